@@ -1,0 +1,2 @@
+//! Load run.
+fn main() {}

@@ -1,0 +1,174 @@
+//! Who is who: AutoMQ's pods, exempt pods, principals.
+
+use super::{
+    name::{Glob, any_matches},
+    selector::{LabelSelector, LabelSet},
+};
+
+/// What tells whose a pod is: facts of the pod or of the template that makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct PodIdentity<'a, L> {
+    /// The namespace of the request, which nobody can write into an object.
+    pub namespace: &'a str,
+    /// Labels, which anyone can write.
+    pub labels: &'a L,
+    /// Empty stands for `default`.
+    pub service_account: &'a str,
+    /// The DaemonSet that controls the pod.
+    pub daemon_set: Option<&'a str>,
+}
+
+impl<L> PodIdentity<'_, L> {
+    fn service_account(&self) -> &str {
+        if self.service_account.is_empty() { "default" } else { self.service_account }
+    }
+}
+
+/// Which pods are AutoMQ's. All conditions must hold.
+#[derive(Clone, Debug)]
+pub struct AutoMq {
+    /// Without a namespace of AutoMQ's, no label makes a pod AutoMQ's.
+    pub namespaces: Vec<Glob>,
+    /// Further condition; everything if the config says nothing.
+    pub pods: LabelSelector,
+    /// Further condition; empty: any service account.
+    pub service_accounts: Vec<Glob>,
+}
+
+impl AutoMq {
+    /// Whether the config gives this namespace to AutoMQ.
+    pub fn owns_namespace(&self, namespace: &str) -> bool {
+        any_matches(&self.namespaces, namespace)
+    }
+
+    /// Whether this pod is AutoMQ's.
+    pub fn owns_pod(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
+        self.owns_namespace(pod.namespace)
+            && self.pods.matches(pod.labels)
+            && (self.service_accounts.is_empty()
+                || any_matches(&self.service_accounts, pod.service_account()))
+    }
+
+    /// Whether every pod of AutoMQ's namespaces is AutoMQ's.
+    pub fn is_by_namespace_only(&self) -> bool {
+        self.pods.is_everything() && self.service_accounts.is_empty()
+    }
+}
+
+/// Pods that may run on dedicated nodes. All conditions must hold.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// Namespace, or a glob over namespaces.
+    pub namespace: Glob,
+    /// Empty: any service account.
+    pub service_accounts: Vec<Glob>,
+    /// Empty: any pod; else only those that one of these DaemonSets controls.
+    pub daemon_sets: Vec<Glob>,
+    /// Everything if the config says nothing.
+    pub pods: LabelSelector,
+    /// Why, for people and records.
+    pub reason: String,
+}
+
+impl Exemption {
+    /// Whether this pod is exempt.
+    pub fn covers(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
+        self.namespace.matches(pod.namespace)
+            && (self.service_accounts.is_empty()
+                || any_matches(&self.service_accounts, pod.service_account()))
+            && (self.daemon_sets.is_empty()
+                || pod.daemon_set.is_some_and(|name| any_matches(&self.daemon_sets, name)))
+            && self.pods.matches(pod.labels)
+    }
+
+    /// Whether the whole namespace is exempt, whatever the pod.
+    pub fn is_by_namespace_only(&self) -> bool {
+        self.service_accounts.is_empty() && self.daemon_sets.is_empty() && self.pods.is_everything()
+    }
+}
+
+/// Principals that `node-taint`, `node-identity` and `role-binding` let pass.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedPrincipals {
+    /// From the config.
+    pub configured: Principals,
+    /// From the provider's preset: the cloud's own controllers.
+    pub preset: Principals,
+}
+
+/// Globs over user names, groups and service accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Principals {
+    /// User names.
+    pub users: Vec<Glob>,
+    /// Groups.
+    pub groups: Vec<Glob>,
+    /// Service accounts, as `namespace/name`.
+    pub service_accounts: Vec<Glob>,
+}
+
+impl Principals {
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty() && self.service_accounts.is_empty()
+    }
+
+    /// Whether this user is one of them.
+    pub fn include(&self, user: &User<'_>) -> bool {
+        any_matches(&self.users, &user.name)
+            || user.groups.iter().any(|group| any_matches(&self.groups, group))
+            || user
+                .service_account()
+                .is_some_and(|account| any_matches(&self.service_accounts, &account))
+    }
+}
+
+/// `userInfo` of a request: after impersonation, only the impersonated identity shows.
+#[derive(Clone, Debug, Default)]
+pub struct User<'a> {
+    /// `username`.
+    pub name: super::text::Text<'a>,
+    /// `groups`.
+    pub groups: Vec<super::text::Text<'a>>,
+}
+
+const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+const NODE_PREFIX: &str = "system:node:";
+const NODES_GROUP: &str = "system:nodes";
+
+impl User<'_> {
+    /// `namespace/name` of a service account.
+    pub fn service_account(&self) -> Option<String> {
+        let (namespace, name) = self.name.strip_prefix(SERVICE_ACCOUNT_PREFIX)?.split_once(':')?;
+        Some(format!("{namespace}/{name}"))
+    }
+
+    /// The node whose kubelet this is. The name alone is not enough: it must be in the group, too.
+    pub fn kubelet_of(&self) -> Option<&str> {
+        let node = self.name.strip_prefix(NODE_PREFIX)?;
+        self.is_in(NODES_GROUP).then_some(node)
+    }
+
+    /// Whether the user is a member of `group`.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|member| member.as_str() == group)
+    }
+
+    /// The scheduler of Kubernetes itself, trusted with bindings.
+    pub fn is_kube_scheduler(&self) -> bool {
+        self.name == "system:kube-scheduler"
+    }
+
+    /// The API server and the controllers whose cascades and upkeep no rule may stop.
+    pub fn is_never_judged(&self) -> bool {
+        matches!(
+            self.name.as_str(),
+            "system:apiserver"
+                | "system:serviceaccount:kube-system:namespace-controller"
+                | "system:serviceaccount:kube-system:generic-garbage-collector"
+                | "system:serviceaccount:kube-system:clusterrole-aggregation-controller"
+                | "system:serviceaccount:kube-system:node-controller"
+                | "system:serviceaccount:kube-system:ttl-controller"
+        )
+    }
+}

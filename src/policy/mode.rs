@@ -1,0 +1,166 @@
+//! Rules by name, and what each of them does when it finds something.
+
+use std::fmt;
+
+/// The rules, by the names that users know them by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleName {
+    /// A pod that is not AutoMQ's can land on a dedicated node.
+    PodIntrusion,
+    /// The same, of a pod template.
+    WorkloadIntrusion,
+    /// A pod of an instance belongs on the nodes of its pool.
+    PodPlacement,
+    /// A pod that is not AutoMQ's runs in AutoMQ's cluster at all.
+    ClusterExclusive,
+    /// A node of a pool keeps the pool's taint.
+    NodeTaint,
+    /// A node keeps the labels that make it a pool's member, its zone and its machine type.
+    NodeIdentity,
+    /// A node of a pool has an approved machine type.
+    NodeMachineType,
+    /// A node of a pool is in one of the pool's zones.
+    NodeZone,
+    /// The objects that hold a pool's role together stay as they are.
+    RoleBinding,
+}
+
+impl RuleName {
+    /// Every rule, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::PodIntrusion,
+        Self::WorkloadIntrusion,
+        Self::PodPlacement,
+        Self::ClusterExclusive,
+        Self::NodeTaint,
+        Self::NodeIdentity,
+        Self::NodeMachineType,
+        Self::NodeZone,
+        Self::RoleBinding,
+    ];
+
+    /// As the config, messages, metrics and records spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PodIntrusion => "pod-intrusion",
+            Self::WorkloadIntrusion => "workload-intrusion",
+            Self::PodPlacement => "pod-placement",
+            Self::ClusterExclusive => "cluster-exclusive",
+            Self::NodeTaint => "node-taint",
+            Self::NodeIdentity => "node-identity",
+            Self::NodeMachineType => "node-machine-type",
+            Self::NodeZone => "node-zone",
+            Self::RoleBinding => "role-binding",
+        }
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a rule does when it finds something; the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The rule is not asked.
+    Off,
+    /// Allow, and record.
+    Audit,
+    /// Allow, record, and warn the client.
+    Warn,
+    /// Deny.
+    Enforce,
+}
+
+impl Mode {
+    /// Every mode, the strongest first.
+    pub const ALL: [Self; 4] = [Self::Enforce, Self::Warn, Self::Audit, Self::Off];
+
+    /// As the config spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Audit => "audit",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The mode of every rule, with what else a rule can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `pod-intrusion`, for all pods but those of DaemonSets.
+    pub pod_intrusion: Mode,
+    /// `pod-intrusion`, for pods of DaemonSets.
+    pub daemon_set_intrusion: Mode,
+    /// `workload-intrusion`
+    pub workload_intrusion: Mode,
+    /// `pod-placement`
+    pub pod_placement: Mode,
+    /// `cluster-exclusive`
+    pub cluster_exclusive: Mode,
+    /// `node-taint`
+    pub node_taint: Mode,
+    /// `node-identity`
+    pub node_identity: Mode,
+    /// `node-machine-type`
+    pub node_machine_type: JoinMode,
+    /// `node-zone`
+    pub node_zone: JoinMode,
+    /// `role-binding`
+    pub role_binding: Mode,
+}
+
+/// The mode of a rule that could keep a node from joining.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinMode {
+    /// Mode for changes of a node that is there.
+    pub mode: Mode,
+    /// Whether `enforce` also denies the node's creation. An autoscaler that brings such nodes
+    /// would then start machines for ever.
+    pub deny_join: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let warn = JoinMode { mode: Mode::Warn, deny_join: false };
+        Self {
+            pod_intrusion: Mode::Enforce,
+            daemon_set_intrusion: Mode::Enforce,
+            workload_intrusion: Mode::Warn,
+            pod_placement: Mode::Enforce,
+            cluster_exclusive: Mode::Audit,
+            node_taint: Mode::Enforce,
+            node_identity: Mode::Enforce,
+            node_machine_type: warn,
+            node_zone: warn,
+            role_binding: Mode::Enforce,
+        }
+    }
+}
+
+impl Rules {
+    /// The mode of a rule; for `pod-intrusion`, that of pods which no DaemonSet owns.
+    pub fn mode(&self, rule: RuleName) -> Mode {
+        match rule {
+            RuleName::PodIntrusion => self.pod_intrusion,
+            RuleName::WorkloadIntrusion => self.workload_intrusion,
+            RuleName::PodPlacement => self.pod_placement,
+            RuleName::ClusterExclusive => self.cluster_exclusive,
+            RuleName::NodeTaint => self.node_taint,
+            RuleName::NodeIdentity => self.node_identity,
+            RuleName::NodeMachineType => self.node_machine_type.mode,
+            RuleName::NodeZone => self.node_zone.mode,
+            RuleName::RoleBinding => self.role_binding,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Views of Kubernetes objects: the fields that a rule reads, borrowed from the request's bytes.
+//!
+//! Everything else is skipped, never dropped: a patch is made of operations on the raw object.
+//! `null` reads as absent everywhere, as Go's decoder has it.
+
+mod binding;
+mod metadata;
+mod node;
+mod pod;
+mod workload;
+
+pub use binding::Binding;
+pub use metadata::{Labels, Metadata, OwnerReference};
+pub use node::Node;
+pub use pod::{
+    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec,
+    TopologySpreadConstraint,
+};
+pub use workload::{PodTemplate, Workload, WorkloadKind};

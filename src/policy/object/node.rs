@@ -1,0 +1,33 @@
+//! Nodes.
+
+use serde::Deserialize;
+
+use super::metadata::Metadata;
+use crate::policy::{taint::Taint, text::null_as_default};
+
+/// A Node, without its status: a heartbeat has nothing that a rule reads.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"), default)]
+pub struct Node<'a> {
+    /// `metadata`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub metadata: Metadata<'a>,
+    /// `spec`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub spec: NodeSpec<'a>,
+}
+
+/// `spec` of a Node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"), default)]
+pub struct NodeSpec<'a> {
+    /// `None` is absent or `null`.
+    pub taints: Option<Vec<Taint<'a>>>,
+}
+
+impl<'a> Node<'a> {
+    /// The taints, an absent list being empty.
+    pub fn taints(&self) -> &[Taint<'a>] {
+        self.spec.taints.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,104 @@
+//! Clouds that AutoMQ's clusters run on, and what is particular to each.
+
+use std::fmt;
+
+/// A cloud with its managed Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Provider {
+    /// EKS
+    Aws,
+    /// GKE
+    Gcp,
+    /// AKS
+    Azure,
+    /// ACK
+    Alibaba,
+    /// CCE
+    Huawei,
+    /// TKE
+    Tencent,
+    /// OKE
+    Oracle,
+    /// Anything else.
+    Other,
+}
+
+impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::Gcp,
+        Self::Azure,
+        Self::Alibaba,
+        Self::Huawei,
+        Self::Tencent,
+        Self::Oracle,
+        Self::Other,
+    ];
+
+    /// As the config spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Gcp => "gcp",
+            Self::Azure => "azure",
+            Self::Alibaba => "alibaba",
+            Self::Huawei => "huawei",
+            Self::Tencent => "tencent",
+            Self::Oracle => "oracle",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Machine types that a pool may have unless it lists its own.
+#[derive(Clone, Debug, Default)]
+pub struct MachineTypes {
+    /// Empty: nothing is judged.
+    pub names: Vec<MachineType>,
+}
+
+/// An approved machine type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineType {
+    /// The value of `node.kubernetes.io/instance-type`.
+    pub name: String,
+    /// `small`, `medium` or `large`.
+    pub size: String,
+    /// How much the entry's source says.
+    pub strength: Strength,
+}
+
+/// How much the source of a list of machine types says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// AutoMQ published it: these and no others.
+    AllowList,
+    /// The default of AutoMQ's own examples.
+    VendorDefault,
+    /// It appears in an example or a test.
+    Example,
+    /// The operator's own config names it.
+    Config,
+}
+
+impl MachineTypes {
+    /// Whether a type outside the list may be denied, not only warned about: every entry is
+    /// published by AutoMQ or named by the operator.
+    pub fn is_authoritative(&self) -> bool {
+        self.names
+            .iter()
+            .all(|entry| matches!(entry.strength, Strength::AllowList | Strength::Config))
+    }
+
+    /// Whether the list has this type.
+    pub fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|entry| entry.name == name)
+    }
+}
