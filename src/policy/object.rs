@@ -9,9 +9,9 @@ mod node;
 mod pod;
 mod workload;
 
-pub use binding::Binding;
-pub use metadata::{Labels, Metadata, OwnerReference};
-pub use node::Node;
+pub use binding::{Binding, Target};
+pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
+pub use node::{Node, NodeSpec};
 pub use pod::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec,
     TopologySpreadConstraint,
