@@ -23,23 +23,34 @@
 )]
 
 pub mod identity;
+pub mod membership;
 pub mod mode;
 pub mod name;
 pub mod object;
+pub mod placement;
 pub mod pool;
 pub mod protection;
 pub mod provider;
+pub mod request;
 pub mod selector;
+pub mod snapshot;
 pub mod taint;
 pub mod text;
+pub mod verdict;
+
+mod advice;
+mod rules;
 
 use self::{
-    identity::{AutoMq, Exemption, TrustedPrincipals},
+    identity::{AutoMq, Exemption, TrustedPrincipals, User},
     mode::Rules,
     pool::{Instance, PlacementSettings, Pool},
     protection::Protected,
     provider::{MachineTypes, Provider},
+    request::{Reads, Request, Target, View},
+    snapshot::Snapshot,
     taint::Taint,
+    verdict::{Report, Verdict},
 };
 
 /// What the config says, checked and ready: made by [`crate::config`] only.
@@ -73,4 +84,53 @@ pub struct Policy {
     pub machine_types: MachineTypes,
     /// Modes.
     pub rules: Rules,
+}
+
+/// The two calls that an API server makes, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// May change the object, and denies nothing.
+    Mutate,
+    /// May deny, and changes nothing.
+    Validate,
+}
+
+/// Decides a request.
+pub fn decide(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    phase: Phase,
+    request: &Request<'_>,
+) -> Verdict {
+    let mut report = Report::default();
+    rules::judge(policy, snapshot, phase, request, &mut report);
+    if phase == Phase::Validate
+        && let Some(group) = policy.break_glass_group(&request.user)
+    {
+        report.break_glass(group);
+    }
+    report.into_verdict()
+}
+
+impl Policy {
+    /// What of a request's objects the rules read.
+    pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
+        let view = match (phase, View::of(target)) {
+            (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
+            (Phase::Mutate, _) => View::Unread,
+            (Phase::Validate, view) => view,
+        };
+        Reads { view, whole: phase == Phase::Validate && self.protects(snapshot, target) }
+    }
+
+    /// Whether the config or the provider's preset trusts this user.
+    pub fn trusts(&self, user: &User<'_>) -> bool {
+        self.trusted.configured.include(user) || self.trusted.preset.include(user)
+    }
+
+    /// The break-glass group that this user is a member of.
+    pub fn break_glass_group(&self, user: &User<'_>) -> Option<&str> {
+        let mut groups = self.break_glass_groups.iter();
+        groups.find(|group| user.is_in(group)).map(String::as_str)
+    }
 }

@@ -12,9 +12,8 @@ pub struct Node<'a> {
     /// `metadata`.
     #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
-    /// `spec`.
-    #[serde(deserialize_with = "null_as_default")]
-    pub spec: NodeSpec<'a>,
+    /// `spec`; `None` is absent or `null`.
+    pub spec: Option<NodeSpec<'a>>,
 }
 
 /// `spec` of a Node.
@@ -28,6 +27,6 @@ pub struct NodeSpec<'a> {
 impl<'a> Node<'a> {
     /// The taints, an absent list being empty.
     pub fn taints(&self) -> &[Taint<'a>] {
-        self.spec.taints.as_deref().unwrap_or_default()
+        self.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
     }
 }

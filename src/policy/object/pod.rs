@@ -88,6 +88,11 @@ pub struct NodeSelectorTerm<'a> {
 }
 
 impl<'a> NodeSelectorTerm<'a> {
+    /// Whether the term has no requirement, so that it matches nothing.
+    pub fn is_empty(&self) -> bool {
+        self.expressions().is_empty() && self.fields().is_empty()
+    }
+
     /// `matchExpressions`, an absent list being empty.
     pub fn expressions(&self) -> &[NodeSelectorRequirement<'a>] {
         self.match_expressions.as_deref().unwrap_or_default()

@@ -1,0 +1,67 @@
+//! Which pool has a node.
+
+use super::{Policy, name::any_matches, selector::LabelSet, taint::Taint};
+
+/// The name of a pool whose nodes carry no label of a node pool, or that is no pool at all.
+const UNNAMED_POOL: &str = "undeclared";
+
+/// Where a node belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership<'p> {
+    /// In the declared pool of this index.
+    Declared(usize),
+    /// In no declared pool, but it carries a pool's taint.
+    Tainted {
+        /// The taint.
+        taint: &'p Taint<'static>,
+        /// What the provider calls its group.
+        group: String,
+    },
+    /// It is not dedicated.
+    Elsewhere,
+}
+
+impl Policy {
+    /// The pool of a node with these labels and taints.
+    pub fn membership(&self, labels: &impl LabelSet, taints: &[Taint<'_>]) -> Membership<'_> {
+        if let Some(index) = self.declared_pool_of(labels) {
+            return Membership::Declared(index);
+        }
+        let Some(taint) = self.pool_taints().find(|taint| taints.contains(taint)) else {
+            return Membership::Elsewhere;
+        };
+        // With discovery off, only the taints of declared pools make a node dedicated.
+        if !self.discovery && !self.pools.iter().any(|pool| pool.taint == *taint) {
+            return Membership::Elsewhere;
+        }
+        let group = self.node_pool_labels.iter().find_map(|key| labels.value(key));
+        let group = group.filter(|_| self.discovery).unwrap_or(UNNAMED_POOL).to_owned();
+        Membership::Tainted { taint, group }
+    }
+
+    /// The first declared pool that selects these labels.
+    pub fn declared_pool_of(&self, labels: &impl LabelSet) -> Option<usize> {
+        self.pools.iter().position(|pool| pool.nodes.matches(labels))
+    }
+
+    /// The pools' taints: the default one, then the overrides.
+    pub fn pool_taints(&self) -> impl Iterator<Item = &Taint<'static>> {
+        std::iter::once(&self.taint).chain(self.pools.iter().map(|pool| &pool.taint))
+    }
+
+    /// Whether a taint comes and goes, so that it keeps no pod out for good.
+    pub fn is_transient(&self, taint: &Taint<'_>) -> bool {
+        any_matches(&self.placement.transient_taints, &taint.key)
+    }
+
+    /// The name and the taint of the pool that a membership means.
+    pub fn pool_of(&self, membership: &Membership<'_>) -> Option<(String, Taint<'static>)> {
+        match membership {
+            Membership::Declared(index) => {
+                self.pools.get(*index).map(|pool| (pool.name.to_string(), pool.taint.clone()))
+            }
+            Membership::Tainted { taint, group } => Some((group.clone(), (*taint).clone())),
+            Membership::Elsewhere => None,
+        }
+    }
+}

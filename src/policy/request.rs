@@ -1,0 +1,177 @@
+//! What an admission request asks, as far as rules read it.
+
+use serde_json::Value;
+
+use super::{
+    identity::User,
+    object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
+    text::Text,
+};
+
+/// An admission request. Made by [`crate::review`] only.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Echoed in the answer.
+    pub uid: Text<'a>,
+    /// What is done to which resource.
+    pub target: Target<'a>,
+    /// Who asks.
+    pub user: User<'a>,
+    /// Nothing will be stored.
+    pub dry_run: bool,
+    /// The objects, in the view that the rules have of this resource.
+    pub subject: Subject<'a>,
+    /// The objects as they are, where an entry of the protected objects covers them.
+    pub whole: Option<Change<Value>>,
+}
+
+/// Operation and resource.
+#[derive(Clone, Debug, Default)]
+pub struct Target<'a> {
+    /// What is done.
+    pub operation: Operation,
+    /// API group; empty for the core group.
+    pub group: Text<'a>,
+    /// API version.
+    pub version: Text<'a>,
+    /// Plural name.
+    pub resource: Text<'a>,
+    /// Empty for the resource itself.
+    pub sub_resource: Text<'a>,
+    /// Empty for cluster-scoped resources.
+    pub namespace: Text<'a>,
+    /// Empty for a CREATE with `generateName`, and for a DELETECOLLECTION.
+    pub name: Text<'a>,
+}
+
+impl Target<'_> {
+    /// `pods`, or `pods/binding`.
+    pub fn full_resource(&self) -> String {
+        if self.sub_resource.is_empty() {
+            self.resource.to_string()
+        } else {
+            format!("{}/{}", self.resource, self.sub_resource)
+        }
+    }
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// CREATE
+    Create,
+    /// UPDATE
+    Update,
+    /// DELETE
+    Delete,
+    /// CONNECT
+    Connect,
+    /// One that this version does not know.
+    #[default]
+    Other,
+}
+
+impl Operation {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
+/// What happens to an object.
+#[derive(Clone, Debug)]
+pub enum Change<T> {
+    /// There will be a new one.
+    Create {
+        /// The object.
+        new: T,
+    },
+    /// The old becomes the new.
+    Update {
+        /// The object as it is.
+        old: T,
+        /// The object as it will be.
+        new: T,
+    },
+    /// It goes.
+    Delete {
+        /// The object as it is.
+        old: T,
+    },
+}
+
+/// The objects of a request.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and never moved again")]
+pub enum Subject<'a> {
+    /// No rule reads this.
+    Unread,
+    /// `pods`
+    Pod(Change<Pod<'a>>),
+    /// `pods/binding` or `bindings`
+    Binding(Binding<'a>),
+    /// A workload.
+    Workload(WorkloadKind, Change<Workload<'a>>),
+    /// `nodes` or `nodes/status`
+    Node(Change<Node<'a>>),
+    /// `namespaces`, DELETE only.
+    Namespace(Metadata<'a>),
+}
+
+/// Which view the rules have of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// None: no rule reads it.
+    Unread,
+    /// [`Subject::Pod`]
+    Pod,
+    /// [`Subject::Binding`]
+    Binding,
+    /// [`Subject::Workload`]
+    Workload(WorkloadKind),
+    /// [`Subject::Node`]
+    Node,
+    /// [`Subject::Namespace`]
+    Namespace,
+}
+
+/// What must be decoded of a request's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The view.
+    pub view: View,
+    /// Whether the objects are also needed as they are.
+    pub whole: bool,
+}
+
+impl View {
+    /// The view of a resource under an operation. Another version of a resource is another resource:
+    /// with `matchPolicy: Equivalent` the API server converts to the registered one.
+    pub fn of(target: &Target<'_>) -> Self {
+        let Target { operation, group, version, resource, sub_resource, namespace: _, name: _ } =
+            target;
+        let writes = matches!(operation, Operation::Create | Operation::Update);
+        if version != "v1" {
+            return Self::Unread;
+        }
+        match (group.as_str(), resource.as_str(), sub_resource.as_str(), operation) {
+            ("", "pods", "", _) if writes => Self::Pod,
+            ("", "pods", "binding", Operation::Create)
+            | ("", "bindings", "", Operation::Create) => Self::Binding,
+            ("", "nodes", "", _) if writes => Self::Node,
+            ("", "nodes", "status", Operation::Update) => Self::Node,
+            ("", "namespaces", "", Operation::Delete) => Self::Namespace,
+            (group, resource, "", _) if writes => WorkloadKind::ALL
+                .into_iter()
+                .find(|kind| kind.names().0 == group && kind.names().1 == resource)
+                .map_or(Self::Unread, Self::Workload),
+            _ => Self::Unread,
+        }
+    }
+}

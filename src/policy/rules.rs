@@ -1,0 +1,193 @@
+//! The rules, one a file, and which of them a request is put to.
+
+mod cluster_exclusive;
+mod node_identity;
+mod node_machine_type;
+mod node_taint;
+mod node_zone;
+mod pod_intrusion;
+mod pod_placement;
+mod role_binding;
+mod workload_intrusion;
+
+use super::{
+    Phase, Policy,
+    identity::{Exemption, PodIdentity},
+    membership::Membership,
+    object::{Labels, Metadata, Node, PodSpec},
+    placement::{Landing, Witness},
+    request::{Change, Request, Subject},
+    snapshot::Snapshot,
+    taint::tolerating,
+    verdict::Report,
+};
+
+/// What every rule is given.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    policy: &'a Policy,
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+}
+
+/// Puts a request to the rules that read it.
+pub(in crate::policy) fn judge(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    phase: Phase,
+    request: &Request<'_>,
+    report: &mut Report,
+) {
+    let context = Context { policy, snapshot, request };
+    match (phase, &request.subject) {
+        (Phase::Mutate, Subject::Pod(Change::Create { new })) => {
+            pod_placement::place(context, new, report);
+        }
+        (Phase::Mutate, Subject::Node(change)) => node_taint::add(context, change, report),
+        (Phase::Mutate, _) => {}
+        (Phase::Validate, subject) => validate(context, subject, report),
+    }
+}
+
+fn validate(context: Context<'_>, subject: &Subject<'_>, report: &mut Report) {
+    match subject {
+        Subject::Unread | Subject::Pod(Change::Delete { .. }) => {}
+        Subject::Pod(Change::Create { new }) => {
+            pod_intrusion::judge_create(context, new, report);
+            pod_placement::judge_create(context, new, report);
+            cluster_exclusive::judge_create(context, new, report);
+        }
+        Subject::Pod(Change::Update { old, new }) => {
+            pod_intrusion::judge_update(context, old, new, report);
+        }
+        Subject::Binding(binding) => {
+            pod_intrusion::judge_binding(context, binding, report);
+            pod_placement::judge_binding(context, binding, report);
+        }
+        Subject::Workload(kind, change) => {
+            workload_intrusion::judge(context, *kind, change, report);
+        }
+        Subject::Node(change) => {
+            node_taint::judge(context, change, report);
+            node_identity::judge(context, change, report);
+            node_machine_type::judge(context, change, report);
+            node_zone::judge(context, change, report);
+        }
+        Subject::Namespace(namespace) => {
+            role_binding::judge_namespace(context, namespace, report);
+        }
+    }
+    if let Some(change) = &context.request.whole {
+        role_binding::judge(context, change, report);
+    }
+}
+
+impl<'a> Context<'a> {
+    /// Whether the principal passes the rules that guard nodes and roles.
+    fn is_trusted(&self) -> bool {
+        let user = &self.request.user;
+        user.is_never_judged() || self.policy.trusts(user)
+    }
+
+    /// `Pod shop/web-0`: the object of the request, as people name it.
+    fn object_name(&self, kind: &str, metadata: &Metadata<'_>) -> String {
+        let namespace = &self.request.target.namespace;
+        let name = if self.request.target.name.is_empty() {
+            metadata.display_name()
+        } else {
+            self.request.target.name.to_string()
+        };
+        if namespace.is_empty() {
+            format!("{kind} {name}")
+        } else {
+            format!("{kind} {namespace}/{name}")
+        }
+    }
+
+    /// Who a pod, or a pod of a template, is.
+    fn identity<'p, 'l>(
+        &'p self,
+        metadata: &'p Metadata<'l>,
+        spec: &'p PodSpec<'_>,
+        daemon_set: Option<&'p str>,
+    ) -> PodIdentity<'p, Labels<'l>> {
+        PodIdentity {
+            namespace: &self.request.target.namespace,
+            labels: &metadata.labels,
+            service_account: &spec.service_account_name,
+            daemon_set,
+        }
+    }
+
+    /// Whether a pod, or a pod of a template, may run on dedicated nodes, and why.
+    fn freedom(
+        &self,
+        metadata: &Metadata<'_>,
+        spec: &PodSpec<'_>,
+        daemon_set: Option<&str>,
+    ) -> Freedom<'a> {
+        let pod = self.identity(metadata, spec, daemon_set);
+        if self.policy.automq.owns_pod(&pod) {
+            return Freedom::AutoMq;
+        }
+        let exemption = self.policy.exempt.iter().find(|exemption| exemption.covers(&pod));
+        exemption.map_or(Freedom::None, Freedom::Exempt)
+    }
+
+    /// The field that lets a pod land, and the words for it. `path` is that of the pod's spec.
+    fn cause(&self, spec: &PodSpec<'_>, path: &str, landing: &Landing<'_>) -> (String, String) {
+        if !spec.node_name.is_empty() {
+            let field = format!("{path}.nodeName");
+            let why = format!("{field} names the node, past the scheduler and its taints");
+            return (field, why);
+        }
+        let taint = self.snapshot.pool(landing.pool).map(|pool| &pool.taint);
+        let found = taint.and_then(|taint| {
+            let comparison = self.policy.placement.comparison_operators;
+            Some((tolerating(spec.tolerations(), taint, comparison)?, taint))
+        });
+        match found {
+            Some(((index, toleration), taint)) => {
+                let field = format!("{path}.tolerations[{index}]");
+                let why = format!("{field} {toleration} tolerates {taint}");
+                (field, why)
+            }
+            None => (format!("{path}.tolerations"), "its taints are tolerated".to_owned()),
+        }
+    }
+}
+
+/// Whether a pod may run on dedicated nodes, and why.
+#[derive(Clone, Copy)]
+enum Freedom<'p> {
+    AutoMq,
+    Exempt(&'p Exemption),
+    None,
+}
+
+/// `node ip-10-0-1-11`, or what stands for a node to come.
+fn witness_text(witness: &Witness<'_>) -> String {
+    match witness {
+        Witness::Node(name) => format!("node {name}"),
+        Witness::Virtual { zone: Some(zone) } => format!("the next node in zone {zone}"),
+        Witness::Virtual { zone: None } => "the next node".to_owned(),
+    }
+}
+
+/// The name of a node that is there.
+fn witness_name(witness: &Witness<'_>) -> Option<String> {
+    match witness {
+        Witness::Node(name) => Some((*name).to_owned()),
+        Witness::Virtual { .. } => None,
+    }
+}
+
+/// The pool of a node as the request shows it.
+fn membership<'p>(policy: &'p Policy, node: &Node<'_>) -> Membership<'p> {
+    policy.membership(&node.metadata.labels, node.taints())
+}
+
+/// `DaemonSet` owner of a pod.
+fn daemon_set<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
+    metadata.controller().filter(|owner| owner.is_daemon_set()).map(|owner| owner.name.as_str())
+}

@@ -1,0 +1,31 @@
+//! `cluster-exclusive`: AutoMQ asks for a Kubernetes cluster of its own.
+//!
+//! In `audit` this is the business of the scan and of `poolguard check`, so that plain pods need no
+//! call at admission. Only `warn` and `enforce` judge every pod outside AutoMQ's and the exempt
+//! namespaces.
+
+use super::{Context, Freedom, daemon_set};
+use crate::policy::{
+    mode::{Mode, RuleName},
+    object::Pod,
+    verdict::{Finding, Report},
+};
+
+pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+    let mode = context.policy.rules.cluster_exclusive;
+    if mode < Mode::Warn {
+        return;
+    }
+    let free = context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
+    if !matches!(free, Freedom::None) || context.request.user.kubelet_of().is_some() {
+        return;
+    }
+    let who = context.object_name("Pod", &pod.metadata);
+    let namespace = &context.request.target.namespace;
+    let message = format!(
+        "{who} would run in a cluster that is AutoMQ's own. Run it in another cluster, or ask for \
+         an exempt entry for namespace {namespace}"
+    );
+    let finding = Finding::new(RuleName::ClusterExclusive, message).field("metadata.namespace");
+    report.violation(mode, finding);
+}

@@ -1,0 +1,91 @@
+//! `node-machine-type`: a node of a declared pool has a machine type of the pool's list, or of the
+//! provider's catalog.
+//!
+//! A node without the label yet is no violation. A list that AutoMQ did not publish, and that the
+//! config does not give, warns at most. A node that joins is denied only with `denyJoin: true`: an
+//! autoscaler that brings such nodes then starts one machine after the other, each of which costs
+//! money and none of which becomes a node.
+
+use super::{Context, node_zone::joins};
+use crate::policy::{
+    Policy,
+    mode::{Mode, RuleName},
+    object::Node,
+    pool::{MACHINE_TYPE_LABEL, Pool},
+    request::Change,
+    selector::LabelSet,
+    verdict::{Finding, Report},
+};
+
+pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+    let policy = context.policy;
+    let rule = policy.rules.node_machine_type;
+    let (old, new) = match change {
+        Change::Create { new } => (None, new),
+        Change::Update { old, new } => (Some(old), new),
+        Change::Delete { .. } => return,
+    };
+    let Some(index) = policy.declared_pool_of(&new.metadata.labels) else { return };
+    let Some(pool) = policy.pools.get(index) else { return };
+    let Some(machine_type) = new.metadata.labels.value(MACHINE_TYPE_LABEL) else { return };
+    let is_unchanged = old.is_some_and(|old| {
+        old.metadata.labels.value(MACHINE_TYPE_LABEL) == Some(machine_type)
+            && policy.declared_pool_of(&old.metadata.labels) == Some(index)
+    });
+    if rule.mode == Mode::Off || is_unchanged {
+        return;
+    }
+    let Some(list) = approved(policy, pool) else { return };
+    if list.names.contains(&machine_type) {
+        return;
+    }
+    let joins = joins(policy, MACHINE_TYPE_LABEL, index, old);
+    let mut mode = rule.mode;
+    if !list.is_authoritative || (joins && !rule.deny_join) {
+        mode = mode.min(Mode::Warn);
+    }
+    let node = context.object_name("Node", &new.metadata);
+    let field = format!("metadata.labels[{MACHINE_TYPE_LABEL}]");
+    let message = format!(
+        "{node} of pool {pool} is of machine type {machine_type}, which is not in {source}: {names}",
+        pool = pool.name,
+        source = list.source,
+        names = list.names.join(", "),
+    );
+    let summary = format!(
+        "{node} of pool {} is of machine type {machine_type}, not in {}",
+        pool.name, list.source
+    );
+    let finding = Finding::new(RuleName::NodeMachineType, message)
+        .summary(summary)
+        .field(field)
+        .pool(&*pool.name)
+        .node(new.metadata.name.to_string());
+    report.violation(mode, finding);
+}
+
+struct Approved<'p> {
+    names: Vec<&'p str>,
+    source: String,
+    is_authoritative: bool,
+}
+
+/// The list that a pool is held to; `None` where nothing is judged.
+fn approved<'p>(policy: &'p Policy, pool: &'p Pool) -> Option<Approved<'p>> {
+    if let Some(types) = &pool.machine_types {
+        let names = types.iter().map(String::as_str).collect();
+        return Some(Approved {
+            names,
+            source: "the pool's list".to_owned(),
+            is_authoritative: true,
+        });
+    }
+    let catalog = &policy.machine_types;
+    let names: Vec<&str> = catalog.names.iter().map(|entry| entry.name.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let provider = policy.provider.map_or("this provider", |provider| provider.as_str());
+    let source = format!("the catalog for {provider}");
+    Some(Approved { names, source, is_authoritative: catalog.is_authoritative() })
+}

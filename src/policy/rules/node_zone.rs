@@ -1,0 +1,97 @@
+//! `node-zone`: a node of a declared pool is in one of the pool's zones; a pool that was found by
+//! its taint spans one zone or three, never two.
+//!
+//! A node without a zone yet is no violation, and a pool that declares no zones is not judged. A
+//! node that joins is denied only with `denyJoin: true`: an autoscaler that brings such nodes then
+//! starts one machine after the other, and a pool of three zones that is found by its taint cannot
+//! be built up node by node, since its second node makes two zones.
+
+use std::collections::BTreeSet;
+
+use super::{Context, membership};
+use crate::policy::{
+    Policy,
+    membership::Membership,
+    mode::{Mode, RuleName},
+    object::Node,
+    pool::ZONE_LABEL,
+    request::Change,
+    selector::LabelSet,
+    snapshot::PoolOrigin,
+    verdict::{Finding, Report},
+};
+
+pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+    let policy = context.policy;
+    let rule = policy.rules.node_zone;
+    let (old, new) = match change {
+        Change::Create { new } => (None, new),
+        Change::Update { old, new } => (Some(old), new),
+        Change::Delete { .. } => return,
+    };
+    if rule.mode == Mode::Off {
+        return;
+    }
+    let Some(zone) = new.metadata.labels.value(ZONE_LABEL) else { return };
+    let now = membership(policy, new);
+    let is_unchanged = old.is_some_and(|old| {
+        old.metadata.labels.value(ZONE_LABEL) == Some(zone) && membership(policy, old) == now
+    });
+    if is_unchanged {
+        return;
+    }
+    let node = context.object_name("Node", &new.metadata);
+    let (message, pool, joins) = match now {
+        Membership::Elsewhere => return,
+        Membership::Declared(index) => {
+            let Some(pool) = policy.pools.get(index) else { return };
+            if pool.zones.is_empty() || pool.zones.iter().any(|declared| declared == zone) {
+                return;
+            }
+            let zones = pool.zones.join(", ");
+            let message = format!(
+                "{node} of pool {} is in zone {zone}, and the pool is for {zones}",
+                pool.name
+            );
+            (message, pool.name.to_string(), joins(policy, ZONE_LABEL, index, old))
+        }
+        Membership::Tainted { group, .. } => {
+            let zones = zones_with(context, &group, zone);
+            if matches!(zones.len(), 1 | 3) {
+                return;
+            }
+            let message = format!(
+                "with {node} in zone {zone} pool {group} spans {} zones ({}): AutoMQ takes one or \
+                 three",
+                zones.len(),
+                zones.into_iter().collect::<Vec<_>>().join(", ")
+            );
+            (message, group, true)
+        }
+    };
+    let mode = if joins && !rule.deny_join { rule.mode.min(Mode::Warn) } else { rule.mode };
+    let finding = Finding::new(RuleName::NodeZone, message)
+        .field(format!("metadata.labels[{ZONE_LABEL}]"))
+        .pool(pool)
+        .node(new.metadata.name.to_string());
+    report.violation(mode, finding);
+}
+
+/// Whether the change brings a node into the pool: it is new, was elsewhere, or had no such label,
+/// which clouds set late.
+pub(super) fn joins(policy: &Policy, label: &str, index: usize, old: Option<&Node<'_>>) -> bool {
+    old.is_none_or(|old| {
+        policy.declared_pool_of(&old.metadata.labels) != Some(index)
+            || old.metadata.labels.value(label).is_none()
+    })
+}
+
+/// The zones of a pool that was found by its taint, with this one.
+fn zones_with<'s>(context: Context<'s>, group: &str, zone: &'s str) -> BTreeSet<&'s str> {
+    let pools = context.snapshot.pools().iter();
+    let pool = pools
+        .filter(|pool| pool.origin == PoolOrigin::Discovered)
+        .find(|pool| pool.name.as_ref() == group);
+    let known = pool.map(|pool| &*pool.zones).unwrap_or_default();
+    known.iter().map(AsRef::as_ref).chain([zone]).collect()
+}

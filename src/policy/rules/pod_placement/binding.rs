@@ -1,0 +1,67 @@
+//! Bindings of an instance's pods: the node must be one of a pool that the pod can belong to.
+
+use super::{Context, RULE};
+use crate::policy::{
+    mode::Mode,
+    object::Binding,
+    snapshot::Located,
+    verdict::{Finding, Report},
+};
+
+pub(in crate::policy::rules) fn judge(
+    context: Context<'_>,
+    binding: &Binding<'_>,
+    report: &mut Report,
+) {
+    let Context { policy, snapshot, request } = context;
+    let mode = policy.rules.pod_placement;
+    if mode == Mode::Off || request.user.is_kube_scheduler() {
+        return;
+    }
+    let Some(pools) = possible_pools(context) else { return };
+    let node = &binding.target.name;
+    let place = match snapshot.locate(node) {
+        Located::Unknown => return,
+        Located::Dedicated { class, .. } if pools.contains(&class.pool) => return,
+        Located::Dedicated { class, .. } => match snapshot.pool(class.pool) {
+            Some(pool) => format!("in pool {}", pool.name),
+            None => return,
+        },
+        Located::Elsewhere => "in no pool".to_owned(),
+    };
+    let names: Vec<&str> =
+        pools.iter().filter_map(|index| policy.pools.get(*index)).map(|pool| &*pool.name).collect();
+    let message = format!(
+        "{} is bound to node {node}, which is {place}; pods of namespace {} belong to pool {}. \
+         Let the scheduler place the pod",
+        context.object_name("Pod", &binding.metadata),
+        request.target.namespace,
+        names.join(" or "),
+    );
+    let finding = Finding::new(RULE, message).field("target.name").node(node.to_string());
+    let finding = match names.first() {
+        Some(pool) => finding.pool(*pool),
+        None => finding,
+    };
+    report.violation(mode, finding);
+}
+
+/// The pools that a pod of the request's namespace can belong to. A Binding shows no labels, so
+/// that this is only known where an instance takes every pod of the namespace.
+fn possible_pools(context: Context<'_>) -> Option<Vec<usize>> {
+    let Context { policy, snapshot: _, request } = context;
+    let namespace = request.target.namespace.as_str();
+    if !policy.automq.owns_namespace(namespace) || !policy.automq.is_by_namespace_only() {
+        return None;
+    }
+    let mut pools = Vec::new();
+    for instance in policy.instances.iter().filter(|instance| instance.namespace == namespace) {
+        if !pools.contains(&instance.pool) {
+            pools.push(instance.pool);
+        }
+        if instance.pods.is_everything() {
+            return Some(pools);
+        }
+    }
+    None
+}

@@ -1,0 +1,151 @@
+//! The mutating half: operations on the raw object, as few as possible, none the second time.
+
+use json_patch::{AddOperation, PatchOperation};
+use jsonptr::PointerBuf;
+use serde_json::{Map, Value, json};
+
+use super::{Context, RULE, instance_of};
+use crate::policy::{
+    advice::pool_requirements,
+    mode::Mode,
+    object::{Pod, PodSpec},
+    placement::{check_term, missing_in_term},
+    pool::{Instance, ZONE_LABEL},
+    selector::Requirement,
+    taint::{Taint, Toleration, tolerating},
+    verdict::{Finding, Report},
+};
+
+pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+    let mode = context.policy.rules.pod_placement;
+    if mode == Mode::Off || !pod.spec.node_name.is_empty() {
+        return;
+    }
+    let Some((instance, pool)) = instance_of(context, pod) else { return };
+    let mut added = Vec::new();
+    let mut operations = Vec::new();
+    let comparison = context.policy.placement.comparison_operators;
+    if tolerating(pod.spec.tolerations(), &pool.taint, comparison).is_none() {
+        operations.push(add_toleration(&pod.spec, &pool.taint));
+        added.push(format!("toleration of {}", pool.taint));
+    }
+    let affinity = add_affinity(&pod.spec, &pool_requirements(pool));
+    if !affinity.is_empty() {
+        operations.extend(affinity);
+        added.push(format!("node affinity to pool {}", pool.name));
+        if !pool.zones.is_empty() {
+            added.push(format!("zones {}", pool.zones.join(", ")));
+        }
+    }
+    if let Some(spread) = add_spread(&pod.spec, instance) {
+        operations.push(spread);
+        added.push("spread over zones".to_owned());
+    }
+    if operations.is_empty() {
+        return;
+    }
+    let who = context.object_name("Pod", &pod.metadata);
+    let added = added.join(", ");
+    let finding = |message: String| Finding::new(RULE, message).pool(&*pool.name);
+    if mode == Mode::Enforce {
+        let message = format!("{who} of instance {} gets {added}", instance.name);
+        report.patch(operations, finding(message));
+    } else {
+        let message =
+            format!("{who} of instance {} would get {added} if this rule enforced", instance.name);
+        report.violation(mode, finding(message));
+    }
+}
+
+fn add<'t>(tokens: impl IntoIterator<Item = &'t str>, value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(tokens), value })
+}
+
+fn add_toleration(spec: &PodSpec<'_>, taint: &Taint<'_>) -> PatchOperation {
+    let Taint { key, value, effect } = taint;
+    let toleration = json!(Toleration {
+        key: key.as_str().into(),
+        operator: "Equal".into(),
+        value: value.as_str().into(),
+        effect: effect.as_str().into(),
+    });
+    match &spec.tolerations {
+        Some(_) => add(["spec", "tolerations", "-"], toleration),
+        None => add(["spec", "tolerations"], json!([toleration])),
+    }
+}
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const TERMS: &str = "nodeSelectorTerms";
+
+/// ANDs the requirements into every term. A term that matches nothing stays as it is: a requirement
+/// more would make an empty one match.
+fn add_affinity(spec: &PodSpec<'_>, requirements: &[Requirement]) -> Vec<PatchOperation> {
+    let Some(required) = spec.required_node_affinity() else {
+        let missing = missing_in_term(spec, None, requirements);
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        let expressions: Vec<Value> = missing.into_iter().map(Requirement::to_json).collect();
+        let required = json!({ TERMS: [{ "matchExpressions": expressions }] });
+        return vec![add_required(spec, required)];
+    };
+    let mut operations = Vec::new();
+    for (index, term) in required.node_selector_terms.iter().enumerate() {
+        if term.is_empty() || check_term(term).is_err() {
+            continue;
+        }
+        let missing = missing_in_term(spec, Some(term), requirements);
+        let index = index.to_string();
+        let term_path =
+            ["spec", "affinity", "nodeAffinity", REQUIRED, TERMS, &index, "matchExpressions"];
+        if term.match_expressions.is_some() {
+            operations.extend(
+                missing.into_iter().map(|requirement| {
+                    add(term_path.into_iter().chain(["-"]), requirement.to_json())
+                }),
+            );
+        } else if !missing.is_empty() {
+            let expressions = missing.into_iter().map(Requirement::to_json).collect();
+            operations.push(add(term_path, Value::Array(expressions)));
+        }
+    }
+    operations
+}
+
+/// Adds the required node affinity below the deepest object that is there.
+fn add_required(spec: &PodSpec<'_>, required: Value) -> PatchOperation {
+    let wrap = |key: &str, value: Value| Value::Object(Map::from_iter([(key.to_owned(), value)]));
+    match &spec.affinity {
+        None => {
+            let value = wrap("nodeAffinity", wrap(REQUIRED, required));
+            add(["spec", "affinity"], value)
+        }
+        Some(affinity) if affinity.node_affinity.is_none() => {
+            add(["spec", "affinity", "nodeAffinity"], wrap(REQUIRED, required))
+        }
+        Some(_) => add(["spec", "affinity", "nodeAffinity", REQUIRED], required),
+    }
+}
+
+fn add_spread(spec: &PodSpec<'_>, instance: &Instance) -> Option<PatchOperation> {
+    let spread = instance.zone_spread?;
+    let constraints = spec.topology_spread_constraints.as_deref();
+    let is_spread = constraints
+        .unwrap_or_default()
+        .iter()
+        .any(|constraint| constraint.topology_key == ZONE_LABEL);
+    if is_spread {
+        return None;
+    }
+    let constraint = json!({
+        "maxSkew": 1,
+        "topologyKey": ZONE_LABEL,
+        "whenUnsatisfiable": spread.as_str(),
+        "labelSelector": instance.pods.to_json(),
+    });
+    Some(match constraints {
+        Some(_) => add(["spec", "topologySpreadConstraints", "-"], constraint),
+        None => add(["spec", "topologySpreadConstraints"], json!([constraint])),
+    })
+}

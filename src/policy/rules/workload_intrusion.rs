@@ -1,0 +1,112 @@
+//! `workload-intrusion`: the pods that a workload will make must not be able to land on a
+//! dedicated node.
+//!
+//! The same judgement as `pod-intrusion`, on the pod template, so that people learn it when they
+//! apply and not from a stuck ReplicaSet. For a DaemonSet the warning shows the node affinity that
+//! keeps it off the pools. A workload that another one controls is not warned about again.
+
+use super::{Context, Freedom, witness_name};
+use crate::policy::{
+    advice::{keep_off, pools_of, requirements_yaml},
+    mode::{Mode, RuleName},
+    object::{OwnerReference, Workload, WorkloadKind},
+    placement::{Landing, Reach, reach},
+    request::Change,
+    verdict::{Finding, Report},
+};
+
+const RULE: RuleName = RuleName::WorkloadIntrusion;
+
+pub(super) fn judge(
+    context: Context<'_>,
+    kind: WorkloadKind,
+    change: &Change<Workload<'_>>,
+    report: &mut Report,
+) {
+    let mode = context.policy.rules.workload_intrusion;
+    let (old, new) = match change {
+        Change::Create { new } => (None, new),
+        Change::Update { old, new } => (Some(old), new),
+        Change::Delete { .. } => return,
+    };
+    let is_owned = new.metadata.controller().is_some_and(is_judged);
+    if mode == Mode::Off || is_owned {
+        return;
+    }
+    let free = freedom(context, kind, new);
+    if let Freedom::AutoMq = free {
+        return;
+    }
+    let settings = &context.policy.placement;
+    let mut reach_new = reach(context.snapshot, settings, &new.template(kind).spec);
+    if let Some(old) = old
+        && matches!(freedom(context, kind, old), Freedom::None)
+    {
+        let before = reach(context.snapshot, settings, &old.template(kind).spec);
+        reach_new.landings.retain(|landing| !before.includes(landing.pool));
+    }
+    let Some(landing) = reach_new.landings.first() else { return };
+    let finding = finding(context, kind, new, &reach_new, landing);
+    match free {
+        Freedom::Exempt(exemption) => report.exempt(&exemption.reason, finding),
+        Freedom::AutoMq | Freedom::None => {
+            report.violation(mode, finding);
+            if kind == WorkloadKind::DaemonSet && mode == Mode::Warn {
+                report.hint(affinity_hint(context, &reach_new));
+            }
+        }
+    }
+}
+
+/// Whether the owner is a workload that was judged itself.
+fn is_judged(owner: &OwnerReference<'_>) -> bool {
+    WorkloadKind::ALL.into_iter().any(|kind| {
+        let (group, _, name) = kind.names();
+        owner.kind == name && owner.group() == group
+    })
+}
+
+fn freedom<'c>(context: Context<'c>, kind: WorkloadKind, workload: &Workload<'_>) -> Freedom<'c> {
+    let template = workload.template(kind);
+    let daemon_set = (kind == WorkloadKind::DaemonSet).then_some(&*workload.metadata.name);
+    context.freedom(&template.metadata, &template.spec, daemon_set)
+}
+
+fn finding(
+    context: Context<'_>,
+    kind: WorkloadKind,
+    workload: &Workload<'_>,
+    reach: &Reach<'_>,
+    landing: &Landing<'_>,
+) -> Finding {
+    let who = context.object_name(kind.names().2, &workload.metadata);
+    let path = format!("{}.spec", kind.template_path());
+    let (field, why) = context.cause(&workload.template(kind).spec, &path, landing);
+    let pools = pools_of(context.snapshot, &reach.landings);
+    let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();
+    let names = names.join(", ");
+    let affinity = requirements_yaml(&keep_off(context.policy, &pools));
+    let namespace = &context.request.target.namespace;
+    let message = format!(
+        "pods of {who} can land on pool {names}, which is reserved for AutoMQ: {why}. Remove the \
+         toleration, or keep the pods off with required node affinity {affinity}; if they belong \
+         there, ask for an exempt entry for namespace {namespace}"
+    );
+    let summary = format!("pods of {who} can land on AutoMQ's pool {names}: {why}");
+    let finding = Finding::new(RULE, message).summary(summary).field(field);
+    let finding = match pools.first() {
+        Some(pool) => finding.pool(&*pool.name),
+        None => finding,
+    };
+    match witness_name(&landing.witness) {
+        Some(node) => finding.node(node),
+        None => finding,
+    }
+}
+
+fn affinity_hint(context: Context<'_>, reach: &Reach<'_>) -> Finding {
+    let pools = pools_of(context.snapshot, &reach.landings);
+    let affinity = requirements_yaml(&keep_off(context.policy, &pools));
+    Finding::new(RULE, format!("keep the DaemonSet off with required node affinity {affinity}"))
+        .field("spec.template.spec.affinity.nodeAffinity")
+}

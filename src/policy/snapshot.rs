@@ -1,0 +1,189 @@
+//! The cluster facts that a decision may read: immutable, and swapped whole.
+//!
+//! Dedicated nodes are grouped into classes of equal labels and stable taints; of every other node
+//! only the name is kept. What the snapshot does not hold is unknown.
+
+mod build;
+mod class;
+mod virtual_node;
+
+use std::{collections::HashMap, sync::Arc};
+
+pub use class::{Class, ClassNode, Member};
+pub use virtual_node::VirtualNode;
+
+use super::{name::GroupResource, taint::Taint};
+
+/// A node as it is observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// `metadata.name`
+    pub name: Arc<str>,
+    /// Labels, sorted by key.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// `spec.taints`
+    pub taints: Vec<Taint<'static>>,
+    /// `spec.unschedulable`
+    pub cordoned: bool,
+    /// Condition `Ready` is `True`.
+    pub ready: bool,
+}
+
+impl NodeRecord {
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&Arc<str>> {
+        let index = self.labels.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
+        self.labels.get(index).map(|(_, value)| value)
+    }
+}
+
+impl super::selector::LabelSet for NodeRecord {
+    fn value(&self, key: &str) -> Option<&str> {
+        self.label(key).map(AsRef::as_ref)
+    }
+}
+
+/// An object of the cluster that is protected, by what other rules need to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedReference {
+    /// What kind of object.
+    pub resource: GroupResource,
+    /// Empty for cluster-scoped objects.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The role that a binding refers to.
+    pub role: Option<RoleReference>,
+}
+
+/// `roleRef` of a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleReference {
+    /// `Role` or `ClusterRole`.
+    pub kind: String,
+    /// Name; a `Role` is in the namespace of the binding.
+    pub name: String,
+}
+
+/// A pool as the cluster shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolFacts {
+    /// Name of the declared pool, or what the provider calls the group.
+    pub name: Arc<str>,
+    /// Where the pool comes from.
+    pub origin: PoolOrigin,
+    /// The taint that its nodes carry or should carry.
+    pub taint: Taint<'static>,
+    /// Zones in which it has nodes, sorted.
+    pub zones: Vec<Arc<str>>,
+    /// How many nodes it has.
+    pub nodes: usize,
+    /// How many of them lack the pool's taint.
+    pub lost_taints: usize,
+}
+
+/// Where a pool comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolOrigin {
+    /// The config declares it; the index is that of [`super::Policy::pools`].
+    Declared(usize),
+    /// Found by its taint.
+    Discovered,
+    /// Nodes that carry a pool's taint without being members of any, while discovery is off.
+    Stray,
+}
+
+/// A node that more than one declared pool selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConflict {
+    /// The node.
+    pub node: Arc<str>,
+    /// The pool that has it: the first in the config.
+    pub pool: Arc<str>,
+    /// A later pool that selects it as well.
+    pub other: Arc<str>,
+}
+
+/// The cluster facts, compiled for a policy. Made by [`Snapshot::build`].
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pools: Vec<PoolFacts>,
+    classes: Vec<Class>,
+    virtual_nodes: Vec<VirtualNode>,
+    nodes: HashMap<Arc<str>, Position>,
+    conflicts: Vec<PoolConflict>,
+    protected: Vec<ProtectedReference>,
+}
+
+/// Where a known node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Not dedicated.
+    Elsewhere,
+    /// Dedicated: class, and place in it.
+    Dedicated { class: u32, node: u32 },
+}
+
+/// What the snapshot knows of a node by its name.
+#[derive(Clone, Copy, Debug)]
+pub enum Located<'s> {
+    /// There is no such node as far as is known.
+    Unknown,
+    /// The node is there, and not dedicated.
+    Elsewhere,
+    /// The node is dedicated.
+    Dedicated {
+        /// Its class.
+        class: &'s Class,
+        /// The node itself.
+        node: &'s ClassNode,
+    },
+}
+
+impl Snapshot {
+    /// The pools: declared ones first, in the order of the config.
+    pub fn pools(&self) -> &[PoolFacts] {
+        &self.pools
+    }
+
+    /// The classes of dedicated nodes.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    /// Nodes to come.
+    pub fn virtual_nodes(&self) -> &[VirtualNode] {
+        &self.virtual_nodes
+    }
+
+    /// Nodes that several declared pools claim.
+    pub fn conflicts(&self) -> &[PoolConflict] {
+        &self.conflicts
+    }
+
+    /// Protected objects that are there.
+    pub fn protected(&self) -> &[ProtectedReference] {
+        &self.protected
+    }
+
+    /// How many nodes are known.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// What is known of a node.
+    pub fn locate(&self, name: &str) -> Located<'_> {
+        let Some(position) = self.nodes.get(name) else { return Located::Unknown };
+        let Position::Dedicated { class, node } = *position else { return Located::Elsewhere };
+        let located = self.classes.get(class as usize).and_then(|class| {
+            let node = class.nodes.get(node as usize)?;
+            Some(Located::Dedicated { class, node })
+        });
+        located.unwrap_or(Located::Unknown)
+    }
+
+    /// The pool with this index; indexes come from classes and virtual nodes of this snapshot.
+    pub fn pool(&self, index: usize) -> Option<&PoolFacts> {
+        self.pools.get(index)
+    }
+}

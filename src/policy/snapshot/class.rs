@@ -1,0 +1,85 @@
+//! Classes: dedicated nodes that a pod cannot tell apart but by name or by an individual label.
+
+use std::sync::Arc;
+
+use crate::policy::{
+    placement::{LabelFact, NameFact, NodeFacts},
+    taint::Taint,
+};
+
+/// Nodes of one pool with equal taints and equal labels, but for the individual ones.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// Index of the pool in the snapshot.
+    pub pool: usize,
+    /// Taints that keep pods out for good, the pool's own among them even where it is missing.
+    pub taints: Vec<Taint<'static>>,
+    /// Whether the nodes lack the pool's taint.
+    pub lost_taint: bool,
+    /// Labels that all of them have with the same value, sorted by key.
+    pub(super) labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Keys of labels with many values in the pool, sorted; the values are with the nodes.
+    pub(super) individual: Arc<[Arc<str>]>,
+    /// The nodes.
+    pub nodes: Vec<ClassNode>,
+}
+
+/// A node of a class.
+#[derive(Clone, Debug)]
+pub struct ClassNode {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Values of the individual labels, in the order of their keys.
+    pub(super) individual: Box<[Option<Arc<str>>]>,
+}
+
+impl Class {
+    /// The value of a label that the nodes have in common.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let index = self.labels.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
+        self.labels.get(index).map(|(_, value)| value.as_ref())
+    }
+
+    /// One of its nodes, as facts.
+    pub fn member<'c>(&'c self, node: &'c ClassNode) -> Member<'c> {
+        Member { class: self, node }
+    }
+
+    fn individual_index(&self, key: &str) -> Option<usize> {
+        self.individual.binary_search_by(|name| name.as_ref().cmp(key)).ok()
+    }
+}
+
+impl NodeFacts for Class {
+    fn label(&self, key: &str) -> LabelFact<'_> {
+        if self.individual_index(key).is_some() {
+            return LabelFact::Unknown;
+        }
+        self.label(key).map_or(LabelFact::Absent, LabelFact::Is)
+    }
+
+    fn name(&self) -> NameFact<'_> {
+        NameFact::Unknown
+    }
+}
+
+/// A node with all of its labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'c> {
+    class: &'c Class,
+    node: &'c ClassNode,
+}
+
+impl NodeFacts for Member<'_> {
+    fn label(&self, key: &str) -> LabelFact<'_> {
+        let value = match self.class.individual_index(key) {
+            Some(index) => self.node.individual.get(index).and_then(Option::as_deref),
+            None => self.class.label(key),
+        };
+        value.map_or(LabelFact::Absent, LabelFact::Is)
+    }
+
+    fn name(&self) -> NameFact<'_> {
+        NameFact::Is(&self.node.name)
+    }
+}

@@ -1,0 +1,286 @@
+//! What comes out of a decision.
+
+use json_patch::PatchOperation;
+
+use super::mode::{Mode, RuleName};
+
+/// The answer to a request. A denial cannot carry a patch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Allowed or denied.
+    pub outcome: Outcome,
+    /// What the client is told either way, one fact each.
+    pub warnings: Vec<Finding>,
+    /// What is worth keeping: every denial, warning, audit finding, patch, exemption and
+    /// break-glass use.
+    pub records: Vec<Record>,
+}
+
+/// Allowed or denied.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Allowed, with these operations on the raw object.
+    Allow(Vec<PatchOperation>),
+    /// Denied.
+    Deny(Denials),
+}
+
+/// Why a request is denied: never without a reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Denials {
+    first: Finding,
+    rest: Vec<Finding>,
+}
+
+impl Denials {
+    /// Every reason, in the order of the rules.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// The first reason.
+    pub fn first(&self) -> &Finding {
+        &self.first
+    }
+}
+
+/// What a rule found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleName,
+    /// What happened, where, and what to do: for people, without the rule's name.
+    pub message: String,
+    /// The same in at most [`WARNING_BYTES_MAX`] bytes with the rule's name, if the message is longer.
+    pub summary: Option<String>,
+    /// The exact field that matters, as a path.
+    pub field: Option<String>,
+    /// The pool concerned.
+    pub pool: Option<String>,
+    /// The node concerned.
+    pub node: Option<String>,
+}
+
+/// The API server cuts a warning after 256 characters.
+pub const WARNING_BYTES_MAX: usize = 256;
+
+impl Finding {
+    /// A finding about nothing in particular yet.
+    pub fn new(rule: RuleName, message: impl Into<String>) -> Self {
+        Self { rule, message: message.into(), summary: None, field: None, pool: None, node: None }
+    }
+
+    /// The shorter form for a warning.
+    #[must_use]
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
+
+    /// Names the field.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the pool.
+    #[must_use]
+    pub fn pool(mut self, pool: impl Into<String>) -> Self {
+        self.pool = Some(pool.into());
+        self
+    }
+
+    /// Names the node.
+    #[must_use]
+    pub fn node(mut self, node: impl Into<String>) -> Self {
+        self.node = Some(node.into());
+        self
+    }
+
+    /// `[rule] message`, as a client sees a denial.
+    pub fn denial_text(&self) -> String {
+        format!("[{}] {}", self.rule, self.message)
+    }
+
+    /// `[rule] summary`, cut to what the API server passes on.
+    pub fn warning_text(&self) -> String {
+        let summary = self.summary.as_ref().unwrap_or(&self.message);
+        cut(format!("[{}] {summary}", self.rule), WARNING_BYTES_MAX)
+    }
+}
+
+/// Cuts text to `bytes` at a character boundary and marks the cut.
+fn cut(mut text: String, bytes: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes - ELLIPSIS.len_utf8()));
+        text.push(ELLIPSIS);
+    }
+    text
+}
+
+/// What is kept of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What was decided.
+    pub decision: Decision,
+    /// The rule; `None` for a break-glass request that no rule would have denied.
+    pub rule: Option<RuleName>,
+    /// The mode of the rule, where a mode decided.
+    pub mode: Option<Mode>,
+    /// What happened, for people.
+    pub message: String,
+    /// The exact field that matters, as a path.
+    pub field: Option<String>,
+    /// The pool concerned.
+    pub pool: Option<String>,
+    /// The node concerned.
+    pub node: Option<String>,
+    /// The reason of the exemption that was used.
+    pub exemption: Option<String>,
+}
+
+impl Record {
+    fn of(decision: Decision, mode: Option<Mode>, finding: Finding) -> Self {
+        let Finding { rule, message, summary: _, field, pool, node } = finding;
+        Self { decision, rule: Some(rule), mode, message, field, pool, node, exemption: None }
+    }
+}
+
+/// What was decided, for records, annotations and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    /// Allowed, and recorded: nobody was told.
+    Audit,
+    /// Allowed: a fact that would decide is not known.
+    Unknown,
+    /// Allowed: the pod is exempt.
+    Exempt,
+    /// Allowed, and changed.
+    Patch,
+    /// Allowed, and the client was warned.
+    Warn,
+    /// Allowed: a member of a break-glass group asked.
+    BreakGlass,
+    /// Denied.
+    Deny,
+}
+
+impl Decision {
+    /// As records, annotations and metrics spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Unknown => "unknown",
+            Self::Exempt => "exempt",
+            Self::Patch => "patch",
+            Self::Warn => "warn",
+            Self::BreakGlass => "break-glass",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the request is allowed.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self.outcome, Outcome::Allow(_))
+    }
+
+    /// The record that says most about the request.
+    pub fn gravest(&self) -> Option<&Record> {
+        // The first of equals, so that a denial is explained by its first reason.
+        self.records.iter().rev().max_by_key(|record| record.decision)
+    }
+}
+
+/// Collects what rules find, and turns it into a verdict.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Report {
+    denials: Vec<Finding>,
+    warnings: Vec<Finding>,
+    records: Vec<Record>,
+    patch: Vec<PatchOperation>,
+}
+
+impl Report {
+    /// A violation, with the consequence that the mode asks for.
+    pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
+        match mode {
+            Mode::Off => {}
+            Mode::Audit => self.record(Decision::Audit, Some(mode), finding),
+            Mode::Warn => {
+                self.warnings.push(finding.clone());
+                self.record(Decision::Warn, Some(mode), finding);
+            }
+            Mode::Enforce => {
+                self.denials.push(finding.clone());
+                self.record(Decision::Deny, Some(mode), finding);
+            }
+        }
+    }
+
+    /// A warning that goes with one that is recorded already.
+    pub(in crate::policy) fn hint(&mut self, finding: Finding) {
+        self.warnings.push(finding);
+    }
+
+    /// Something to keep that the client need not know.
+    pub(in crate::policy) fn note(&mut self, decision: Decision, finding: Finding) {
+        self.record(decision, None, finding);
+    }
+
+    /// An exemption that made a difference.
+    pub(in crate::policy) fn exempt(&mut self, reason: &str, finding: Finding) {
+        let record = Record::of(Decision::Exempt, None, finding);
+        self.records.push(Record { exemption: Some(reason.to_owned()), ..record });
+    }
+
+    /// Operations on the raw object.
+    pub(in crate::policy) fn patch(
+        &mut self,
+        operations: impl IntoIterator<Item = PatchOperation>,
+        finding: Finding,
+    ) {
+        self.patch.extend(operations);
+        self.record(Decision::Patch, Some(Mode::Enforce), finding);
+    }
+
+    fn record(&mut self, decision: Decision, mode: Option<Mode>, finding: Finding) {
+        self.records.push(Record::of(decision, mode, finding));
+    }
+
+    /// Lets the request pass: what would have been denied is recorded as such.
+    pub(in crate::policy) fn break_glass(&mut self, group: &str) {
+        let denials = std::mem::take(&mut self.denials);
+        for record in &mut self.records {
+            if record.decision == Decision::Deny {
+                record.decision = Decision::BreakGlass;
+                record.message = format!("break-glass group {group} passes: {}", record.message);
+            }
+        }
+        if denials.is_empty() {
+            self.records.push(Record {
+                decision: Decision::BreakGlass,
+                rule: None,
+                mode: None,
+                message: format!("break-glass group {group} asks what no rule denies"),
+                field: None,
+                pool: None,
+                node: None,
+                exemption: None,
+            });
+        }
+    }
+
+    pub(in crate::policy) fn into_verdict(self) -> Verdict {
+        let Self { denials, warnings, records, patch } = self;
+        let mut denials = denials.into_iter();
+        let outcome = match denials.next() {
+            Some(first) => Outcome::Deny(Denials { first, rest: denials.collect() }),
+            None => Outcome::Allow(patch),
+        };
+        Verdict { outcome, warnings, records }
+    }
+}

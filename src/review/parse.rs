@@ -1,0 +1,384 @@
+//! Bytes to a request, in one pass.
+//!
+//! The API server writes operation and resource before the objects, so that the objects are decoded
+//! straight into the view that the rules have of them, and everything else is skipped. A review in
+//! another order is read a second time, from the objects' raw text.
+
+use std::{cell::Cell, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess},
+};
+use serde_json::{Value, value::RawValue};
+
+use super::{API_VERSION, KIND};
+use crate::policy::{
+    identity::User,
+    object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
+    request::{Change, Operation, Reads, Request, Subject, Target, View},
+    text::Text,
+};
+
+/// Why a body is not a review that can be decided.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// Not JSON, or not of the shape that the API has.
+    #[error("the AdmissionReview cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another kind or version.
+    #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
+    Version {
+        /// `kind`
+        kind: String,
+        /// `apiVersion`
+        api_version: String,
+    },
+    /// A part that every review has is missing.
+    #[error("the AdmissionReview has no {0}")]
+    Missing(&'static str),
+}
+
+/// Reads a review. `reads` says which view of its objects is wanted.
+pub fn parse<'a>(
+    body: &'a [u8],
+    reads: impl Fn(&Target<'_>) -> Reads,
+) -> Result<Request<'a>, Malformed> {
+    let out_of_order = Cell::new(false);
+    let first = read(body, Order { reads: &reads, out_of_order: &out_of_order, raw: false });
+    let review = if first.is_err() && out_of_order.get() {
+        read(body, Order { reads: &reads, out_of_order: &out_of_order, raw: true })
+    } else {
+        first
+    }?;
+    let Review { kind, api_version, request } = review;
+    if kind != KIND || api_version != API_VERSION {
+        let (kind, api_version) = (kind.to_string(), api_version.to_string());
+        return Err(Malformed::Version { kind, api_version });
+    }
+    request.ok_or(Malformed::Missing("request"))?.finish(reads)
+}
+
+fn read<'a, F: Fn(&Target<'_>) -> Reads>(
+    body: &'a [u8],
+    order: Order<'_, F>,
+) -> Result<Review<'a>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let review = ReviewSeed(order).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(review)
+}
+
+/// How to read objects: straight into their view, or as raw text for later.
+struct Order<'f, F> {
+    reads: &'f F,
+    out_of_order: &'f Cell<bool>,
+    raw: bool,
+}
+
+impl<F> Clone for Order<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Order<'_, F> {}
+
+#[derive(Default)]
+struct Review<'a> {
+    kind: Text<'a>,
+    api_version: Text<'a>,
+    request: Option<RawRequest<'a>>,
+}
+
+struct ReviewSeed<'f, F>(Order<'f, F>);
+
+impl<'de, F: Fn(&Target<'_>) -> Reads> DeserializeSeed<'de> for ReviewSeed<'_, F> {
+    type Value = Review<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Review<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for ReviewSeed<'_, F> {
+    type Value = Review<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an AdmissionReview")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Review<'de>, A::Error> {
+        let mut review = Review::default();
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            match key.as_str() {
+                "kind" => review.kind = map.next_value()?,
+                "apiVersion" => review.api_version = map.next_value()?,
+                "request" => review.request = map.next_value_seed(RequestSeed(self.0))?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(review)
+    }
+}
+
+/// A request whose objects are decoded, but not yet paired.
+#[derive(Default)]
+struct RawRequest<'a> {
+    uid: Option<Text<'a>>,
+    target: Target<'a>,
+    user: User<'a>,
+    dry_run: bool,
+    objects: Objects<'a>,
+}
+
+/// `object` and `oldObject`; `None` is absent or `null`.
+#[derive(Default)]
+enum Objects<'a> {
+    #[default]
+    Unseen,
+    Skipped,
+    Raw(Sides<&'a RawValue>),
+    Pod(Sides<Pod<'a>>),
+    Binding(Sides<Binding<'a>>),
+    Workload(WorkloadKind, Sides<Workload<'a>>),
+    Node(Sides<Node<'a>>),
+    Namespace(Sides<MetadataOnly<'a>>),
+}
+
+struct Sides<T> {
+    new: Option<T>,
+    old: Option<T>,
+}
+
+impl<T> Default for Sides<T> {
+    fn default() -> Self {
+        Self { new: None, old: None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct MetadataOnly<'a> {
+    #[serde(default)]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    New,
+    Old,
+}
+
+struct RequestSeed<'f, F>(Order<'f, F>);
+
+impl<'de, F: Fn(&Target<'_>) -> Reads> DeserializeSeed<'de> for RequestSeed<'_, F> {
+    type Value = Option<RawRequest<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for RequestSeed<'_, F> {
+    type Value = Option<RawRequest<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an admission request")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self(order) = self;
+        let mut request = RawRequest::default();
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            let is_target =
+                matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
+            if is_target && !order.raw && !matches!(request.objects, Objects::Unseen) {
+                order.out_of_order.set(true);
+                return Err(de::Error::custom("the objects come before what tells their kind"));
+            }
+            let target = &mut request.target;
+            match key.as_str() {
+                "uid" => request.uid = Some(map.next_value()?),
+                "resource" => {
+                    let Resource { group, version, resource } = map.next_value()?;
+                    (target.group, target.version, target.resource) = (group, version, resource);
+                }
+                "subResource" => target.sub_resource = map.next_value()?,
+                "name" => target.name = map.next_value()?,
+                "namespace" => target.namespace = map.next_value()?,
+                "operation" => target.operation = operation(&map.next_value::<Text<'de>>()?),
+                "userInfo" => {
+                    let UserInfo { username, groups } = map.next_value()?;
+                    request.user = User { name: username, groups: groups.unwrap_or_default() };
+                }
+                "dryRun" => request.dry_run = map.next_value::<Option<bool>>()?.unwrap_or(false),
+                "object" => request.read_object(Side::New, order, &mut map)?,
+                "oldObject" => request.read_object(Side::Old, order, &mut map)?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Some(request))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Default)]
+struct Resource<'a> {
+    group: Text<'a>,
+    version: Text<'a>,
+    resource: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Default)]
+struct UserInfo<'a> {
+    username: Text<'a>,
+    groups: Option<Vec<Text<'a>>>,
+}
+
+fn operation(text: &str) -> Operation {
+    match text {
+        "CREATE" => Operation::Create,
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        "CONNECT" => Operation::Connect,
+        _ => Operation::Other,
+    }
+}
+
+impl<'de> RawRequest<'de> {
+    fn read_object<A: MapAccess<'de>, F: Fn(&Target<'_>) -> Reads>(
+        &mut self,
+        side: Side,
+        order: Order<'_, F>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        if let Objects::Unseen = self.objects {
+            let reads = (order.reads)(&self.target);
+            self.objects = if order.raw || reads.whole {
+                Objects::Raw(Sides::default())
+            } else {
+                Objects::of(reads.view)
+            };
+        }
+        match &mut self.objects {
+            Objects::Unseen | Objects::Skipped => map.next_value::<IgnoredAny>().map(drop),
+            Objects::Raw(sides) => sides.fill(side, map),
+            Objects::Pod(sides) => sides.fill(side, map),
+            Objects::Binding(sides) => sides.fill(side, map),
+            Objects::Workload(_, sides) => sides.fill(side, map),
+            Objects::Node(sides) => sides.fill(side, map),
+            Objects::Namespace(sides) => sides.fill(side, map),
+        }
+    }
+
+    /// Pairs the objects, and decodes those that were kept as text.
+    fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'de>, Malformed> {
+        let Self { uid, target, user, dry_run, objects } = self;
+        let uid = uid.filter(|uid| !uid.is_empty()).ok_or(Malformed::Missing("request.uid"))?;
+        let mut whole = None;
+        let objects = match objects {
+            Objects::Raw(raw) => {
+                let reads = reads(&target);
+                if reads.whole {
+                    whole = Some(raw.decode::<Value>()?.into_change(target.operation)?);
+                }
+                Objects::decode(reads.view, &raw)?
+            }
+            // Neither object is there, which a view that needs one must say.
+            Objects::Unseen => Objects::of(reads(&target).view),
+            decoded => decoded,
+        };
+        let subject = objects.into_subject(target.operation)?;
+        Ok(Request { uid, target, user, dry_run, subject, whole })
+    }
+}
+
+impl<'de> Objects<'de> {
+    fn of(view: View) -> Self {
+        match view {
+            View::Unread => Self::Skipped,
+            View::Pod => Self::Pod(Sides::default()),
+            View::Binding => Self::Binding(Sides::default()),
+            View::Workload(kind) => Self::Workload(kind, Sides::default()),
+            View::Node => Self::Node(Sides::default()),
+            View::Namespace => Self::Namespace(Sides::default()),
+        }
+    }
+
+    fn decode(view: View, raw: &Sides<&'de RawValue>) -> Result<Self, serde_json::Error> {
+        Ok(match view {
+            View::Unread => Self::Skipped,
+            View::Pod => Self::Pod(raw.decode()?),
+            View::Binding => Self::Binding(raw.decode()?),
+            View::Workload(kind) => Self::Workload(kind, raw.decode()?),
+            View::Node => Self::Node(raw.decode()?),
+            View::Namespace => Self::Namespace(raw.decode()?),
+        })
+    }
+
+    fn into_subject(self, operation: Operation) -> Result<Subject<'de>, Malformed> {
+        Ok(match self {
+            Self::Unseen | Self::Skipped | Self::Raw(_) => Subject::Unread,
+            Self::Pod(sides) => Subject::Pod(sides.into_change(operation)?),
+            Self::Binding(sides) => {
+                Subject::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
+            }
+            Self::Workload(kind, sides) => Subject::Workload(kind, sides.into_change(operation)?),
+            Self::Node(sides) => Subject::Node(sides.into_change(operation)?),
+            // The name is in the request as well, so that a deletion without object can be judged.
+            Self::Namespace(sides) => {
+                let metadata = sides.old.and_then(|namespace| namespace.metadata);
+                Subject::Namespace(metadata.unwrap_or_default())
+            }
+        })
+    }
+}
+
+impl<T> Sides<T> {
+    fn fill<'de, A: MapAccess<'de>>(&mut self, side: Side, map: &mut A) -> Result<(), A::Error>
+    where
+        T: Deserialize<'de>,
+    {
+        let object = map.next_value::<Option<T>>()?;
+        match side {
+            Side::New => self.new = object,
+            Side::Old => self.old = object,
+        }
+        Ok(())
+    }
+
+    fn into_change(self, operation: Operation) -> Result<Change<T>, Malformed> {
+        let new = || self.new.ok_or(Malformed::Missing("request.object"));
+        let missing_old = Malformed::Missing("request.oldObject");
+        match operation {
+            Operation::Update => {
+                let old = self.old.ok_or(missing_old)?;
+                Ok(Change::Update { old, new: new()? })
+            }
+            Operation::Delete => Ok(Change::Delete { old: self.old.ok_or(missing_old)? }),
+            Operation::Create | Operation::Connect | Operation::Other => {
+                Ok(Change::Create { new: new()? })
+            }
+        }
+    }
+}
+
+impl<'de> Sides<&'de RawValue> {
+    fn decode<T: Deserialize<'de>>(&self) -> Result<Sides<T>, serde_json::Error> {
+        let decode =
+            |raw: Option<&'de RawValue>| raw.map(|raw| serde_json::from_str(raw.get())).transpose();
+        Ok(Sides { new: decode(self.new)?, old: decode(self.old)? })
+    }
+}
