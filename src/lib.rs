@@ -7,3 +7,9 @@
 //! ```
 
 pub mod policy;
+
+pub mod server;
+
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;
