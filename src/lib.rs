@@ -6,5 +6,14 @@
 //! watch events ──apply──▶ Snapshot ─┘      pure, total: no clock, no await, no I/O
 //! ```
 
+// The core: values in, values out.
 pub mod policy;
+
+// The edges of the core: synchronous, without I/O.
 pub mod review;
+
+// The shell: as thin as possible.
+pub mod metrics;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;

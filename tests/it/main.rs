@@ -1,1 +1,4 @@
-//! Integration tests.
+//! Integration tests: everything that needs a socket, a file or the binary.
+
+mod http;
+mod server;

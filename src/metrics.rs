@@ -1,0 +1,388 @@
+//! Every metric there is, in one struct with a registry of its own.
+
+use std::sync::Arc;
+use std::{
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    PullingGauge, Registry, TextEncoder, core::Collector,
+};
+
+use self::{
+    label::{Decision, FaultReason, NodeState, Operation, ReloadResult, Resource, Webhook},
+    level::Level,
+    recorder::Recorder,
+};
+use crate::policy::mode::RuleName;
+
+pub mod label;
+pub mod level;
+pub mod recorder;
+
+/// Seconds; from 50 µs, since a decision takes a few, to the longest an API server waits by default.
+const DURATION_BUCKETS: [f64; 16] = [
+    0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5,
+    1.0, 3.0, 10.0,
+];
+
+/// The content type of [`Metrics::render`].
+pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
+
+/// The metrics, and the registry that renders them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    admission_requests: IntCounterVec,
+    /// The counters of `admission_requests` by label, so that a request neither hashes nor locks.
+    admission_requests_by_label: Box<[OnceLock<IntCounter>]>,
+    admission_duration: Vec<Histogram>,
+    denials: IntCounterVec,
+    break_glass: IntCounter,
+    pool_nodes: IntGaugeVec,
+    snapshot_taken: Arc<Mutex<Option<Instant>>>,
+    config_reloads: IntCounterVec,
+    certificate_expiry: Gauge,
+    faults: Vec<IntCounter>,
+    panics: IntCounter,
+    /// Open connections to the webhook's port.
+    pub connections: Level,
+    /// Webhook requests that are being read or answered.
+    pub requests_in_flight: Level,
+    /// Bytes of request bodies held in memory.
+    pub body_bytes_in_flight: Level,
+}
+
+impl Metrics {
+    /// A fresh set, at zero. Fails only where a name is taken twice.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let admission_requests = counters(
+            &registry,
+            "poolguard_admission_requests_total",
+            "Admission requests by what was asked and answered.",
+            &["webhook", "operation", "resource", "decision"],
+        )?;
+        let faults = counters(
+            &registry,
+            "poolguard_faults_total",
+            "Requests answered with an HTTP error, so that the failure policy decides.",
+            &["reason"],
+        )?;
+        build_info(&registry)?;
+        Ok(Self {
+            admission_requests,
+            admission_requests_by_label: (0..REQUEST_SERIES).map(|_| OnceLock::new()).collect(),
+            admission_duration: durations(&registry)?,
+            denials: counters(
+                &registry,
+                "poolguard_denials_total",
+                "Denials by rule and pool.",
+                &["rule", "pool"],
+            )?,
+            break_glass: register(
+                &registry,
+                IntCounter::new(
+                    "poolguard_break_glass_total",
+                    "Requests allowed because the requester is in a break-glass group.",
+                )?,
+            )?,
+            pool_nodes: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("poolguard_pool_nodes", "Nodes of each pool by zone and state."),
+                    &["pool", "zone", "state"],
+                )?,
+            )?,
+            snapshot_taken: snapshot_age(&registry)?,
+            config_reloads: counters(
+                &registry,
+                "poolguard_config_reloads_total",
+                "Reloads of the config; after a failure the old one stays in force.",
+                &["result"],
+            )?,
+            certificate_expiry: register(
+                &registry,
+                Gauge::new(
+                    "poolguard_certificate_expiry_timestamp_seconds",
+                    "When the certificate that is served expires, in Unix time.",
+                )?,
+            )?,
+            faults: FaultReason::ALL
+                .iter()
+                .map(|reason| faults.with_label_values(&[reason.as_str()]))
+                .collect(),
+            panics: register(
+                &registry,
+                IntCounter::new(
+                    "poolguard_panics_total",
+                    "Requests whose decision panicked: each one is a bug.",
+                )?,
+            )?,
+            connections: level(
+                &registry,
+                "poolguard_connections",
+                "Open connections to the webhook's port.",
+            )?,
+            requests_in_flight: level(
+                &registry,
+                "poolguard_requests_in_flight",
+                "Webhook requests that are being read or answered.",
+            )?,
+            body_bytes_in_flight: level(
+                &registry,
+                "poolguard_body_bytes_in_flight",
+                "Bytes of request bodies held in memory.",
+            )?,
+            registry,
+        })
+    }
+
+    /// A guard that records one request, which arrived at that instant, when it is dropped.
+    pub fn recorder(&self, webhook: Webhook, arrived: Instant) -> Recorder<'_> {
+        Recorder::new(self, webhook, arrived)
+    }
+
+    fn admission_request(
+        &self,
+        webhook: Webhook,
+        operation: Operation,
+        resource: Resource,
+        decision: Decision,
+    ) {
+        let index = request_series(webhook, operation, resource, decision);
+        let Some(counter) = self.admission_requests_by_label.get(index) else { return };
+        counter
+            .get_or_init(|| {
+                self.admission_requests.with_label_values(&[
+                    webhook.as_str(),
+                    operation.as_str(),
+                    resource.as_str(),
+                    decision.as_str(),
+                ])
+            })
+            .inc();
+    }
+
+    fn admission_duration(&self, webhook: Webhook, duration: Duration) {
+        if let Some(histogram) = self.admission_duration.get(webhook as usize) {
+            histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// A rule denied a request; `pool` is empty where no single pool is concerned.
+    pub fn denied(&self, rule: RuleName, pool: &str) {
+        self.denials.with_label_values(&[rule.as_str(), pool]).inc();
+    }
+
+    /// Somebody broke the glass.
+    pub fn broke_glass(&self) {
+        self.break_glass.inc();
+    }
+
+    /// Replaces the node counts: pools and zones that are gone leave no series behind.
+    pub fn set_pool_nodes<'a>(
+        &self,
+        counts: impl IntoIterator<Item = (&'a str, &'a str, NodeState, i64)>,
+    ) {
+        self.pool_nodes.reset();
+        for (pool, zone, state, count) in counts {
+            self.pool_nodes.with_label_values(&[pool, zone, state.as_str()]).set(count);
+        }
+    }
+
+    /// The snapshot was confirmed up to date at that instant.
+    pub fn snapshot_confirmed(&self, at: Instant) {
+        *self.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// The config was read again.
+    pub fn config_reloaded(&self, result: ReloadResult) {
+        self.config_reloads.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// The certificate that is served now expires at that Unix time.
+    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
+    pub fn set_certificate_expiry(&self, unix_seconds: i64) {
+        self.certificate_expiry.set(unix_seconds as f64);
+    }
+
+    /// A request got an HTTP error.
+    pub fn fault(&self, reason: FaultReason) {
+        if let Some(counter) = self.faults.get(reason as usize) {
+            counter.inc();
+        }
+    }
+
+    /// A decision panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// In Prometheus' text format.
+    pub fn render(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// How many label combinations `poolguard_admission_requests_total` can have.
+const REQUEST_SERIES: usize =
+    Webhook::ALL.len() * Operation::ALL.len() * Resource::ALL.len() * Decision::ALL.len();
+
+fn request_series(
+    webhook: Webhook,
+    operation: Operation,
+    resource: Resource,
+    decision: Decision,
+) -> usize {
+    let index = webhook as usize;
+    let index = index * Operation::ALL.len() + operation as usize;
+    let index = index * Resource::ALL.len() + resource as usize;
+    index * Decision::ALL.len() + decision as usize
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+/// The histograms of `poolguard_admission_duration_seconds`, indexed by webhook.
+fn durations(registry: &Registry) -> prometheus::Result<Vec<Histogram>> {
+    let options = HistogramOpts::new(
+        "poolguard_admission_duration_seconds",
+        "From the request's header to its answer, the reading of the body included.",
+    );
+    let durations = register(
+        registry,
+        HistogramVec::new(options.buckets(DURATION_BUCKETS.to_vec()), &["webhook"])?,
+    )?;
+    Ok(Webhook::ALL
+        .iter()
+        .map(|webhook| durations.with_label_values(&[webhook.as_str()]))
+        .collect())
+}
+
+/// The age is computed when it is asked for: a gauge that somebody must set would stand still
+/// exactly when the watches do.
+fn snapshot_age(registry: &Registry) -> prometheus::Result<Arc<Mutex<Option<Instant>>>> {
+    let taken = Arc::new(Mutex::new(None::<Instant>));
+    let shared = Arc::clone(&taken);
+    let age = PullingGauge::new(
+        "poolguard_snapshot_age_seconds",
+        "Since the snapshot was last confirmed up to date; +Inf before the first one.",
+        Box::new(move || {
+            let taken = *shared.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.map_or(f64::INFINITY, |instant| instant.elapsed().as_secs_f64())
+        }),
+    )?;
+    register(registry, age)?;
+    Ok(taken)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 9 PB")]
+fn level(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Level> {
+    let level = Level::default();
+    let shared = level.clone();
+    register(registry, PullingGauge::new(name, help, Box::new(move || shared.current() as f64))?)?;
+    Ok(level)
+}
+
+fn build_info(registry: &Registry) -> prometheus::Result<()> {
+    let info = IntGaugeVec::new(
+        Opts::new("poolguard_build_info", "Always 1; the version is in the label."),
+        &["version"],
+    )?;
+    register(registry, info)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(metrics: &Metrics, start: &str) -> Option<String> {
+        let text = metrics.render().expect("renders");
+        text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
+    }
+
+    #[test]
+    fn every_label_combination_has_a_counter_of_its_own() {
+        let mut seen = vec![false; REQUEST_SERIES];
+        for &webhook in Webhook::ALL {
+            for &operation in Operation::ALL {
+                for &resource in Resource::ALL {
+                    for &decision in Decision::ALL {
+                        let index = request_series(webhook, operation, resource, decision);
+                        assert!(!seen[index], "{index} is taken twice");
+                        seen[index] = true;
+                    }
+                }
+            }
+        }
+        assert!(seen.into_iter().all(|taken| taken));
+    }
+
+    #[test]
+    fn a_recorder_that_is_told_nothing_records_a_fault() {
+        let metrics = Metrics::new().expect("names are unique");
+        drop(metrics.recorder(Webhook::Mutate, Instant::now()));
+        let expected = "poolguard_admission_requests_total{decision=\"fault\",operation=\"unknown\",\
+                        resource=\"other\",webhook=\"mutate\"} 1";
+        assert_eq!(
+            line(&metrics, "poolguard_admission_requests_total{").as_deref(),
+            Some(expected)
+        );
+    }
+
+    #[test]
+    fn a_recorder_records_what_it_was_told() {
+        let metrics = Metrics::new().expect("names are unique");
+        let mut recorder = metrics.recorder(Webhook::Validate, Instant::now());
+        recorder.subject(Operation::Create, Resource::Pods);
+        recorder.decided(Decision::Deny);
+        drop(recorder);
+        let expected = "poolguard_admission_requests_total{decision=\"deny\",operation=\"create\",\
+                        resource=\"pods\",webhook=\"validate\"} 1";
+        assert_eq!(
+            line(&metrics, "poolguard_admission_requests_total{").as_deref(),
+            Some(expected)
+        );
+        assert_eq!(
+            line(&metrics, "poolguard_admission_duration_seconds_count{webhook=\"validate\"}")
+                .as_deref(),
+            Some("poolguard_admission_duration_seconds_count{webhook=\"validate\"} 1")
+        );
+    }
+
+    #[test]
+    fn a_snapshot_that_was_never_taken_is_infinitely_old() {
+        let metrics = Metrics::new().expect("names are unique");
+        let name = "poolguard_snapshot_age_seconds ";
+        assert_eq!(line(&metrics, name).as_deref(), Some("poolguard_snapshot_age_seconds inf"));
+        metrics.snapshot_confirmed(Instant::now());
+        assert_ne!(line(&metrics, name).as_deref(), Some("poolguard_snapshot_age_seconds inf"));
+    }
+
+    #[test]
+    fn zones_that_are_gone_leave_no_series() {
+        let metrics = Metrics::new().expect("names are unique");
+        metrics.set_pool_nodes([("pool-a", "us-east-1a", NodeState::Ready, 3)]);
+        metrics.set_pool_nodes([("pool-a", "us-east-1b", NodeState::Ready, 1)]);
+        let text = metrics.render().expect("renders");
+        assert!(!text.contains("us-east-1a"), "{text}");
+    }
+}

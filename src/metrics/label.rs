@@ -1,0 +1,188 @@
+//! The values that labels may take: closed sets, so that no request can add a series.
+
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The label's value.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    /// The two halves of admission, each with a path of its own.
+    Webhook {
+        /// May patch the object.
+        Mutate = "mutate",
+        /// Allows or denies the final object.
+        Validate = "validate",
+    }
+}
+
+labels! {
+    /// What the request does to the object.
+    Operation {
+        /// A new object.
+        Create = "create",
+        /// A changed object.
+        Update = "update",
+        /// A removed object.
+        Delete = "delete",
+        /// A connection into one, such as exec.
+        Connect = "connect",
+        /// Not known, because the request could not be read.
+        Unknown = "unknown",
+    }
+}
+
+labels! {
+    /// The kind of object, by the plural that the API gives it.
+    Resource {
+        /// Pods.
+        Pods = "pods",
+        /// A scheduler's choice of a node, by either of its two addresses.
+        Bindings = "pods/binding",
+        /// Containers added to a running pod.
+        EphemeralContainers = "pods/ephemeralcontainers",
+        /// Any other subresource of a pod.
+        PodsOther = "pods/other",
+        /// Nodes.
+        Nodes = "nodes",
+        /// The status of a node.
+        NodesStatus = "nodes/status",
+        /// Deployments.
+        Deployments = "deployments",
+        /// Replica sets.
+        ReplicaSets = "replicasets",
+        /// Stateful sets.
+        StatefulSets = "statefulsets",
+        /// Daemon sets.
+        DaemonSets = "daemonsets",
+        /// Replication controllers.
+        ReplicationControllers = "replicationcontrollers",
+        /// Jobs.
+        Jobs = "jobs",
+        /// Cron jobs.
+        CronJobs = "cronjobs",
+        /// Namespaces.
+        Namespaces = "namespaces",
+        /// Service accounts.
+        ServiceAccounts = "serviceaccounts",
+        /// Role bindings.
+        RoleBindings = "rolebindings",
+        /// Cluster role bindings.
+        ClusterRoleBindings = "clusterrolebindings",
+        /// Config maps.
+        ConfigMaps = "configmaps",
+        /// Anything else, and what could not be read.
+        Other = "other",
+    }
+}
+
+impl Resource {
+    /// From the plural and the subresource of a request; an empty subresource is none.
+    pub fn from_plural(plural: &str, subresource: &str) -> Self {
+        match (plural, subresource) {
+            ("pods", "") => Self::Pods,
+            ("pods", "binding") | ("bindings", _) => Self::Bindings,
+            ("pods", "ephemeralcontainers") => Self::EphemeralContainers,
+            ("pods", _) => Self::PodsOther,
+            ("nodes", "") => Self::Nodes,
+            ("nodes", "status") => Self::NodesStatus,
+            ("deployments", _) => Self::Deployments,
+            ("replicasets", _) => Self::ReplicaSets,
+            ("statefulsets", _) => Self::StatefulSets,
+            ("daemonsets", _) => Self::DaemonSets,
+            ("replicationcontrollers", _) => Self::ReplicationControllers,
+            ("jobs", _) => Self::Jobs,
+            ("cronjobs", _) => Self::CronJobs,
+            ("namespaces", _) => Self::Namespaces,
+            ("serviceaccounts", _) => Self::ServiceAccounts,
+            ("rolebindings", _) => Self::RoleBindings,
+            ("clusterrolebindings", _) => Self::ClusterRoleBindings,
+            ("configmaps", _) => Self::ConfigMaps,
+            _ => Self::Other,
+        }
+    }
+}
+
+labels! {
+    /// How a request ended.
+    Decision {
+        /// Allowed, nothing to say.
+        Allow = "allow",
+        /// Allowed, and the client sees a warning.
+        Warn = "warn",
+        /// Allowed, and a finding was recorded.
+        Audit = "audit",
+        /// Allowed, with changes to the object.
+        Patch = "patch",
+        /// Denied.
+        Deny = "deny",
+        /// Allowed because the requester is in a break-glass group.
+        BreakGlass = "break-glass",
+        /// Not decided.
+        Fault = "fault",
+    }
+}
+
+labels! {
+    /// Why a request got an HTTP error instead of an answer.
+    FaultReason {
+        /// 400: the request makes no sense.
+        Malformed = "malformed",
+        /// 404: no such path.
+        UnknownPath = "unknown-path",
+        /// 405: not a POST.
+        WrongMethod = "wrong-method",
+        /// 408: the body did not arrive in time.
+        SlowBody = "slow-body",
+        /// 413: the body is over the limit.
+        BodyTooLarge = "body-too-large",
+        /// 415: the body is not JSON.
+        NotJson = "not-json",
+        /// 429: too much in flight.
+        Overloaded = "overloaded",
+        /// 500: a bug.
+        Panicked = "panicked",
+        /// 503: the cluster's facts are not loaded yet.
+        NotLoaded = "not-loaded",
+        /// 504: the client's own time limit has passed.
+        DeadlinePassed = "deadline-passed",
+    }
+}
+
+labels! {
+    /// How a reload of the config went.
+    ReloadResult {
+        /// The new config is in force.
+        Success = "success",
+        /// The old config stays in force.
+        Failure = "failure",
+    }
+}
+
+labels! {
+    /// The state of a node in a pool.
+    NodeState {
+        /// Ready and schedulable.
+        Ready = "ready",
+        /// Ready, but cordoned.
+        Cordoned = "cordoned",
+        /// Not ready.
+        NotReady = "not-ready",
+    }
+}

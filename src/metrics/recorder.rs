@@ -1,0 +1,52 @@
+//! Records one admission request when it is dropped, on every way out.
+
+use std::time::Instant;
+
+use super::{
+    Metrics,
+    label::{Decision, Operation, Resource, Webhook},
+};
+
+/// Counts a request as a fault of an unknown object until it is told better, so that a path which
+/// forgets to tell shows up instead of passing for an allow.
+#[derive(Debug)]
+#[must_use = "dropping it records the request"]
+pub struct Recorder<'a> {
+    metrics: &'a Metrics,
+    arrived: Instant,
+    webhook: Webhook,
+    operation: Operation,
+    resource: Resource,
+    decision: Decision,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(metrics: &'a Metrics, webhook: Webhook, arrived: Instant) -> Self {
+        Self {
+            metrics,
+            arrived,
+            webhook,
+            operation: Operation::Unknown,
+            resource: Resource::Other,
+            decision: Decision::Fault,
+        }
+    }
+
+    /// What is asked, known once the request is read.
+    pub fn subject(&mut self, operation: Operation, resource: Resource) {
+        self.operation = operation;
+        self.resource = resource;
+    }
+
+    /// What is answered.
+    pub fn decided(&mut self, decision: Decision) {
+        self.decision = decision;
+    }
+}
+
+impl Drop for Recorder<'_> {
+    fn drop(&mut self) {
+        self.metrics.admission_request(self.webhook, self.operation, self.resource, self.decision);
+        self.metrics.admission_duration(self.webhook, self.arrived.elapsed());
+    }
+}

@@ -1,0 +1,194 @@
+//! One connection, from the handshake to its end.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    rt,
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    net::TcpStream,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::debug;
+
+use super::{
+    Service, Shared,
+    handler::{Client, handle},
+    limits::Limits,
+    pulse::{Monitored, Pulse},
+    tls::HTTP_2,
+    watchdog::{Expired, Watchdog},
+};
+use crate::shutdown::Lifecycle;
+
+/// The read buffer of an HTTP/1.1 connection, and so the largest header. Larger bodies pass through it
+/// in pieces.
+const READ_BUFFER: usize = 64 << 10;
+
+/// What an HTTP/2 client may send before it is read; those bytes are in no other limit.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const HEADER_LIST: u32 = 16 << 10;
+
+/// When the drain begins, a connection that has never carried a request may be one whose first
+/// request is on its way.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves a connection that was just accepted.
+pub(super) async fn serve<S: Service>(stream: TcpStream, tls: TlsAcceptor, shared: Arc<Shared<S>>) {
+    let stream = match timeout(shared.limits.handshake_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(%error, "a TLS handshake failed"),
+        Err(_) => return debug!("a TLS handshake took too long"),
+    };
+    let client = Arc::new(Client { shared, pulse: Pulse::default() });
+    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+        serve_http2(stream, &client).await;
+    } else {
+        serve_http1(stream, &client).await;
+    }
+}
+
+async fn serve_http1<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
+    let service = service_fn(|request| handle(Arc::clone(client), request));
+    let Client { shared, pulse } = &**client;
+    let stream = TokioIo::new(Monitored::new(stream, pulse));
+    let connection = http1_builder().serve_connection(stream, service);
+    drive(connection, pulse, &shared.lifecycle, &shared.limits).await;
+}
+
+async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
+    let owned = Arc::clone(client);
+    let service = service_fn(move |request| handle(Arc::clone(&owned), request));
+    let Client { shared, pulse } = &**client;
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .max_concurrent_streams(shared.limits.max_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        .serve_connection(TokioIo::new(stream), service);
+    drive(connection, pulse, &shared.lifecycle, &shared.limits).await;
+}
+
+/// Without hyper's limit for headers, which cuts idle connections too: the watchdog has both.
+pub(super) fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_buf_size(READ_BUFFER);
+    builder
+}
+
+/// A connection that can be asked to end once it has answered what it has read.
+pub(super) trait Graceful: Future<Output = hyper::Result<()>> {
+    fn end_gracefully(self: Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::Connection<I, S>
+where
+    I: rt::Read + rt::Write + Unpin,
+    S: HttpService<Incoming, ResBody = Full<Bytes>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn end_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    I: rt::Read + rt::Write + Unpin,
+    S: HttpService<Incoming, ResBody = Full<Bytes>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+{
+    fn end_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// What a connection is being driven towards.
+enum Course {
+    Serving,
+    /// The drain has begun; a first request may still come until then.
+    FirstRequest(Pin<Box<Sleep>>),
+    /// It has been asked to end, and is cut then.
+    Ending(Pin<Box<Sleep>>),
+}
+
+/// Runs a connection until it ends, is too slow, or is drained.
+pub(super) async fn drive(
+    connection: impl Graceful,
+    pulse: &Pulse,
+    lifecycle: &Lifecycle,
+    limits: &Limits,
+) {
+    let mut connection = pin!(connection);
+    let mut draining = pin!(lifecycle.draining());
+    let mut waits_for_drain = false;
+    let mut watchdog = Watchdog::new(limits.header_timeout, limits.idle_timeout);
+    let mut course = Course::Serving;
+    let ended = poll_fn(|cx: &mut Context<'_>| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            course = match &mut course {
+                Course::Serving => {
+                    // The drain's own future takes a lock that all connections share, so it is
+                    // polled once, for the wake-up; from then on the stage tells.
+                    let drains = if waits_for_drain {
+                        lifecycle.is_draining()
+                    } else {
+                        waits_for_drain = true;
+                        draining.as_mut().poll(cx).is_ready()
+                    };
+                    if drains {
+                        first_request(connection.as_mut(), pulse, limits)
+                    } else {
+                        match watchdog.poll(cx, pulse) {
+                            Poll::Pending => return Poll::Pending,
+                            Poll::Ready(Expired::Header) => return Poll::Ready(Ok(())),
+                            Poll::Ready(Expired::Idle) => end(connection.as_mut(), limits),
+                        }
+                    }
+                }
+                Course::FirstRequest(grace) => {
+                    if pulse.turns() == 0 && grace.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    end(connection.as_mut(), limits)
+                }
+                Course::Ending(limit) => return limit.as_mut().poll(cx).map(Ok),
+            };
+        }
+    })
+    .await;
+    if let Err(error) = ended {
+        debug!(%error, "a connection ended early");
+    }
+}
+
+fn first_request(connection: Pin<&mut impl Graceful>, pulse: &Pulse, limits: &Limits) -> Course {
+    if pulse.turns() == 0 {
+        Course::FirstRequest(Box::pin(sleep(FIRST_REQUEST_GRACE)))
+    } else {
+        end(connection, limits)
+    }
+}
+
+fn end(connection: Pin<&mut impl Graceful>, limits: &Limits) -> Course {
+    connection.end_gracefully();
+    Course::Ending(Box::pin(sleep(limits.drain_timeout)))
+}

@@ -1,0 +1,121 @@
+//! Why a request gets an HTTP error instead of an answer.
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::Full;
+
+use crate::metrics::label::FaultReason;
+
+/// What went wrong with a request. The API server treats each of them as a failed call, so that the
+/// registered failure policy decides; a denial is not a fault but an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The request makes no sense: what about it.
+    Malformed(Cow<'static, str>),
+    /// No webhook has that path.
+    UnknownPath,
+    /// Reviews are posted.
+    WrongMethod,
+    /// The body did not arrive in time.
+    SlowBody,
+    /// The body is over this many bytes.
+    BodyTooLarge(usize),
+    /// The body is not declared to be JSON.
+    NotJson,
+    /// As much is in flight as may be.
+    Overloaded,
+    /// The decision panicked.
+    Panicked,
+    /// What a decision needs is not loaded yet: what is missing.
+    NotLoaded(Cow<'static, str>),
+    /// The time that the client gave has passed.
+    DeadlinePassed,
+}
+
+impl Fault {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotLoaded(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The label in the metrics.
+    pub fn reason(&self) -> FaultReason {
+        match self {
+            Self::Malformed(_) => FaultReason::Malformed,
+            Self::UnknownPath => FaultReason::UnknownPath,
+            Self::WrongMethod => FaultReason::WrongMethod,
+            Self::SlowBody => FaultReason::SlowBody,
+            Self::BodyTooLarge(_) => FaultReason::BodyTooLarge,
+            Self::NotJson => FaultReason::NotJson,
+            Self::Overloaded => FaultReason::Overloaded,
+            Self::Panicked => FaultReason::Panicked,
+            Self::NotLoaded(_) => FaultReason::NotLoaded,
+            Self::DeadlinePassed => FaultReason::DeadlinePassed,
+        }
+    }
+
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let mut text = self.to_string().replace(['\r', '\n'], " ");
+        text.push('\n');
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if *self == Self::Overloaded {
+            // The API server tries again after this long, inside the time limit of its call.
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if *self == Self::WrongMethod {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(what) => write!(f, "the request cannot be read: {what}"),
+            Self::UnknownPath => f.write_str("there is no such path: post to /mutate or /validate"),
+            Self::WrongMethod => f.write_str("an AdmissionReview must be sent with POST"),
+            Self::SlowBody => f.write_str("the request's body did not arrive in time"),
+            Self::BodyTooLarge(limit) => {
+                write!(f, "the request's body is larger than {limit} bytes")
+            }
+            Self::NotJson => f.write_str("the content type must be application/json"),
+            Self::Overloaded => f.write_str("too many requests are in flight: try again"),
+            Self::Panicked => f.write_str("the decision failed because of a bug: see the log"),
+            Self::NotLoaded(what) => write!(f, "not ready to decide: {what}"),
+            Self::DeadlinePassed => f.write_str("the time limit of the request has passed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let fault = Fault::Malformed("first\nsecond".into());
+        let body = fault.response().into_body();
+        let text = format!("{body:?}");
+        assert!(text.contains("first second"), "{text}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Everything that is bounded, as flags with defaults.
+
+use std::time::Duration;
+
+use super::quantity::{parse_duration, parse_size};
+
+/// What clients may use of the server, and for how long. Nothing is unbounded.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Server limits")]
+pub struct Limits {
+    /// Largest request body; the API server sends at most two objects of 3 MiB and their envelope
+    #[arg(long, env = "POOLGUARD_MAX_BODY", value_name = "SIZE", value_parser = parse_size, default_value = "7MiB")]
+    pub max_body: usize,
+
+    /// Bytes of request bodies in memory at a time; above it requests get 429
+    #[arg(long, env = "POOLGUARD_MAX_BODY_BYTES_IN_FLIGHT", value_name = "SIZE", value_parser = parse_size, default_value = "32MiB")]
+    pub max_body_bytes_in_flight: usize,
+
+    /// Requests read or answered at a time; above it requests get 429
+    #[arg(
+        long,
+        env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",
+        value_name = "NUMBER",
+        default_value = "512"
+    )]
+    pub max_requests_in_flight: usize,
+
+    /// Open connections; above it new ones wait to be accepted
+    #[arg(long, env = "POOLGUARD_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512")]
+    pub max_connections: usize,
+
+    /// Concurrent streams of one HTTP/2 connection
+    #[arg(long, env = "POOLGUARD_MAX_STREAMS", value_name = "NUMBER", default_value = "100")]
+    pub max_streams: u32,
+
+    /// Time for a TLS handshake
+    #[arg(long, env = "POOLGUARD_HANDSHAKE_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    pub handshake_timeout: Duration,
+
+    /// Time for a request's header, from its first byte
+    #[arg(long, env = "POOLGUARD_HEADER_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    pub header_timeout: Duration,
+
+    /// Time for a request's body, from the end of its header
+    #[arg(long, env = "POOLGUARD_BODY_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    pub body_timeout: Duration,
+
+    /// Time that a connection may be idle; above 90s, so that the API server is the one to close
+    #[arg(long, env = "POOLGUARD_IDLE_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
+    pub idle_timeout: Duration,
+
+    /// Time to keep serving after SIGTERM [default: 5s in a cluster, 0s with --cluster]
+    #[arg(long, env = "POOLGUARD_SHUTDOWN_DELAY", value_name = "DURATION", value_parser = parse_duration)]
+    pub shutdown_delay: Option<Duration>,
+
+    /// Time for requests in flight to finish once nothing is accepted any more
+    #[arg(long, env = "POOLGUARD_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    pub drain_timeout: Duration,
+}
+
+impl Limits {
+    /// How long an API server keeps a connection that it does not use.
+    pub const API_SERVER_IDLE: Duration = Duration::from_secs(90);
+
+    /// How long the endpoints of a Service take to lose a pod, with room to spare.
+    pub const CLUSTER_SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+}
+
+impl Default for Limits {
+    /// The defaults of the flags.
+    fn default() -> Self {
+        Self {
+            max_body: 7 << 20,
+            max_body_bytes_in_flight: 32 << 20,
+            max_requests_in_flight: 512,
+            max_connections: 512,
+            max_streams: 100,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(2),
+            shutdown_delay: None,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    #[test]
+    fn no_flags_are_the_defaults() {
+        assert_eq!(Arguments::parse_from(["poolguard"]).limits, Limits::default());
+    }
+
+    #[test]
+    fn flags_take_sizes_and_durations_for_people() {
+        let flags = ["poolguard", "--max-body", "512KiB", "--idle-timeout", "1m30s"];
+        let limits = Arguments::parse_from(flags).limits;
+        assert_eq!(limits.max_body, 512 << 10);
+        assert_eq!(limits.idle_timeout, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn the_default_idle_limit_lets_the_api_server_close_first() {
+        assert!(Limits::default().idle_timeout > Limits::API_SERVER_IDLE);
+    }
+}
