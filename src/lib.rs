@@ -6,4 +6,5 @@
 //! watch events ──apply──▶ Snapshot ─┘      pure, total: no clock, no await, no I/O
 //! ```
 
+pub mod config;
 pub mod policy;
