@@ -6,5 +6,6 @@
 //! watch events ──apply──▶ Snapshot ─┘      pure, total: no clock, no await, no I/O
 //! ```
 
+pub mod cli;
 pub mod config;
 pub mod policy;
