@@ -49,6 +49,8 @@ pub enum Output {
     Json,
 }
 
+/// The config can be used.
+const EXIT_OK: u8 = 0;
 /// The config has errors.
 const EXIT_ERRORS: u8 = 1;
 /// The config cannot be read.
@@ -57,7 +59,10 @@ const EXIT_UNREADABLE: u8 = 2;
 /// Runs the command.
 pub fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ConfigCommand::Check(arguments) => check(arguments),
+        ConfigCommand::Check(arguments) => {
+            let code = check(arguments, &mut anstream::stdout(), &mut anstream::stderr())?;
+            Ok(ExitCode::from(code))
+        }
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(config::schema())?;
             writeln!(anstream::stdout(), "{schema}")?;
@@ -66,32 +71,35 @@ pub fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+/// The exit code, with the result written to `out` and what is wrong to `err`.
+fn check(
+    arguments: &CheckArguments,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<u8> {
     let CheckArguments { file, config, output } = arguments;
     let (name, text) = match read(file.as_deref().or(config.as_deref())) {
         Ok(found) => found,
         Err(error) => {
-            writeln!(anstream::stderr(), "error: {error:#}")?;
-            return Ok(ExitCode::from(EXIT_UNREADABLE));
+            writeln!(err, "error: {error:#}")?;
+            return Ok(EXIT_UNREADABLE);
         }
     };
     let result = config::load(&name, &text, None);
-    let exit = ExitCode::from(if result.is_ok() { 0 } else { EXIT_ERRORS });
     let found = match &result {
         Ok(loaded) => loaded.warnings.as_slice(),
         Err(diagnostics) => diagnostics.as_slice(),
     };
     match output {
-        Output::Json => write_json(&mut anstream::stdout(), found)?,
+        Output::Json => write_json(out, found)?,
         Output::Text => {
-            let source = Source { name: &name, text: &text };
-            write_diagnostics(&mut anstream::stderr(), source, found)?;
+            write_diagnostics(err, Source { name: &name, text: &text }, found)?;
             if let Ok(Loaded { policy, settings, warnings }) = &result {
-                summary::write(&mut anstream::stdout(), &name, policy, settings, warnings.len())?;
+                summary::write(out, &name, policy, settings, warnings.len())?;
             }
         }
     }
-    Ok(exit)
+    Ok(if result.is_ok() { EXIT_OK } else { EXIT_ERRORS })
 }
 
 /// The name that messages call the config by, and its text.
@@ -153,13 +161,38 @@ mod tests {
         assert!(error.starts_with("cannot read /no/such/config.yaml: "), "{error}");
     }
 
+    /// Exit code, standard output and standard error of a check of this text.
+    fn check_text(text: &str, output: Output) -> (u8, String, String) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let arguments = CheckArguments { file: Some(file.path().to_owned()), config: None, output };
+        let (mut out, mut err) =
+            (anstream::StripStream::new(Vec::new()), anstream::StripStream::new(Vec::new()));
+        let code = check(&arguments, &mut out, &mut err).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (code, text(out.into_inner()), text(err.into_inner()))
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_the_config_can_be_used() {
+        let (code, out, err) = check_text("", Output::Text);
+        assert_eq!(code, 0);
+        assert!(out.contains("1 warning") && err.contains("warning: `role-binding`"), "{out}{err}");
+        let (code, out, err) = check_text("zones: []\n", Output::Text);
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.contains("unknown key `zones` at the top level"), "{err}");
+        let absent =
+            CheckArguments { file: Some("/no/such".into()), config: None, output: Output::Text };
+        assert_eq!(check(&absent, &mut Vec::new(), &mut Vec::new()).unwrap(), 2);
+    }
+
     #[test]
     fn machines_get_a_list() {
-        let diagnostics = config::load("c", "provider: 1\n", None).unwrap_err();
-        let mut out = Vec::new();
-        write_json(&mut out, diagnostics.as_slice()).unwrap();
-        let list: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        let provider = list.as_array().unwrap().iter().find(|it| it["key"] == "provider").unwrap();
+        let (code, out, err) = check_text("provider: 1\n", Output::Json);
+        assert_eq!((code, err.as_str()), (1, ""));
+        let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let mut list = list.as_array().unwrap().iter();
+        let provider = list.find(|it| it["key"] == "provider").unwrap();
         assert_eq!(provider["severity"], "error");
         assert_eq!((&provider["line"], &provider["column"]), (&json!(1), &json!(11)));
     }

@@ -116,6 +116,58 @@ fn the_schema_in_the_documentation_is_the_printed_one() {
 }
 
 #[test]
+fn the_schema_says_nothing_that_the_check_does_not_know() {
+    /// Meaning, which is checked elsewhere, and what is not checked at all.
+    const ANNOTATIONS: [&str; 13] = [
+        "$defs",
+        "$id",
+        "$schema",
+        "default",
+        "description",
+        "examples",
+        "maxItems",
+        "minItems",
+        "minLength",
+        "pattern",
+        "title",
+        "uniqueItems",
+        "x-refusals",
+    ];
+    /// What the check of the structure goes by.
+    const STRUCTURE: [&str; 9] = [
+        "$ref",
+        "additionalProperties",
+        "const",
+        "enum",
+        "items",
+        "oneOf",
+        "properties",
+        "required",
+        "type",
+    ];
+    fn look(schema: &serde_json::Value) {
+        for (word, below) in schema.as_object().into_iter().flatten() {
+            let is_known =
+                ANNOTATIONS.contains(&word.as_str()) || STRUCTURE.contains(&word.as_str());
+            assert!(is_known, "{word} in {schema}");
+            match word.as_str() {
+                "type" => {
+                    let known = ["object", "array", "string", "boolean"];
+                    assert!(below.as_str().is_some_and(|it| known.contains(&it)), "{schema}");
+                }
+                "$defs" | "properties" => {
+                    below.as_object().into_iter().flatten().for_each(|(_, below)| look(below));
+                }
+                "items" | "additionalProperties" => look(below),
+                "oneOf" => below.as_array().into_iter().flatten().for_each(look),
+                _ => {}
+            }
+        }
+    }
+    look(schema());
+}
+
+#[test]
 fn every_key_is_documented() {
     let text = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     let mut keys = Vec::new();
