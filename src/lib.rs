@@ -10,9 +10,11 @@
 pub mod policy;
 
 // The edges of the core: synchronous, without I/O.
+pub mod config;
 pub mod review;
 
 // The shell: as thin as possible.
+pub mod cli;
 pub mod metrics;
 pub mod server;
 pub mod shutdown;

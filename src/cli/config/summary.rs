@@ -1,0 +1,299 @@
+//! What a config says, on one screen.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::{
+    config::{Registration, Settings, format_duration},
+    policy::{
+        Policy,
+        identity::{Exemption, Principals},
+        mode::{JoinMode, Mode, RuleName},
+        pool::{Instance, Pool},
+        protection::Origin,
+    },
+};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// Width of the first column.
+const TITLE_WIDTH: usize = 13;
+
+/// Writes the summary of a config that can be used.
+pub(super) fn write(
+    out: &mut impl Write,
+    name: &str,
+    policy: &Policy,
+    settings: &Settings,
+    warnings: usize,
+) -> io::Result<()> {
+    write!(out, "{GREEN}ok{GREEN:#} {name}")?;
+    match warnings {
+        0 => writeln!(out)?,
+        1 => writeln!(out, "{YELLOW}, 1 warning{YELLOW:#}")?,
+        count => writeln!(out, "{YELLOW}, {count} warnings{YELLOW:#}")?,
+    }
+    writeln!(out)?;
+    let provider = policy.provider.map_or("read from the nodes", |provider| provider.as_str());
+    section(out, "provider", &[provider.to_owned()])?;
+    section(out, "taint", &[policy.taint.to_string()])?;
+    section(out, "automq", &[automq(policy)])?;
+    section(out, "pools", &pools(policy))?;
+    section(out, "instances", &instances(policy))?;
+    section(out, "exempt", &exempt(policy))?;
+    section(out, "protected", &[protected(policy)])?;
+    section(out, "trusted", &trusted(policy))?;
+    section(out, "break-glass", &[joined(&policy.break_glass_groups)])?;
+    section(out, "rules", &rules(policy))?;
+    section(out, "settings", &[self::settings(settings)])
+}
+
+/// A title with its lines beside it.
+fn section(out: &mut impl Write, title: &str, lines: &[String]) -> io::Result<()> {
+    for (index, line) in lines.iter().enumerate() {
+        let title = if index == 0 { title } else { "" };
+        writeln!(out, "{BOLD}{title:TITLE_WIDTH$}{BOLD:#}{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn none() -> String {
+    format!("{DIM}none{DIM:#}")
+}
+
+fn joined(list: &[impl Display]) -> String {
+    if list.is_empty() {
+        return none();
+    }
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn automq(policy: &Policy) -> String {
+    let automq = &policy.automq;
+    let mut parts = vec![joined(&automq.namespaces)];
+    if !automq.pods.is_everything() {
+        parts.push(format!("pods {}", automq.pods));
+    }
+    if !automq.service_accounts.is_empty() {
+        parts.push(format!("as {}", joined(&automq.service_accounts)));
+    }
+    parts.join(", ")
+}
+
+fn pools(policy: &Policy) -> Vec<String> {
+    let rows: Vec<[String; 3]> = policy
+        .pools
+        .iter()
+        .map(|pool| [pool.name.to_string(), zones(pool), machine_types(pool, policy)])
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let (names, zones, types) = (width(0), width(1), width(2));
+    let mut lines: Vec<_> = rows
+        .iter()
+        .zip(&policy.pools)
+        .map(|([name, zone, kind], Pool { taint, role, .. })| {
+            let mut line = vec![format!("{name:names$}  {zone:zones$}  {kind:types$}")];
+            line.extend((*taint != policy.taint).then(|| taint.to_string()));
+            line.extend(role.as_ref().map(|role| format!("{DIM}{role}{DIM:#}")));
+            line.join("  ")
+        })
+        .collect();
+    if policy.discovery {
+        lines.push(format!("{DIM}undeclared ones are discovered by the taint{DIM:#}"));
+    } else if lines.is_empty() {
+        lines.push(none());
+    }
+    lines
+}
+
+fn zones(pool: &Pool) -> String {
+    if pool.zones.is_empty() { "any zone".to_owned() } else { pool.zones.join(" ") }
+}
+
+fn machine_types(pool: &Pool, policy: &Policy) -> String {
+    match (&pool.machine_types, policy.machine_types.names.len()) {
+        (Some(types), _) => types.join(" "),
+        (None, 0) => "any type".to_owned(),
+        (None, count) => format!("catalog ({count} types)"),
+    }
+}
+
+fn instances(policy: &Policy) -> Vec<String> {
+    if policy.instances.is_empty() {
+        return vec![none()];
+    }
+    let width = policy.instances.iter().map(|it| it.name.len()).max().unwrap_or_default();
+    let line = |instance: &Instance| {
+        let pool = policy.pools.get(instance.pool).map_or("", |pool| &pool.name);
+        let mut parts = vec![format!("{:width$}  {} → {pool}", instance.name, instance.namespace)];
+        if !instance.pods.is_everything() {
+            parts.push(format!("pods {}", instance.pods));
+        }
+        if let Some(spread) = instance.zone_spread {
+            parts.push(format!("zones {}", spread.as_str()));
+        }
+        parts.join(", ")
+    };
+    policy.instances.iter().map(line).collect()
+}
+
+fn exempt(policy: &Policy) -> Vec<String> {
+    if policy.exempt.is_empty() {
+        return vec![none()];
+    }
+    let names: Vec<_> = policy.exempt.iter().map(|it| it.namespace.to_string()).collect();
+    let width = names.iter().map(String::len).max().unwrap_or_default();
+    let line = |(name, entry): (&String, &Exemption)| {
+        format!("{name:width$}  {DIM}{}{DIM:#}", entry.reason)
+    };
+    names.iter().zip(&policy.exempt).map(line).collect()
+}
+
+fn protected(policy: &Policy) -> String {
+    let own = policy.protected.iter().filter(|it| it.origin == Origin::Config).count();
+    format!("{own} of the config, {} of presets", policy.protected.len() - own)
+}
+
+fn trusted(policy: &Policy) -> Vec<String> {
+    let list = |principals: &Principals| -> Vec<String> {
+        let Principals { users, groups, service_accounts } = principals;
+        [users, groups, service_accounts].into_iter().flatten().map(ToString::to_string).collect()
+    };
+    let mut lines = list(&policy.trusted.configured);
+    if lines.is_empty() {
+        lines.push(none());
+    }
+    let preset = list(&policy.trusted.preset);
+    lines.extend(preset.iter().map(|name| format!("{DIM}{name}, of the cloud{DIM:#}")));
+    lines
+}
+
+fn rules(policy: &Policy) -> Vec<String> {
+    let rules = &policy.rules;
+    let line = |rule: RuleName| {
+        let mode = rules.mode(rule);
+        let extra = match rule {
+            RuleName::PodIntrusion if rules.daemon_set_intrusion != mode => {
+                format!("  DaemonSets {}", rules.daemon_set_intrusion)
+            }
+            RuleName::NodeMachineType => denies_join(rules.node_machine_type).to_owned(),
+            RuleName::NodeZone => denies_join(rules.node_zone).to_owned(),
+            RuleName::PodIntrusion
+            | RuleName::WorkloadIntrusion
+            | RuleName::PodPlacement
+            | RuleName::ClusterExclusive
+            | RuleName::NodeTaint
+            | RuleName::NodeIdentity
+            | RuleName::RoleBinding => String::new(),
+        };
+        let style = match mode {
+            Mode::Enforce => GREEN,
+            Mode::Warn => YELLOW,
+            Mode::Audit | Mode::Off => DIM,
+        };
+        format!("{rule:18}  {style}{mode}{style:#}{extra}")
+    };
+    RuleName::ALL.into_iter().map(line).collect()
+}
+
+fn denies_join(mode: JoinMode) -> &'static str {
+    if mode.deny_join && mode.mode == Mode::Enforce { "  denies joining" } else { "" }
+}
+
+fn settings(settings: &Settings) -> String {
+    let Settings { snapshot_max_age, scan, registration } = settings;
+    let scan =
+        if scan.enabled { format!("scan every {:?}", scan.interval) } else { "no scan".to_owned() };
+    let registration = match registration {
+        Registration::Managed => "managed",
+        Registration::External => "external",
+    };
+    let age = format_duration(*snapshot_max_age);
+    format!("{scan}, snapshot at most {age} old, {registration} registration")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::config;
+
+    fn summary_of(text: &str) -> String {
+        let config::Loaded { policy, settings, warnings } =
+            config::load("config.yaml", text, None).expect("no error");
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out, "config.yaml", &policy, &settings, warnings.len()).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn an_empty_config_shows_the_defaults() {
+        assert_snapshot!(summary_of(""), @r"
+        ok config.yaml, 1 warning
+
+        provider     read from the nodes
+        taint        dedicated=automq:NoSchedule
+        automq       automq
+        pools        undeclared ones are discovered by the taint
+        instances    none
+        exempt       kube-system  pods of Kubernetes and the cloud (default)
+        protected    0 of the config, 3 of presets
+        trusted      none
+        break-glass  poolguard:break-glass
+        rules        pod-intrusion       enforce
+                     workload-intrusion  warn
+                     pod-placement       enforce
+                     cluster-exclusive   audit
+                     node-taint          enforce
+                     node-identity       enforce
+                     node-machine-type   warn
+                     node-zone           warn
+                     role-binding        enforce
+        settings     scan every 600s, snapshot at most 10m old, managed registration
+        ");
+    }
+
+    #[test]
+    fn a_config_shows_its_pools_and_instances() {
+        let text = include_str!("../../../examples/aws.yaml");
+        assert_snapshot!(summary_of(text), @r"
+        ok config.yaml
+
+        provider     aws
+        taint        dedicated=automq:NoSchedule
+        automq       automq, automq-instance-1, automq-instance-2, automq-instance-3
+        pools        pool-a    us-east-1a                        r6in.large   arn:aws:iam::111122223333:role/automq-node
+                     pool-b    us-east-1b                        r6in.large   arn:aws:iam::111122223333:role/automq-node
+                     pool-abc  us-east-1a us-east-1b us-east-1c  r6in.xlarge  arn:aws:iam::111122223333:role/automq-node
+                     undeclared ones are discovered by the taint
+        instances    instance-1  automq-instance-1 → pool-a
+                     instance-2  automq-instance-2 → pool-b
+                     instance-3  automq-instance-3 → pool-abc, zones DoNotSchedule
+        exempt       kube-system  VPC CNI, kube-proxy, EBS CSI
+                     monitoring   node metrics
+        protected    1 of the config, 4 of presets
+        trusted      arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-production/*
+                     arn:aws:sts::111122223333:assumed-role/platform-terraform/*
+                     eks:node-manager, of the cloud
+        break-glass  poolguard:break-glass
+        rules        pod-intrusion       enforce
+                     workload-intrusion  warn
+                     pod-placement       enforce
+                     cluster-exclusive   audit
+                     node-taint          enforce
+                     node-identity       enforce
+                     node-machine-type   warn
+                     node-zone           warn
+                     role-binding        enforce
+        settings     scan every 600s, snapshot at most 10m old, managed registration
+        ");
+    }
+}

@@ -1,0 +1,131 @@
+//! The configuration: text in, a checked [`Policy`] out.
+//!
+//! ```text
+//! text ──tree──▶ nodes with places ──check──▶ Raw ──compile──▶ Policy, Settings
+//!                        (against the schema)
+//! ```
+//!
+//! Every mistake is found in one run, each with its line, column and key: what the structure check
+//! takes out is reported once, and the rest is looked at all the same. Only a syntax error ends
+//! early. The structure is described in one place, the mirror of the file in `raw`: its JSON Schema
+//! is what is checked, printed and documented.
+#![deny(clippy::disallowed_methods, reason = "text in, values out: the caller reads the file")]
+
+mod check;
+mod compile;
+mod cursor;
+mod diagnostic;
+mod duration;
+mod path;
+mod presets;
+mod raw;
+mod schema;
+mod tree;
+
+pub mod catalog;
+
+use std::time::Duration;
+
+use self::{
+    cursor::{Cursor, Report},
+    raw::Raw,
+    tree::{Node, Value},
+};
+use crate::policy::{Policy, provider::Provider};
+
+pub use self::{
+    diagnostic::{Decoration, Diagnostic, Diagnostics, Severity, Source, Span},
+    duration::format_duration,
+    schema::schema,
+};
+
+/// A config that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What decisions read.
+    pub policy: Policy,
+    /// What the rest reads.
+    pub settings: Settings,
+    /// What may not be meant, by position.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What the config says beside the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How old the snapshot may become before nothing is decided from it.
+    pub snapshot_max_age: Duration,
+    /// The background scan.
+    pub scan: ScanSettings,
+    /// Who writes the webhook configurations.
+    pub registration: Registration,
+}
+
+/// The background scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanSettings {
+    /// Whether to scan.
+    pub enabled: bool,
+    /// Time between two scans.
+    pub interval: Duration,
+}
+
+/// Who writes the webhook configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// PoolGuard writes them and heals them.
+    Managed,
+    /// Others apply them; PoolGuard writes the `caBundle` only.
+    External,
+}
+
+/// Reads a config.
+///
+/// `detected` is the provider as the nodes tell it; the config's own counts for more.
+pub fn load(
+    file_name: &str,
+    text: &str,
+    detected: Option<Provider>,
+) -> Result<Loaded, Diagnostics> {
+    let mut report = Report::default();
+    let outcome = examine(text, detected, &mut report);
+    let mut diagnostics = report.into_diagnostics();
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.severity));
+    let is_usable = diagnostics.iter().all(|it| it.severity == Severity::Warning);
+    match outcome {
+        Some((policy, settings)) if is_usable => {
+            Ok(Loaded { policy, settings, warnings: diagnostics })
+        }
+        Some(_) | None => Err(Diagnostics::new(Source { name: file_name, text }, diagnostics)),
+    }
+}
+
+/// Reads a config as far as it can be read; the result is only good if no error was reported.
+fn examine(
+    text: &str,
+    detected: Option<Provider>,
+    report: &mut Report,
+) -> Option<(Policy, Settings)> {
+    let node = tree::parse(text, report)?;
+    let (raw, root) = match &node {
+        Node { value: Value::Null, .. } => (Raw::default(), Cursor::root(None)),
+        Node { value: Value::Mapping(entries), .. } if entries.is_empty() => {
+            (Raw::default(), Cursor::root(None))
+        }
+        node => {
+            let root = Cursor::root(Some(node));
+            let value = check::check(node, schema(), report);
+            match serde_json::from_value(value) {
+                Ok(raw) => (raw, root),
+                Err(error) => {
+                    report.push(root.error(format!("the config cannot be read: {error}")));
+                    return None;
+                }
+            }
+        }
+    };
+    Some(compile::compile(&raw, &root, detected, report))
+}
+
+#[cfg(test)]
+mod tests;

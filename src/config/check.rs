@@ -1,0 +1,312 @@
+//! Checks a tree against the JSON Schema of the file and reports every deviation.
+//!
+//! What deviates is taken out, so that the rest becomes values and is looked at further in the same
+//! run. Only what the schema of the file uses is known here: references, objects with listed or
+//! free keys, lists, strings, booleans and choices.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    cursor::{Cursor, Report},
+    tree::{Entry, Node, Value},
+};
+
+/// The values of the tree that are as the schema wants them.
+///
+/// Items of lists keep their index: a bad mapping becomes an empty one, and a list of strings with
+/// a bad one is taken out as a whole.
+pub(super) fn check(root: &Node, schema: &Json, report: &mut Report) -> Json {
+    let place = Cursor::root(Some(root));
+    Walker { root: schema, report }
+        .value(root, &place, schema)
+        .unwrap_or_else(|| Json::from(Map::new()))
+}
+
+struct Walker<'s, 'r> {
+    root: &'s Json,
+    report: &'r mut Report,
+}
+
+impl<'s> Walker<'s, '_> {
+    /// The value of a node; `None` if it is not as the schema wants it, which is then reported.
+    fn value(&mut self, node: &Node, place: &Cursor<'_>, outer: &'s Json) -> Option<Json> {
+        let schema = self.resolve(outer);
+        if let Value::Refused = node.value {
+            return self.broken(place);
+        }
+        let choices = choices(schema);
+        if !choices.is_empty() {
+            return self.choice(node, place, [outer, schema], &choices);
+        }
+        match (text(schema, "type"), &node.value) {
+            ("object", Value::Mapping(entries)) => Some(self.object(node, entries, place, schema)),
+            ("array", Value::Sequence(items)) => self.array(items, place, schema),
+            ("string", Value::String(value)) => Some(value.as_str().into()),
+            ("boolean", Value::Bool(value)) => Some((*value).into()),
+            (kind, value) => {
+                let expected = match kind {
+                    "object" => "a mapping",
+                    "array" => "a list",
+                    "boolean" => "true or false",
+                    _ => "a string",
+                };
+                let found = value.describe();
+                let error = place
+                    .error(format!("expected {expected} in {}, found {found}", name_of(place)));
+                self.report.push(match help_on_type(kind, schema, value) {
+                    Some(help) => error.with_help(help),
+                    None => error,
+                });
+                self.broken(place)
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        node: &Node,
+        entries: &[Entry],
+        place: &Cursor<'_>,
+        schema: &'s Json,
+    ) -> Json {
+        let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
+            return self.free_object(entries, place, schema);
+        };
+        let mut object = Map::new();
+        let mut meant = Vec::new();
+        for entry in entries {
+            let below = place.key(&entry.key);
+            match properties.get(&entry.key) {
+                // As in Kubernetes, `null` is as good as absent.
+                Some(_) if matches!(entry.node.value, Value::Null) => {}
+                Some(schema) => {
+                    if let Some(value) = self.value(&entry.node, &below, schema) {
+                        object.insert(entry.key.clone(), value);
+                    }
+                }
+                None => meant.extend(self.unknown_key(entry, place, properties)),
+            }
+        }
+        for key in strings(schema, "required") {
+            let is_there = node.entry(key).is_some_and(|e| !matches!(e.node.value, Value::Null));
+            if !is_there && !meant.contains(&key) {
+                self.missing_key(key, place, properties);
+            }
+        }
+        Json::Object(object)
+    }
+
+    /// An object with keys that the user makes up; taken out as a whole if a value is bad.
+    fn free_object(&mut self, entries: &[Entry], place: &Cursor<'_>, schema: &'s Json) -> Json {
+        let mut object = Map::new();
+        let mut is_whole = true;
+        for entry in entries {
+            let schema = schema.get("additionalProperties").unwrap_or(&Json::Null);
+            match self.value(&entry.node, &place.key(&entry.key), schema) {
+                Some(value) => {
+                    object.insert(entry.key.clone(), value);
+                }
+                None => is_whole = false,
+            }
+        }
+        Json::Object(if is_whole { object } else { Map::new() })
+    }
+
+    fn array(&mut self, items: &[Node], place: &Cursor<'_>, schema: &'s Json) -> Option<Json> {
+        let schema = schema.get("items").unwrap_or(&Json::Null);
+        let is_of_objects = text(self.resolve(schema), "type") == "object";
+        let mut list = Vec::with_capacity(items.len());
+        let mut is_whole = true;
+        for (index, item) in items.iter().enumerate() {
+            match self.value(item, &place.index(index), schema) {
+                Some(value) => list.push(value),
+                None if is_of_objects => list.push(Json::from(Map::new())),
+                None => is_whole = false,
+            }
+        }
+        is_whole.then_some(Json::Array(list))
+    }
+
+    fn choice(
+        &mut self,
+        node: &Node,
+        place: &Cursor<'_>,
+        schemas: [&'s Json; 2],
+        choices: &[&'s str],
+    ) -> Option<Json> {
+        let (found, shown) = match &node.value {
+            Value::String(found) if choices.contains(&found.as_str()) => {
+                return Some(found.as_str().into());
+            }
+            Value::String(found) => (found.clone(), format!("`{found}`")),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Sequence(_)
+            | Value::Mapping(_)
+            | Value::Refused => {
+                let found = node.value.describe().into_owned();
+                (found.clone(), found)
+            }
+        };
+        let expected: Vec<_> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+        let one_of = if choices.len() > 1 { "one of " } else { "" };
+        let message = format!(
+            "expected {one_of}{} in {}, found {shown}{}",
+            expected.join(", "),
+            name_of(place),
+            question(likely(&found, choices.iter().copied()))
+        );
+        let error = place.error(message);
+        let reason =
+            schemas.iter().find_map(|schema| schema.get("x-refusals")?.get(&found)?.as_str());
+        self.report.push(match reason {
+            Some(reason) => error.with_help(reason),
+            None => error,
+        });
+        self.broken(place)
+    }
+
+    /// Reports a key that is not in the schema; returns the one that was likely meant.
+    fn unknown_key(
+        &mut self,
+        entry: &Entry,
+        place: &Cursor<'_>,
+        properties: &'s Map<String, Json>,
+    ) -> Option<&'s str> {
+        let likely = likely(&entry.key, properties.keys().map(String::as_str));
+        let message = format!("unknown key `{}` {}{}", entry.key, inside(place), question(likely));
+        let mut error = place.key(&entry.key).error(message);
+        error.span = entry.key_span;
+        self.report.push(if likely.is_some() {
+            error
+        } else {
+            let known: Vec<_> = properties.keys().map(|key| format!("`{key}`")).collect();
+            error.with_help(format!("known keys are {}", known.join(", ")))
+        });
+        self.report.mark_broken(place.key(&entry.key).path().clone());
+        likely
+    }
+
+    fn missing_key(&mut self, key: &str, place: &Cursor<'_>, properties: &'s Map<String, Json>) {
+        let error = place.key(key).error(format!("missing key `{key}` {}", inside(place)));
+        let schema = properties.get(key).map(|schema| self.resolve(schema));
+        let help = schema.and_then(|schema| match choices(schema).as_slice() {
+            [only] => Some(format!("add the line `{key}: {only}`")),
+            _ => text_of(schema, "description").map(|what| first_sentence(what).to_owned()),
+        });
+        self.report.push(match help {
+            Some(help) => error.with_help(help),
+            None => error,
+        });
+        self.report.mark_broken(place.key(key).path().clone());
+    }
+
+    fn broken(&mut self, place: &Cursor<'_>) -> Option<Json> {
+        self.report.mark_broken(place.path().clone());
+        None
+    }
+
+    /// The schema that a reference stands for.
+    fn resolve(&self, schema: &'s Json) -> &'s Json {
+        let target = text(schema, "$ref");
+        match target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) {
+            Some(target) => target,
+            None => schema,
+        }
+    }
+}
+
+/// ``; did you mean `zones`?``
+fn question(likely: Option<&str>) -> String {
+    likely.map(|likely| format!("; did you mean `{likely}`?")).unwrap_or_default()
+}
+
+/// Where a key is missing, or too much.
+fn inside(place: &Cursor<'_>) -> String {
+    match place.path().as_str() {
+        "" => "at the top level".to_owned(),
+        path => format!("in `{path}`"),
+    }
+}
+
+fn name_of(place: &Cursor<'_>) -> Cow<'static, str> {
+    match place.path().as_str() {
+        "" => "the config".into(),
+        path => format!("`{path}`").into(),
+    }
+}
+
+fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
+    let example =
+        schema.get("examples").and_then(|examples| examples.get(0)).and_then(Json::as_str);
+    match (kind, value, example) {
+        ("string", Value::Number(_), Some(example)) if schema.get("pattern").is_some() => {
+            Some(format!("write it as `{example}`"))
+        }
+        ("string", Value::Number(_) | Value::Bool(_), _) => Some("put it in quotes".to_owned()),
+        ("boolean", Value::String(text), _)
+            if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") =>
+        {
+            Some("take it out of the quotes".to_owned())
+        }
+        ("boolean", Value::String(text), _) => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" => Some("write `true`".to_owned()),
+            "no" | "off" => Some("write `false`".to_owned()),
+            _ => None,
+        },
+        ("array", Value::String(text), _) => Some(format!("write `[{text}]`")),
+        ("array", Value::Mapping(_), _) => Some("put `- ` before each item".to_owned()),
+        _ => None,
+    }
+}
+
+/// The values of an enumeration, however the schema spells it.
+fn choices(schema: &Json) -> Vec<&str> {
+    let mut choices = strings(schema, "enum");
+    choices.extend(text_of(schema, "const"));
+    for choice in schema.get("oneOf").and_then(Json::as_array).into_iter().flatten() {
+        choices.extend(strings(choice, "enum"));
+        choices.extend(text_of(choice, "const"));
+    }
+    choices
+}
+
+fn strings<'s>(schema: &'s Json, key: &str) -> Vec<&'s str> {
+    schema
+        .get(key)
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect()
+}
+
+fn text_of<'s>(schema: &'s Json, key: &str) -> Option<&'s str> {
+    schema.get(key).and_then(Json::as_str)
+}
+
+fn text<'s>(schema: &'s Json, key: &str) -> &'s str {
+    text_of(schema, key).unwrap_or_default()
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
+
+/// The candidate that was likely meant: closest, and close enough for a slip of the fingers.
+pub(super) fn likely<'c>(
+    found: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
+    let found = found.to_lowercase();
+    candidates
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&found, &candidate.to_lowercase()), candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,88 @@
+//! What the file says, as a [`Policy`]: every meaning is checked here, and all of them in one run.
+//!
+//! What is wrong is reported and left out, so that the rest can be looked at; the result is only
+//! good if nothing was reported.
+
+mod identity;
+mod pools;
+mod protected;
+mod settings;
+mod warnings;
+
+use super::{
+    Settings,
+    cursor::{Cursor, Report},
+    presets::presets,
+    raw::Raw,
+};
+use crate::policy::{Policy, identity::TrustedPrincipals, provider::Provider};
+
+/// Makes the policy and the settings of a file.
+pub(super) fn compile(
+    raw: &Raw,
+    root: &Cursor<'_>,
+    detected: Option<Provider>,
+    report: &mut Report,
+) -> (Policy, Settings) {
+    let provider = raw.provider.map(Provider::from).or(detected);
+    let taint = pools::default_taint(&raw.taint, &root.key("taint"), report);
+    let automq = identity::automq(&raw.automq, &root.key("automq"), report);
+    let pools = pools::pools(&raw.pools, &root.key("pools"), &taint, report);
+    let instances = pools::instances(raw, root, &automq, report);
+    let exempt = match &raw.exempt {
+        Some(entries) => identity::exemptions(entries, &root.key("exempt"), report),
+        None => identity::default_exemptions(provider),
+    };
+    let taints: Vec<_> = std::iter::once(&taint).chain(pools.iter().map(|it| &it.taint)).collect();
+    let placement = settings::placement(&raw.placement, &root.key("placement"), &taints, report);
+    let mut protected = protected::configured(&raw.protected, &root.key("protected"), report);
+    protected.extend(protected::preset(provider, &pools));
+    let policy = Policy {
+        provider,
+        node_pool_labels: node_pool_labels(provider),
+        automq,
+        taint,
+        discovery: raw.discovery.enabled,
+        pools,
+        instances,
+        exempt,
+        protected,
+        trusted: TrustedPrincipals {
+            configured: identity::trusted(
+                &raw.principals.trusted,
+                &root.key("principals").key("trusted"),
+                report,
+            ),
+            preset: identity::preset_trusted(provider),
+        },
+        break_glass_groups: identity::break_glass(
+            &raw.break_glass.groups,
+            &root.key("breakGlass").key("groups"),
+            report,
+        ),
+        placement,
+        machine_types: settings::machine_types(
+            &raw.catalog,
+            provider,
+            &root.key("catalog"),
+            report,
+        ),
+        rules: settings::rules(&raw.rules),
+    };
+    let settings = settings::settings(raw, root, report);
+    warnings::warn(&policy, raw, root, report);
+    (policy, settings)
+}
+
+/// The labels of the provider; as long as it is unknown, those of all.
+fn node_pool_labels(provider: Option<Provider>) -> Vec<String> {
+    let presets = presets();
+    match provider {
+        None | Some(Provider::Other) => {
+            presets.all().flat_map(|preset| preset.node_pool_labels.iter().cloned()).collect()
+        }
+        Some(provider) => {
+            presets.of(provider).map(|preset| preset.node_pool_labels.clone()).unwrap_or_default()
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Who is who: AutoMQ's pods, exempt pods, principals.
+
+use crate::{
+    config::{
+        cursor::{Cursor, Report},
+        presets::presets,
+        raw,
+    },
+    policy::{
+        identity::{AutoMq, Exemption, Principals},
+        name::Glob,
+        provider::Provider,
+        selector::LabelSelector,
+    },
+};
+
+use super::pools::selector;
+
+/// Reads globs over names.
+pub(super) fn globs(list: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<Glob> {
+    at.items(list).filter_map(|(at, text)| glob(text, &at, report)).collect()
+}
+
+/// Reads a glob over names.
+pub(super) fn glob(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<Glob> {
+    match Glob::parse(text) {
+        Ok(glob) => Some(glob),
+        Err(why) => {
+            report.push(at.error(format!("the name or glob `{text}` {why}")));
+            None
+        }
+    }
+}
+
+/// Reads names that may have any characters, such as those of users; only with a `*` or a `?` in
+/// them they are globs.
+fn principals(list: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<Glob> {
+    at.items(list)
+        .filter_map(|(at, text)| {
+            if text.is_empty() || text.contains(['*', '?']) {
+                glob(text, &at, report)
+            } else {
+                Some(Glob::exact(text))
+            }
+        })
+        .collect()
+}
+
+pub(super) fn automq(raw: &raw::AutoMq, at: &Cursor<'_>, report: &mut Report) -> AutoMq {
+    let namespaces = at.key("namespaces");
+    if raw.namespaces.is_empty() {
+        report.push(
+            namespaces
+                .error("`automq.namespaces` is empty, so that no pod would be AutoMQ's")
+                .with_help("name AutoMQ's namespaces, or leave the key out for `[automq]`"),
+        );
+    }
+    AutoMq {
+        namespaces: globs(&raw.namespaces, &namespaces, report),
+        pods: selector(&raw.pods, &at.key("pods"), report),
+        service_accounts: globs(&raw.service_accounts, &at.key("serviceAccounts"), report),
+    }
+}
+
+pub(super) fn exemptions(
+    entries: &[raw::Exemption],
+    at: &Cursor<'_>,
+    report: &mut Report,
+) -> Vec<Exemption> {
+    at.items(entries).filter_map(|(at, entry)| exemption(entry, &at, report)).collect()
+}
+
+fn exemption(raw: &raw::Exemption, at: &Cursor<'_>, report: &mut Report) -> Option<Exemption> {
+    let namespace = raw.namespace.as_ref();
+    let namespace = namespace.and_then(|text| glob(text, &at.key("namespace"), report));
+    let service_accounts = globs(&raw.service_accounts, &at.key("serviceAccounts"), report);
+    let daemon_sets = globs(&raw.daemon_sets, &at.key("daemonSets"), report);
+    let pods = selector(&raw.pods, &at.key("pods"), report);
+    let reason = raw.reason.as_ref()?;
+    if reason.trim().is_empty() {
+        report.push(
+            at.key("reason")
+                .error("the reason of an exempt entry is empty")
+                .with_help("say why these pods may run on dedicated nodes; records quote it"),
+        );
+    }
+    Some(Exemption {
+        namespace: namespace?,
+        service_accounts,
+        daemon_sets,
+        pods,
+        reason: reason.clone(),
+    })
+}
+
+/// Kubernetes' own namespace, and those in which the provider runs CNI and CSI pods.
+pub(super) fn default_exemptions(provider: Option<Provider>) -> Vec<Exemption> {
+    let exempt = |namespace: &str, reason: &str| Exemption {
+        namespace: Glob::exact(namespace),
+        service_accounts: Vec::new(),
+        daemon_sets: Vec::new(),
+        pods: LabelSelector::default(),
+        reason: reason.to_owned(),
+    };
+    let preset = provider.and_then(|provider| presets().of(provider));
+    let namespaces = preset.map(|preset| preset.exempt_namespaces.as_slice()).unwrap_or_default();
+    std::iter::once(exempt("kube-system", "pods of Kubernetes and the cloud (default)"))
+        .chain(namespaces.iter().map(|name| exempt(name, "CNI or CSI of the cloud (default)")))
+        .collect()
+}
+
+pub(super) fn trusted(
+    raw: &raw::TrustedPrincipals,
+    at: &Cursor<'_>,
+    report: &mut Report,
+) -> Principals {
+    let accounts = at.key("serviceAccounts");
+    for (at, text) in accounts.items(&raw.service_accounts) {
+        if text.split('/').filter(|part| !part.is_empty()).count() != 2 || text.contains(':') {
+            let error = at.error(format!("the service account `{text}` is not `namespace/name`"));
+            let account = text.strip_prefix("system:serviceaccount:");
+            report.push(match account.and_then(|account| account.split_once(':')) {
+                Some((namespace, name)) => error.with_help(format!("write `{namespace}/{name}`")),
+                None => error,
+            });
+        }
+    }
+    Principals {
+        users: principals(&raw.users, &at.key("users"), report),
+        groups: principals(&raw.groups, &at.key("groups"), report),
+        service_accounts: globs(&raw.service_accounts, &accounts, report),
+    }
+}
+
+pub(super) fn preset_trusted(provider: Option<Provider>) -> Principals {
+    let exact = |names: &[String]| names.iter().map(Glob::exact).collect();
+    match provider.and_then(|provider| presets().of(provider)) {
+        Some(preset) => Principals {
+            users: exact(&preset.trusted.users),
+            groups: exact(&preset.trusted.groups),
+            service_accounts: exact(&preset.trusted.service_accounts),
+        },
+        None => Principals::default(),
+    }
+}
+
+pub(super) fn break_glass(groups: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<String> {
+    for (at, group) in at.items(groups) {
+        if group.is_empty() {
+            report.push(at.error("a break-glass group has no name"));
+        } else if group.contains(['*', '?']) {
+            report.push(
+                at.error(format!("the break-glass group `{group}` is a glob"))
+                    .with_help("name the group: whoever is in it passes every rule"),
+            );
+        }
+    }
+    groups.to_vec()
+}

@@ -1,0 +1,316 @@
+//! Pools, the taint of their nodes, and the instances that are bound to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    config::{
+        check::likely,
+        cursor::{Cursor, Report},
+        raw::{self, Raw},
+    },
+    policy::{
+        identity::AutoMq,
+        name::{check_label_key, check_label_value},
+        pool::{Instance, Pool},
+        selector::{LabelSelector, Requirement},
+        taint::{NO_SCHEDULE, Taint},
+        text::Text,
+    },
+};
+
+/// Reads a label selector.
+pub(super) fn selector(raw: &raw::Selector, at: &Cursor<'_>, report: &mut Report) -> LabelSelector {
+    let labels = at.key("matchLabels");
+    let expressions = at.key("matchExpressions");
+    let mut requirements = Vec::new();
+    let mut add = |at: &Cursor<'_>, requirement: Result<Requirement, _>| match requirement {
+        Ok(requirement) => requirements.push(requirement),
+        Err(error) => {
+            report.push(at.error(format!("{error}")));
+            report.mark_broken(at.path().clone());
+        }
+    };
+    for (key, value) in &raw.match_labels {
+        let equals = raw::Operator::In.into();
+        add(&labels.key(key), Requirement::new(key, equals, vec![value.clone()]));
+    }
+    for (at, expression) in expressions.items(&raw.match_expressions) {
+        if let (Some(key), Some(operator)) = (&expression.key, expression.operator) {
+            add(&at, Requirement::new(key, operator.into(), expression.values.clone()));
+        }
+    }
+    LabelSelector::new(requirements)
+}
+
+/// The taint of every pool that does not differ from it.
+pub(super) fn default_taint(
+    raw: &raw::Taint,
+    at: &Cursor<'_>,
+    report: &mut Report,
+) -> Taint<'static> {
+    let automq = Taint {
+        key: Text::from("dedicated"),
+        value: Text::from("automq"),
+        effect: Text::from(NO_SCHEDULE),
+    };
+    taint(raw, at, &automq, report)
+}
+
+fn taint(
+    raw: &raw::Taint,
+    at: &Cursor<'_>,
+    base: &Taint<'static>,
+    report: &mut Report,
+) -> Taint<'static> {
+    if let Some(key) = &raw.key
+        && let Err(why) = check_label_key(key)
+    {
+        report.push(at.key("key").error(format!("the taint key `{key}` {why}")));
+    }
+    if let Some(value) = &raw.value
+        && let Err(why) = check_label_value(value)
+    {
+        report.push(at.key("value").error(format!("the taint value `{value}` {why}")));
+    }
+    let or_base = |text: &Option<String>, base: &Text<'static>| match text {
+        Some(text) => Text::from(text.clone()),
+        None => base.clone(),
+    };
+    Taint {
+        key: or_base(&raw.key, &base.key),
+        value: or_base(&raw.value, &base.value),
+        effect: raw.effect.map_or_else(|| base.effect.clone(), |effect| effect.as_str().into()),
+    }
+}
+
+/// Reads the pools; those that cannot be one are left out.
+pub(super) fn pools(
+    list: &[raw::Pool],
+    at: &Cursor<'_>,
+    default: &Taint<'static>,
+    report: &mut Report,
+) -> Vec<Pool> {
+    let names = at.items(list).filter_map(|(at, pool)| Some((at.key("name"), pool.name.as_ref()?)));
+    unique_names("pool", names, report);
+    let mut selectors: BTreeMap<Vec<String>, (Cursor<'_>, &str)> = BTreeMap::new();
+    let mut pools = Vec::new();
+    for (at, raw) in at.items(list) {
+        let name = raw.name.as_deref().unwrap_or_default();
+        let nodes = raw.nodes.as_ref().map(|nodes| selector(nodes, &at.key("nodes"), report));
+        let taint = taint(&raw.taint, &at.key("taint"), default, report);
+        zones(raw, name, &at.key("zones"), report);
+        machine_types(raw, name, &at.key("machineTypes"), report);
+        if raw.role.as_ref().is_some_and(String::is_empty) {
+            report.push(at.key("role").error(format!("the role of pool `{name}` is empty")));
+        }
+        let Some(nodes) = nodes else { continue };
+        if nodes.is_everything() {
+            if !report.is_broken(&at.key("nodes")) {
+                report.push(
+                    at.key("nodes")
+                        .error(format!("pool `{name}` has no condition on its nodes, so that every node would be its own"))
+                        .with_help("give `nodes` the `matchLabels` that the pool's nodes have"),
+                );
+            }
+        } else if let Some((first_at, first)) = selectors.get(&normal_form(&nodes)) {
+            report.push(
+                at.key("nodes")
+                    .error(format!("pools `{first}` and `{name}` select the same nodes: {nodes}"))
+                    .with_related(first_at.focus(), format!("pool `{first}` selects them here")),
+            );
+        } else {
+            selectors.insert(normal_form(&nodes), (at.key("nodes"), name));
+        }
+        pools.push(Pool {
+            name: name.into(),
+            nodes,
+            zones: raw.zones.clone().unwrap_or_default(),
+            machine_types: raw.machine_types.clone(),
+            role: raw.role.clone(),
+            taint,
+        });
+    }
+    pools
+}
+
+/// Requirements in an order of their own, so that equal selectors are equal.
+fn normal_form(selector: &LabelSelector) -> Vec<String> {
+    let spell = |requirement: &Requirement| {
+        let mut values = requirement.values.clone();
+        values.sort();
+        values.dedup();
+        format!("{} {} {}", requirement.key, requirement.operator.as_str(), values.join(","))
+    };
+    let requirements: BTreeSet<_> = selector.requirements().iter().map(spell).collect();
+    requirements.into_iter().collect()
+}
+
+fn zones(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Report) {
+    let Some(zones) = &raw.zones else { return };
+    label_values("zone", zones, at, report);
+    let (error, help) = match zones.iter().collect::<BTreeSet<_>>().len() {
+        0 => (
+            format!("pool `{name}` has an empty list of zones"),
+            "name one zone or three, or leave the key out so that zones are not judged",
+        ),
+        1 | 3 => return,
+        2 => (
+            format!(
+                "pool `{name}` has two zones; a pool of AutoMQ's is in one zone or spans three"
+            ),
+            "make it two pools of one zone each, or name the third zone",
+        ),
+        count => (
+            format!(
+                "pool `{name}` has {count} zones; a pool of AutoMQ's is in one zone or spans three"
+            ),
+            "name one zone or three",
+        ),
+    };
+    report.push(at.error(error).with_help(help));
+}
+
+fn machine_types(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Report) {
+    let Some(types) = &raw.machine_types else { return };
+    label_values("machine type", types, at, report);
+    if types.is_empty() {
+        report.push(
+            at.error(format!("pool `{name}` has an empty list of machine types"))
+                .with_help("name the types, or leave the key out for those of the catalog"),
+        );
+    }
+}
+
+/// Checks names that nodes carry as label values, each of them once.
+pub(super) fn label_values(what: &str, list: &[String], at: &Cursor<'_>, report: &mut Report) {
+    let mut seen: BTreeMap<&str, Cursor<'_>> = BTreeMap::new();
+    for (at, text) in at.items(list) {
+        if text.is_empty() {
+            report.push(at.error(format!("the {what} is empty")));
+        } else if let Err(why) = check_label_value(text) {
+            report.push(at.error(format!("the {what} `{text}` {why}")));
+        }
+        if let Some(first) = seen.get(text.as_str()) {
+            report.push(
+                at.error(format!("the {what} `{text}` is there twice"))
+                    .with_related(first.focus(), "it is first here"),
+            );
+        } else {
+            seen.insert(text, at);
+        }
+    }
+}
+
+/// Reports names that are no names, and those that two entries have.
+pub(super) fn unique_names<'t, 'r>(
+    what: &str,
+    names: impl Iterator<Item = (Cursor<'t>, &'r String)>,
+    report: &mut Report,
+) {
+    let mut seen: BTreeMap<&str, Cursor<'_>> = BTreeMap::new();
+    for (at, name) in names {
+        if name.is_empty() {
+            report.push(at.error(format!("the name of the {what} is empty")));
+        } else if let Err(why) = check_label_value(name) {
+            report.push(at.error(format!("the name `{name}` {why}")));
+        } else if let Some(first) = seen.get(name.as_str()) {
+            report.push(
+                at.error(format!("two {what} entries have the name `{name}`"))
+                    .with_related(first.focus(), "the first is here"),
+            );
+        } else {
+            seen.insert(name, at);
+        }
+    }
+}
+
+/// Reads the instances; those that cannot be one are left out.
+pub(super) fn instances(
+    raw: &Raw,
+    root: &Cursor<'_>,
+    automq: &AutoMq,
+    report: &mut Report,
+) -> Vec<Instance> {
+    let at = root.key("instances");
+    let list = &raw.instances;
+    let names = at.items(list).filter_map(|(at, it)| Some((at.key("name"), it.name.as_ref()?)));
+    unique_names("instance", names, report);
+    let mut instances = Vec::new();
+    for (at, instance) in at.items(list) {
+        let name = instance.name.as_deref().unwrap_or_default();
+        let pods = selector(&instance.pods, &at.key("pods"), report);
+        if let Some(namespace) = &instance.namespace {
+            instance_namespace(name, namespace, automq, (root, &at.key("namespace")), report);
+        }
+        let pool = instance.pool.as_ref().and_then(|pool| {
+            let index = raw.pools.iter().position(|it| it.name.as_ref() == Some(pool));
+            if index.is_none() {
+                unknown_pool(name, pool, raw, (root, &at.key("pool")), report);
+            }
+            index
+        });
+        let (Some(namespace), Some(pool)) = (&instance.namespace, pool) else { continue };
+        instances.push(Instance {
+            name: name.to_owned(),
+            namespace: namespace.clone(),
+            pods,
+            pool,
+            zone_spread: instance.zone_spread.map(Into::into),
+        });
+    }
+    instances
+}
+
+fn instance_namespace(
+    name: &str,
+    namespace: &str,
+    automq: &AutoMq,
+    (root, at): (&Cursor<'_>, &Cursor<'_>),
+    report: &mut Report,
+) {
+    if namespace.contains(['*', '?']) {
+        report.push(
+            at.error(format!("instance `{name}` has a glob for its namespace: `{namespace}`"))
+                .with_help("an instance lives in one namespace: name it"),
+        );
+        return;
+    }
+    let namespaces = root.key("automq").key("namespaces");
+    if automq.owns_namespace(namespace) || report.is_broken(&namespaces) {
+        return;
+    }
+    let error = at
+        .error(format!(
+            "instance `{name}` is in namespace `{namespace}`, which is not one of AutoMQ's"
+        ))
+        .with_help(format!("add `{namespace}` to `automq.namespaces`"));
+    report.push(if namespaces.is_present() {
+        error.with_related(namespaces.focus(), "AutoMQ's namespaces are these")
+    } else {
+        error
+    });
+}
+
+fn unknown_pool(
+    name: &str,
+    pool: &str,
+    raw: &Raw,
+    (root, at): (&Cursor<'_>, &Cursor<'_>),
+    report: &mut Report,
+) {
+    let pools = root.key("pools");
+    let is_known_in_full = raw.pools.iter().all(|pool| pool.name.is_some());
+    if !is_known_in_full || (raw.pools.is_empty() && report.is_broken(&pools)) {
+        return;
+    }
+    let error = at
+        .error(format!("instance `{name}` is bound to pool `{pool}`, which `pools` does not have"));
+    let names: Vec<_> =
+        raw.pools.iter().filter_map(|it| it.name.as_ref()).map(|it| format!("`{it}`")).collect();
+    let declared = raw.pools.iter().filter_map(|it| it.name.as_deref());
+    report.push(match (likely(pool, declared), names.as_slice()) {
+        (Some(meant), _) => error.with_help(format!("did you mean `{meant}`?")),
+        (None, []) => error.with_help(format!("declare the pool `{pool}` in `pools`")),
+        (None, names) => error.with_help(format!("the declared pools are {}", names.join(", "))),
+    });
+}

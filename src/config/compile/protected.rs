@@ -1,0 +1,296 @@
+//! Protected objects: the config's entries, then those of the presets.
+
+use jsonptr::PointerBuf;
+
+use crate::{
+    config::{
+        cursor::{Cursor, Report},
+        presets::{self, Presets, presets},
+        raw,
+    },
+    policy::{
+        name::{Glob, GroupResource},
+        pool::Pool,
+        protection::{
+            Field, FieldChange, Guard, KeepItem, LabelMark, Namespaces, Origin, Protected,
+            Recognition,
+        },
+        provider::Provider,
+    },
+};
+
+use super::{
+    identity::{glob, globs},
+    pools::unique_names,
+};
+
+/// Resources that people write without their group, with what they mean.
+const GROUPS: [(&str, &str); 7] = [
+    ("rolebindings", "rbac.authorization.k8s.io"),
+    ("clusterrolebindings", "rbac.authorization.k8s.io"),
+    ("roles", "rbac.authorization.k8s.io"),
+    ("clusterroles", "rbac.authorization.k8s.io"),
+    ("storageclasses", "storage.k8s.io"),
+    ("statefulsets", "apps"),
+    ("deployments", "apps"),
+];
+
+/// Resources that have no namespace.
+const CLUSTER_SCOPED: [&str; 5] =
+    ["clusterrolebindings", "clusterroles", "storageclasses", "namespaces", "nodes"];
+
+/// Reads the entries of the config; those that cannot be one are left out.
+pub(super) fn configured(
+    list: &[raw::Protected],
+    at: &Cursor<'_>,
+    report: &mut Report,
+) -> Vec<Protected> {
+    let names = at.items(list).filter_map(|(at, it)| Some((at.key("name"), it.name.as_ref()?)));
+    unique_names("protected", names, report);
+    at.items(list).filter_map(|(at, entry)| protected(entry, &at, report)).collect()
+}
+
+fn protected(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Option<Protected> {
+    let text = raw.resource.as_deref();
+    let resource = text.and_then(|text| resource(text, &at.key("resource"), report));
+    let namespace = raw.namespace.as_deref();
+    let namespaces = match namespace {
+        Some(text) => glob(text, &at.key("namespace"), report).map(Namespaces::Named),
+        None => Some(Namespaces::Any),
+    };
+    if let (Some(namespace), Some(resource)) = (namespace, &resource)
+        && CLUSTER_SCOPED.contains(&resource.resource.as_str())
+    {
+        report.push(
+            at.key("namespace")
+                .error(format!("`{resource}` have no namespace, so that none is in `{namespace}`"))
+                .with_help("leave `namespace` out"),
+        );
+    }
+    if raw.names.as_ref().is_some_and(Vec::is_empty) {
+        report.push(
+            at.key("names")
+                .error("`names` is empty, so that nothing is protected")
+                .with_help("name the objects, or write `[\"*\"]` for all of them"),
+        );
+    }
+    let names = raw.names.as_ref().map(|names| globs(names, &at.key("names"), report));
+    let guard = guard(raw, at, report);
+    Some(Protected {
+        name: raw.name.clone()?,
+        resource: resource?,
+        namespaces: namespaces?,
+        names: names?,
+        recognition: Recognition::Always,
+        guard,
+        origin: Origin::Config,
+    })
+}
+
+fn resource(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<GroupResource> {
+    match GroupResource::parse(text) {
+        Ok(resource) => {
+            let group = GROUPS.iter().find(|(name, _)| resource.group.is_empty() && *name == text);
+            if let Some((name, group)) = group {
+                report.push(
+                    at.error(format!("`{name}` are not in the core group"))
+                        .with_help(format!("write `{name}.{group}`")),
+                );
+            }
+            Some(resource)
+        }
+        Err(why) => {
+            report.push(
+                at.error(format!("the resource `{text}` {why}")).with_help(
+                    "`kubectl api-resources` lists them, as `configmaps` or `rolebindings.rbac.authorization.k8s.io`",
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
+    let items = raw
+        .must_keep_items
+        .as_ref()
+        .map(|items| keep_items(items, &at.key("mustKeepItems"), report));
+    let Some(fields) = &raw.fields else {
+        if items.is_some() && !report.is_broken(at) {
+            report.push(
+                at.key("mustKeepItems")
+                    .error("`mustKeepItems` needs `fields`: the field that holds the list")
+                    .with_help("add, for `aws-auth`, `fields: [/data/mapRoles]`"),
+            );
+        }
+        return Guard::Content;
+    };
+    let at = at.key("fields");
+    if fields.is_empty() {
+        report.push(at.error("`fields` is empty, so that nothing is guarded").with_help(
+            "name the fields, or leave the key out to guard everything but `metadata` and `status`",
+        ));
+    }
+    let change = || items.clone().map_or(FieldChange::Any, FieldChange::Items);
+    let read = |(at, text): (Cursor<'_>, &String)| match PointerBuf::parse(text.as_str()) {
+        Ok(pointer) if !pointer.is_root() => Some(Field { pointer, change: change() }),
+        Ok(_) => {
+            report.push(
+                at.error("the JSON pointer of a field is empty, which stands for the whole object")
+                    .with_help(
+                        "leave `fields` out to guard everything but `metadata` and `status`",
+                    ),
+            );
+            None
+        }
+        Err(_) => {
+            report.push(at.error(format!("`{text}` is not a JSON pointer")).with_help(
+                "it begins with `/`, as `/data/mapRoles`; in a key, `~1` stands for `/` and `~0` for `~`",
+            ));
+            None
+        }
+    };
+    Guard::Fields(at.items(fields).filter_map(read).collect())
+}
+
+fn keep_items(items: &[raw::KeepItem], at: &Cursor<'_>, report: &mut Report) -> Vec<KeepItem> {
+    if items.is_empty() {
+        report.push(
+            at.error("`mustKeepItems` is empty, so that every item may go")
+                .with_help("leave the key out to guard the whole field"),
+        );
+    }
+    let read = |(at, item): (Cursor<'_>, &raw::KeepItem)| {
+        if item.by.as_ref().is_some_and(String::is_empty) {
+            report.push(at.key("by").error("`by` is empty: name a key of the items"));
+        }
+        Some(KeepItem { by: item.by.clone()?, value: item.value.clone()? })
+    };
+    at.items(items).filter_map(read).collect()
+}
+
+/// What every provider's clusters protect, and what this one's do.
+pub(super) fn preset(provider: Option<Provider>, pools: &[Pool]) -> Vec<Protected> {
+    let presets = presets();
+    let own = provider.and_then(|provider| presets.of(provider));
+    let own = own.map(|preset| preset.protected.as_slice()).unwrap_or_default();
+    let entries = presets.protected.iter().chain(own);
+    entries.filter_map(|entry| from_preset(entry, presets, pools)).collect()
+}
+
+/// The entry of a preset; `None` if there is nothing to guard, as where no pool names its role.
+fn from_preset(entry: &presets::Protected, presets: &Presets, pools: &[Pool]) -> Option<Protected> {
+    let fields = preset_fields(&entry.guard, presets, pools);
+    if fields.is_empty() {
+        return None;
+    }
+    let read = |text: &String| Glob::parse(text).ok();
+    Some(Protected {
+        name: entry.name.clone(),
+        resource: GroupResource::parse(&entry.resource).ok()?,
+        namespaces: match &entry.namespaces {
+            presets::Namespaces::Any => Namespaces::Any,
+            presets::Namespaces::Automq => Namespaces::AutoMq,
+            presets::Namespaces::Named(text) => Namespaces::Named(Glob::parse(text).ok()?),
+        },
+        names: entry.names.iter().filter_map(read).collect(),
+        recognition: match entry.recognition {
+            presets::Recognition::Always => Recognition::Always,
+            presets::Recognition::HoldsAField => Recognition::HoldsAField,
+            presets::Recognition::AutomqBinding => {
+                Recognition::AutoMqBinding { labels: label_marks(presets) }
+            }
+        },
+        guard: Guard::Fields(fields),
+        origin: Origin::Preset,
+    })
+}
+
+fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> Vec<Field> {
+    match guard {
+        // Of every provider: the annotation decides, not where the cluster runs.
+        presets::Guard::IdentityAnnotations => presets
+            .all()
+            .flat_map(|preset| &preset.identity_annotations)
+            .map(|key| Field {
+                pointer: PointerBuf::from_tokens(["metadata", "annotations", key]),
+                change: FieldChange::OnceSet,
+            })
+            .collect(),
+        presets::Guard::Fields(pointers) => pointers
+            .iter()
+            .filter_map(|text| PointerBuf::parse(text.as_str()).ok())
+            .map(|pointer| Field { pointer, change: FieldChange::Any })
+            .collect(),
+        presets::Guard::RoleItems { field, by } => {
+            let mut items: Vec<KeepItem> = Vec::new();
+            let roles = pools.iter().filter_map(|pool| pool.role.as_deref());
+            for value in roles.flat_map(spellings) {
+                let item = KeepItem { by: by.clone(), value };
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+            match PointerBuf::parse(field.as_str()) {
+                Ok(pointer) if !items.is_empty() => {
+                    vec![Field { pointer, change: FieldChange::Items(items) }]
+                }
+                _ => Vec::new(),
+            }
+        }
+    }
+}
+
+/// How a role may be written: `aws-auth` names an IAM role without its path.
+fn spellings(role: &str) -> Vec<String> {
+    let mut spellings = vec![role.to_owned()];
+    if let Some((account, path)) = role.split_once(":role/")
+        && let Some((_, name)) = path.rsplit_once('/')
+    {
+        spellings.push(format!("{account}:role/{name}"));
+    }
+    spellings
+}
+
+fn label_marks(presets: &Presets) -> Vec<LabelMark> {
+    let mark =
+        |mark: &presets::LabelMark| LabelMark { key: mark.key.clone(), value: mark.value.clone() };
+    presets.automq_labels.iter().map(mark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_entry_becomes_a_protected_object() {
+        let pool = Pool {
+            name: "pool-a".into(),
+            nodes: crate::policy::selector::LabelSelector::default(),
+            zones: Vec::new(),
+            machine_types: None,
+            role: Some("arn:aws:iam::111122223333:role/automq-node".to_owned()),
+            taint: crate::policy::taint::Taint::default(),
+        };
+        for provider in Provider::ALL {
+            let own = presets().of(provider).unwrap();
+            let made = preset(Some(provider), std::slice::from_ref(&pool));
+            assert_eq!(made.len(), presets().protected.len() + own.protected.len(), "{provider}");
+            assert!(made.iter().all(|entry| !entry.names.is_empty()), "{provider}");
+        }
+    }
+
+    #[test]
+    fn a_role_with_a_path_is_kept_without_it_too() {
+        let with_path = "arn:aws:iam::111122223333:role/kafka/automq-node";
+        assert_eq!(spellings(with_path), [with_path, "arn:aws:iam::111122223333:role/automq-node"]);
+        assert_eq!(spellings("automq-node"), ["automq-node"]);
+    }
+
+    #[test]
+    fn annotations_are_escaped_in_pointers() {
+        let made = preset(None, &[]);
+        let Guard::Fields(fields) = &made[0].guard else { panic!("no fields") };
+        assert_eq!(fields[0].pointer.as_str(), "/metadata/annotations/eks.amazonaws.com~1role-arn");
+    }
+}

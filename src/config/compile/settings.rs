@@ -1,0 +1,135 @@
+//! Modes, placement, the catalog, and what other parts than the policy need.
+
+use std::time::Duration;
+
+use crate::{
+    config::{
+        Registration, ScanSettings, Settings, catalog,
+        cursor::{Cursor, Report},
+        duration,
+        raw::{self, Raw},
+    },
+    policy::{
+        mode::{JoinMode, Mode, Rules},
+        name::Glob,
+        pool::{PlacementSettings, TRANSIENT_TAINTS},
+        provider::{MachineType, MachineTypes, Provider, Strength},
+        taint::{ComparisonOperators, Taint},
+    },
+};
+
+use super::{identity::globs, pools::label_values};
+
+pub(super) fn settings(raw: &Raw, root: &Cursor<'_>, report: &mut Report) -> Settings {
+    let mut read = |text: &str, at: Cursor<'_>| match duration::parse(text) {
+        Ok(duration) => duration,
+        Err(why) => {
+            report.push(at.error(format!("`{text}` {why}")));
+            Duration::ZERO
+        }
+    };
+    Settings {
+        snapshot_max_age: read(&raw.snapshot.max_age, root.key("snapshot").key("maxAge")),
+        scan: ScanSettings {
+            enabled: raw.scan.enabled,
+            interval: read(&raw.scan.interval, root.key("scan").key("interval")),
+        },
+        registration: match raw.registration {
+            raw::Registration::Managed => Registration::Managed,
+            raw::Registration::External => Registration::External,
+        },
+    }
+}
+
+pub(super) fn placement(
+    raw: &raw::Placement,
+    at: &Cursor<'_>,
+    dedicated: &[&Taint<'static>],
+    report: &mut Report,
+) -> PlacementSettings {
+    let at = at.key("transientTaints");
+    let built_in = TRANSIENT_TAINTS.iter().filter_map(|text| Glob::parse(text).ok());
+    let configured = globs(&raw.transient_taints, &at, report);
+    for (at, text) in at.items(&raw.transient_taints) {
+        let glob = Glob::parse(text);
+        let is_own = |taint: &&&Taint<'_>| glob.as_ref().is_ok_and(|it| it.matches(&taint.key));
+        if let Some(taint) = dedicated.iter().find(is_own) {
+            report.push(
+                at.error(format!(
+                    "the transient taint `{text}` takes in the pools' own taint `{taint}`"
+                ))
+                .with_help("a taint that is ignored keeps nobody out: narrow the glob"),
+            );
+        }
+    }
+    PlacementSettings {
+        comparison_operators: if raw.comparison_operators {
+            ComparisonOperators::On
+        } else {
+            ComparisonOperators::Off
+        },
+        transient_taints: built_in.chain(configured).collect(),
+    }
+}
+
+/// The catalog for this provider, as the config extends or replaces it.
+pub(super) fn machine_types(
+    raw: &raw::Catalog,
+    provider: Option<Provider>,
+    at: &Cursor<'_>,
+    report: &mut Report,
+) -> MachineTypes {
+    let built_in = match (raw.mode, provider) {
+        (raw::CatalogMode::Extend, Some(provider)) => catalog::entries(provider),
+        (raw::CatalogMode::Replace, _) | (raw::CatalogMode::Extend, None) => &[],
+    };
+    let mut names: Vec<_> = built_in.iter().map(|entry| entry.machine_type.clone()).collect();
+    let raw::MachineTypes { small, medium, large } = &raw.machine_types;
+    for (size, types) in [("small", small), ("medium", medium), ("large", large)] {
+        label_values("machine type", types, &at.key("machineTypes").key(size), report);
+        // What the config says of a type counts for more than where the built-in list has it from.
+        names.retain(|entry| !types.contains(&entry.name));
+        names.extend(types.iter().map(|name| MachineType {
+            name: name.clone(),
+            size: size.to_owned(),
+            strength: Strength::Config,
+        }));
+    }
+    MachineTypes { names }
+}
+
+/// The modes, each the rule's default unless the file says otherwise.
+pub(super) fn rules(raw: &raw::Rules) -> Rules {
+    let default = Rules::default();
+    let mode = |rule: &raw::Rule, default: Mode| rule.mode.map_or(default, Mode::from);
+    let join = |rule: &raw::JoinRule, default: JoinMode| JoinMode {
+        mode: rule.mode.map_or(default.mode, Mode::from),
+        deny_join: rule.deny_join,
+    };
+    let pod_intrusion = raw.pod_intrusion.mode.map(Mode::from);
+    let daemon_sets = raw.pod_intrusion.daemon_sets.map(Mode::from);
+    Rules {
+        pod_intrusion: pod_intrusion.unwrap_or(default.pod_intrusion),
+        daemon_set_intrusion: daemon_sets.or(pod_intrusion).unwrap_or(default.daemon_set_intrusion),
+        workload_intrusion: mode(&raw.workload_intrusion, default.workload_intrusion),
+        pod_placement: mode(&raw.pod_placement, default.pod_placement),
+        cluster_exclusive: mode(&raw.cluster_exclusive, default.cluster_exclusive),
+        node_taint: mode(&raw.node_taint, default.node_taint),
+        node_identity: mode(&raw.node_identity, default.node_identity),
+        node_machine_type: join(&raw.node_machine_type, default.node_machine_type),
+        node_zone: join(&raw.node_zone, default.node_zone),
+        role_binding: mode(&raw.role_binding, default.role_binding),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_transient_taint_is_a_glob() {
+        let made =
+            placement(&raw::Placement::default(), &Cursor::root(None), &[], &mut Report::default());
+        assert_eq!(made.transient_taints.len(), TRANSIENT_TAINTS.len());
+    }
+}

@@ -1,0 +1,275 @@
+//! What a config may say, and hardly means.
+
+use crate::{
+    config::{
+        cursor::{Cursor, Report},
+        presets::presets,
+        raw::Raw,
+    },
+    policy::{
+        Policy,
+        mode::{JoinMode, Mode, RuleName},
+        name::any_matches,
+        provider::Provider,
+    },
+};
+
+/// Groups that everybody, or every one of a kind, is in.
+const BROAD_GROUPS: [&str; 5] = [
+    "system:authenticated",
+    "system:unauthenticated",
+    "system:serviceaccounts",
+    "system:nodes",
+    "system:masters",
+];
+
+pub(super) fn warn(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    automq_globs(raw, root, report);
+    nothing_dedicated(policy, raw, root, report);
+    pool_roles(policy, raw, root, report);
+    empty_catalog(policy, raw, root, report);
+    idle_instances(raw, root, report);
+    zone_spread(raw, root, report);
+    exemptions(policy, raw, root, report);
+    wide_principals(raw, root, report);
+    untrusted_console(policy, root, report);
+    joins(policy, raw, root, report);
+}
+
+fn automq_globs(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let at = root.key("automq").key("namespaces");
+    for (at, text) in at.items(&raw.automq.namespaces) {
+        if text.contains(['*', '?']) {
+            report.push(
+                at.warning(format!(
+                    "whoever may create a namespace that `{text}` matches can make its pods AutoMQ's"
+                ))
+                .with_help("name AutoMQ's namespaces, if they are known"),
+            );
+        }
+    }
+}
+
+fn nothing_dedicated(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    if !policy.discovery && raw.pools.is_empty() && !report.is_broken(&root.key("pools")) {
+        report.push(
+            root.key("discovery")
+                .warning("no pool is declared and none is discovered, so that nothing is protected")
+                .with_help("declare `pools`, or leave `discovery` out"),
+        );
+    }
+}
+
+fn pool_roles(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    if policy.provider != Some(Provider::Aws) {
+        return;
+    }
+    for (at, pool) in root.key("pools").items(&raw.pools) {
+        if let Some(role) = &pool.role
+            && !role.is_empty()
+            && !(role.starts_with("arn:") && role.contains(":role/"))
+        {
+            report.push(
+                at.key("role")
+                    .warning(format!(
+                        "`{role}` is not the ARN of an IAM role, so that no entry of `aws-auth` can name it"
+                    ))
+                    .with_help("write it as `arn:aws:iam::111122223333:role/automq-node`"),
+            );
+        }
+    }
+}
+
+fn empty_catalog(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let Some(provider) = policy.provider else { return };
+    if !policy.machine_types.names.is_empty()
+        || policy.rules.mode(RuleName::NodeMachineType) == Mode::Off
+        || report.is_broken(&root.key("catalog"))
+    {
+        return;
+    }
+    let without = |(at, pool)| {
+        let pool: &crate::config::raw::Pool = pool;
+        let name = pool.name.as_ref()?;
+        pool.machine_types.is_none().then(|| (at, format!("`{name}`")))
+    };
+    let pools = root.key("pools");
+    let (places, names): (Vec<Cursor<'_>>, Vec<String>) =
+        pools.items(&raw.pools).filter_map(without).unzip();
+    let Some(first) = places.first() else { return };
+    report.push(
+        first
+            .warning(format!(
+                "there is no list of machine types for {provider}, so that `node-machine-type` judges nothing in {}",
+                names.join(", ")
+            ))
+            .with_help("give the pools `machineTypes`, or the `catalog` a list"),
+    );
+}
+
+/// Instances whose pods an earlier one takes, all of them.
+fn idle_instances(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let at = root.key("instances");
+    for (later, (later_at, instance)) in at.items(&raw.instances).enumerate() {
+        let (Some(name), Some(namespace)) = (&instance.name, &instance.namespace) else { continue };
+        let earlier = raw.instances.iter().take(later).enumerate().find(|(index, earlier)| {
+            earlier.namespace.as_ref() == Some(namespace)
+                && (is_everything(&earlier.pods) || is_same(&earlier.pods, &instance.pods))
+                && !report.is_broken(&at.index(*index))
+        });
+        let Some((index, earlier)) = earlier else { continue };
+        let Some(earlier_name) = &earlier.name else { continue };
+        let takes = if is_everything(&earlier.pods) {
+            format!("every pod of namespace `{namespace}`")
+        } else {
+            "the same pods".to_owned()
+        };
+        report.push(
+            later_at
+                .warning(format!(
+                    "instance `{name}` never has a pod, since `{earlier_name}` takes {takes}"
+                ))
+                .with_related(
+                    at.index(index).focus(),
+                    format!("`{earlier_name}` is the first to match"),
+                )
+                .with_help("instances that share a namespace are told apart by `pods`"),
+        );
+    }
+}
+
+fn is_everything(selector: &crate::config::raw::Selector) -> bool {
+    selector.match_labels.is_empty() && selector.match_expressions.is_empty()
+}
+
+fn is_same(one: &crate::config::raw::Selector, other: &crate::config::raw::Selector) -> bool {
+    one.match_labels == other.match_labels
+        && one.match_expressions.is_empty()
+        && other.match_expressions.is_empty()
+}
+
+fn zone_spread(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    for (at, instance) in root.key("instances").items(&raw.instances) {
+        let pool = raw.pools.iter().find(|pool| pool.name.is_some() && pool.name == instance.pool);
+        if let (Some(pool), Some(name), Some(_)) = (pool, &instance.name, instance.zone_spread)
+            && let Some([zone]) = pool.zones.as_deref()
+        {
+            report.push(at.key("zoneSpread").warning(format!(
+                "instance `{name}` is to be spread over zones, but its pool has only {zone}"
+            )));
+        }
+    }
+}
+
+fn exemptions(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let at = root.key("exempt");
+    let Some(entries) = &raw.exempt else { return };
+    for (at, entry) in at.items(entries) {
+        let Some(namespace) = &entry.namespace else { continue };
+        let at = at.key("namespace");
+        if is_wide(namespace) && entry.service_accounts.is_empty() && entry.daemon_sets.is_empty() {
+            report.push(at.warning(format!(
+                "`{namespace}` exempts the pods of every namespace, whoever makes them"
+            )));
+        } else if policy.automq.is_by_namespace_only()
+            && any_matches(&policy.automq.namespaces, namespace)
+        {
+            report.push(
+                at.warning(format!("`{namespace}` is one of AutoMQ's namespaces, whose pods belong on dedicated nodes anyhow"))
+                    .with_help("take the entry out"),
+            );
+        }
+    }
+    if !policy.exempt.iter().any(|entry| entry.namespace.matches("kube-system"))
+        && !report.is_broken(&at)
+    {
+        report.push(
+            at.warning("no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run")
+                .with_help("the default is only in force while `exempt` is left out; add `{namespace: kube-system, reason: \"CNI, kube-proxy, CSI\"}`"),
+        );
+    }
+}
+
+fn wide_principals(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let trusted = &raw.principals.trusted;
+    let at = root.key("principals").key("trusted");
+    for (key, list) in [
+        ("users", &trusted.users),
+        ("groups", &trusted.groups),
+        ("serviceAccounts", &trusted.service_accounts),
+    ] {
+        for (at, text) in at.key(key).items(list) {
+            let is_broad = key == "groups" && BROAD_GROUPS.contains(&text.as_str());
+            if is_wide(text) || is_broad {
+                report.push(at.warning(format!(
+                    "`{text}` is far more than AutoMQ's console, so that `node-taint`, `node-identity` and `role-binding` let nearly everybody pass"
+                )));
+            }
+        }
+    }
+    for (at, group) in root.key("breakGlass").key("groups").items(&raw.break_glass.groups) {
+        if BROAD_GROUPS.contains(&group.as_str()) {
+            report.push(
+                at.warning(format!("every member of `{group}` passes every rule, all the time"))
+                    .with_help(
+                        "use a group that nobody is in, and that is reached by impersonation",
+                    ),
+            );
+        }
+    }
+}
+
+/// Whether a glob, or a pair of them, says nothing but `*`.
+fn is_wide(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|character| matches!(character, '*' | '?' | '/'))
+}
+
+fn untrusted_console(policy: &Policy, root: &Cursor<'_>, report: &mut Report) {
+    let at = root.key("principals").key("trusted");
+    if policy.rules.mode(RuleName::RoleBinding) != Mode::Enforce
+        || !policy.trusted.configured.is_empty()
+        || report.is_broken(&at)
+    {
+        return;
+    }
+    report.push(
+        at.warning(
+            "`role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects",
+        )
+        .with_help(format!(
+            "add the console's identity to `principals.trusted`; {}",
+            presets().console_identity(policy.provider)
+        )),
+    );
+}
+
+fn joins(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+    let rules = root.key("rules");
+    let listed = [
+        (RuleName::NodeMachineType, policy.rules.node_machine_type),
+        (RuleName::NodeZone, policy.rules.node_zone),
+    ];
+    for (rule, JoinMode { mode, deny_join }) in listed {
+        if deny_join && mode != Mode::Enforce {
+            report.push(
+                rules
+                    .key(rule.as_str())
+                    .key("denyJoin")
+                    .warning(format!("`denyJoin` denies nothing while `{rule}` is in mode {mode}"))
+                    .with_help("it goes with `mode: enforce`"),
+            );
+        }
+    }
+    let judged_by_catalog = raw.pools.iter().any(|pool| pool.machine_types.is_none());
+    if policy.rules.node_machine_type.mode == Mode::Enforce
+        && judged_by_catalog
+        && !policy.machine_types.is_authoritative()
+    {
+        report.push(
+            rules
+                .key(RuleName::NodeMachineType.as_str())
+                .warning("AutoMQ did not publish the built-in machine types as a list to enforce, so that `node-machine-type` only warns by it")
+                .with_help("give the pools `machineTypes`, or the `catalog` a list with `mode: replace`"),
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! What is wrong with a config, and where.
+
+use std::{error, fmt, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+/// Whether a config can be used all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but hardly as meant.
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A place in the text of a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// First byte after it.
+    pub end: usize,
+    /// Line of the first byte, counted from 1.
+    pub line: usize,
+    /// Column of the first byte in characters, counted from 1.
+    pub column: usize,
+}
+
+impl Span {
+    /// The very beginning, for what an absent key leads to.
+    pub(super) const START: Self = Self { start: 0, end: 0, line: 1, column: 1 };
+}
+
+/// One mistake, or one thing to think about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether the config can be used all the same.
+    pub severity: Severity,
+    /// What is wrong, in one sentence without a period.
+    pub message: String,
+    /// The key, as `pools[0].zones`; empty for the whole file.
+    pub key: String,
+    /// Where it is.
+    pub span: Span,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The other sides, each with what it is.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Diagnostic {
+    pub(super) fn new(severity: Severity, key: &str, span: Span, message: String) -> Self {
+        Self { severity, message, key: key.to_owned(), span, help: None, related: Vec::new() }
+    }
+
+    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn with_related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
+    /// `config.yaml:9:3: unknown key …; help: …`, for logs.
+    pub fn one_line(&self, file_name: &str) -> String {
+        let Span { line, column, .. } = self.span;
+        let mut text = format!("{file_name}:{line}:{column}: ");
+        if self.severity == Severity::Warning {
+            text.push_str("warning: ");
+        }
+        text.push_str(&self.message);
+        if let Some(help) = &self.help {
+            text.push_str("; help: ");
+            text.push_str(help);
+        }
+        text
+    }
+
+    /// The diagnostic with the lines of the config that it is about.
+    pub fn render(&self, source: Source<'_>, decoration: Decoration) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(self.message.as_str());
+        let mut report: Group<'_> = if source.text.trim().is_empty() {
+            title.element(Origin::path(source.name))
+        } else {
+            let mut snippet = Snippet::source(source.text).path(source.name).annotation(
+                AnnotationKind::Primary.span(source.clamp(self.span)).highlight_source(false),
+            );
+            for (span, label) in &self.related {
+                snippet = snippet.annotation(
+                    AnnotationKind::Context.span(source.clamp(*span)).label(label.as_str()),
+                );
+            }
+            title.element(snippet)
+        };
+        if let Some(help) = &self.help {
+            report = report.element(Level::HELP.message(help.as_str()));
+        }
+        match decoration {
+            Decoration::Plain => Renderer::plain().render(&[report]),
+            Decoration::Styled => Renderer::styled().render(&[report]),
+        }
+    }
+}
+
+/// Whether the rendering has terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoration {
+    /// Text only.
+    Plain,
+    /// With escape sequences.
+    Styled,
+}
+
+/// A config's text with the name that diagnostics call it by.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'s> {
+    /// File name.
+    pub name: &'s str,
+    /// The whole text.
+    pub text: &'s str,
+}
+
+impl Source<'_> {
+    /// The byte range of a span: inside the text, on character boundaries, and of one line, since
+    /// where a thing begins says enough.
+    fn clamp(&self, span: Span) -> Range<usize> {
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.ceil_char_boundary(span.end.max(start));
+        let line_end = self.text[start..].find('\n').map_or(end, |length| start + length);
+        start..end.min(line_end)
+    }
+}
+
+/// Everything that one look at a config found, with at least one error; by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    file_name: String,
+    text: String,
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(super) fn new(source: Source<'_>, list: Vec<Diagnostic>) -> Self {
+        Self { file_name: source.name.to_owned(), text: source.text.to_owned(), list }
+    }
+
+    /// The diagnostics, by position.
+    pub fn as_slice(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// All of them, each with the lines that it is about.
+    pub fn render(&self, decoration: Decoration) -> String {
+        let source = Source { name: &self.file_name, text: &self.text };
+        let rendered: Vec<_> =
+            self.list.iter().map(|diagnostic| diagnostic.render(source, decoration)).collect();
+        rendered.join("\n\n")
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    /// One line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.list.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&diagnostic.one_line(&self.file_name))?;
+        }
+        Ok(())
+    }
+}
+
+impl error::Error for Diagnostics {}

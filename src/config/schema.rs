@@ -1,0 +1,55 @@
+//! The JSON Schema of the file: the one description of its structure, printed for editors and
+//! walked by [`super::check`].
+
+use std::sync::LazyLock;
+
+use schemars::{
+    Schema,
+    generate::SchemaSettings,
+    transform::{RecursiveTransform, Transform},
+};
+use serde_json::Value;
+
+use super::raw::Raw;
+
+/// Where the schema is published.
+const ID: &str = "https://poolguard.io/schemas/v1alpha1/config.schema.json";
+
+/// The schema of the file.
+pub fn schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        let generator = SchemaSettings::draft2020_12().into_generator();
+        let mut schema = generator.into_root_schema_for::<Raw>();
+        RecursiveTransform(tidy).transform(&mut schema);
+        schema.insert("$id".to_owned(), ID.into());
+        schema.into()
+    });
+    &SCHEMA
+}
+
+/// Makes lines of the source into sentences, and leaves `null` out: a key that says it is as good as
+/// absent, but nobody needs to be told to write that.
+fn tidy(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        let paragraphs: Vec<_> =
+            description.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *description = paragraphs.join("\n\n");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            for (key, value) in only {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
