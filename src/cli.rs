@@ -1,3 +1,60 @@
 //! The command line: one command a file.
 
-pub mod config;
+mod config;
+mod input;
+mod page;
+mod review;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps AutoMQ's dedicated Kubernetes node pools dedicated.
+///
+/// PoolGuard is a validating and mutating admission webhook: it rejects other workloads that would
+/// land on AutoMQ's nodes, gives AutoMQ's pods their toleration and zones, and guards the nodes'
+/// taints and labels and the pools' roles.
+#[derive(Debug, Parser)]
+#[command(name = "poolguard", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  poolguard config check poolguard.yaml
+  kubectl get nodes,namespaces -o yaml > cluster.yaml
+  poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
+  poolguard serve --config poolguard.yaml --cluster cluster.yaml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the webhook
+    Serve(Box<serve::Serve>),
+    /// Decide AdmissionReviews and plain manifests offline, as the webhook would
+    Review(review::Review),
+    /// Check a config, or print its schema
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+impl Cli {
+    /// Runs the command. The exit code is the command's answer; an error is what kept it from one.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Review(review) => review.run(),
+            Command::Config(config) => config::run(&config),
+        }
+    }
+}
+
+/// The exit code of a command whose input or environment is at fault.
+pub const UNREADABLE: u8 = 2;
+
+/// What a command that failed prints last.
+pub fn error_text(error: &anyhow::Error) -> String {
+    input::error_text(error)
+}

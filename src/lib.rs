@@ -10,12 +10,17 @@
 pub mod policy;
 
 // The edges of the core: synchronous, without I/O.
+pub mod cluster;
 pub mod config;
+pub mod documents;
 pub mod review;
 
 // The shell: as thin as possible.
+pub mod audit;
 pub mod cli;
 pub mod metrics;
+pub mod runtime;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod webhook;

@@ -116,9 +116,8 @@ impl Policy {
     /// What of a request's objects the rules read.
     pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
         let view = match (phase, View::of(target)) {
-            (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
+            (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
             (Phase::Mutate, _) => View::Unread,
-            (Phase::Validate, view) => view,
         };
         Reads { view, whole: phase == Phase::Validate && self.protects(snapshot, target) }
     }

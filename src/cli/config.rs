@@ -17,7 +17,7 @@ mod summary;
 
 /// Checks a config, prints its schema.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Check a config: every mistake with its line, or a summary of what it says.
     ///
     /// Exit code 0: it can be used, perhaps with warnings. 1: it has errors. 2: it cannot be read.
@@ -28,7 +28,7 @@ pub enum ConfigCommand {
 
 /// Arguments of `poolguard config check`.
 #[derive(Args, Debug)]
-pub struct CheckArguments {
+pub(super) struct CheckArguments {
     /// The config; `-` is standard input.
     file: Option<PathBuf>,
     /// The config, when no FILE is given.
@@ -41,7 +41,7 @@ pub struct CheckArguments {
 
 /// How the result of a check is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people: mistakes on standard error, a summary on standard output.
     #[default]
     Text,
@@ -57,7 +57,7 @@ const EXIT_ERRORS: u8 = 1;
 const EXIT_UNREADABLE: u8 = 2;
 
 /// Runs the command.
-pub fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Check(arguments) => {
             let code = check(arguments, &mut anstream::stdout(), &mut anstream::stderr())?;

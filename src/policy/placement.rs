@@ -17,6 +17,3 @@ pub use affinity::{
 };
 pub use confined::missing_in_term;
 pub use reach::{Landing, Reach, Witness, reach, reach_of_node};
-
-#[cfg(test)]
-mod tests;

@@ -51,6 +51,48 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// The provider that a node's `spec.providerID` tells, or its label keys where a provider writes
+    /// an identifier that names no provider.
+    pub fn of_node<'k>(
+        provider_id: &str,
+        mut label_keys: impl Iterator<Item = &'k str>,
+    ) -> Option<Self> {
+        let by_scheme = match provider_id.split_once("://").map(|(scheme, _)| scheme) {
+            Some("aws") => Some(Self::Aws),
+            Some("gce") => Some(Self::Gcp),
+            Some("azure") => Some(Self::Azure),
+            Some("alicloud") => Some(Self::Alibaba),
+            Some("huaweicloud") => Some(Self::Huawei),
+            Some("qcloud") => Some(Self::Tencent),
+            Some("oci") => Some(Self::Oracle),
+            _ if provider_id.starts_with("ocid1.instance.") => Some(Self::Oracle),
+            _ => None,
+        };
+        let of_key = |key: &str| {
+            let (prefix, _) = key.split_once('/')?;
+            let is_of = |domain: &str| {
+                prefix
+                    .strip_suffix(domain)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            };
+            BY_LABEL.into_iter().find(|(domain, _)| is_of(domain)).map(|(_, provider)| provider)
+        };
+        by_scheme.or_else(|| label_keys.find_map(of_key))
+    }
+}
+
+/// Domains of label keys that only one provider's nodes carry.
+const BY_LABEL: [(&str, Provider); 7] = [
+    ("eks.amazonaws.com", Provider::Aws),
+    ("cloud.google.com", Provider::Gcp),
+    ("kubernetes.azure.com", Provider::Azure),
+    ("alibabacloud.com", Provider::Alibaba),
+    ("cce.cloud.com", Provider::Huawei),
+    ("cloud.tencent.com", Provider::Tencent),
+    ("oci.oraclecloud.com", Provider::Oracle),
+];
+
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

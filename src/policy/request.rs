@@ -45,6 +45,21 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// A copy that borrows nothing.
+    pub fn to_static(&self) -> Target<'static> {
+        let Self { operation, group, version, resource, sub_resource, namespace, name } = self;
+        let own = |text: &Text<'_>| Text::from(text.to_string());
+        Target {
+            operation: *operation,
+            group: own(group),
+            version: own(version),
+            resource: own(resource),
+            sub_resource: own(sub_resource),
+            namespace: own(namespace),
+            name: own(name),
+        }
+    }
+
     /// `pods`, or `pods/binding`.
     pub fn full_resource(&self) -> String {
         if self.sub_resource.is_empty() {
@@ -117,7 +132,7 @@ pub enum Subject<'a> {
     /// `pods/binding` or `bindings`
     Binding(Binding<'a>),
     /// A workload.
-    Workload(WorkloadKind, Change<Workload<'a>>),
+    Workload(WorkloadKind, Box<Change<Workload<'a>>>),
     /// `nodes` or `nodes/status`
     Node(Change<Node<'a>>),
     /// `namespaces`, DELETE only.

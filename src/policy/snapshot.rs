@@ -80,6 +80,29 @@ pub struct PoolFacts {
     pub nodes: usize,
     /// How many of them lack the pool's taint.
     pub lost_taints: usize,
+    /// How many of them are in which zone and state; sorted.
+    pub states: Vec<(Option<Arc<str>>, NodeState, u32)>,
+}
+
+/// The state of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeState {
+    /// Ready, and open for pods.
+    Ready,
+    /// Ready, and closed for new pods.
+    Cordoned,
+    /// Not ready.
+    NotReady,
+}
+
+impl NodeState {
+    fn of(node: &NodeRecord) -> Self {
+        match (node.ready, node.cordoned) {
+            (false, _) => Self::NotReady,
+            (true, true) => Self::Cordoned,
+            (true, false) => Self::Ready,
+        }
+    }
 }
 
 /// Where a pool comes from.

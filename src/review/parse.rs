@@ -40,14 +40,11 @@ pub enum Malformed {
 }
 
 /// Reads a review. `reads` says which view of its objects is wanted.
-pub fn parse<'a>(
-    body: &'a [u8],
-    reads: impl Fn(&Target<'_>) -> Reads,
-) -> Result<Request<'a>, Malformed> {
-    let out_of_order = Cell::new(false);
-    let first = read(body, Order { reads: &reads, out_of_order: &out_of_order, raw: false });
-    let review = if first.is_err() && out_of_order.get() {
-        read(body, Order { reads: &reads, out_of_order: &out_of_order, raw: true })
+pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
+    let is_mixed = Cell::new(false);
+    let first = read(body, Order { reads: &reads, is_mixed: &is_mixed, raw: false });
+    let review = if first.is_err() && is_mixed.get() {
+        read(body, Order { reads: &reads, is_mixed: &is_mixed, raw: true })
     } else {
         first
     }?;
@@ -72,7 +69,8 @@ fn read<'a, F: Fn(&Target<'_>) -> Reads>(
 /// How to read objects: straight into their view, or as raw text for later.
 struct Order<'f, F> {
     reads: &'f F,
-    out_of_order: &'f Cell<bool>,
+    /// Set when an object comes before what tells its kind.
+    is_mixed: &'f Cell<bool>,
     raw: bool,
 }
 
@@ -136,6 +134,7 @@ struct RawRequest<'a> {
 
 /// `object` and `oldObject`; `None` is absent or `null`.
 #[derive(Default)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and pods are what it is about")]
 enum Objects<'a> {
     #[default]
     Unseen,
@@ -143,7 +142,7 @@ enum Objects<'a> {
     Raw(Sides<&'a RawValue>),
     Pod(Sides<Pod<'a>>),
     Binding(Sides<Binding<'a>>),
-    Workload(WorkloadKind, Sides<Workload<'a>>),
+    Workload(WorkloadKind, Box<Sides<Workload<'a>>>),
     Node(Sides<Node<'a>>),
     Namespace(Sides<MetadataOnly<'a>>),
 }
@@ -200,14 +199,14 @@ impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for RequestSeed<'_, F> {
             let is_target =
                 matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
             if is_target && !order.raw && !matches!(request.objects, Objects::Unseen) {
-                order.out_of_order.set(true);
+                order.is_mixed.set(true);
                 return Err(de::Error::custom("the objects come before what tells their kind"));
             }
             let target = &mut request.target;
             match key.as_str() {
                 "uid" => request.uid = Some(map.next_value()?),
                 "resource" => {
-                    let Resource { group, version, resource } = map.next_value()?;
+                    let GroupVersionResource { group, version, resource } = map.next_value()?;
                     (target.group, target.version, target.resource) = (group, version, resource);
                 }
                 "subResource" => target.sub_resource = map.next_value()?,
@@ -230,18 +229,16 @@ impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for RequestSeed<'_, F> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"), default)]
-#[derive(Default)]
-struct Resource<'a> {
+struct GroupVersionResource<'a> {
     group: Text<'a>,
     version: Text<'a>,
     resource: Text<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"), default)]
-#[derive(Default)]
 struct UserInfo<'a> {
     username: Text<'a>,
     groups: Option<Vec<Text<'a>>>,
@@ -288,18 +285,21 @@ impl<'de> RawRequest<'de> {
         let Self { uid, target, user, dry_run, objects } = self;
         let uid = uid.filter(|uid| !uid.is_empty()).ok_or(Malformed::Missing("request.uid"))?;
         let mut whole = None;
-        let objects = match objects {
-            Objects::Raw(raw) => {
-                let reads = reads(&target);
-                if reads.whole {
-                    whole = Some(raw.decode::<Value>()?.into_change(target.operation)?);
-                }
-                Objects::decode(reads.view, &raw)?
+        let mut objects = objects;
+        if let Objects::Raw(raw) = objects {
+            let reads = reads(&target);
+            if reads.whole {
+                whole = Some(raw.decode::<Value>()?.into_change(target.operation)?);
             }
+            objects = Objects::decode(reads.view, &raw)?;
+        } else if let Objects::Unseen = objects {
             // Neither object is there, which a view that needs one must say.
-            Objects::Unseen => Objects::of(reads(&target).view),
-            decoded => decoded,
-        };
+            let reads = reads(&target);
+            if reads.whole {
+                whole = Some(Sides::default().into_change(target.operation)?);
+            }
+            objects = Objects::of(reads.view);
+        }
         let subject = objects.into_subject(target.operation)?;
         Ok(Request { uid, target, user, dry_run, subject, whole })
     }
@@ -311,7 +311,7 @@ impl<'de> Objects<'de> {
             View::Unread => Self::Skipped,
             View::Pod => Self::Pod(Sides::default()),
             View::Binding => Self::Binding(Sides::default()),
-            View::Workload(kind) => Self::Workload(kind, Sides::default()),
+            View::Workload(kind) => Self::Workload(kind, Box::default()),
             View::Node => Self::Node(Sides::default()),
             View::Namespace => Self::Namespace(Sides::default()),
         }
@@ -322,7 +322,7 @@ impl<'de> Objects<'de> {
             View::Unread => Self::Skipped,
             View::Pod => Self::Pod(raw.decode()?),
             View::Binding => Self::Binding(raw.decode()?),
-            View::Workload(kind) => Self::Workload(kind, raw.decode()?),
+            View::Workload(kind) => Self::Workload(kind, Box::new(raw.decode()?)),
             View::Node => Self::Node(raw.decode()?),
             View::Namespace => Self::Namespace(raw.decode()?),
         })
@@ -335,7 +335,9 @@ impl<'de> Objects<'de> {
             Self::Binding(sides) => {
                 Subject::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
             }
-            Self::Workload(kind, sides) => Subject::Workload(kind, sides.into_change(operation)?),
+            Self::Workload(kind, sides) => {
+                Subject::Workload(kind, Box::new(sides.into_change(operation)?))
+            }
             Self::Node(sides) => Subject::Node(sides.into_change(operation)?),
             // The name is in the request as well, so that a deletion without object can be judged.
             Self::Namespace(sides) => {

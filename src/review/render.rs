@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{API_VERSION, KIND};
 use crate::policy::{
+    mode::RuleName,
     request::Request,
     verdict::{Finding, Outcome, Record, Verdict},
 };
@@ -78,7 +79,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
 fn annotations(record: &Record) -> BTreeMap<&'static str, &str> {
     let mut annotations = BTreeMap::from([("decision", record.decision.as_str())]);
     let optional = [
-        ("rule", record.rule.map(|rule| rule.as_str())),
+        ("rule", record.rule.map(RuleName::as_str)),
         ("pool", record.pool.as_deref()),
         ("node", record.node.as_deref()),
         ("exempt", record.exemption.as_deref()),

@@ -1,4 +1,14 @@
-//! Integration tests: everything that needs a socket, a file or the binary.
+//! Integration tests: everything that needs a socket, a file or the binary, and the rules as a whole.
 
+/// A server under test, and a client that sends exactly the bytes it is told to.
 mod http;
+/// Can a pod land on a node?
+mod placement;
+/// The recorded reviews, offline and over TLS.
+mod reviews;
+/// The rules, one request after the other.
+mod rules;
+/// A cluster, a config and requests.
+mod scenario;
+/// The server over real TLS.
 mod server;

@@ -38,6 +38,16 @@ pub enum LabelFact<'a> {
     Unknown,
 }
 
+impl<'a> LabelFact<'a> {
+    /// The value, if there is only one that the label can have.
+    pub fn value(self) -> Option<&'a str> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Among(_) | Self::Present | Self::Unknown => None,
+        }
+    }
+}
+
 /// What is known of a node's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameFact<'a> {

@@ -6,6 +6,7 @@ use crate::policy::{
     pool::PlacementSettings,
     snapshot::{Class, Located, Snapshot, VirtualNode},
     taint::{Taint, tolerates_all},
+    text::Text,
 };
 
 /// Where a pod can land, as far as it concerns dedicated nodes.
@@ -164,7 +165,7 @@ fn pinned_names<'p>(spec: &'p PodSpec<'_>) -> Option<Vec<&'p str>> {
             let mut fields = term.fields().iter();
             let name =
                 fields.find(|field| field.key == "metadata.name" && field.operator == "In")?;
-            name.values.first().map(|name| name.as_str())
+            name.values.first().map(Text::as_str)
         })
         .collect()
 }

@@ -34,7 +34,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
         report.note(Decision::Audit, lost_taint(context, pod, landing));
     }
     let Some(landing) = reach.landings.first() else {
-        if reach.names_unknown_node {
+        if reach.names_unknown_node && matches!(free, Freedom::None) {
             report.note(Decision::Unknown, unknown_node(context, pod));
         }
         return;

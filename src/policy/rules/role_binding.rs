@@ -21,10 +21,10 @@ use super::Context;
 use crate::policy::{
     Policy,
     mode::{Mode, RuleName},
-    name::any_matches,
+    name::{GroupResource, any_matches},
     protection::{Field, FieldChange, Guard, LabelMark, Namespaces, Protected, Recognition},
     request::{Change, Target},
-    snapshot::{ProtectedReference, Snapshot},
+    snapshot::{ProtectedReference, RoleReference, Snapshot},
     verdict::{Decision, Finding, Report},
 };
 
@@ -47,36 +47,40 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
         Change::Delete { old } => (old, None),
     };
     let name = object_name(&request.target, old);
-    let covering: Vec<&Protected> = policy
-        .protected
-        .iter()
-        .filter(|entry| {
-            entry.covers_name(policy, &request.target, name) && entry.recognises(policy, old)
-        })
-        .collect();
-    let referred = refers(snapshot, &request.target, name).filter(|_| !is_bootstrapping(old));
-    for entry in covering {
-        let about = About { context, name, protected_by: format!("entry {}", entry.name) };
+    let is_meant = |entry: &&Protected| {
+        entry.covers_name(policy, &request.target, name) && entry.recognises(policy, old)
+    };
+    let mut fields = Vec::new();
+    for entry in policy.protected.iter().filter(is_meant) {
+        let about = About { context, old, name, protected_by: format!("entry {}", entry.name) };
         match new {
-            None => report.violation(mode, about.deletion()),
-            Some(new) => about.judge_update(entry, old, new, report),
+            None => {
+                // One reason not to delete an object is enough.
+                report.violation(mode, about.deletion());
+                return;
+            }
+            Some(new) => about.judge_update(entry, new, &mut fields, report),
         }
     }
-    if let Some(binding) = referred {
-        let protected_by =
-            format!("{} {}, which refers to it", binding.resource.resource, binding.name);
-        let about = About { context, name, protected_by };
-        match new {
-            None => report.violation(mode, about.deletion()),
-            Some(new) => {
-                let pointers = ["/rules", "/aggregationRule"];
-                for pointer in pointers.into_iter().filter(|p| old.pointer(p) != new.pointer(p)) {
-                    report.violation(mode, about.change(pointer));
-                }
+    let Some(binding) = refers(snapshot, &request.target, name) else { return };
+    if is_bootstrapping(old) {
+        return;
+    }
+    let binding_name = &binding.name;
+    let protected_by = format!("{} {binding_name} refers to it", binding.resource.resource);
+    let about = About { context, old, name, protected_by };
+    match new {
+        None => report.violation(mode, about.deletion()),
+        Some(new) => {
+            for pointer in ROLE_FIELDS.into_iter().filter(|it| old.pointer(it) != new.pointer(it)) {
+                about.report(about.change(pointer), &mut fields, report);
             }
         }
     }
 }
+
+/// What of a role may not change.
+const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];
 
 impl Policy {
     /// Whether a request's objects are needed as they are, since an entry could cover them.
@@ -94,6 +98,36 @@ impl Policy {
                 && (target.name.is_empty() || any_matches(&entry.names, &target.name))
         }) || (target.group == RBAC_GROUP
             && (refers(snapshot, target, &target.name).is_some() || target.name.is_empty()))
+    }
+}
+
+impl Policy {
+    /// What rules need to know of an observed object, if it is a protected one.
+    pub fn protected_reference(
+        &self,
+        resource: &GroupResource,
+        object: &Value,
+    ) -> Option<ProtectedReference> {
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        let target = Target {
+            group: resource.group.as_str().into(),
+            resource: resource.resource.as_str().into(),
+            namespace: namespace.as_str().into(),
+            ..Target::default()
+        };
+        let is_meant = |entry: &Protected| {
+            entry.covers_name(self, &target, &name) && entry.recognises(self, object)
+        };
+        if !self.protected.iter().any(is_meant) {
+            return None;
+        }
+        let role = object
+            .get("roleRef")
+            .map(|_| RoleReference { kind: text("/roleRef/kind"), name: text("/roleRef/name") });
+        Some(ProtectedReference { resource: resource.clone(), namespace, name, role })
     }
 }
 
@@ -116,7 +150,7 @@ impl Protected {
     }
 
     /// Whether the object shows that it is one of those that the entry means.
-    pub fn recognises(&self, policy: &Policy, object: &Value) -> bool {
+    fn recognises(&self, policy: &Policy, object: &Value) -> bool {
         match &self.recognition {
             Recognition::Always => true,
             Recognition::HoldsAField => match &self.guard {
@@ -195,6 +229,7 @@ fn is_bootstrapping(object: &Value) -> bool {
 /// What is being judged, for messages.
 struct About<'a> {
     context: Context<'a>,
+    old: &'a Value,
     name: &'a str,
     protected_by: String,
 }
@@ -204,11 +239,12 @@ const WAY_OUT: &str = "If AutoMQ's operator meant it, add its principal to princ
 impl About<'_> {
     fn object(&self) -> String {
         let Target { resource, namespace, .. } = &self.context.request.target;
+        let kind = self.old.get("kind").and_then(Value::as_str).unwrap_or(resource);
         let name = self.name;
         if namespace.is_empty() {
-            format!("{resource} {name}")
+            format!("{kind} {name}")
         } else {
-            format!("{resource} {namespace}/{name}")
+            format!("{kind} {namespace}/{name}")
         }
     }
 
@@ -231,62 +267,78 @@ impl About<'_> {
         Finding::new(RULE, message).field(field)
     }
 
-    fn judge_update(&self, entry: &Protected, old: &Value, new: &Value, report: &mut Report) {
-        let mode = self.context.policy.rules.role_binding;
-        match &entry.guard {
-            Guard::Content => {
-                for field in changed_content(old, new) {
-                    report.violation(mode, self.change(&field));
-                }
-            }
-            Guard::Fields(fields) => {
-                for field in fields {
-                    self.judge_field(field, old, new, report);
-                }
-            }
-        }
-        if !entry.recognises(self.context.policy, new)
-            && matches!(entry.recognition, Recognition::AutoMqBinding { .. })
-            && old.get("subjects") == new.get("subjects")
-        {
-            let finding = self.change("/metadata/labels");
-            report.violation(mode, finding);
+    /// Reports a violation, unless another entry has reported one of this field.
+    fn report(&self, finding: Finding, fields: &mut Vec<String>, report: &mut Report) {
+        let field = finding.field.clone().unwrap_or_default();
+        if !fields.contains(&field) {
+            fields.push(field);
+            report.violation(self.context.policy.rules.role_binding, finding);
         }
     }
 
-    fn judge_field(&self, field: &Field, old: &Value, new: &Value, report: &mut Report) {
-        let mode = self.context.policy.rules.role_binding;
-        let (before, after) = (value_at(old, &field.pointer), value_at(new, &field.pointer));
-        match &field.change {
-            FieldChange::Any if before != after => {
-                report.violation(mode, self.change(field.pointer.as_str()));
-            }
-            FieldChange::OnceSet if before.is_some() && before != after => {
-                report.violation(mode, self.change(field.pointer.as_str()));
-            }
-            FieldChange::Any | FieldChange::OnceSet => {}
-            FieldChange::Items(items) => {
-                let pointer = field.pointer.as_str();
-                match items::lost(items, before, after) {
-                    Ok(lost) => {
-                        for item in lost {
-                            let finding = self.lost_item(pointer, &item);
-                            report.violation(mode, finding);
-                        }
-                    }
-                    Err(items::Unreadable::New(why)) => {
-                        report.violation(mode, self.unreadable(pointer, &why));
-                    }
-                    Err(items::Unreadable::Old(why)) => {
-                        let message = format!(
-                            "{pointer} of {} cannot be read and was not judged: {why}",
-                            self.object()
-                        );
-                        let finding = Finding::new(RULE, message).field(pointer);
-                        report.note(Decision::Unknown, finding);
-                    }
+    fn judge_update(
+        &self,
+        entry: &Protected,
+        new: &Value,
+        fields: &mut Vec<String>,
+        report: &mut Report,
+    ) {
+        match &entry.guard {
+            Guard::Content => {
+                for field in changed_content(self.old, new) {
+                    self.report(self.change(&field), fields, report);
                 }
             }
+            Guard::Fields(guarded) => {
+                for field in guarded {
+                    self.judge_field(field, new, fields, report);
+                }
+            }
+        }
+        // Without its label an object that only the label shows would lose its protection.
+        let is_binding = matches!(entry.recognition, Recognition::AutoMqBinding { .. });
+        if is_binding
+            && self.old.get("subjects") == new.get("subjects")
+            && !entry.recognises(self.context.policy, new)
+        {
+            self.report(self.change("/metadata/labels"), fields, report);
+        }
+    }
+
+    fn judge_field(
+        &self,
+        field: &Field,
+        new: &Value,
+        fields: &mut Vec<String>,
+        report: &mut Report,
+    ) {
+        let (before, after) = (value_at(self.old, &field.pointer), value_at(new, &field.pointer));
+        let pointer = field.pointer.as_str();
+        match &field.change {
+            FieldChange::Any if before != after => {
+                self.report(self.change(pointer), fields, report);
+            }
+            FieldChange::OnceSet if before.is_some() && before != after => {
+                self.report(self.change(pointer), fields, report);
+            }
+            FieldChange::Any | FieldChange::OnceSet => {}
+            FieldChange::Items(items) => match items::lost(items, before, after) {
+                Ok(lost) => {
+                    for item in lost {
+                        self.report(self.lost_item(pointer, &item), fields, report);
+                    }
+                }
+                Err(items::Unreadable::New(why)) => {
+                    self.report(self.unreadable(pointer, &why), fields, report);
+                }
+                Err(items::Unreadable::Old(why)) => {
+                    let object = self.object();
+                    let message =
+                        format!("{pointer} of {object} cannot be read and was not judged: {why}");
+                    let finding = Finding::new(RULE, message).field(pointer);
+                    report.note(Decision::Unknown, finding);
+                }
+            },
         }
     }
 

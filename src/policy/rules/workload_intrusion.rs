@@ -84,15 +84,18 @@ fn finding(
     let (field, why) = context.cause(&workload.template(kind).spec, &path, landing);
     let pools = pools_of(context.snapshot, &reach.landings);
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();
-    let names = names.join(", ");
+    let names = match names.as_slice() {
+        [name] => format!("pool {name}"),
+        names => format!("pools {}", names.join(", ")),
+    };
     let affinity = requirements_yaml(&keep_off(context.policy, &pools));
     let namespace = &context.request.target.namespace;
     let message = format!(
-        "pods of {who} can land on pool {names}, which is reserved for AutoMQ: {why}. Remove the \
+        "pods of {who} can land on {names}, reserved for AutoMQ: {why}. Remove the \
          toleration, or keep the pods off with required node affinity {affinity}; if they belong \
          there, ask for an exempt entry for namespace {namespace}"
     );
-    let summary = format!("pods of {who} can land on AutoMQ's pool {names}: {why}");
+    let summary = format!("pods of {who} can land on AutoMQ's {names}: {why}");
     let finding = Finding::new(RULE, message).summary(summary).field(field);
     let finding = match pools.first() {
         Some(pool) => finding.pool(&*pool.name),

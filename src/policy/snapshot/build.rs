@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Class, ClassNode, NodeRecord, PoolConflict, PoolFacts, PoolOrigin, Position,
+    Class, ClassNode, NodeRecord, NodeState, PoolConflict, PoolFacts, PoolOrigin, Position,
     ProtectedReference, Snapshot, VirtualNode,
 };
 use crate::policy::{Policy, membership::Membership, pool::ZONE_LABEL, taint::Taint};
@@ -26,13 +26,13 @@ impl Snapshot {
     /// does not depend on it, but for which node stands for its class.
     pub fn build(
         policy: &Policy,
-        nodes: &[NodeRecord],
+        nodes: &[&NodeRecord],
         protected: Vec<ProtectedReference>,
     ) -> Self {
         let mut snapshot = Self { protected, ..Self::default() };
         let mut members: Vec<Vec<&NodeRecord>> = vec![Vec::new(); policy.pools.len()];
         let mut tainted: BTreeMap<(String, &Taint<'static>), Vec<&NodeRecord>> = BTreeMap::new();
-        for node in nodes {
+        for &node in nodes {
             snapshot.nodes.insert(Arc::clone(&node.name), Position::Elsewhere);
             match policy.membership(node, &node.taints) {
                 Membership::Elsewhere => {}
@@ -77,6 +77,7 @@ impl Snapshot {
             zones: zones.into_iter().cloned().collect(),
             nodes: live.len(),
             lost_taints,
+            states: states(live),
         });
         let individual: Arc<[Arc<str>]> = individual_labels(live).into();
         let mut classes: BTreeMap<ClassKey, Vec<ClassNode>> = BTreeMap::new();
@@ -118,6 +119,15 @@ fn conflicts(policy: &Policy, node: &NodeRecord, first: usize) -> Vec<PoolConfli
             other: Arc::clone(&other.name),
         })
         .collect()
+}
+
+fn states(live: &[&NodeRecord]) -> Vec<(Option<Arc<str>>, NodeState, u32)> {
+    let mut states: BTreeMap<(Option<Arc<str>>, NodeState), u32> = BTreeMap::new();
+    for node in live {
+        let zone = node.label(ZONE_LABEL).cloned();
+        *states.entry((zone, NodeState::of(node))).or_default() += 1;
+    }
+    states.into_iter().map(|((zone, state), number)| (zone, state, number)).collect()
 }
 
 /// Keys of labels with many values among these nodes, sorted. A missing label is a value, too.

@@ -11,6 +11,7 @@ use crate::policy::{
     pool::{Instance, Pool, ZONE_LABEL},
     snapshot::{Class, Located, Snapshot},
     taint::{Taint, tolerates_all, tolerating},
+    text::Text,
     verdict::{Decision, Finding, Report},
 };
 
@@ -76,9 +77,9 @@ fn judge_node_name(
             return;
         }
         Located::Dedicated { class, node: member } if class.pool == instance.pool => {
-            match class.member(member).label(ZONE_LABEL) {
-                LabelFact::Is(zone) if !in_zones(pool, zone) => format!("in zone {zone}"),
-                _ => return,
+            match class.member(member).label(ZONE_LABEL).value() {
+                Some(zone) if !in_zones(pool, zone) => format!("in zone {zone}"),
+                Some(_) | None => return,
             }
         }
         Located::Dedicated { class, .. } => match context.snapshot.pool(class.pool) {
@@ -132,9 +133,8 @@ impl Candidate<'_> {
 
 impl<'s> Candidates<'s> {
     fn of_pool(snapshot: &'s Snapshot, index: usize, pool: &Pool) -> Self {
-        let in_pool_zones = |class: &&Class| match NodeFacts::label(*class, ZONE_LABEL) {
-            LabelFact::Is(zone) => in_zones(pool, zone),
-            _ => true,
+        let in_pool_zones = |class: &&Class| {
+            NodeFacts::label(*class, ZONE_LABEL).value().is_none_or(|zone| in_zones(pool, zone))
         };
         let classes = snapshot.classes().iter().filter(|class| class.pool == index);
         let live = classes.filter(in_pool_zones).map(|class| Candidate {
@@ -218,7 +218,7 @@ impl<'s> Candidates<'s> {
         for (index, requirement) in term.expressions().iter().enumerate() {
             if !met(requirement) {
                 let field = format!("{field}.matchExpressions[{index}]");
-                let values: Vec<&str> = requirement.values.iter().map(|v| v.as_str()).collect();
+                let values: Vec<&str> = requirement.values.iter().map(Text::as_str).collect();
                 let demand = format!(
                     "asks for {} {} [{}]",
                     requirement.key,

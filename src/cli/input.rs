@@ -1,0 +1,103 @@
+//! Files that commands share: the config and the cluster's dump.
+
+use std::{
+    fmt, fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+use super::page::{BAD, Styled};
+use crate::{
+    cluster::Index,
+    config::{self, Decoration, Loaded, Source},
+};
+
+/// Which config and which cluster.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Input {
+    /// Config file; without it everything is at its defaults and pools are found by their taint
+    #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// The cluster, as `kubectl get nodes,namespaces -o yaml` (or json) prints it
+    #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
+    pub(super) cluster: Option<PathBuf>,
+}
+
+/// The config is wrong; its diagnostics, ready to be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ConfigRefused(String);
+
+/// An error as the last thing that a command prints.
+pub(super) fn error_text(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ConfigRefused>() {
+        // Every diagnostic has its own heading.
+        Some(refused) => refused.to_string(),
+        None => format!("{}: {error:#}", Styled(BAD, "error")),
+    }
+}
+
+impl Input {
+    /// Reads both. Warnings of the config are for the caller to show.
+    pub(super) fn load(&self) -> anyhow::Result<Inputs> {
+        let index = match &self.cluster {
+            Some(file) => {
+                let text = read(file)?;
+                Index::read_dump(&text)
+                    .with_context(|| format!("{} is no dump of a cluster", file.display()))?
+            }
+            None => Index::default(),
+        };
+        let (name, text) = match &self.config {
+            Some(file) => (file.display().to_string(), read(file)?),
+            None => ("built-in defaults".to_owned(), String::new()),
+        };
+        let loaded = config::load(&name, &text, index.provider())
+            .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)))?;
+        Ok(Inputs { loaded, index, config_name: name, config_text: text })
+    }
+}
+
+/// The config and the cluster, read.
+pub(super) struct Inputs {
+    pub(super) loaded: Loaded,
+    pub(super) index: Index,
+    config_name: String,
+    config_text: String,
+}
+
+impl Inputs {
+    /// The config's warnings, each with the lines that it is about.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        let source = Source { name: &self.config_name, text: &self.config_text };
+        self.loaded.warnings.iter().map(move |it| it.render(source, Decoration::Styled))
+    }
+}
+
+/// A file's text; `-` is standard input.
+pub(super) fn read(file: &Path) -> anyhow::Result<String> {
+    let bytes = if is_stdin(file) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+        bytes
+    } else {
+        fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
+    };
+    String::from_utf8(bytes).with_context(|| format!("{} is not text in UTF-8", Named(file)))
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// A file as people call it.
+pub(super) struct Named<'p>(pub(super) &'p Path);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_stdin(self.0) { f.write_str("standard input") } else { self.0.display().fmt(f) }
+    }
+}

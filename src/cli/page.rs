@@ -1,0 +1,99 @@
+//! What people see: colours, tables and wrapped text.
+//!
+//! Colours are written always; `anstream` drops them where the output is not a terminal.
+
+use std::fmt::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Denials and errors.
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Warnings.
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// Changes.
+pub(super) const CHANGED: Style = AnsiColor::Cyan.on_default().bold();
+/// All is well.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// Headings.
+pub(super) const HEADING: Style = Style::new().bold();
+/// What matters less.
+pub(super) const FAINT: Style = Style::new().dimmed();
+
+/// Text in a style.
+pub(super) struct Styled<T>(pub(super) Style, pub(super) T);
+
+impl<T: fmt::Display> fmt::Display for Styled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(style, text) = self;
+        write!(f, "{style}{text}{style:#}")
+    }
+}
+
+/// Rows of cells, aligned by column.
+pub(super) struct Table {
+    indent: usize,
+    rows: Vec<Vec<(Style, String)>>,
+}
+
+impl Table {
+    /// A table whose rows start after `indent` spaces.
+    pub(super) fn indented(indent: usize) -> Self {
+        Self { indent, rows: Vec::new() }
+    }
+
+    /// A row of headings.
+    pub(super) fn headings<const N: usize>(&mut self, cells: [&str; N]) {
+        self.row(cells.map(|cell| (FAINT, cell.to_owned())));
+    }
+
+    /// A row.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|(_, text)| text.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let mut line = " ".repeat(self.indent);
+            for (column, (style, text)) in row.iter().enumerate() {
+                write!(line, "{style}{text}{style:#}")?;
+                if column + 1 < row.len() {
+                    let width = widths.get(column).copied().unwrap_or(0);
+                    line.push_str(&" ".repeat(width - text.chars().count() + 2));
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// The width to wrap text at: that of the terminal, within what reads well.
+pub(super) fn width() -> usize {
+    let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
+    columns.clamp(60, 110)
+}
+
+/// Text wrapped at the page's width, every line indented.
+pub(super) fn wrapped(text: &str, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    let options = textwrap::Options::new(width())
+        .initial_indent(&margin)
+        .subsequent_indent(&margin)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    textwrap::fill(text, options)
+}
+
+/// `1 node`, `3 nodes`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

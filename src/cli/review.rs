@@ -1,0 +1,195 @@
+//! `poolguard review`: the webhook's decisions, offline.
+
+mod json;
+mod judge;
+mod table;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use self::judge::{Judge, Reviewed, Unreadable};
+use super::{
+    UNREADABLE,
+    input::{Input, Named, read},
+};
+use crate::{documents, review::Asker};
+
+/// Decides what it is given as the webhook would: mutate, apply the patch, validate the result.
+///
+/// Takes AdmissionReviews and plain manifests, as JSON or YAML with any number of documents.
+/// Manifests are judged as if they were created. Exits with 0 if everything is allowed, 1 if
+/// something is denied, 2 if something cannot be read.
+#[derive(Debug, clap::Args)]
+pub(super) struct Review {
+    /// Files, folders (searched for .json, .yaml and .yml), or `-` for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    input: Input,
+
+    /// The user who applies the manifests
+    #[arg(long = "as", value_name = "USER", default_value = "kubernetes-admin")]
+    user: String,
+
+    /// A group of that user; may be given several times
+    #[arg(long = "as-group", value_name = "GROUP", default_values = ["system:authenticated"])]
+    groups: Vec<String>,
+
+    /// The namespace of manifests that name none
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    namespace: String,
+
+    /// What makes the exit code 1
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Deny)]
+    fail_on: FailOn,
+
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Denials
+    Deny,
+    /// Denials and warnings
+    Warn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// For machines: {"results": [...], "errors": [...]}
+    Json,
+    /// The JSON patch of every review, one a line
+    Patch,
+}
+
+impl Review {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { files, input, user, groups, namespace, fail_on, output } = self;
+        let inputs = input.load()?;
+        let policy = &inputs.loaded.policy;
+        let snapshot = inputs.index.snapshot(policy);
+        let judge = Judge { policy, snapshot: &snapshot, asker: Asker { user, groups, namespace } };
+        let mut results = Vec::new();
+        let mut errors = Vec::new();
+        for file in expand(&files)? {
+            review_file(&file, &judge, &mut results, &mut errors);
+        }
+        let mut out = anstream::stdout().lock();
+        match output {
+            Output::Table => {
+                if input.cluster.is_none() {
+                    let note = "note: without --cluster no node is known, so that only declared \
+                                pools are guarded, as if they had no node yet";
+                    anstream::eprintln!("{note}");
+                }
+                write!(out, "{}", table::Page { results: &results, errors: &errors })?;
+            }
+            Output::Json => writeln!(out, "{}", json::render(&results, &errors)?)?,
+            Output::Patch => {
+                for result in &results {
+                    writeln!(out, "{}", serde_json::to_string(&result.patch)?)?;
+                }
+            }
+        }
+        if output != Output::Table {
+            for Unreadable { file, error } in &errors {
+                anstream::eprintln!("error: {file}: {error}");
+            }
+        }
+        Ok(exit_code(&results, &errors, fail_on))
+    }
+}
+
+fn exit_code(results: &[Reviewed], errors: &[Unreadable], fail_on: FailOn) -> ExitCode {
+    let fails = |result: &Reviewed| {
+        !result.allowed || (fail_on == FailOn::Warn && !result.warnings.is_empty())
+    };
+    if !errors.is_empty() {
+        ExitCode::from(UNREADABLE)
+    } else if results.iter().any(fails) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn review_file(
+    file: &Path,
+    judge: &Judge<'_>,
+    results: &mut Vec<Reviewed>,
+    errors: &mut Vec<Unreadable>,
+) {
+    let name = Named(file).to_string();
+    let documents = read(file).and_then(|text| {
+        let documents = documents::read(&text)?;
+        anyhow::ensure!(!documents.is_empty(), "it holds no objects");
+        Ok(documents)
+    });
+    let documents = match documents {
+        Ok(documents) => documents,
+        Err(error) => {
+            errors.push(Unreadable { file: name, error: format!("{error:#}") });
+            return;
+        }
+    };
+    let several = documents.len() > 1;
+    for (index, document) in documents.into_iter().enumerate() {
+        let file = if several { format!("{name}#{}", index + 1) } else { name.clone() };
+        match judge.review(file.clone(), document) {
+            Ok(result) => results.push(result),
+            Err(error) => errors.push(Unreadable { file, error: format!("{error:#}") }),
+        }
+    }
+}
+
+/// Folders as the files in them, in order.
+fn expand(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut expanded = Vec::new();
+    for file in files {
+        if file.is_dir() {
+            let before = expanded.len();
+            expand_folder(file, &mut expanded)?;
+            anyhow::ensure!(
+                expanded.len() > before,
+                "{} holds no .json, .yaml or .yml file",
+                file.display()
+            );
+        } else {
+            expanded.push(file.clone());
+        }
+    }
+    Ok(expanded)
+}
+
+fn expand_folder(folder: &Path, expanded: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let context = || format!("cannot read folder {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(context)?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()
+        .with_context(context)?;
+    paths.sort();
+    for path in paths {
+        let is_wanted = || {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            matches!(extension, Some("json" | "yaml" | "yml"))
+        };
+        if path.is_dir() {
+            expand_folder(&path, expanded)?;
+        } else if is_wanted() {
+            expanded.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The results for machines.
+
+use serde_json::{Value, json};
+
+use super::judge::{Reviewed, Unreadable};
+use crate::policy::{
+    mode::{Mode, RuleName},
+    verdict::{Finding, Record},
+};
+
+/// `{"results": […], "errors": […]}`, in the order of the input.
+pub(super) fn render(
+    results: &[Reviewed],
+    errors: &[Unreadable],
+) -> Result<String, serde_json::Error> {
+    let results: Vec<Value> = results.iter().map(result).collect();
+    let errors: Vec<Value> =
+        errors.iter().map(|it| json!({ "file": it.file, "error": it.error })).collect();
+    serde_json::to_string_pretty(&json!({ "results": results, "errors": errors }))
+}
+
+fn result(reviewed: &Reviewed) -> Value {
+    json!({
+        "file": reviewed.file,
+        "uid": reviewed.uid,
+        "operation": reviewed.operation,
+        "resource": reviewed.resource,
+        "namespace": reviewed.namespace,
+        "name": reviewed.name,
+        "allowed": reviewed.allowed,
+        "denials": reviewed.denials.iter().map(denial).collect::<Vec<_>>(),
+        "warnings": reviewed.warnings.iter().map(Finding::warning_text).collect::<Vec<_>>(),
+        "patch": reviewed.patch,
+        "records": reviewed.records.iter().map(record).collect::<Vec<_>>(),
+    })
+}
+
+fn denial(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule.as_str(),
+        "message": finding.denial_text(),
+        "field": finding.field,
+        "pool": finding.pool,
+        "node": finding.node,
+    })
+}
+
+fn record(record: &Record) -> Value {
+    json!({
+        "decision": record.decision.as_str(),
+        "rule": record.rule.map(RuleName::as_str),
+        "mode": record.mode.map(Mode::as_str),
+        "message": record.message,
+        "field": record.field,
+        "pool": record.pool,
+        "node": record.node,
+        "exempt": record.exemption,
+    })
+}

@@ -1,0 +1,97 @@
+//! One document through both phases, as the API server would send it.
+
+use anyhow::Context;
+use json_patch::PatchOperation;
+use serde_json::Value;
+
+use crate::{
+    policy::{
+        Phase, Policy, decide,
+        request::Target,
+        snapshot::Snapshot,
+        verdict::{Finding, Outcome, Record, Verdict},
+    },
+    review::{self, Asker, Malformed, create_review, parse},
+};
+
+pub(super) struct Judge<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) asker: Asker,
+}
+
+/// A document that was decided.
+pub(super) struct Reviewed {
+    pub(super) file: String,
+    pub(super) uid: String,
+    pub(super) operation: &'static str,
+    pub(super) resource: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) allowed: bool,
+    pub(super) denials: Vec<Finding>,
+    pub(super) warnings: Vec<Finding>,
+    pub(super) patch: Vec<PatchOperation>,
+    pub(super) records: Vec<Record>,
+}
+
+/// A file or document that was not.
+pub(super) struct Unreadable {
+    pub(super) file: String,
+    pub(super) error: String,
+}
+
+impl Judge<'_> {
+    pub(super) fn review(&self, file: String, document: Value) -> anyhow::Result<Reviewed> {
+        let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
+        let mut review = if is_review { document } else { create_review(document, &self.asker)? };
+        let mutated = self.decide(Phase::Mutate, &review)?;
+        let patch = match mutated.verdict.outcome {
+            Outcome::Allow(operations) => operations,
+            // The mutating phase denies nothing.
+            Outcome::Deny(_) => Vec::new(),
+        };
+        if !patch.is_empty() {
+            let object = review.pointer_mut("/request/object").context("there is no object")?;
+            json_patch::patch(object, &patch).context("the patch does not apply to the object")?;
+        }
+        let validated = self.decide(Phase::Validate, &review)?;
+        let Target { operation, namespace, name, .. } = &validated.target;
+        let denials = match &validated.verdict.outcome {
+            Outcome::Allow(_) => Vec::new(),
+            Outcome::Deny(denials) => denials.iter().cloned().collect(),
+        };
+        let mut warnings = mutated.verdict.warnings;
+        warnings.extend(validated.verdict.warnings);
+        let mut records = mutated.verdict.records;
+        records.extend(validated.verdict.records);
+        Ok(Reviewed {
+            file,
+            uid: validated.uid,
+            operation: operation.as_str(),
+            resource: validated.target.full_resource(),
+            namespace: namespace.to_string(),
+            name: name.to_string(),
+            allowed: denials.is_empty(),
+            denials,
+            warnings,
+            patch,
+            records,
+        })
+    }
+
+    fn decide(&self, phase: Phase, review: &Value) -> Result<Decided, Malformed> {
+        let Self { policy, snapshot, asker: _ } = self;
+        let body = serde_json::to_vec(review)?;
+        let request = parse(&body, |target| policy.reads(snapshot, phase, target))?;
+        let verdict = decide(policy, snapshot, phase, &request);
+        let target = request.target.to_static();
+        Ok(Decided { uid: request.uid.to_string(), target, verdict })
+    }
+}
+
+struct Decided {
+    uid: String,
+    target: Target<'static>,
+    verdict: Verdict,
+}

@@ -1,0 +1,146 @@
+//! What `serve` says at start: what it guards, and how to try it.
+
+use anstyle::Style;
+use serde_json::json;
+
+use super::super::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, Table, WARNING, count};
+use crate::{
+    cluster::Index,
+    policy::{
+        Policy,
+        mode::{Mode, RuleName},
+        snapshot::{PoolFacts, PoolOrigin, Snapshot},
+    },
+    runtime::Bound,
+    webhook::Guard,
+};
+
+/// What the dump does not hold, and which rules that limits.
+pub(super) fn unseen(index: &Index) -> Vec<String> {
+    let limits = [
+        (&["Node"][..], "pod-intrusion and pod-placement know declared pools only, and no node"),
+        (
+            &["RoleBinding", "ClusterRoleBinding"][..],
+            "role-binding cannot tell which roles AutoMQ's bindings refer to, nor which namespaces \
+             hold them",
+        ),
+        (
+            &["ServiceAccount"][..],
+            "role-binding cannot tell which namespaces hold AutoMQ's service accounts",
+        ),
+    ];
+    let is_unseen = |kinds: &&[&str]| !kinds.iter().any(|kind| index.has_seen(kind));
+    limits
+        .iter()
+        .filter(|(kinds, _)| is_unseen(kinds))
+        .map(|(kinds, limit)| format!("no {} in the dump: {limit}", kinds.join(" or ")))
+        .collect()
+}
+
+pub(super) fn print(bound: Bound, guard: &Guard, unseen: &[String]) {
+    let Guard { policy, snapshot } = guard;
+    let provider = policy.provider.map_or("unknown provider", |provider| provider.as_str());
+    let pools = count(snapshot.pools().len(), "pool");
+    let nodes = count(snapshot.node_count(), "node");
+    anstream::eprintln!(
+        "{} guards {pools} in a cluster of {nodes} ({provider})\n",
+        Styled(HEADING, concat!("PoolGuard ", env!("CARGO_PKG_VERSION")))
+    );
+    anstream::eprintln!("{}", pool_table(snapshot));
+    anstream::eprintln!("{}", rule_table(policy));
+    for conflict in snapshot.conflicts() {
+        let (node, pool, other) = (&conflict.node, &conflict.pool, &conflict.other);
+        let text = format!("node {node} is claimed by pools {pool} and {other}; {pool} has it");
+        anstream::eprintln!("{} {text}", Styled(WARNING, "warning:"));
+    }
+    for note in unseen {
+        anstream::eprintln!("{} {note}", Styled(FAINT, "note:"));
+    }
+    let Bound { webhook, admin } = bound;
+    anstream::eprintln!("\nlistening on https://{webhook} (admin on http://{admin})");
+    anstream::eprintln!("\n{}\n{}\n", Styled(HEADING, "Try it:"), try_it(bound, snapshot));
+}
+
+fn pool_table(snapshot: &Snapshot) -> Table {
+    let mut table = Table::indented(2);
+    table.headings(["POOL", "NODES", "ZONES", "TAINT", ""]);
+    for pool in snapshot.pools() {
+        let zones: Vec<&str> = pool.zones.iter().map(AsRef::as_ref).collect();
+        let (style, remark) = remark(pool);
+        table.row([
+            (HEADING, pool.name.to_string()),
+            (Style::new(), pool.nodes.to_string()),
+            (Style::new(), if zones.is_empty() { "-".to_owned() } else { zones.join(", ") }),
+            (Style::new(), pool.taint.to_string()),
+            (style, remark),
+        ]);
+    }
+    table
+}
+
+fn remark(pool: &PoolFacts) -> (Style, String) {
+    let origin = match pool.origin {
+        PoolOrigin::Declared(_) => "",
+        PoolOrigin::Discovered => "found by its taint",
+        PoolOrigin::Stray => "tainted, in no declared pool",
+    };
+    if pool.lost_taints > 0 {
+        return (WARNING, format!("{} without the taint", count(pool.lost_taints, "node")));
+    }
+    if pool.nodes == 0 {
+        return (FAINT, "no node yet; guarded for those to come".to_owned());
+    }
+    (FAINT, origin.to_owned())
+}
+
+fn rule_table(policy: &Policy) -> Table {
+    let mut table = Table::indented(2);
+    table.headings(["RULE", "MODE", ""]);
+    for rule in RuleName::ALL {
+        let mode = policy.rules.mode(rule);
+        let daemon_sets = policy.rules.daemon_set_intrusion;
+        let trusts_nobody = policy.trusted.configured.is_empty();
+        let remark = if rule == RuleName::PodIntrusion && daemon_sets != mode {
+            format!("pods of DaemonSets: {daemon_sets}")
+        } else if rule == RuleName::RoleBinding && mode == Mode::Enforce && trusts_nobody {
+            "no trusted principal: AutoMQ's console is held to it, too".to_owned()
+        } else {
+            String::new()
+        };
+        let name = rule.to_string();
+        table.row([(Style::new(), name), (mode_style(mode), mode.to_string()), (FAINT, remark)]);
+    }
+    table
+}
+
+fn mode_style(mode: Mode) -> Style {
+    match mode {
+        Mode::Enforce => GOOD,
+        Mode::Warn => CHANGED,
+        Mode::Audit => Style::new(),
+        Mode::Off => BAD,
+    }
+}
+
+/// A pod that tolerates the first pool's taint and belongs to nobody: it is denied.
+fn try_it(bound: Bound, snapshot: &Snapshot) -> String {
+    let taint = snapshot.pools().first().map(|pool| &pool.taint);
+    let tolerations =
+        json!([{ "key": taint.map(|taint| taint.key.as_str()), "operator": "Exists" }]);
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "1",
+            "operation": "CREATE",
+            "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "namespace": "shop",
+            "name": "intruder",
+            "object": { "spec": { "tolerations": tolerations } },
+        },
+    });
+    format!(
+        "curl -sk https://{}/validate -H 'content-type: application/json' -d '{review}'",
+        bound.webhook
+    )
+}

@@ -1,0 +1,114 @@
+//! One request through parse, decide and render, with its metrics and records.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+
+use crate::{
+    audit,
+    metrics::{
+        Metrics,
+        label::{self, Resource, Webhook},
+    },
+    policy::{
+        Phase, Policy, decide,
+        request::{Operation, Target},
+        snapshot::Snapshot,
+        verdict::{Decision, Outcome, Verdict},
+    },
+    review,
+    server::{Received, Service, fault::Fault},
+};
+
+/// A policy with a snapshot that was compiled for it: they are swapped together.
+#[derive(Debug)]
+pub struct Guard {
+    /// What the config says.
+    pub policy: Policy,
+    /// What the cluster is.
+    pub snapshot: Snapshot,
+}
+
+/// The guard in force; none until the first one is loaded.
+pub type GuardCell = Arc<ArcSwapOption<Guard>>;
+
+/// Answers reviews.
+pub struct AdmissionService {
+    guard: GuardCell,
+    metrics: Arc<Metrics>,
+}
+
+impl AdmissionService {
+    /// A service that reads the guard anew for every request.
+    pub fn new(guard: GuardCell, metrics: Arc<Metrics>) -> Self {
+        Self { guard, metrics }
+    }
+}
+
+impl Service for AdmissionService {
+    fn answer(&self, received: Received<'_>) -> Result<Bytes, Fault> {
+        let Received { webhook, body, arrived, deadline: _ } = received;
+        let mut recorder = self.metrics.recorder(webhook, arrived);
+        let guard = self.guard.load();
+        let Some(guard) = guard.as_ref() else {
+            return Err(Fault::NotLoaded("the cluster's nodes have not been read yet".into()));
+        };
+        let Guard { policy, snapshot } = &**guard;
+        let phase = match webhook {
+            Webhook::Mutate => Phase::Mutate,
+            Webhook::Validate => Phase::Validate,
+        };
+        let request = review::parse(body, |target| policy.reads(snapshot, phase, target))
+            .map_err(|error| Fault::Malformed(error.to_string().into()))?;
+        let (operation, resource) = labels(&request.target);
+        recorder.subject(operation, resource);
+        let verdict = decide(policy, snapshot, phase, &request);
+        let answer = review::render(&request, &verdict)
+            .map_err(|error| Fault::Malformed(error.to_string().into()))?;
+        recorder.decided(decision(&verdict));
+        self.count(&verdict);
+        audit::log(&request, &verdict);
+        Ok(answer.into())
+    }
+}
+
+impl AdmissionService {
+    fn count(&self, verdict: &Verdict) {
+        if let Outcome::Deny(denials) = &verdict.outcome {
+            for denial in denials.iter() {
+                self.metrics.denied(denial.rule, denial.pool.as_deref().unwrap_or_default());
+            }
+        }
+        if verdict.records.iter().any(|record| record.decision == Decision::BreakGlass) {
+            self.metrics.broke_glass();
+        }
+    }
+}
+
+fn labels(target: &Target<'_>) -> (label::Operation, Resource) {
+    let operation = match target.operation {
+        Operation::Create => label::Operation::Create,
+        Operation::Update => label::Operation::Update,
+        Operation::Delete => label::Operation::Delete,
+        Operation::Connect => label::Operation::Connect,
+        Operation::Other => label::Operation::Unknown,
+    };
+    (operation, Resource::from_plural(&target.resource, &target.sub_resource))
+}
+
+fn decision(verdict: &Verdict) -> label::Decision {
+    match &verdict.outcome {
+        Outcome::Deny(_) => return label::Decision::Deny,
+        Outcome::Allow(patch) if !patch.is_empty() => return label::Decision::Patch,
+        Outcome::Allow(_) => {}
+    }
+    match verdict.gravest().map(|record| record.decision) {
+        None | Some(Decision::Exempt) => label::Decision::Allow,
+        Some(Decision::Warn) => label::Decision::Warn,
+        Some(Decision::BreakGlass) => label::Decision::BreakGlass,
+        Some(Decision::Audit | Decision::Unknown | Decision::Patch | Decision::Deny) => {
+            label::Decision::Audit
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Placement: against the answers of Kubernetes' own functions, and by properties.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use poolguard::policy::{
+    object::{Labels, PodSpec},
+    placement::{LabelFact, NameFact, NodeFacts, check_term, node_affinity},
+    selector::LabelSet,
+    taint::{ComparisonOperators, Taint, tolerates_all},
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case<'a> {
+    #[serde(rename = "case")]
+    name: String,
+    #[serde(borrow)]
+    pod: PodSpec<'a>,
+    #[serde(borrow)]
+    node: Node<'a>,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+struct Node<'a> {
+    name: String,
+    #[serde(borrow, default)]
+    labels: Labels<'a>,
+    #[serde(borrow)]
+    taints: Option<Vec<Taint<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Expect {
+    tolerates_all_taints: bool,
+    tolerates_all_taints_with_comparison_operators: bool,
+    matches_node_affinity: bool,
+    affinity_error: Option<String>,
+}
+
+impl NodeFacts for Node<'_> {
+    fn label(&self, key: &str) -> LabelFact<'_> {
+        self.labels.value(key).map_or(LabelFact::Absent, LabelFact::Is)
+    }
+
+    fn name(&self) -> NameFact<'_> {
+        NameFact::Is(&self.name)
+    }
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os("PLACEMENT_VECTORS").map_or_else(
+        || concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/vectors").into(),
+        PathBuf::from,
+    )
+}
+
+#[test]
+fn placement_agrees_with_kubernetes_on_every_vector() {
+    let folder = folder();
+    let entries = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("placement vectors in {}: {error}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let mut cases = 0;
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            check(&serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+            cases += 1;
+        }
+    }
+    assert!(cases > 0, "no placement vectors in {}", folder.display());
+    // Past the capture of the test harness, so that the number is always seen.
+    writeln!(
+        io::stderr(),
+        "placement: {cases} cases in {} agree with Kubernetes",
+        folder.display()
+    )
+    .unwrap();
+}
+
+#[track_caller]
+fn check(case: &Case<'_>) {
+    let Case { name, pod, node, expect } = case;
+    let taints = node.taints.as_deref().unwrap_or_default();
+    let tolerates = |comparison| tolerates_all(pod.tolerations(), taints.iter(), comparison);
+    assert_eq!(tolerates(ComparisonOperators::Off), expect.tolerates_all_taints, "{name}: taints");
+    assert_eq!(
+        tolerates(ComparisonOperators::On),
+        expect.tolerates_all_taints_with_comparison_operators,
+        "{name}: taints with comparison operators"
+    );
+    let affinity = node_affinity(pod, node);
+    assert_eq!(affinity, expect.matches_node_affinity.into(), "{name}: affinity");
+    if expect.affinity_error.is_some() {
+        let terms = &pod.required_node_affinity().unwrap().node_selector_terms;
+        let unreadable = terms.iter().any(|term| check_term(term).is_err());
+        assert!(unreadable, "{name}: every term was read");
+    }
+}

@@ -1,0 +1,9 @@
+//! The rules, one request after the other.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod nodes;
+mod pod_intrusion;
+mod pod_placement;
+mod role_binding;
+mod who_asks;
+mod workloads;

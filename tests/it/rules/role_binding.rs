@@ -1,0 +1,243 @@
+//! `role-binding`: protected objects, and the namespaces that hold them.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{Scenario, by, create, data_text, delete, recorded, update, yaml_list};
+
+fn verdict(review: &Value) -> String {
+    Scenario::recorded().verdict(review)
+}
+
+fn service_account(namespace: &str, annotations: &Value) -> Value {
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": { "name": "kf", "annotations": annotations },
+    });
+    create(namespace, &object.to_string())
+}
+
+#[test]
+fn identity_annotations_of_every_provider_are_kept() {
+    for key in [
+        "eks.amazonaws.com/role-arn",
+        "iam.gke.io/gcp-service-account",
+        "azure.workload.identity/client-id",
+        "pod-identity.alibabacloud.com/role-name",
+    ] {
+        let account = service_account("automq-instance-1", &json!({ key: "role" }));
+        let field = format!("/metadata/annotations/{}", key.replace('/', "~1"));
+        let denied = format!("deny role-binding {field}");
+        let changed =
+            update(account.clone(), |it| it["metadata"]["annotations"][key] = json!("other"));
+        assert_eq!(verdict(&changed), denied);
+        let removed = update(account.clone(), |it| it["metadata"]["annotations"] = json!(null));
+        assert_eq!(verdict(&removed), denied);
+        assert_eq!(verdict(&delete(account.clone())), "deny role-binding");
+        let labelled = update(account, |it| it["metadata"]["labels"] = json!({ "a": "b" }));
+        assert_eq!(verdict(&labelled), "allow");
+    }
+}
+
+#[test]
+fn an_account_that_holds_no_role_yet_is_free() {
+    let account = service_account("automq-instance-1", &json!({}));
+    let set = update(account.clone(), |it| {
+        it["metadata"]["annotations"] = json!({ "eks.amazonaws.com/role-arn": "role" });
+    });
+    assert_eq!(verdict(&set), "allow");
+    assert_eq!(verdict(&delete(account)), "allow");
+}
+
+#[test]
+fn accounts_of_other_namespaces_are_free() {
+    let account = service_account("shop", &json!({ "eks.amazonaws.com/role-arn": "role" }));
+    assert_eq!(verdict(&delete(account)), "allow");
+}
+
+fn binding(kind: &str, namespace: &str, labels: &Value, subject_namespace: &str) -> Value {
+    let object = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": { "name": "b", "labels": labels },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "kf", "namespace": subject_namespace }],
+    });
+    create(namespace, &object.to_string())
+}
+
+#[test]
+fn bindings_of_automqs_service_accounts_are_kept() {
+    for kind in ["RoleBinding", "ClusterRoleBinding"] {
+        let ours = binding(kind, "shop", &json!({}), "automq-instance-1");
+        assert_eq!(verdict(&delete(ours.clone())), "deny role-binding", "{kind}");
+        let extended = update(ours.clone(), |it| {
+            it["subjects"].as_array_mut().unwrap().push(json!({ "kind": "User", "name": "bob" }));
+        });
+        assert_eq!(verdict(&extended), "deny role-binding /subjects", "{kind}");
+        let annotated = update(ours, |it| it["metadata"]["annotations"] = json!({ "a": "b" }));
+        assert_eq!(verdict(&annotated), "allow", "{kind}");
+        let theirs = binding(kind, "shop", &json!({}), "shop");
+        assert_eq!(verdict(&delete(theirs)), "allow", "{kind}");
+    }
+}
+
+#[test]
+fn bindings_with_automqs_labels_are_kept_and_keep_the_label() {
+    let labels = json!({ "automq.cloud/instance-id": "kf-1" });
+    let ours = binding("RoleBinding", "shop", &labels, "shop");
+    assert_eq!(verdict(&delete(ours.clone())), "deny role-binding");
+    let unlabelled = update(ours, |it| it["metadata"]["labels"] = json!({}));
+    assert_eq!(verdict(&unlabelled), "deny role-binding /metadata/labels");
+}
+
+#[test]
+fn a_deletecollection_is_judged_by_the_object() {
+    let mut review = delete(binding("RoleBinding", "shop", &json!({}), "automq"));
+    review["request"]["name"] = json!("");
+    assert_eq!(verdict(&review), "deny role-binding");
+    let mut review = recorded("rolebinding-delete-by-admin");
+    review["request"].as_object_mut().unwrap().remove("name");
+    assert_eq!(verdict(&review), "deny role-binding");
+}
+
+#[test]
+fn an_entry_without_fields_guards_all_content() {
+    let ours = recorded("clusterrolebinding-create-automq-operator");
+    let changed = update(ours.clone(), |it| it["subjects"] = json!([]));
+    assert_eq!(verdict(&changed), "deny role-binding /subjects");
+    let touched = update(ours, |it| {
+        it["metadata"]["labels"]["x"] = json!("y");
+        it["status"] = json!({});
+    });
+    assert_eq!(verdict(&touched), "allow");
+}
+
+#[test]
+fn the_group_of_a_resource_counts() {
+    let mut review = delete(recorded("clusterrolebinding-create-automq-operator"));
+    review["request"]["resource"]["group"] = json!("example.com");
+    assert_eq!(verdict(&review), "allow");
+    // Any version of it is meant.
+    let mut review = delete(recorded("clusterrolebinding-create-automq-operator"));
+    review["request"]["resource"]["version"] = json!("v2");
+    assert_eq!(verdict(&review), "deny role-binding");
+}
+
+/// An update of aws-auth to this list.
+fn map_roles(before: &str, after: &Value) -> Value {
+    let mut review = recorded("configmap-update-aws-auth-node-role-removed-by-admin");
+    review["request"]["oldObject"]["data"]["mapRoles"] = json!(before);
+    review["request"]["object"]["data"]["mapRoles"] = after.clone();
+    review
+}
+
+const ROLE: &str =
+    "- rolearn: arn:aws:iam::111122223333:role/automq-node\n  username: u\n  groups: [g]\n";
+
+#[test]
+fn an_item_that_must_stay_stays_as_it_is() {
+    let denied = "deny role-binding /data/mapRoles";
+    let check = |after: &str, expected: &str| {
+        assert_eq!(verdict(&map_roles(ROLE, &json!(after))), expected, "{after}");
+    };
+    check(&format!("{ROLE}- rolearn: other\n"), "allow");
+    check(&format!("- {{rolearn: other}}\n{ROLE}"), "allow");
+    let flow =
+        "[{groups: [g], username: u, rolearn: 'arn:aws:iam::111122223333:role/automq-node'}]";
+    check(flow, "allow");
+    check("[]", denied);
+    check("", denied);
+    check(&ROLE.replace("[g]", "[g, admin]"), denied);
+    check(&ROLE.replace("username: u", "username: v"), denied);
+}
+
+#[test]
+fn unreadable_new_text_is_denied_and_unreadable_old_text_is_reported() {
+    let denied = "deny role-binding /data/mapRoles";
+    assert_eq!(verdict(&map_roles(ROLE, &json!("{{ not yaml"))), denied);
+    assert_eq!(verdict(&map_roles(ROLE, &json!("just: a map"))), denied);
+    assert_eq!(verdict(&map_roles(ROLE, &json!(null))), denied);
+    let unknown = "unknown role-binding /data/mapRoles";
+    assert_eq!(verdict(&map_roles("{{ not yaml", &json!("[]"))), unknown);
+    // Without such an item there is nothing to keep.
+    assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("{{"))), "allow");
+}
+
+fn with_objects(objects: &[Value]) -> Scenario {
+    let mut items = yaml_list("cluster.json");
+    items.extend(objects.iter().map(|review| {
+        let mut object = review["request"]["object"].clone();
+        object["metadata"]["namespace"] = review["request"]["namespace"].clone();
+        object
+    }));
+    let dump = json!({ "kind": "List", "items": items });
+    Scenario::new(&data_text("config.yaml"), &dump.to_string())
+}
+
+#[test]
+fn roles_that_protected_bindings_refer_to_are_kept() {
+    let scenario = with_objects(&[binding("ClusterRoleBinding", "", &json!({}), "automq")]);
+    let role = |name: &str, labels: Value| {
+        let object = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": { "name": name, "labels": labels },
+            "rules": [{ "verbs": ["get"] }],
+        });
+        create("", &object.to_string())
+    };
+    let ours = role("r", json!({}));
+    assert_eq!(scenario.verdict(&delete(ours.clone())), "deny role-binding");
+    let changed = update(ours.clone(), |it| it["rules"] = json!([]));
+    assert_eq!(scenario.verdict(&changed), "deny role-binding /rules");
+    let labelled = update(ours.clone(), |it| it["metadata"]["labels"]["a"] = json!("b"));
+    assert_eq!(scenario.verdict(&labelled), "allow");
+    assert_eq!(scenario.verdict(&delete(role("other", json!({})))), "allow");
+    let built_in = role("r", json!({ "kubernetes.io/bootstrapping": "rbac-defaults" }));
+    assert_eq!(scenario.verdict(&delete(built_in)), "allow");
+    // Without the binding in sight, nothing is known of the role.
+    assert_eq!(verdict(&delete(ours)), "allow");
+}
+
+fn namespace_deletion(name: &str) -> Value {
+    let mut review = recorded("namespace-delete-unprotected");
+    for pointer in ["/request/name", "/request/namespace", "/request/oldObject/metadata/name"] {
+        *review.pointer_mut(pointer).unwrap() = json!(name);
+    }
+    review
+}
+
+#[test]
+fn namespaces_of_instances_and_entries_and_protected_objects_are_kept() {
+    for name in ["automq-instance-1", "automq", "kube-system"] {
+        assert_eq!(verdict(&namespace_deletion(name)), "deny role-binding", "{name}");
+    }
+    assert_eq!(verdict(&namespace_deletion("shop")), "allow");
+    let scenario = with_objects(&[binding("RoleBinding", "shop", &json!({}), "automq")]);
+    assert_eq!(scenario.verdict(&namespace_deletion("shop")), "deny role-binding");
+}
+
+#[test]
+fn what_is_going_already_may_go() {
+    let mut review = namespace_deletion("automq");
+    review["request"]["oldObject"]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    assert_eq!(verdict(&review), "allow");
+    let mut review = recorded("rolebinding-delete-by-admin");
+    review["request"]["oldObject"]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    assert_eq!(verdict(&review), "allow");
+}
+
+#[test]
+fn cascades_of_controllers_pass() {
+    for controller in ["namespace-controller", "generic-garbage-collector"] {
+        let user = format!("system:serviceaccount:kube-system:{controller}");
+        for review in [recorded("rolebinding-delete-by-admin"), namespace_deletion("automq")] {
+            assert_eq!(verdict(&by(review, &user, &[])), "allow");
+        }
+    }
+    // By exact name only.
+    let pretender = "system:serviceaccount:shop:namespace-controller";
+    let review = by(recorded("rolebinding-delete-by-admin"), pretender, &[]);
+    assert_eq!(verdict(&review), "deny role-binding");
+}
