@@ -350,7 +350,7 @@ pub(super) struct Placement {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Catalog {
-    /// Whether the types below are added to the built-in list of the provider or stand in its place.
+    /// Whether the types below are added to the provider's built-in list or stand in its place.
     #[serde(default)]
     pub(super) mode: CatalogMode,
     /// Machine types by size class.

@@ -27,8 +27,8 @@ pub fn schema() -> &'static Value {
     &SCHEMA
 }
 
-/// Makes lines of the source into sentences, and leaves `null` out: a key that says it is as good as
-/// absent, but nobody needs to be told to write that.
+/// Makes lines of the source into sentences, and leaves `null` out: a key that says it is as good
+/// as absent, but nobody needs to be told to write that.
 fn tidy(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         let paragraphs: Vec<_> =

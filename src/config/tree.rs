@@ -341,7 +341,8 @@ impl Frame {
     }
 }
 
-/// A flow collection ends with its bracket; a block collection, whose end is empty, with its last part.
+/// A flow collection ends with its bracket; a block collection, whose end is empty, with its last
+/// part.
 fn end_of(end: Span, last: Option<usize>, start: Span) -> usize {
     if end.end > end.start { end.end } else { last.unwrap_or(start.end) }
 }

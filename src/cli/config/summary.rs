@@ -209,8 +209,11 @@ fn denies_join(mode: JoinMode) -> &'static str {
 
 fn settings(settings: &Settings) -> String {
     let Settings { snapshot_max_age, scan, registration } = settings;
-    let scan =
-        if scan.enabled { format!("scan every {:?}", scan.interval) } else { "no scan".to_owned() };
+    let scan = if scan.enabled {
+        format!("scan every {}", format_duration(scan.interval))
+    } else {
+        "no scan".to_owned()
+    };
     let registration = match registration {
         Registration::Managed => "managed",
         Registration::External => "external",
@@ -257,7 +260,7 @@ mod tests {
                      node-machine-type   warn
                      node-zone           warn
                      role-binding        enforce
-        settings     scan every 600s, snapshot at most 10m old, managed registration
+        settings     scan every 10m, snapshot at most 10m old, managed registration
         ");
     }
 
@@ -293,7 +296,7 @@ mod tests {
                      node-machine-type   warn
                      node-zone           warn
                      role-binding        enforce
-        settings     scan every 600s, snapshot at most 10m old, managed registration
+        settings     scan every 10m, snapshot at most 10m old, managed registration
         ");
     }
 }

@@ -108,7 +108,10 @@ pub(super) fn pools(
             if !report.is_broken(&at.key("nodes")) {
                 report.push(
                     at.key("nodes")
-                        .error(format!("pool `{name}` has no condition on its nodes, so that every node would be its own"))
+                        .error(format!(
+                            "pool `{name}` has no condition on its nodes, so that every node \
+                            would be its own"
+                        ))
                         .with_help("give `nodes` the `matchLabels` that the pool's nodes have"),
                 );
             }

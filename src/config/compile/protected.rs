@@ -100,11 +100,10 @@ fn resource(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<GroupRes
             Some(resource)
         }
         Err(why) => {
-            report.push(
-                at.error(format!("the resource `{text}` {why}")).with_help(
-                    "`kubectl api-resources` lists them, as `configmaps` or `rolebindings.rbac.authorization.k8s.io`",
-                ),
-            );
+            report.push(at.error(format!("the resource `{text}` {why}")).with_help(
+                "`kubectl api-resources` lists them, as `configmaps` or \
+                `rolebindings.rbac.authorization.k8s.io`",
+            ));
             None
         }
     }
@@ -145,7 +144,8 @@ fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
         }
         Err(_) => {
             report.push(at.error(format!("`{text}` is not a JSON pointer")).with_help(
-                "it begins with `/`, as `/data/mapRoles`; in a key, `~1` stands for `/` and `~0` for `~`",
+                "it begins with `/`, as `/data/mapRoles`; in a key, `~1` stands for `/` \
+                and `~0` for `~`",
             ));
             None
         }

@@ -42,7 +42,8 @@ fn automq_globs(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
         if text.contains(['*', '?']) {
             report.push(
                 at.warning(format!(
-                    "whoever may create a namespace that `{text}` matches can make its pods AutoMQ's"
+                    "whoever may create a namespace that `{text}` matches can make its \
+                    pods AutoMQ's"
                 ))
                 .with_help("name AutoMQ's namespaces, if they are known"),
             );
@@ -72,7 +73,8 @@ fn pool_roles(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report
             report.push(
                 at.key("role")
                     .warning(format!(
-                        "`{role}` is not the ARN of an IAM role, so that no entry of `aws-auth` can name it"
+                        "`{role}` is not the ARN of an IAM role, so that no entry of \
+                        `aws-auth` can name it"
                     ))
                     .with_help("write it as `arn:aws:iam::111122223333:role/automq-node`"),
             );
@@ -100,7 +102,8 @@ fn empty_catalog(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Rep
     report.push(
         first
             .warning(format!(
-                "there is no list of machine types for {provider}, so that `node-machine-type` judges nothing in {}",
+                "there is no list of machine types for {provider}, so that \
+                `node-machine-type` judges nothing in {}",
                 names.join(", ")
             ))
             .with_help("give the pools `machineTypes`, or the `catalog` a list"),
@@ -175,8 +178,11 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report
             && any_matches(&policy.automq.namespaces, namespace)
         {
             report.push(
-                at.warning(format!("`{namespace}` is one of AutoMQ's namespaces, whose pods belong on dedicated nodes anyhow"))
-                    .with_help("take the entry out"),
+                at.warning(format!(
+                    "`{namespace}` is one of AutoMQ's namespaces, whose pods belong on \
+                    dedicated nodes anyhow"
+                ))
+                .with_help("take the entry out"),
             );
         }
     }
@@ -184,8 +190,14 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report
         && !report.is_broken(&at)
     {
         report.push(
-            at.warning("no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run")
-                .with_help("the default is only in force while `exempt` is left out; add `{namespace: kube-system, reason: \"CNI, kube-proxy, CSI\"}`"),
+            at.warning(
+                "no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers \
+                run",
+            )
+            .with_help(
+                "the default is only in force while `exempt` is left out; add `{namespace: \
+                kube-system, reason: \"CNI, kube-proxy, CSI\"}`",
+            ),
         );
     }
 }
@@ -202,7 +214,8 @@ fn wide_principals(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
             let is_broad = key == "groups" && BROAD_GROUPS.contains(&text.as_str());
             if is_wide(text) || is_broad {
                 report.push(at.warning(format!(
-                    "`{text}` is far more than AutoMQ's console, so that `node-taint`, `node-identity` and `role-binding` let nearly everybody pass"
+                    "`{text}` is far more than AutoMQ's console, so that `node-taint`, \
+                    `node-identity` and `role-binding` let nearly everybody pass"
                 )));
             }
         }
@@ -234,7 +247,8 @@ fn untrusted_console(policy: &Policy, root: &Cursor<'_>, report: &mut Report) {
     }
     report.push(
         at.warning(
-            "`role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects",
+            "`role-binding` enforces, and nobody is trusted: AutoMQ's console could not \
+            change its own objects",
         )
         .with_help(format!(
             "add the console's identity to `principals.trusted`; {}",
@@ -268,8 +282,14 @@ fn joins(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
         report.push(
             rules
                 .key(RuleName::NodeMachineType.as_str())
-                .warning("AutoMQ did not publish the built-in machine types as a list to enforce, so that `node-machine-type` only warns by it")
-                .with_help("give the pools `machineTypes`, or the `catalog` a list with `mode: replace`"),
+                .warning(
+                    "AutoMQ did not publish the built-in machine types as a list to enforce, \
+                    so that `node-machine-type` only warns by it",
+                )
+                .with_help(
+                    "give the pools `machineTypes`, or the `catalog` a list with `mode: \
+                    replace`",
+                ),
         );
     }
 }

@@ -35,6 +35,7 @@ fn every_mistake_is_reported_in_one_run_with_its_place() {
     let text = "\
 apiVersion: poolguard.io/v1
 kind: PoolGuardConfig
+principals: {trusted: {users: [console]}}
 provider: amazon
 pools:
 - name: 1
@@ -42,21 +43,8 @@ pools:
   zonez: [us-east-1a]
 - nodes: {matchLabels: {pool: b}}
   zones: us-east-1b
-discovery: {enabled: \"true\"}
-rules:
-  pod-intrusion: {mode: enforced}
-  node-taint: {mode: false}
-scan: {interval: 600}
 ";
-    assert_snapshot!(errors_of(text), @r#"
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
-     --> config.yaml:1:1
-      |
-    1 | apiVersion: poolguard.io/v1
-      | ^^^^^^^^^^
-      |
-      = help: add the console's identity to `principals.trusted`; `user.username` in the API server's audit log shows it
-
+    assert_snapshot!(errors_of(text), @r"
     error: expected `poolguard.io/v1alpha1` in `apiVersion`, found `poolguard.io/v1`
      --> config.yaml:1:13
       |
@@ -64,76 +52,88 @@ scan: {interval: 600}
       |             ^^^^^^^^^^^^^^^
 
     error: expected one of `aws`, `gcp`, `azure`, `alibaba`, `huawei`, `tencent`, `oracle`, `other` in `provider`, found `amazon`
-     --> config.yaml:3:11
+     --> config.yaml:4:11
       |
-    3 | provider: amazon
+    4 | provider: amazon
       |           ^^^^^^
 
     error: expected a string in `pools[0].name`, found the number 1
-     --> config.yaml:5:9
+     --> config.yaml:6:9
       |
-    5 | - name: 1
+    6 | - name: 1
       |         ^
       |
       = help: put it in quotes
 
     error: unknown key `matchLabel` in `pools[0].nodes`; did you mean `matchLabels`?
-     --> config.yaml:6:11
+     --> config.yaml:7:11
       |
-    6 |   nodes: {matchLabel: {pool: a}}
+    7 |   nodes: {matchLabel: {pool: a}}
       |           ^^^^^^^^^^
 
     error: unknown key `zonez` in `pools[0]`; did you mean `zones`?
-     --> config.yaml:7:3
+     --> config.yaml:8:3
       |
-    7 |   zonez: [us-east-1a]
+    8 |   zonez: [us-east-1a]
       |   ^^^^^
 
     error: missing key `name` in `pools[1]`
-     --> config.yaml:8:3
+     --> config.yaml:9:3
       |
-    8 | - nodes: {matchLabels: {pool: b}}
+    9 | - nodes: {matchLabels: {pool: b}}
       |   ^^^^^
       |
       = help: Name, unique among the pools
 
     error: expected a list in `pools[1].zones`, found the string `us-east-1b`
-     --> config.yaml:9:10
-      |
-    9 |   zones: us-east-1b
-      |          ^^^^^^^^^^
-      |
-      = help: write `[us-east-1b]`
+      --> config.yaml:10:10
+       |
+    10 |   zones: us-east-1b
+       |          ^^^^^^^^^^
+       |
+       = help: write `[us-east-1b]`
+    ");
+}
 
+#[test]
+fn switches_and_modes_have_their_values() {
+    let text = "\
+discovery: {enabled: \"true\"}
+rules:
+  pod-intrusion: {mode: enforced}
+  node-taint: {mode: false}
+scan: {interval: 600}
+";
+    assert_snapshot!(errors_of(&format!("{HEAD}{CONSOLE}{text}")), @r#"
     error: expected true or false in `discovery.enabled`, found the string `true`
-      --> config.yaml:10:22
-       |
-    10 | discovery: {enabled: "true"}
-       |                      ^^^^^^
-       |
-       = help: take it out of the quotes
+     --> config.yaml:4:22
+      |
+    4 | discovery: {enabled: "true"}
+      |                      ^^^^^^
+      |
+      = help: take it out of the quotes
 
     error: expected one of `enforce`, `warn`, `audit`, `off` in `rules.pod-intrusion.mode`, found `enforced`; did you mean `enforce`?
-      --> config.yaml:12:25
-       |
-    12 |   pod-intrusion: {mode: enforced}
-       |                         ^^^^^^^^
+     --> config.yaml:6:25
+      |
+    6 |   pod-intrusion: {mode: enforced}
+      |                         ^^^^^^^^
 
     error: expected one of `enforce`, `warn`, `audit`, `off` in `rules.node-taint.mode`, found false
-      --> config.yaml:13:22
-       |
-    13 |   node-taint: {mode: false}
-       |                      ^^^^^
-       |
-       = help: some tools turn an unquoted `off` into false: put it in quotes
+     --> config.yaml:7:22
+      |
+    7 |   node-taint: {mode: false}
+      |                      ^^^^^
+      |
+      = help: some tools turn an unquoted `off` into false: put it in quotes
 
     error: expected a string in `scan.interval`, found the number 600
-      --> config.yaml:14:18
-       |
-    14 | scan: {interval: 600}
-       |                  ^^^
-       |
-       = help: write it as `10m`
+     --> config.yaml:8:18
+      |
+    8 | scan: {interval: 600}
+      |                  ^^^
+      |
+      = help: write it as `10m`
     "#);
 }
 
