@@ -26,14 +26,17 @@ fn instance_1(spec: &str) -> Value {
 
 #[test]
 fn a_bare_pod_gets_toleration_and_affinity() {
-    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1("{}")), @"");
+    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1("{}")), @r#"
+    {"op":"add","path":"/spec/tolerations","value":[{"effect":"NoSchedule","key":"dedicated","operator":"Equal","value":"automq"}]}
+    {"op":"add","path":"/spec/affinity","value":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"eks.amazonaws.com/nodegroup","operator":"In","values":["automq-a"]},{"key":"topology.kubernetes.io/zone","operator":"In","values":["us-east-1a"]}]}]}}}}
+    "#);
 }
 
 #[test]
 fn only_what_is_missing_is_added() {
     let spec = "{tolerations: [{key: dedicated, operator: Exists}], \
                 nodeSelector: {eks.amazonaws.com/nodegroup: automq-a}}";
-    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1(spec)), @"");
+    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1(spec)), @r#"{"op":"add","path":"/spec/affinity","value":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"topology.kubernetes.io/zone","operator":"In","values":["us-east-1a"]}]}]}}}}"#);
     let spec = "{tolerations: [{operator: Exists}], nodeSelector: \
                 {eks.amazonaws.com/nodegroup: automq-a, topology.kubernetes.io/zone: us-east-1a}}";
     assert_eq!(patch(&Scenario::recorded(), &instance_1(spec)), "");
@@ -55,7 +58,11 @@ affinity:
       - {matchExpressions: [{key: eks.amazonaws.com/nodegroup, operator: In, values: [automq-a]}]}
 ";
     let spec = yaml(spec).to_string();
-    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1(&spec)), @"");
+    insta::assert_snapshot!(patch(&Scenario::recorded(), &instance_1(&spec)), @r#"
+    {"op":"add","path":"/spec/tolerations/-","value":{"effect":"NoSchedule","key":"dedicated","operator":"Equal","value":"automq"}}
+    {"op":"add","path":"/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/1/matchExpressions","value":[{"key":"eks.amazonaws.com/nodegroup","operator":"In","values":["automq-a"]},{"key":"topology.kubernetes.io/zone","operator":"In","values":["us-east-1a"]}]}
+    {"op":"add","path":"/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/3/matchExpressions/-","value":{"key":"topology.kubernetes.io/zone","operator":"In","values":["us-east-1a"]}}
+    "#);
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn zone_spread_is_added_where_it_is_configured() {
          {app.kubernetes.io/instance: kf-3}}, pool: pool-abc, zoneSpread: DoNotSchedule}",
     )]);
     let review = recorded("mutate-pod-create-automq-broker");
-    insta::assert_snapshot!(patch(&scenario, &review).lines().last().unwrap(), @"");
+    insta::assert_snapshot!(patch(&scenario, &review).lines().last().unwrap(), @r#"{"op":"add","path":"/spec/topologySpreadConstraints","value":[{"labelSelector":{"matchLabels":{"app.kubernetes.io/instance":"kf-3"}},"maxSkew":1,"topologyKey":"topology.kubernetes.io/zone","whenUnsatisfiable":"DoNotSchedule"}]}"#);
     // One on the same key stays the only one; one on another key stays beside it.
     let with = |key: &str| {
         let mut review = review.clone();
