@@ -207,6 +207,14 @@ impl Server {
     }
 }
 
+/// How long this thread has waited for a core so far while it had work to do.
+pub(crate) fn waited_for_core() -> anyhow::Result<Duration> {
+    let path = "/proc/thread-self/schedstat";
+    let text = fs::read_to_string(path).context(path)?;
+    let nanoseconds = text.split(' ').nth(1).with_context(|| format!("{path} has no delay"))?;
+    Ok(Duration::from_nanos(nanoseconds.parse()?))
+}
+
 /// The size of PoolGuard's binary in MB without its symbols; they stay in the release build, so that
 /// a backtrace has names.
 pub(crate) fn stripped_megabytes(folder: &Path) -> anyhow::Result<f64> {

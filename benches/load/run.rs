@@ -22,7 +22,7 @@ use crate::{
     Fixtures, Server, Subject,
     client::{Client, connector},
     fixture::Body,
-    process::{self, Cores, spawn_noop},
+    process::{self, Cores, spawn_noop, waited_for_core},
     statistics::{Latency, median},
 };
 
@@ -278,6 +278,7 @@ impl Load {
             for client in self.clients(server).await? {
                 tasks.spawn(answer_due(client, body.request.clone(), Arc::clone(&queue)));
             }
+            let waited = waited_for_core()?;
             let (start, interval) = (Instant::now(), Duration::from_secs_f64(rate.recip()));
             let mut next = start;
             while next < start + duration {
@@ -293,7 +294,8 @@ impl Load {
             while let Some(ended) = tasks.join_next().await {
                 samples.extend(ended??);
             }
-            Ok(Latency::of(samples))
+            let waited = waited_for_core()?.saturating_sub(waited).as_secs_f64();
+            Ok(Latency::of(samples, waited / start.elapsed().as_secs_f64()))
         })
     }
 

@@ -20,15 +20,17 @@ pub(crate) struct Latency {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
+    /// The share of the time that the load itself waited for a core: what a busy machine adds.
+    pub(crate) load_waited: f64,
 }
 
 impl Latency {
-    pub(crate) fn of(mut samples: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut samples: Vec<Duration>, load_waited: f64) -> Self {
         samples.sort_unstable();
         let at = |per_mille: usize| {
             let sample = samples.get(samples.len() * per_mille / 1000);
             sample.map_or(f64::NAN, |sample| sample.as_secs_f64() * 1e3)
         };
-        Self { p50: at(500), p99: at(990), p999: at(999) }
+        Self { p50: at(500), p99: at(990), p999: at(999), load_waited }
     }
 }
