@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It knows no rule and no wire format. Nothing in it is unbounded, and nothing a client does ends
-//! it: a bad request gets a [`Fault`](fault::Fault), a bad connection is cut.
+//! it: a bad request gets a [`Fault`], a bad connection is cut.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 

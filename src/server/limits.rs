@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
+
 use super::quantity::{parse_duration, parse_size};
 
 /// What clients may use of the server, and for how long. Nothing is unbounded.
@@ -9,11 +11,23 @@ use super::quantity::{parse_duration, parse_size};
 #[command(next_help_heading = "Server limits")]
 pub struct Limits {
     /// Largest request body; the API server sends at most two objects of 3 MiB and their envelope
-    #[arg(long, env = "POOLGUARD_MAX_BODY", value_name = "SIZE", value_parser = parse_size, default_value = "7MiB")]
+    #[arg(
+        long,
+        env = "POOLGUARD_MAX_BODY",
+        value_name = "SIZE",
+        value_parser = parse_size,
+        default_value = "7MiB"
+    )]
     pub max_body: usize,
 
     /// Bytes of request bodies in memory at a time; above it requests get 429
-    #[arg(long, env = "POOLGUARD_MAX_BODY_BYTES_IN_FLIGHT", value_name = "SIZE", value_parser = parse_size, default_value = "32MiB")]
+    #[arg(
+        long,
+        env = "POOLGUARD_MAX_BODY_BYTES_IN_FLIGHT",
+        value_name = "SIZE",
+        value_parser = parse_size,
+        default_value = "32MiB"
+    )]
     pub max_body_bytes_in_flight: usize,
 
     /// Requests read or answered at a time; above it requests get 429
@@ -21,41 +35,94 @@ pub struct Limits {
         long,
         env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",
         value_name = "NUMBER",
+        value_parser = at_least_one(),
         default_value = "512"
     )]
     pub max_requests_in_flight: usize,
 
     /// Open connections; above it new ones wait to be accepted
-    #[arg(long, env = "POOLGUARD_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "512")]
+    #[arg(
+        long,
+        env = "POOLGUARD_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        value_parser = at_least_one(),
+        default_value = "512"
+    )]
     pub max_connections: usize,
 
     /// Concurrent streams of one HTTP/2 connection
-    #[arg(long, env = "POOLGUARD_MAX_STREAMS", value_name = "NUMBER", default_value = "100")]
+    #[arg(
+        long,
+        env = "POOLGUARD_MAX_STREAMS",
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..),
+        default_value = "100"
+    )]
     pub max_streams: u32,
 
     /// Time for a TLS handshake
-    #[arg(long, env = "POOLGUARD_HANDSHAKE_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    #[arg(
+        long,
+        env = "POOLGUARD_HANDSHAKE_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "10s"
+    )]
     pub handshake_timeout: Duration,
 
     /// Time for a request's header, from its first byte
-    #[arg(long, env = "POOLGUARD_HEADER_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    #[arg(
+        long,
+        env = "POOLGUARD_HEADER_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "10s"
+    )]
     pub header_timeout: Duration,
 
     /// Time for a request's body, from the end of its header
-    #[arg(long, env = "POOLGUARD_BODY_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    #[arg(
+        long,
+        env = "POOLGUARD_BODY_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "10s"
+    )]
     pub body_timeout: Duration,
 
     /// Time that a connection may be idle; above 90s, so that the API server is the one to close
-    #[arg(long, env = "POOLGUARD_IDLE_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "2m")]
+    #[arg(
+        long,
+        env = "POOLGUARD_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "2m"
+    )]
     pub idle_timeout: Duration,
 
     /// Time to keep serving after SIGTERM [default: 5s in a cluster, 0s with --cluster]
-    #[arg(long, env = "POOLGUARD_SHUTDOWN_DELAY", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(
+        long,
+        env = "POOLGUARD_SHUTDOWN_DELAY",
+        value_name = "DURATION",
+        value_parser = parse_duration
+    )]
     pub shutdown_delay: Option<Duration>,
 
     /// Time for requests in flight to finish once nothing is accepted any more
-    #[arg(long, env = "POOLGUARD_DRAIN_TIMEOUT", value_name = "DURATION", value_parser = parse_duration, default_value = "10s")]
+    #[arg(
+        long,
+        env = "POOLGUARD_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "10s"
+    )]
     pub drain_timeout: Duration,
+}
+
+/// With none of them nobody would ever be served.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 impl Limits {
@@ -108,6 +175,13 @@ mod tests {
         let limits = Arguments::parse_from(flags).limits;
         assert_eq!(limits.max_body, 512 << 10);
         assert_eq!(limits.idle_timeout, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_limit_that_admits_nobody_is_an_error() {
+        for flag in ["--max-connections", "--max-requests-in-flight", "--max-streams"] {
+            assert!(Arguments::try_parse_from(["poolguard", flag, "0"]).is_err(), "{flag}");
+        }
     }
 
     #[test]

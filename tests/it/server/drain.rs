@@ -1,14 +1,15 @@
 //! Shutting down: nobody who has begun is cut off, and nobody new gets in.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use poolguard::{
     server::{Drained, limits::Limits, readiness::Readiness},
     shutdown::{Ending, Stage, run_until_signalled},
 };
+use rustls::ClientConfig;
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::http::{Harness, echo, header, until};
+use crate::http::{Connection, Harness, client_config, echo, header, until};
 
 #[tokio::test]
 async fn a_signal_ends_the_server_in_order() {
@@ -81,4 +82,42 @@ async fn what_does_not_end_in_time_is_cut_and_counted() {
     let _stalled = TcpStream::connect(harness.address).await.unwrap();
     until(|| harness.metrics.connections.current() == 1).await;
     assert_eq!(harness.stop().await, Drained { cut: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_a_loaded_server_ends() {
+    let harness = Harness::start(echo(), Limits::default()).await;
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let config = client_config(&harness.roots, &[b"http/1.1"]);
+            tokio::spawn(call_until_refused(harness.address, config))
+        })
+        .collect();
+    until(|| harness.metrics.connections.current() == 8).await;
+    let (send, mut signals) = mpsc::channel(1);
+    send.send(()).await.unwrap();
+    let delay = Duration::from_millis(200);
+    let ending =
+        run_until_signalled(harness.running, &mut signals, &harness.lifecycle, delay).await;
+    assert!(matches!(ending, Ending::Finished(Ok(Drained { cut: 0 }))));
+    for client in clients {
+        assert!(client.await.unwrap() > 0, "it was never answered");
+    }
+}
+
+/// Calls without a pause, on a new connection whenever the server asks for it, and returns the
+/// number of answers once there is no server any more. A request without an answer is a panic.
+async fn call_until_refused(address: SocketAddr, config: ClientConfig) -> usize {
+    let mut answers = 0;
+    while let Ok(mut connection) = Connection::open(address, config.clone()).await {
+        loop {
+            let reply = connection.post("/mutate", "{}").await;
+            assert_eq!(reply.status, 200);
+            answers += 1;
+            if reply.header("connection") == Some("close") {
+                break;
+            }
+        }
+    }
+    answers
 }
