@@ -65,12 +65,6 @@ impl Metrics {
             "Admission requests by what was asked and answered.",
             &["webhook", "operation", "resource", "decision"],
         )?;
-        let faults = counters(
-            &registry,
-            "poolguard_faults_total",
-            "Requests answered with an HTTP error, so that the failure policy decides.",
-            &["reason"],
-        )?;
         build_info(&registry)?;
         Ok(Self {
             admission_requests,
@@ -82,19 +76,16 @@ impl Metrics {
                 "Denials by rule and pool.",
                 &["rule", "pool"],
             )?,
-            break_glass: register(
+            break_glass: counter(
                 &registry,
-                IntCounter::new(
-                    "poolguard_break_glass_total",
-                    "Requests allowed because the requester is in a break-glass group.",
-                )?,
+                "poolguard_break_glass_total",
+                "Requests allowed because the requester is in a break-glass group.",
             )?,
-            pool_nodes: register(
+            pool_nodes: gauges(
                 &registry,
-                IntGaugeVec::new(
-                    Opts::new("poolguard_pool_nodes", "Nodes of each pool by zone and state."),
-                    &["pool", "zone", "state"],
-                )?,
+                "poolguard_pool_nodes",
+                "Nodes of each pool by zone and state.",
+                &["pool", "zone", "state"],
             )?,
             snapshot_taken: snapshot_age(&registry)?,
             config_reloads: counters(
@@ -110,16 +101,11 @@ impl Metrics {
                     "When the certificate that is served expires, in Unix time.",
                 )?,
             )?,
-            faults: FaultReason::ALL
-                .iter()
-                .map(|reason| faults.with_label_values(&[reason.as_str()]))
-                .collect(),
-            panics: register(
+            faults: faults(&registry)?,
+            panics: counter(
                 &registry,
-                IntCounter::new(
-                    "poolguard_panics_total",
-                    "Requests whose decision panicked: each one is a bug.",
-                )?,
+                "poolguard_panics_total",
+                "Requests whose decision panicked: each one is a bug.",
             )?,
             connections: level(
                 &registry,
@@ -260,6 +246,31 @@ fn counters(
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    register(registry, IntCounter::new(name, help)?)
+}
+
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntGaugeVec> {
+    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+}
+
+/// The counters of `poolguard_faults_total`, indexed by reason.
+fn faults(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
+    let faults = counters(
+        registry,
+        "poolguard_faults_total",
+        "Requests answered with an HTTP error, so that the failure policy decides.",
+        &["reason"],
+    )?;
+    let counter = |reason: &FaultReason| faults.with_label_values(&[reason.as_str()]);
+    Ok(FaultReason::ALL.iter().map(counter).collect())
+}
+
 /// The histograms of `poolguard_admission_duration_seconds`, indexed by webhook.
 fn durations(registry: &Registry) -> prometheus::Result<Vec<Histogram>> {
     let options = HistogramOpts::new(
@@ -302,11 +313,13 @@ fn level(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Leve
 }
 
 fn build_info(registry: &Registry) -> prometheus::Result<()> {
-    let info = IntGaugeVec::new(
-        Opts::new("poolguard_build_info", "Always 1; the version is in the label."),
+    let info = gauges(
+        registry,
+        "poolguard_build_info",
+        "Always 1; the version is in the label.",
         &["version"],
     )?;
-    register(registry, info)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - A pod keeps off a node whose `NoSchedule` or `NoExecute` taint it does not tolerate
 //!   ([`super::taint`]).
-//! - `nodeSelector` and the required node affinity must both match ([`affinity`]).
+//! - `nodeSelector` and the required node affinity must both match ([`node_affinity`]).
 //! - `spec.nodeName` lands there and nowhere else, whatever the taints.
 //!
 //! [`reach`] asks this of all dedicated nodes of a snapshot at once, by class, so that the cost of

@@ -12,3 +12,5 @@ mod rules;
 mod scenario;
 /// The server over real TLS.
 mod server;
+/// Rules of the repository.
+mod tidy;

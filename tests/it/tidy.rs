@@ -1,0 +1,238 @@
+//! Rules of the repository that no compiler checks: which module may use which, that every file is
+//! reachable and introduces itself, that functions fit a screen.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below a folder, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(root()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty(), "{folder} has no Rust file");
+    files
+}
+
+/// What each module of the crate may use of the others. Arrows go down only.
+const ARROWS: [(&str, &[&str]); 15] = [
+    ("policy", &[]),
+    ("documents", &[]),
+    ("config", &["policy"]),
+    ("review", &["policy"]),
+    ("cluster", &["policy", "documents"]),
+    ("shutdown", &[]),
+    ("telemetry", &[]),
+    ("metrics", &["policy"]),
+    ("server", &["metrics", "shutdown"]),
+    ("audit", &["policy"]),
+    ("webhook", &["audit", "metrics", "policy", "review", "server"]),
+    ("runtime", &["metrics", "policy", "server", "shutdown", "webhook"]),
+    (
+        "cli",
+        &[
+            "cluster",
+            "config",
+            "documents",
+            "policy",
+            "review",
+            "runtime",
+            "server",
+            "telemetry",
+            "webhook",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// The top-level module that a file belongs to.
+fn module(path: &Path) -> String {
+    let name = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+    name.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules of the crate that a text names: `crate::a`, and `crate::{a, b::{…}, c}`.
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let word = |text: &str| -> String {
+        text.trim_start().chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect()
+    };
+    let mut used = BTreeSet::new();
+    for (index, _) in code.match_indices("crate::") {
+        let rest = &code[index + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            used.insert(word(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, true);
+        for (at, character) in group.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                _ if start && !character.is_whitespace() => {
+                    used.insert(word(&group[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn arrows_go_down_only() {
+    for (path, text) in sources("src") {
+        let module = module(&path);
+        let row = ARROWS.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = row.unwrap_or_else(|| panic!("{module} has no row in ARROWS"));
+        for used in used_modules(&text) {
+            let is_known = ARROWS.iter().any(|(name, _)| *name == used);
+            assert!(
+                !is_known || used == module || allowed.contains(&used.as_str()),
+                "{} uses crate::{used}, which {module} may not",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_scan_for_arrows_sees_them() {
+    let text =
+        "use crate::{\n    a::{b, c},\n    d,\n};\nlet x = crate::e::f();\n// crate::comment\n";
+    assert_eq!(used_modules(text), ["a", "d", "e"].map(str::to_owned).into());
+}
+
+#[test]
+fn the_core_has_no_clock_task_or_log() {
+    const FORBIDDEN: [&str; 10] = [
+        "async ",
+        ".await",
+        "tokio",
+        "tracing",
+        "SystemTime",
+        "Instant",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "kube::",
+    ];
+    const CORE: [&str; 5] = ["policy", "config", "review", "cluster", "documents"];
+    for (path, text) in sources("src") {
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        if !CORE.contains(&module(&path).as_str()) || is_test || path.ends_with("tests.rs") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for (number, line) in code.enumerate() {
+            for word in FORBIDDEN {
+                assert!(!line.contains(word), "{}:{}: {word}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_is_reachable() {
+    for (folder, entries) in [
+        ("src", &["src/main.rs", "src/lib.rs"][..]),
+        ("tests/it", &["tests/it/main.rs"]),
+        ("benches", &["benches/decide.rs", "benches/load.rs"]),
+    ] {
+        let sources = sources(folder);
+        for (path, _) in &sources {
+            if entries.iter().any(|entry| path == Path::new(entry)) {
+                continue;
+            }
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let declaration = format!("mod {name};");
+            let parent = path.parent().unwrap();
+            let is_parent = |other: &Path| {
+                other.with_extension("") == parent
+                    || entries.iter().any(|entry| other == Path::new(entry))
+            };
+            let declares = |text: &str| {
+                text.lines().any(|line| {
+                    let line = line.trim();
+                    line == declaration || line.ends_with(&format!(" {declaration}"))
+                })
+            };
+            let is_declared =
+                sources.iter().any(|(other, text)| is_parent(other) && declares(text));
+            assert!(is_declared, "{} is declared by no `{declaration}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_introduces_itself() {
+    for folder in ["src", "tests/it", "benches"] {
+        for (path, text) in sources(folder) {
+            assert!(text.starts_with("//! "), "{} does not start with //!", path.display());
+        }
+    }
+}
+
+/// A function that does not fit a screen does more than one thing.
+const FUNCTION_LINES_MAX: usize = 70;
+
+#[test]
+fn functions_fit_a_screen() {
+    for (path, text) in sources("src") {
+        let lines: Vec<&str> = text.lines().collect();
+        let starts = lines.iter().enumerate().filter(|(_, line)| {
+            let line = line.trim_start();
+            line.starts_with("fn ") || (line.starts_with("pub") && line.contains(" fn "))
+        });
+        for (start, line) in starts {
+            let indent = line.len() - line.trim_start().len();
+            let end = format!("{}}}", " ".repeat(indent));
+            let length = lines[start..].iter().position(|line| *line == end).unwrap_or(0);
+            assert!(
+                length <= FUNCTION_LINES_MAX,
+                "{}:{}: {length} lines",
+                path.display(),
+                start + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    for folder in ["src", "tests/it", "benches"] {
+        for (path, text) in sources(folder) {
+            for word in ["TODO", "FIXME", "XXX", "#[ignore"] {
+                let is_this_list = path.ends_with("tidy.rs");
+                assert!(is_this_list || !text.contains(word), "{}: {word}", path.display());
+            }
+        }
+    }
+}
