@@ -75,6 +75,11 @@ impl Inputs {
         let source = Source { name: &self.config_name, text: &self.config_text };
         self.loaded.warnings.iter().map(move |it| it.render(source, Decoration::Styled))
     }
+
+    /// The config's warnings, one line each.
+    pub(super) fn warning_lines(&self) -> impl Iterator<Item = String> {
+        self.loaded.warnings.iter().map(|warning| warning.one_line(&self.config_name))
+    }
 }
 
 /// A file's text; `-` is standard input.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{bail, ensure};
+use tracing::warn;
 
 use super::input::{Input, Inputs};
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         limits::Limits,
         tls::{Certificates, Credentials, server_config},
     },
-    telemetry::Log,
+    telemetry::{Log, LogFormat},
     webhook::Guard,
 };
 
@@ -73,10 +74,17 @@ impl Serve {
             );
         }
         let inputs = input.load()?;
-        for warning in inputs.warnings() {
-            anstream::eprintln!("{warning}\n");
-        }
         log.start()?;
+        let people = log.log_format == LogFormat::Human;
+        if people {
+            for warning in inputs.warnings() {
+                anstream::eprintln!("{warning}\n");
+            }
+        } else {
+            for warning in inputs.warning_lines() {
+                warn!("{warning}");
+            }
+        }
         let Inputs { loaded, index, .. } = inputs;
         let guard = guard(loaded.policy, &index)?;
         let credentials = match (tls_cert, tls_key) {
@@ -96,7 +104,13 @@ impl Serve {
             guard,
         };
         let unseen = banner::unseen(&index);
-        runtime::serve(settings, move |bound, guard| banner::print(bound, guard, &unseen))?;
+        runtime::serve(settings, move |bound, guard| {
+            if people {
+                banner::print(bound, guard, &unseen);
+            } else {
+                banner::log(bound, guard, &unseen);
+            }
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

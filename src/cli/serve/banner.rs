@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use serde_json::json;
+use tracing::{info, warn};
 
 use super::super::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, Table, WARNING, count};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     policy::{
         Policy,
         mode::{Mode, RuleName},
-        snapshot::{PoolFacts, PoolOrigin, Snapshot},
+        snapshot::{PoolConflict, PoolFacts, PoolOrigin, Snapshot},
     },
     runtime::Bound,
     webhook::Guard,
@@ -37,6 +38,32 @@ pub(super) fn unseen(index: &Index) -> Vec<String> {
         .collect()
 }
 
+/// The same for a collector of log lines.
+pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
+    let Guard { policy, snapshot } = guard;
+    for pool in snapshot.pools() {
+        let zones = pool.zones.join(",");
+        let (name, taint) = (&*pool.name, pool.taint.to_string());
+        info!(pool = name, nodes = pool.nodes, zones, taint, "guarding pool {name}");
+    }
+    for conflict in snapshot.conflicts() {
+        warn!("{}", conflict_text(conflict));
+    }
+    for note in unseen {
+        info!("{note}");
+    }
+    let mode = |rule| format!("{rule}={}", policy.rules.mode(rule));
+    let rules = RuleName::ALL.map(mode).join(",");
+    let Bound { webhook, admin } = bound;
+    info!(rules, admin = %admin, "listening on https://{webhook}");
+}
+
+fn conflict_text(conflict: &PoolConflict) -> String {
+    let PoolConflict { node, pool, other } = conflict;
+    format!("node {node} is claimed by pools {pool} and {other}; {pool} has it")
+}
+
+/// For people.
 pub(super) fn print(bound: Bound, guard: &Guard, unseen: &[String]) {
     let Guard { policy, snapshot } = guard;
     let provider = policy.provider.map_or("unknown provider", |provider| provider.as_str());
@@ -49,8 +76,7 @@ pub(super) fn print(bound: Bound, guard: &Guard, unseen: &[String]) {
     anstream::eprintln!("{}", pool_table(snapshot));
     anstream::eprintln!("{}", rule_table(policy));
     for conflict in snapshot.conflicts() {
-        let (node, pool, other) = (&conflict.node, &conflict.pool, &conflict.other);
-        let text = format!("node {node} is claimed by pools {pool} and {other}; {pool} has it");
+        let text = conflict_text(conflict);
         anstream::eprintln!("{} {text}", Styled(WARNING, "warning:"));
     }
     for note in unseen {
