@@ -1,52 +1,59 @@
-//! One line of the log for every record of a decision.
+//! The audit stream: one line on standard output for every record of a decision.
 //!
-//! Nothing of a pod's environment or of a secret enters it: a record names objects and fields.
+//! An answer never waits for it: lines go through a bounded queue to a thread that writes them, and
+//! what the queue has no room for is counted. Nothing of a pod's environment or of a secret enters a
+//! line: a record names objects and fields.
 
-use tracing::{info, warn};
+mod line;
+mod writer;
 
-use crate::policy::{
-    request::Request,
-    verdict::{Decision, Record, Verdict},
+use std::{
+    io,
+    sync::mpsc::{SyncSender, TrySendError, sync_channel},
 };
 
-/// Writes the records of a decision into the log. A plain allow has none.
-pub fn log(request: &Request<'_>, verdict: &Verdict) {
-    for record in &verdict.records {
-        write(request, record);
+use prometheus::IntCounter;
+
+pub use self::{line::Format, writer::Writer};
+use crate::policy::{request::Request, verdict::Verdict};
+
+/// A few seconds of nothing but denials; at most some 4 MiB.
+const QUEUE_LINES_MAX: usize = 4096;
+
+/// Takes the records of decisions. Clones feed the same stream.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    queue: SyncSender<Message>,
+    format: Format,
+    dropped: IntCounter,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    Stop,
+}
+
+impl Audit {
+    /// Starts the thread that writes to `out`. `dropped` counts what the queue has no room for.
+    pub fn start(
+        format: Format,
+        out: impl io::Write + Send + 'static,
+        dropped: IntCounter,
+    ) -> io::Result<(Self, Writer)> {
+        let (queue, lines) = sync_channel(QUEUE_LINES_MAX);
+        let writer = Writer::start(lines, queue.clone(), out)?;
+        Ok((Self { queue, format, dropped }, writer))
     }
-}
 
-/// The fields of a record, at the level of its decision.
-macro_rules! line {
-    ($level:ident, $request:ident, $record:ident) => {
-        $level!(
-            target: "poolguard::audit",
-            decision = $record.decision.as_str(),
-            rule = $record.rule.map(|rule| rule.as_str()),
-            mode = $record.mode.map(|mode| mode.as_str()),
-            operation = $request.target.operation.as_str(),
-            resource = $request.target.full_resource(),
-            namespace = $request.target.namespace.as_str(),
-            name = $request.target.name.as_str(),
-            user = $request.user.name.as_str(),
-            pool = $record.pool,
-            node = $record.node,
-            field = $record.field,
-            exempt = $record.exemption,
-            dry_run = $request.dry_run,
-            uid = $request.uid.as_str(),
-            "{}", $record.message
-        )
-    };
-}
-
-fn write(request: &Request<'_>, record: &Record) {
-    match record.decision {
-        Decision::Deny | Decision::BreakGlass => line!(warn, request, record),
-        Decision::Audit
-        | Decision::Unknown
-        | Decision::Exempt
-        | Decision::Patch
-        | Decision::Warn => line!(info, request, record),
+    /// Queues the records of a decision. A plain allow has none, and costs nothing here.
+    pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
+        for record in &verdict.records {
+            let line = self.format.line(request, record);
+            match self.queue.try_send(Message::Line(line)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(),
+            }
+        }
     }
 }

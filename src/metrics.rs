@@ -47,6 +47,8 @@ pub struct Metrics {
     certificate_expiry: Gauge,
     faults: Vec<IntCounter>,
     panics: IntCounter,
+    /// Records that the audit queue had no room for.
+    pub audit_dropped: IntCounter,
     /// Open connections to the webhook's port.
     pub connections: Level,
     /// Webhook requests that are being read or answered.
@@ -106,6 +108,11 @@ impl Metrics {
                 &registry,
                 "poolguard_panics_total",
                 "Requests whose decision panicked: each one is a bug.",
+            )?,
+            audit_dropped: counter(
+                &registry,
+                "poolguard_audit_dropped_total",
+                "Audit records dropped because their queue was full.",
             )?,
             connections: level(
                 &registry,

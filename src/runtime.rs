@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ use tokio::{net::TcpListener, select};
 use tracing::info;
 
 use crate::{
+    audit::{self, Audit},
     metrics::{Metrics, label},
     policy::snapshot::{NodeState, Snapshot},
     server::{Drained, Server, admin::Admin, limits::Limits, readiness::Readiness},
@@ -36,6 +38,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Time to keep serving after the first signal.
     pub shutdown_delay: Duration,
+    /// What lines of the audit stream look like.
+    pub audit_format: audit::Format,
     /// Policy and snapshot.
     pub guard: Guard,
 }
@@ -66,6 +70,7 @@ async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
         certificate_expires_at,
         limits,
         shutdown_delay,
+        audit_format,
         guard,
     } = settings;
     // Before anything is bound: a signal during start-up drains like any other.
@@ -83,7 +88,10 @@ async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
     );
     let guard = Arc::new(guard);
     let cell = Arc::new(ArcSwapOption::from(Some(Arc::clone(&guard))));
-    let service = AdmissionService::new(cell, Arc::clone(&metrics));
+    let dropped = metrics.audit_dropped.clone();
+    let (audit, writer) = Audit::start(audit_format, io::stdout(), dropped)
+        .context("cannot start the audit stream")?;
+    let service = AdmissionService::new(cell, Arc::clone(&metrics), audit);
     let server =
         Server::new(listener, tls, limits, Arc::clone(&metrics), lifecycle.clone(), service);
     show_snapshot(&metrics, &guard.snapshot);
@@ -97,7 +105,9 @@ async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
             never = admin.run() => match never {},
         }
     };
-    report(&run_until_signalled(work, &mut signals, &lifecycle, shutdown_delay).await);
+    let ending = run_until_signalled(work, &mut signals, &lifecycle, shutdown_delay).await;
+    writer.finish();
+    report(&ending);
     Ok(())
 }
 

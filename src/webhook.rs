@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    audit,
+    audit::Audit,
     metrics::{
         Metrics,
         label::{self, Resource, Webhook},
@@ -37,12 +37,13 @@ pub type GuardCell = Arc<ArcSwapOption<Guard>>;
 pub struct AdmissionService {
     guard: GuardCell,
     metrics: Arc<Metrics>,
+    audit: Audit,
 }
 
 impl AdmissionService {
     /// A service that reads the guard anew for every request.
-    pub fn new(guard: GuardCell, metrics: Arc<Metrics>) -> Self {
-        Self { guard, metrics }
+    pub fn new(guard: GuardCell, metrics: Arc<Metrics>, audit: Audit) -> Self {
+        Self { guard, metrics, audit }
     }
 }
 
@@ -68,7 +69,7 @@ impl Service for AdmissionService {
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         recorder.decided(decision(&verdict));
         self.count(&verdict);
-        audit::log(&request, &verdict);
+        self.audit.record(&request, &verdict);
         Ok(answer.into())
     }
 }

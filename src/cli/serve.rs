@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::input::{Input, Inputs};
 use crate::{
+    audit,
     policy::Policy,
     runtime,
     server::{
@@ -101,6 +102,7 @@ impl Serve {
             certificate_expires_at,
             shutdown_delay: limits.shutdown_delay.unwrap_or(Duration::ZERO),
             limits,
+            audit_format: audit_format(log.log_format),
             guard,
         };
         let unseen = banner::unseen(&index);
@@ -112,6 +114,14 @@ impl Serve {
             }
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn audit_format(format: LogFormat) -> audit::Format {
+    match format {
+        LogFormat::Json => audit::Format::Json,
+        LogFormat::Human if anstream::stdout().is_terminal() => audit::Format::Coloured,
+        LogFormat::Human => audit::Format::Plain,
     }
 }
 

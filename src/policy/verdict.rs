@@ -70,10 +70,10 @@ impl Finding {
         Self { rule, message: message.into(), summary: None, field: None, pool: None, node: None }
     }
 
-    /// The shorter form for a warning.
+    /// The shorter form for a warning, made only where the mode can warn.
     #[must_use]
-    pub fn summary(mut self, summary: impl Into<String>) -> Self {
-        self.summary = Some(summary.into());
+    pub fn summary(mut self, mode: Mode, summary: impl FnOnce() -> String) -> Self {
+        self.summary = (mode == Mode::Warn).then(summary);
         self
     }
 

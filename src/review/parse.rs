@@ -23,6 +23,9 @@ use crate::policy::{
 /// Why a body is not a review that can be decided.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
+    /// Not text.
+    #[error("the AdmissionReview is not UTF-8: {0}")]
+    Utf8(#[from] std::str::Utf8Error),
     /// Not JSON, or not of the shape that the API has.
     #[error("the AdmissionReview cannot be read: {0}")]
     Json(#[from] serde_json::Error),
@@ -41,6 +44,8 @@ pub enum Malformed {
 
 /// Reads a review. `reads` says which view of its objects is wanted.
 pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
+    // Checked once for the whole body, and not again for every string.
+    let body = str::from_utf8(body)?;
     let is_mixed = Cell::new(false);
     let first = read(body, Order { reads: &reads, is_mixed: &is_mixed, raw: false });
     let review = if first.is_err() && is_mixed.get() {
@@ -57,10 +62,10 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
 }
 
 fn read<'a, F: Fn(&Target<'_>) -> Reads>(
-    body: &'a [u8],
+    body: &'a str,
     order: Order<'_, F>,
 ) -> Result<Review<'a>, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     let review = ReviewSeed(order).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(review)

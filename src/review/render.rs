@@ -1,7 +1,5 @@
 //! A verdict to bytes.
 
-use std::collections::BTreeMap;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
@@ -33,8 +31,34 @@ struct Response<'a> {
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_annotations: Option<Annotations<'a>>,
+}
+
+/// What the API server writes into its audit log, under the name of the webhook.
+#[derive(Serialize)]
+struct Annotations<'a> {
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exempt: Option<&'a str>,
+}
+
+impl<'a> From<&'a Record> for Annotations<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            decision: record.decision.as_str(),
+            rule: record.rule.map(RuleName::as_str),
+            pool: record.pool.as_deref(),
+            node: record.node.as_deref(),
+            exempt: record.exemption.as_deref(),
+        }
+    }
 }
 
 /// What a client sees of a denial.
@@ -44,6 +68,9 @@ struct Status {
     reason: &'static str,
     message: String,
 }
+
+/// A denial's message and annotations fit into this, so that an answer is one allocation.
+const ANSWER_BYTES: usize = 1024;
 
 /// Writes the answer to a request.
 ///
@@ -58,7 +85,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
         patch: None,
         patch_type: None,
         warnings: warnings.iter().map(Finding::warning_text).collect(),
-        audit_annotations: verdict.gravest().map(annotations).unwrap_or_default(),
+        audit_annotations: verdict.gravest().map(Annotations::from),
     };
     match outcome {
         Outcome::Allow(operations) if operations.is_empty() => {}
@@ -72,20 +99,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
                 Some(Status { code: 403, reason: "Forbidden", message: texts.join("; ") });
         }
     }
-    serde_json::to_vec(&Review { kind: KIND, api_version: API_VERSION, response })
-}
-
-/// What the API server writes into its audit log, under the name of the webhook.
-fn annotations(record: &Record) -> BTreeMap<&'static str, &str> {
-    let mut annotations = BTreeMap::from([("decision", record.decision.as_str())]);
-    let optional = [
-        ("rule", record.rule.map(RuleName::as_str)),
-        ("pool", record.pool.as_deref()),
-        ("node", record.node.as_deref()),
-        ("exempt", record.exemption.as_deref()),
-    ];
-    for (key, value) in optional {
-        annotations.extend(value.map(|value| (key, value)));
-    }
-    annotations
+    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut bytes, &Review { kind: KIND, api_version: API_VERSION, response })?;
+    Ok(bytes)
 }

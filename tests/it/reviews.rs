@@ -1,11 +1,12 @@
 //! Reviews that a real API server sent: each must get the outcome that was recorded with it.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{collections::BTreeMap, fs, io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
+    audit::{self, Audit},
     metrics::Metrics,
     server::limits::Limits,
     webhook::{AdmissionService, Guard},
@@ -59,13 +60,18 @@ fn check(file: &str, expected: &str, response: &Value) {
     }
 }
 
+/// The webhook's service, with the guard of a scenario, and an audit stream that nobody reads.
+fn service(scenario: Option<Scenario>) -> AdmissionService {
+    let guard = scenario.map(|Scenario { policy, snapshot }| Arc::new(Guard { policy, snapshot }));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let dropped = metrics.audit_dropped.clone();
+    let (audit, _writer) = Audit::start(audit::Format::Json, io::sink(), dropped).unwrap();
+    AdmissionService::new(Arc::new(ArcSwapOption::from(guard)), metrics, audit)
+}
+
 #[tokio::test]
 async fn every_recorded_review_gets_its_outcome_over_tls() {
-    let Scenario { policy, snapshot } = Scenario::recorded();
-    let guard = Arc::new(ArcSwapOption::from_pointee(Guard { policy, snapshot }));
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let service = AdmissionService::new(guard, metrics);
-    let harness = Harness::start(service, Limits::default()).await;
+    let harness = Harness::start(service(Some(Scenario::recorded())), Limits::default()).await;
     let mut connection = harness.connect().await;
     let outcomes = outcomes();
     let files = fs::read_dir(data("reviews")).unwrap();
@@ -90,10 +96,7 @@ async fn every_recorded_review_gets_its_outcome_over_tls() {
 
 #[tokio::test]
 async fn the_patch_is_base64_and_makes_the_broker_fit() {
-    let Scenario { policy, snapshot } = Scenario::recorded();
-    let guard = Arc::new(ArcSwapOption::from_pointee(Guard { policy, snapshot }));
-    let service = AdmissionService::new(guard, Arc::new(Metrics::new().unwrap()));
-    let harness = Harness::start(service, Limits::default()).await;
+    let harness = Harness::start(service(Some(Scenario::recorded())), Limits::default()).await;
     let mut connection = harness.connect().await;
     let mut review = recorded("mutate-pod-create-automq-broker");
     let reply = connection.post("/mutate", &review.to_string()).await;
@@ -125,8 +128,7 @@ async fn the_patch_is_base64_and_makes_the_broker_fit() {
 
 #[tokio::test]
 async fn before_the_snapshot_is_loaded_nothing_is_decided() {
-    let service = AdmissionService::new(Arc::default(), Arc::new(Metrics::new().unwrap()));
-    let harness = Harness::start(service, Limits::default()).await;
+    let harness = Harness::start(service(None), Limits::default()).await;
     let body = data_text("reviews/pod-create-plain-with-finalizer.json");
     let reply = harness.connect().await.post("/validate", &body).await;
     assert_eq!(reply.status, 503);
@@ -134,10 +136,7 @@ async fn before_the_snapshot_is_loaded_nothing_is_decided() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_400_and_never_an_allow() {
-    let Scenario { policy, snapshot } = Scenario::recorded();
-    let guard = Arc::new(ArcSwapOption::from_pointee(Guard { policy, snapshot }));
-    let service = AdmissionService::new(guard, Arc::new(Metrics::new().unwrap()));
-    let harness = Harness::start(service, Limits::default()).await;
+    let harness = Harness::start(service(Some(Scenario::recorded())), Limits::default()).await;
     let mut connection = harness.connect().await;
     let pod = recorded("pod-create-plain-with-finalizer");
     let with = |change: &dyn Fn(&mut Value)| {

@@ -45,10 +45,11 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("server", &["metrics", "shutdown"]),
     ("audit", &["policy"]),
     ("webhook", &["audit", "metrics", "policy", "review", "server"]),
-    ("runtime", &["metrics", "policy", "server", "shutdown", "webhook"]),
+    ("runtime", &["audit", "metrics", "policy", "server", "shutdown", "webhook"]),
     (
         "cli",
         &[
+            "audit",
             "cluster",
             "config",
             "documents",

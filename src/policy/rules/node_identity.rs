@@ -74,9 +74,10 @@ fn finding(
          AutoMQ checked. Leave the label; to move the node, delete it and let the cloud bring a \
          new one"
     );
-    let summary = format!("{field} {before:?} of {node} would {after}; pool {pool} relies on it");
+    let summary =
+        || format!("{field} {before:?} of {node} would {after}; pool {pool} relies on it");
     Finding::new(RULE, message)
-        .summary(summary)
+        .summary(context.policy.rules.node_identity, summary)
         .field(field)
         .pool(pool)
         .node(new.metadata.name.to_string())

@@ -52,12 +52,12 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
         source = list.source,
         names = list.names.join(", "),
     );
-    let summary = format!(
-        "{node} of pool {} is of machine type {machine_type}, not in {}",
-        pool.name, list.source
-    );
+    let summary = || {
+        let (pool, source) = (&pool.name, &list.source);
+        format!("{node} of pool {pool} is of machine type {machine_type}, not in {source}")
+    };
     let finding = Finding::new(RuleName::NodeMachineType, message)
-        .summary(summary)
+        .summary(mode, summary)
         .field(field)
         .pool(&*pool.name)
         .node(new.metadata.name.to_string());

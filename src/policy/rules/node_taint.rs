@@ -102,8 +102,9 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
             "{node} of pool {pool} would lose {taint}, and any pod could land on it. Keep the \
              taint in spec.taints. {way_out}"
         );
-        let summary = format!("{node} of pool {pool} would lose {taint}; keep it in spec.taints");
-        report.violation(mode, about(message).summary(summary));
+        let summary =
+            || format!("{node} of pool {pool} would lose {taint}; keep it in spec.taints");
+        report.violation(mode, about(message).summary(mode, summary));
     }
     for added in new.taints().iter().filter(|taint| !old.taints().contains(taint)) {
         if added.effect == NO_EXECUTE && !policy.is_transient(added) {

@@ -176,8 +176,9 @@ fn intrusion(
         "{who} can land on {witness} of pool {first}{others}, which is reserved for AutoMQ: {why}. \
          {advice}"
     );
-    let summary = format!("{who} can land on pool {first}, reserved for AutoMQ: {why}");
-    located(context, Finding::new(RULE, message).summary(summary).field(field), landing)
+    let summary = || format!("{who} can land on pool {first}, reserved for AutoMQ: {why}");
+    let finding = Finding::new(RULE, message).summary(mode(context, pod), summary);
+    located(context, finding.field(field), landing)
 }
 
 fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: &str) -> String {

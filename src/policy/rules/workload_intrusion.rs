@@ -95,8 +95,10 @@ fn finding(
          toleration, or keep the pods off with required node affinity {affinity}; if they belong \
          there, ask for an exempt entry for namespace {namespace}"
     );
-    let summary = format!("pods of {who} can land on AutoMQ's {names}: {why}");
-    let finding = Finding::new(RULE, message).summary(summary).field(field);
+    let summary = || format!("pods of {who} can land on AutoMQ's {names}: {why}");
+    let finding = Finding::new(RULE, message)
+        .summary(context.policy.rules.workload_intrusion, summary)
+        .field(field);
     let finding = match pools.first() {
         Some(pool) => finding.pool(&*pool.name),
         None => finding,

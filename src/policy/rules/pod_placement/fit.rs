@@ -44,8 +44,8 @@ pub(in crate::policy::rules) fn judge(context: Context<'_>, pod: &Pod<'_>, repor
                 pool = pool.name,
                 instance = instance.name,
             );
-            let summary = format!("no node of pool {} can take {who}: {why}", pool.name);
-            report.violation(mode, about(message).summary(summary).field(field));
+            let summary = || format!("no node of pool {} can take {who}: {why}", pool.name);
+            report.violation(mode, about(message).summary(mode, summary).field(field));
             return;
         }
     }
