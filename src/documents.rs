@@ -40,8 +40,9 @@ fn yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
 
 /// `kind: List`, or a typed list such as `NodeList`, as its items.
 fn items(mut document: Value) -> Vec<Value> {
-    let is_list =
-        document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let has_items = document.get("items").is_some_and(Value::is_array);
+    let is_list = kind == "List" || (kind.ends_with("List") && has_items);
     if is_list {
         document = document.get_mut("items").map(Value::take).unwrap_or_default();
         return if let Value::Array(items) = document { items } else { Vec::new() };

@@ -61,15 +61,9 @@ impl Metrics {
     /// A fresh set, at zero. Fails only where a name is taken twice.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let admission_requests = counters(
-            &registry,
-            "poolguard_admission_requests_total",
-            "Admission requests by what was asked and answered.",
-            &["webhook", "operation", "resource", "decision"],
-        )?;
         build_info(&registry)?;
         Ok(Self {
-            admission_requests,
+            admission_requests: admission_requests(&registry)?,
             admission_requests_by_label: (0..REQUEST_SERIES).map(|_| OnceLock::new()).collect(),
             admission_duration: durations(&registry)?,
             denials: counters(
@@ -264,6 +258,15 @@ fn gauges(
     labels: &[&str],
 ) -> prometheus::Result<IntGaugeVec> {
     register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+}
+
+fn admission_requests(registry: &Registry) -> prometheus::Result<IntCounterVec> {
+    counters(
+        registry,
+        "poolguard_admission_requests_total",
+        "Admission requests by what was asked and answered.",
+        &["webhook", "operation", "resource", "decision"],
+    )
 }
 
 /// The counters of `poolguard_faults_total`, indexed by reason.

@@ -81,11 +81,8 @@ async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
     let loaded = readiness.condition("snapshot", "the cluster's nodes have not been read yet");
     let certified = readiness.condition("certificate", "there is no certificate yet");
     let listener = bind(listen, "--listen").await?;
-    let admin = Admin::new(
-        bind(admin_listen, "--admin-listen").await?,
-        readiness.clone(),
-        Arc::clone(&metrics),
-    );
+    let admin_listener = bind(admin_listen, "--admin-listen").await?;
+    let admin = Admin::new(admin_listener, readiness, Arc::clone(&metrics));
     let guard = Arc::new(guard);
     let cell = Arc::new(ArcSwapOption::from(Some(Arc::clone(&guard))));
     let dropped = metrics.audit_dropped.clone();

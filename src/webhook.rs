@@ -93,7 +93,6 @@ fn labels(target: &Target<'_>) -> (label::Operation, Resource) {
         Operation::Update => label::Operation::Update,
         Operation::Delete => label::Operation::Delete,
         Operation::Connect => label::Operation::Connect,
-        Operation::Other => label::Operation::Unknown,
     };
     (operation, Resource::from_plural(&target.resource, &target.sub_resource))
 }

@@ -109,11 +109,26 @@ fn write_plain(
     let target = &request.target;
     let (operation, resource) = (target.operation.as_str(), target.full_resource());
     write!(out, "{time} {style}{decision:<11}{style:#} {operation} {resource}")?;
-    write!(out, " by {}: {rule}{}", request.user.name, record.message)?;
+    write!(out, " by {}: {rule}", request.user.name)?;
+    write_visible(out, &record.message)?;
     if let Some(reason) = &record.exemption {
         write!(out, " (exempt: {reason})")?;
     }
     if request.dry_run { write!(out, " (dry run)") } else { Ok(()) }
+}
+
+/// Writes text whose control characters, which a request may have put there, reach no terminal.
+fn write_visible(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
+    if !text.contains(char::is_control) {
+        return out.write_all(text.as_bytes());
+    }
+    text.chars().try_for_each(|character| {
+        if character.is_control() {
+            write!(out, "{}", character.escape_default())
+        } else {
+            write!(out, "{character}")
+        }
+    })
 }
 
 fn style(decision: Decision) -> Style {

@@ -11,7 +11,7 @@ use super::{
 /// The requirements of a node affinity that keeps a pod off these pools: at most one a label.
 ///
 /// Negating one requirement of a pool's selector suffices, since its nodes meet all of them.
-pub(in crate::policy) fn keep_off(policy: &Policy, pools: &[&PoolFacts]) -> Vec<Requirement> {
+fn keep_off(policy: &Policy, pools: &[&PoolFacts]) -> Vec<Requirement> {
     let mut merged: Vec<Requirement> = Vec::new();
     for pool in pools {
         let Some(requirement) = negated(policy, pool) else { continue };
@@ -34,7 +34,7 @@ pub(in crate::policy) fn keep_off(policy: &Policy, pools: &[&PoolFacts]) -> Vec<
 
 fn negated(policy: &Policy, pool: &PoolFacts) -> Option<Requirement> {
     let PoolOrigin::Declared(index) = pool.origin else {
-        let key = policy.node_pool_labels.first()?.clone();
+        let key = pool.label.as_ref()?.to_string();
         let values = vec![pool.name.to_string()];
         return Some(Requirement { key, operator: Operator::NotIn, values });
     };
@@ -50,8 +50,20 @@ fn negated(policy: &Policy, pool: &PoolFacts) -> Option<Requirement> {
     Some(Requirement { key, operator, values })
 }
 
+/// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
+/// kept free of a pod only by its not tolerating their taint.
+pub(in crate::policy) fn keep_off_text(policy: &Policy, pools: &[&PoolFacts]) -> String {
+    let remove = "remove the toleration".to_owned();
+    let has_label = |pool: &&PoolFacts| negated(policy, pool).is_some();
+    if !pools.iter().all(has_label) {
+        return remove;
+    }
+    let affinity = requirements_yaml(&keep_off(policy, pools));
+    format!("{remove}, or add required node affinity {affinity}")
+}
+
 /// `{key: …, operator: NotIn, values: […]}` for every requirement, as YAML to paste.
-pub(in crate::policy) fn requirements_yaml(requirements: &[Requirement]) -> String {
+fn requirements_yaml(requirements: &[Requirement]) -> String {
     let flow = |Requirement { key, operator, values }: &Requirement| {
         let operator = operator.as_str();
         if values.is_empty() {

@@ -16,6 +16,8 @@ pub enum Membership<'p> {
         taint: &'p Taint<'static>,
         /// What the provider calls its group.
         group: String,
+        /// The label that says so.
+        label: Option<&'p str>,
     },
     /// It is not dedicated.
     Elsewhere,
@@ -34,9 +36,11 @@ impl Policy {
         if !self.discovery && !self.pools.iter().any(|pool| pool.taint == *taint) {
             return Membership::Elsewhere;
         }
-        let group = self.node_pool_labels.iter().find_map(|key| labels.value(key));
-        let group = group.filter(|_| self.discovery).unwrap_or(UNNAMED_POOL).to_owned();
-        Membership::Tainted { taint, group }
+        let mut keys = self.node_pool_labels.iter().filter(|_| self.discovery);
+        let named = keys.find_map(|key| Some((key.as_str(), labels.value(key)?)));
+        let (label, group) =
+            named.map_or((None, UNNAMED_POOL), |(label, group)| (Some(label), group));
+        Membership::Tainted { taint, group: group.to_owned(), label }
     }
 
     /// The first declared pool that selects these labels.
@@ -60,7 +64,9 @@ impl Policy {
             Membership::Declared(index) => {
                 self.pools.get(*index).map(|pool| (pool.name.to_string(), pool.taint.clone()))
             }
-            Membership::Tainted { taint, group } => Some((group.clone(), (*taint).clone())),
+            Membership::Tainted { taint, group, label: _ } => {
+                Some((group.clone(), (*taint).clone()))
+            }
             Membership::Elsewhere => None,
         }
     }

@@ -74,6 +74,7 @@ impl Target<'_> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Operation {
     /// CREATE
+    #[default]
     Create,
     /// UPDATE
     Update,
@@ -81,9 +82,6 @@ pub enum Operation {
     Delete,
     /// CONNECT
     Connect,
-    /// One that this version does not know.
-    #[default]
-    Other,
 }
 
 impl Operation {
@@ -94,7 +92,6 @@ impl Operation {
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
             Self::Connect => "CONNECT",
-            Self::Other => "OTHER",
         }
     }
 }

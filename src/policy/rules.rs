@@ -14,7 +14,7 @@ use super::{
     Phase, Policy,
     identity::{Exemption, PodIdentity},
     membership::Membership,
-    object::{Labels, Metadata, Node, PodSpec},
+    object::{Labels, Metadata, Node, Pod, PodSpec},
     placement::{Landing, Witness},
     request::{Change, Request, Subject},
     snapshot::Snapshot,
@@ -68,10 +68,13 @@ fn validate(context: Context<'_>, subject: &Subject<'_>, report: &mut Report) {
             workload_intrusion::judge(context, *kind, change, report);
         }
         Subject::Node(change) => {
-            node_taint::judge(context, change, report);
             node_identity::judge(context, change, report);
-            node_machine_type::judge(context, change, report);
-            node_zone::judge(context, change, report);
+            // An update of the status cannot change a taint, and is a kubelet's heartbeat.
+            if context.request.target.sub_resource.is_empty() {
+                node_taint::judge(context, change, report);
+                node_machine_type::judge(context, change, report);
+                node_zone::judge(context, change, report);
+            }
         }
         Subject::Namespace(namespace) => {
             role_binding::judge_namespace(context, namespace, report);
@@ -83,6 +86,18 @@ fn validate(context: Context<'_>, subject: &Subject<'_>, report: &mut Report) {
 }
 
 impl<'a> Context<'a> {
+    /// Whether a kubelet asks about its own node, which it must always be able to update.
+    fn is_own_kubelet(&self) -> bool {
+        self.request.user.kubelet_of() == Some(&self.request.target.name)
+    }
+
+    /// A mirror pod as only its node's own kubelet can write one.
+    fn is_mirror_pod(&self, pod: &Pod<'_>) -> bool {
+        pod.metadata.mirror.0
+            && !pod.spec.node_name.is_empty()
+            && self.request.user.kubelet_of() == Some(&pod.spec.node_name)
+    }
+
     /// Whether the principal passes the rules that guard nodes and roles.
     fn is_trusted(&self) -> bool {
         let user = &self.request.user;
@@ -114,7 +129,7 @@ impl<'a> Context<'a> {
         PodIdentity {
             namespace: &self.request.target.namespace,
             labels: &metadata.labels,
-            service_account: &spec.service_account_name,
+            service_account: spec.service_account(),
             daemon_set,
         }
     }
@@ -156,6 +171,9 @@ impl<'a> Context<'a> {
         }
     }
 }
+
+/// Stands for the name of a node that the snapshot does not know, for the scan to settle.
+const UNKNOWN_NODE: &str = "unknown";
 
 /// Whether a pod may run on dedicated nodes, and why.
 #[derive(Clone, Copy)]

@@ -72,6 +72,8 @@ pub struct PoolFacts {
     pub name: Arc<str>,
     /// Where the pool comes from.
     pub origin: PoolOrigin,
+    /// The label that names a discovered pool on its nodes.
+    pub label: Option<Arc<str>>,
     /// The taint that its nodes carry or should carry.
     pub taint: Taint<'static>,
     /// Zones in which it has nodes, sorted.

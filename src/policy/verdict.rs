@@ -49,10 +49,10 @@ impl Denials {
 pub struct Finding {
     /// The rule.
     pub rule: RuleName,
-    /// What happened, where, and what to do: for people, without the rule's name.
-    pub message: String,
-    /// The same in at most [`WARNING_BYTES_MAX`] bytes with the rule's name, if the message is longer.
-    pub summary: Option<String>,
+    /// What happened, and where: for people, without the rule's name.
+    pub fact: String,
+    /// What to do about it.
+    pub advice: Option<String>,
     /// The exact field that matters, as a path.
     pub field: Option<String>,
     /// The pool concerned.
@@ -62,18 +62,18 @@ pub struct Finding {
 }
 
 /// The API server cuts a warning after 256 characters.
-pub const WARNING_BYTES_MAX: usize = 256;
+const WARNING_BYTES_MAX: usize = 256;
 
 impl Finding {
     /// A finding about nothing in particular yet.
-    pub fn new(rule: RuleName, message: impl Into<String>) -> Self {
-        Self { rule, message: message.into(), summary: None, field: None, pool: None, node: None }
+    pub fn new(rule: RuleName, fact: impl Into<String>) -> Self {
+        Self { rule, fact: fact.into(), advice: None, field: None, pool: None, node: None }
     }
 
-    /// The shorter form for a warning, made only where the mode can warn.
+    /// Says what to do.
     #[must_use]
-    pub fn summary(mut self, mode: Mode, summary: impl FnOnce() -> String) -> Self {
-        self.summary = (mode == Mode::Warn).then(summary);
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
         self
     }
 
@@ -98,15 +98,28 @@ impl Finding {
         self
     }
 
-    /// `[rule] message`, as a client sees a denial.
-    pub fn denial_text(&self) -> String {
-        format!("[{}] {}", self.rule, self.message)
+    /// `fact. advice`
+    pub fn message(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("{}. {advice}", self.fact),
+            None => self.fact.clone(),
+        }
     }
 
-    /// `[rule] summary`, cut to what the API server passes on.
-    pub fn warning_text(&self) -> String {
-        let summary = self.summary.as_ref().unwrap_or(&self.message);
-        cut(format!("[{}] {summary}", self.rule), WARNING_BYTES_MAX)
+    /// `[rule] fact. advice`, as a client sees a denial.
+    pub fn denial_text(&self) -> String {
+        format!("[{}] {}", self.rule, self.message())
+    }
+
+    /// The same as warnings: one, or fact and advice one each where the API server would cut it.
+    pub fn warning_texts(&self) -> Vec<String> {
+        let whole = self.denial_text();
+        if whole.len() <= WARNING_BYTES_MAX {
+            return vec![whole];
+        }
+        let parts = [Some(&self.fact), self.advice.as_ref()];
+        let text = |part: &String| cut(format!("[{}] {part}", self.rule), WARNING_BYTES_MAX);
+        parts.into_iter().flatten().map(text).collect()
     }
 }
 
@@ -143,7 +156,8 @@ pub struct Record {
 
 impl Record {
     fn of(decision: Decision, mode: Option<Mode>, finding: Finding) -> Self {
-        let Finding { rule, message, summary: _, field, pool, node } = finding;
+        let message = finding.message();
+        let Finding { rule, fact: _, advice: _, field, pool, node } = finding;
         Self { decision, rule: Some(rule), mode, message, field, pool, node, exemption: None }
     }
 }
@@ -219,11 +233,6 @@ impl Report {
                 self.record(Decision::Deny, Some(mode), finding);
             }
         }
-    }
-
-    /// A warning that goes with one that is recorded already.
-    pub(in crate::policy) fn hint(&mut self, finding: Finding) {
-        self.warnings.push(finding);
     }
 
     /// Something to keep that the client need not know.

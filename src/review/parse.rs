@@ -37,6 +37,9 @@ pub enum Malformed {
         /// `apiVersion`
         api_version: String,
     },
+    /// An operation that Kubernetes does not have.
+    #[error("the AdmissionReview asks for operation {0:?}, which is not known")]
+    Operation(String),
     /// A part that every review has is missing.
     #[error("the AdmissionReview has no {0}")]
     Missing(&'static str),
@@ -131,6 +134,8 @@ impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for ReviewSeed<'_, F> {
 #[derive(Default)]
 struct RawRequest<'a> {
     uid: Option<Text<'a>>,
+    /// `target.operation` is this one, once it is read.
+    operation: Option<Text<'a>>,
     target: Target<'a>,
     user: User<'a>,
     dry_run: bool,
@@ -217,7 +222,11 @@ impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for RequestSeed<'_, F> {
                 "subResource" => target.sub_resource = map.next_value()?,
                 "name" => target.name = map.next_value()?,
                 "namespace" => target.namespace = map.next_value()?,
-                "operation" => target.operation = operation(&map.next_value::<Text<'de>>()?),
+                "operation" => {
+                    let text = map.next_value::<Text<'de>>()?;
+                    target.operation = operation(&text).unwrap_or_default();
+                    request.operation = Some(text);
+                }
                 "userInfo" => {
                     let UserInfo { username, groups } = map.next_value()?;
                     request.user = User { name: username, groups: groups.unwrap_or_default() };
@@ -249,14 +258,9 @@ struct UserInfo<'a> {
     groups: Option<Vec<Text<'a>>>,
 }
 
-fn operation(text: &str) -> Operation {
-    match text {
-        "CREATE" => Operation::Create,
-        "UPDATE" => Operation::Update,
-        "DELETE" => Operation::Delete,
-        "CONNECT" => Operation::Connect,
-        _ => Operation::Other,
-    }
+fn operation(text: &str) -> Option<Operation> {
+    use Operation::{Connect, Create, Delete, Update};
+    [Create, Update, Delete, Connect].into_iter().find(|operation| operation.as_str() == text)
 }
 
 impl<'de> RawRequest<'de> {
@@ -287,8 +291,18 @@ impl<'de> RawRequest<'de> {
 
     /// Pairs the objects, and decodes those that were kept as text.
     fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'de>, Malformed> {
-        let Self { uid, target, user, dry_run, objects } = self;
-        let uid = uid.filter(|uid| !uid.is_empty()).ok_or(Malformed::Missing("request.uid"))?;
+        let Self { uid, operation: asked, target, user, dry_run, objects } = self;
+        let told = |text: Option<Text<'de>>, part| {
+            text.filter(|text| !text.is_empty()).ok_or(Malformed::Missing(part))
+        };
+        let uid = told(uid, "request.uid")?;
+        let asked = told(asked, "request.operation")?;
+        if operation(&asked).is_none() {
+            return Err(Malformed::Operation(asked.to_string()));
+        }
+        if target.resource.is_empty() {
+            return Err(Malformed::Missing("request.resource"));
+        }
         let mut whole = None;
         let mut objects = objects;
         if let Objects::Raw(raw) = objects {
@@ -375,9 +389,7 @@ impl<T> Sides<T> {
                 Ok(Change::Update { old, new: new()? })
             }
             Operation::Delete => Ok(Change::Delete { old: self.old.ok_or(missing_old)? }),
-            Operation::Create | Operation::Connect | Operation::Other => {
-                Ok(Change::Create { new: new()? })
-            }
+            Operation::Create | Operation::Connect => Ok(Change::Create { new: new()? }),
         }
     }
 }

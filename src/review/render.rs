@@ -84,7 +84,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
         status: None,
         patch: None,
         patch_type: None,
-        warnings: warnings.iter().map(Finding::warning_text).collect(),
+        warnings: warnings.iter().flat_map(Finding::warning_texts).collect(),
         audit_annotations: verdict.gravest().map(Annotations::from),
     };
     match outcome {

@@ -157,7 +157,11 @@ async fn what_cannot_be_read_is_400_and_never_an_allow() {
         with(&|it| it["request"]["object"] = json!(null)),
         with(&|it| it["request"]["object"]["spec"]["tolerations"] = json!("all")),
         with(&|it| it["request"]["object"]["spec"]["nodeName"] = json!(7)),
+        with(&|it| it["request"]["object"]["spec"] = json!(null)),
         with(&|it| it["request"]["operation"] = json!("UPDATE")),
+        with(&|it| it["request"]["operation"] = json!("create")),
+        with(&|it| it["request"]["operation"] = json!(null)),
+        with(&|it| it["request"]["resource"] = json!({})),
     ];
     for body in bodies {
         let reply = connection.post("/validate", &body).await;

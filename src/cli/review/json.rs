@@ -29,7 +29,7 @@ fn result(reviewed: &Reviewed) -> Value {
         "name": reviewed.name,
         "allowed": reviewed.allowed,
         "denials": reviewed.denials.iter().map(denial).collect::<Vec<_>>(),
-        "warnings": reviewed.warnings.iter().map(Finding::warning_text).collect::<Vec<_>>(),
+        "warnings": reviewed.warnings.iter().flat_map(Finding::warning_texts).collect::<Vec<_>>(),
         "patch": reviewed.patch,
         "records": reviewed.records.iter().map(record).collect::<Vec<_>>(),
     })

@@ -8,10 +8,7 @@ use json_patch::PatchOperation;
 use super::judge::{Reviewed, Unreadable};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, Table, WARNING, count, wrapped},
-    policy::{
-        mode::RuleName,
-        verdict::{Decision, Finding},
-    },
+    policy::{mode::RuleName, verdict::Decision},
 };
 
 pub(super) struct Page<'a> {
@@ -112,7 +109,7 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
         writeln!(f, "{}", wrapped(&denial.denial_text(), 2))?;
     }
     for warning in &result.warnings {
-        writeln!(f, "{}", wrapped(&Finding::warning_text(warning), 2))?;
+        writeln!(f, "{}", wrapped(&warning.denial_text(), 2))?;
     }
     let told = [Decision::Deny, Decision::Warn, Decision::Exempt];
     for record in result.records.iter().filter(|record| !told.contains(&record.decision)) {

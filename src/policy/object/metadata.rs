@@ -113,8 +113,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Labels<'de>, A::Error> {
                 let mut labels = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    labels.push(entry);
+                while let Some((key, value)) = map.next_entry::<Text<'de>, Text<'de>>()? {
+                    // The last of equal keys counts, as in Go.
+                    match labels.iter_mut().find(|(known, _)| *known == key) {
+                        Some((_, known)) => *known = value,
+                        None => labels.push((key, value)),
+                    }
                 }
                 Ok(Labels(labels))
             }

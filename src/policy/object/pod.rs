@@ -9,14 +9,13 @@ use crate::policy::{
 };
 
 /// A Pod.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct Pod<'a> {
     /// `metadata`.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
-    /// `spec`.
-    #[serde(deserialize_with = "null_as_default")]
+    /// `spec`, without which there is no pod to decide.
     pub spec: PodSpec<'a>,
 }
 
@@ -27,8 +26,9 @@ pub struct Pod<'a> {
 pub struct PodSpec<'a> {
     /// The node, when it is fixed already.
     pub node_name: Text<'a>,
-    /// Empty stands for `default`.
-    pub service_account_name: Text<'a>,
+    service_account_name: Text<'a>,
+    /// The deprecated spelling, which the API server fills in but a manifest may have alone.
+    service_account: Text<'a>,
     /// `nodeSelector`.
     pub node_selector: Labels<'a>,
     /// `tolerations`.
@@ -40,6 +40,15 @@ pub struct PodSpec<'a> {
 }
 
 impl<'a> PodSpec<'a> {
+    /// The service account; empty stands for `default`.
+    pub fn service_account(&self) -> &str {
+        if self.service_account_name.is_empty() {
+            &self.service_account
+        } else {
+            &self.service_account_name
+        }
+    }
+
     /// The required node affinity. Present without terms, it matches no node.
     pub fn required_node_affinity(&self) -> Option<&NodeSelector<'a>> {
         self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()

@@ -16,16 +16,19 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
     if mode < Mode::Warn {
         return;
     }
+    let namespace = &context.request.target.namespace;
     let free = context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
-    if !matches!(free, Freedom::None) || context.request.user.kubelet_of().is_some() {
+    if !matches!(free, Freedom::None)
+        || context.policy.automq.owns_namespace(namespace)
+        || context.request.user.kubelet_of().is_some()
+    {
         return;
     }
     let who = context.object_name("Pod", &pod.metadata);
-    let namespace = &context.request.target.namespace;
-    let message = format!(
-        "{who} would run in a cluster that is AutoMQ's own. Run it in another cluster, or ask for \
-         an exempt entry for namespace {namespace}"
-    );
-    let finding = Finding::new(RuleName::ClusterExclusive, message).field("metadata.namespace");
+    let fact = format!("{who} would run in a cluster that is AutoMQ's own");
+    let advice =
+        format!("Run it in another cluster, or ask for an exempt entry for namespace {namespace}");
+    let finding =
+        Finding::new(RuleName::ClusterExclusive, fact).advice(advice).field("metadata.namespace");
     report.violation(mode, finding);
 }

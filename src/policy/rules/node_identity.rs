@@ -6,6 +6,7 @@
 
 use super::{Context, membership};
 use crate::policy::{
+    Policy,
     membership::Membership,
     mode::{Mode, RuleName},
     object::Node,
@@ -26,32 +27,48 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     }
     let membership = membership(policy, old);
     let Some((pool, _)) = policy.pool_of(&membership) else { return };
-    let mut changed: Vec<(&str, &'static str)> = Vec::new();
+    let mut changed: Vec<(&str, String)> = Vec::new();
     if let Membership::Declared(index) = membership
-        && policy.declared_pool_of(&new.metadata.labels) != Some(index)
+        && let now = policy.declared_pool_of(&new.metadata.labels)
+        && now != Some(index)
     {
-        let requirements =
-            policy.pools.get(index).map(|pool| pool.nodes.requirements()).unwrap_or_default();
-        let broken = requirements.iter().find(|wanted| !wanted.matches(&new.metadata.labels));
-        // None is broken when an earlier pool of the config takes the node over.
-        let key = broken.or_else(|| requirements.first()).map_or("", |wanted| wanted.key.as_str());
-        changed.push((key, "makes the node a member of the pool"));
+        changed.push(membership_change(policy, index, now, new));
     }
     for (key, what) in [(ZONE_LABEL, "is its zone"), (MACHINE_TYPE_LABEL, "is its machine type")] {
         let before = old.metadata.labels.value(key);
         if before.is_some() && before != new.metadata.labels.value(key) {
-            changed.push((key, what));
+            changed.push((key, what.to_owned()));
         }
     }
-    let is_own_kubelet = context.request.user.kubelet_of() == Some(&context.request.target.name);
     for (key, what) in changed {
-        let finding = finding(context, old, new, &pool, key, what);
-        if is_own_kubelet {
+        let finding = finding(context, old, new, &pool, key, &what);
+        if context.is_own_kubelet() {
             report.note(Decision::Audit, finding);
         } else {
             report.violation(mode, finding);
         }
     }
+}
+
+/// The label whose change takes the node out of its pool, and what the label is.
+fn membership_change<'p>(
+    policy: &'p Policy,
+    index: usize,
+    now: Option<usize>,
+    node: &Node<'_>,
+) -> (&'p str, String) {
+    let requirements = |index: usize| {
+        policy.pools.get(index).map(|pool| pool.nodes.requirements()).unwrap_or_default()
+    };
+    let broken = requirements(index).iter().find(|wanted| !wanted.matches(&node.metadata.labels));
+    if let Some(broken) = broken {
+        return (&broken.key, "makes the node a member of the pool".to_owned());
+    }
+    // An earlier pool of the config takes the node over.
+    let other = now.and_then(|other| policy.pools.get(other));
+    let key = now.and_then(|other| requirements(other).first()).map_or("", |wanted| &wanted.key);
+    let name = other.map_or("", |pool| &*pool.name);
+    (key, format!("makes the node a member of pool {name}, which comes first in the config"))
 }
 
 fn finding(
@@ -69,15 +86,9 @@ fn finding(
         None => "be removed".to_owned(),
     };
     let field = format!("metadata.labels[{key}]");
-    let message = format!(
-        "{field} {before:?} of {node} would {after}, and {what}: pool {pool} would not be what \
-         AutoMQ checked. Leave the label; to move the node, delete it and let the cloud bring a \
-         new one"
-    );
-    let summary =
-        || format!("{field} {before:?} of {node} would {after}; pool {pool} relies on it");
-    Finding::new(RULE, message)
-        .summary(context.policy.rules.node_identity, summary)
+    let fact = format!("{field} {before:?} of {node} in pool {pool} would {after}; it {what}");
+    Finding::new(RULE, fact)
+        .advice("Leave the label. To move the node, delete it and let the cloud bring a new one")
         .field(field)
         .pool(pool)
         .node(new.metadata.name.to_string())

@@ -41,23 +41,21 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     }
     let joins = joins(policy, MACHINE_TYPE_LABEL, index, old);
     let mut mode = rule.mode;
-    if !list.is_authoritative || (joins && !rule.deny_join) {
+    let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
+    if !list.is_authoritative || is_capped {
         mode = mode.min(Mode::Warn);
     }
     let node = context.object_name("Node", &new.metadata);
     let field = format!("metadata.labels[{MACHINE_TYPE_LABEL}]");
-    let message = format!(
-        "{node} of pool {pool} is of machine type {machine_type}, which is not in {source}: {names}",
-        pool = pool.name,
-        source = list.source,
-        names = list.names.join(", "),
+    let fact = format!(
+        "{node} of pool {} is of machine type {machine_type} ({field}), which is not in {}: {}",
+        pool.name,
+        list.source,
+        list.names.join(", "),
     );
-    let summary = || {
-        let (pool, source) = (&pool.name, &list.source);
-        format!("{node} of pool {pool} is of machine type {machine_type}, not in {source}")
-    };
-    let finding = Finding::new(RuleName::NodeMachineType, message)
-        .summary(mode, summary)
+    let advice = "Give the node pool an approved type, or add this one to the pool's machineTypes";
+    let finding = Finding::new(RuleName::NodeMachineType, fact)
+        .advice(advice)
         .field(field)
         .pool(&*pool.name)
         .node(new.metadata.name.to_string());

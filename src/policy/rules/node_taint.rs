@@ -43,18 +43,27 @@ pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut 
         return;
     }
     let node = context.object_name("Node", &new.metadata);
-    let finding = |message: String| {
-        Finding::new(RULE, message).field("spec.taints").pool(&*pool.name).node(&*new.metadata.name)
+    let about = |fact: String| {
+        let finding = Finding::new(RULE, fact).field("spec.taints").pool(&*pool.name);
+        finding.node(new.metadata.name.to_string())
     };
-    if mode == Mode::Enforce {
-        let message = format!("{node} joins pool {} and gets its taint {}", pool.name, pool.taint);
-        report.patch(add_taint(new, &pool.taint), finding(message));
+    let joins = format!("{node} joins pool {}", pool.name);
+    // Taints are unique by key and effect: beside such a one, the node could not be stored.
+    let in_the_way = new
+        .taints()
+        .iter()
+        .find(|taint| taint.key == pool.taint.key && taint.effect == pool.taint.effect);
+    if let Some(other) = in_the_way {
+        let fact = format!("{joins} with {other} in place of its taint {}", pool.taint);
+        let advice = format!("Let the node pool start its nodes with {}", pool.taint);
+        report.violation(mode.min(Mode::Warn), about(fact).advice(advice));
+    } else if mode == Mode::Enforce {
+        let fact = format!("{joins} and gets its taint {}", pool.taint);
+        report.patch(add_taint(new, &pool.taint), about(fact));
     } else {
-        let message = format!(
-            "{node} joins pool {} without its taint {}, and would get it if this rule enforced",
-            pool.name, pool.taint
-        );
-        report.violation(mode, finding(message));
+        let fact = format!("{joins} without its taint {}", pool.taint);
+        let advice = format!("Let the node pool start its nodes with it, or let {RULE} enforce");
+        report.violation(mode, about(fact).advice(advice));
     }
 }
 
@@ -80,38 +89,32 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     }
     let membership = membership(policy, old);
     let Some((pool, taint)) = policy.pool_of(&membership) else { return };
-    let about = |message: String| {
-        Finding::new(RULE, message)
-            .field("spec.taints")
-            .pool(pool.as_str())
-            .node(new.metadata.name.to_string())
+    let about = |fact: String| {
+        let finding = Finding::new(RULE, fact).field("spec.taints").pool(pool.as_str());
+        finding.node(new.metadata.name.to_string())
     };
     let node = context.object_name("Node", &new.metadata);
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
-        let way_out = match membership {
-            Membership::Declared(_) => {
-                "To take the node out of the pool, drain and delete it, or have a trusted \
-                 principal relabel it and remove the taint in one change"
-            }
-            Membership::Tainted { .. } | Membership::Elsewhere => {
-                "To take the node out of the pool, drain and delete it, or ask a trusted principal \
-                 to remove the taint"
-            }
+        let principal = match membership {
+            Membership::Declared(_) => "relabel it and remove the taint in one change",
+            Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
         };
-        let message = format!(
-            "{node} of pool {pool} would lose {taint}, and any pod could land on it. Keep the \
-             taint in spec.taints. {way_out}"
+        let fact = format!(
+            "{node} of pool {pool} would lose {taint} in spec.taints, and any pod could land on it"
         );
-        let summary =
-            || format!("{node} of pool {pool} would lose {taint}; keep it in spec.taints");
-        report.violation(mode, about(message).summary(mode, summary));
+        let advice = format!(
+            "Keep the taint. To take the node out of the pool, drain and delete it, or have a \
+             trusted principal {principal}"
+        );
+        report.violation(mode, about(fact).advice(advice));
     }
     for added in new.taints().iter().filter(|taint| !old.taints().contains(taint)) {
         if added.effect == NO_EXECUTE && !policy.is_transient(added) {
-            let message = format!(
+            let fact = format!(
                 "{added} on {node} of pool {pool} evicts AutoMQ's pods, which tolerate {taint} only"
             );
-            report.violation(mode.min(Mode::Warn), about(message));
+            let advice = "Take it back, or have the pods tolerate it first";
+            report.violation(mode.min(Mode::Warn), about(fact).advice(advice));
         }
     }
 }

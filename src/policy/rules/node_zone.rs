@@ -41,7 +41,7 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
         return;
     }
     let node = context.object_name("Node", &new.metadata);
-    let (message, pool, joins) = match now {
+    let (fact, pool, joins) = match now {
         Membership::Elsewhere => return,
         Membership::Declared(index) => {
             let Some(pool) = policy.pools.get(index) else { return };
@@ -49,28 +49,35 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
                 return;
             }
             let zones = pool.zones.join(", ");
-            let message = format!(
+            let fact = format!(
                 "{node} of pool {} is in zone {zone}, and the pool is for {zones}",
                 pool.name
             );
-            (message, pool.name.to_string(), joins(policy, ZONE_LABEL, index, old))
+            (fact, pool.name.to_string(), joins(policy, ZONE_LABEL, index, old))
         }
         Membership::Tainted { group, .. } => {
-            let zones = zones_with(context, &group, zone);
-            if matches!(zones.len(), 1 | 3) {
+            let known = known_zones(context, &group);
+            // Another node in a zone that the pool spans already changes nothing.
+            let is_new = !known.contains(zone);
+            let zones: BTreeSet<&str> = known.into_iter().chain([zone]).collect();
+            if matches!(zones.len(), 1 | 3) || !is_new {
                 return;
             }
-            let message = format!(
+            let fact = format!(
                 "with {node} in zone {zone} pool {group} spans {} zones ({}): AutoMQ takes one or \
                  three",
                 zones.len(),
                 zones.into_iter().collect::<Vec<_>>().join(", ")
             );
-            (message, group, true)
+            (fact, group, true)
         }
     };
-    let mode = if joins && !rule.deny_join { rule.mode.min(Mode::Warn) } else { rule.mode };
-    let finding = Finding::new(RuleName::NodeZone, message)
+    let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
+    let mode = if is_capped { rule.mode.min(Mode::Warn) } else { rule.mode };
+    let advice =
+        "Give the node pool subnets of its own zones only; pools of other zones are other pools";
+    let finding = Finding::new(RuleName::NodeZone, fact)
+        .advice(advice)
         .field(format!("metadata.labels[{ZONE_LABEL}]"))
         .pool(pool)
         .node(new.metadata.name.to_string());
@@ -86,12 +93,11 @@ pub(super) fn joins(policy: &Policy, label: &str, index: usize, old: Option<&Nod
     })
 }
 
-/// The zones of a pool that was found by its taint, with this one.
-fn zones_with<'s>(context: Context<'s>, group: &str, zone: &'s str) -> BTreeSet<&'s str> {
-    let pools = context.snapshot.pools().iter();
-    let pool = pools
-        .filter(|pool| pool.origin == PoolOrigin::Discovered)
-        .find(|pool| pool.name.as_ref() == group);
-    let known = pool.map(|pool| &*pool.zones).unwrap_or_default();
-    known.iter().map(AsRef::as_ref).chain([zone]).collect()
+/// The zones of a pool that was found by its taint.
+fn known_zones<'s>(context: Context<'s>, group: &str) -> BTreeSet<&'s str> {
+    let mut pools =
+        context.snapshot.pools().iter().filter(|pool| pool.origin == PoolOrigin::Discovered);
+    let pool = pools.find(|pool| pool.name.as_ref() == group);
+    let zones = pool.map(|pool| &*pool.zones).unwrap_or_default();
+    zones.iter().map(AsRef::as_ref).collect()
 }

@@ -12,9 +12,9 @@
 //!   recorded. The annotation from anyone but the node's kubelet buys nothing.
 //! - Pods of DaemonSets have a mode of their own: denying one stops the DaemonSet's rollout.
 
-use super::{Context, Freedom, daemon_set, witness_name, witness_text};
+use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, witness_name, witness_text};
 use crate::policy::{
-    advice::{keep_off, pools_of, requirements_yaml},
+    advice::{keep_off_text, pools_of},
     mode::{Mode, RuleName},
     object::{Binding, Pod},
     placement::{Landing, Reach, reach, reach_of_node},
@@ -24,7 +24,7 @@ use crate::policy::{
 const RULE: RuleName = RuleName::PodIntrusion;
 
 pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
-    let mode = mode(context, pod);
+    let mode = mode(context, daemon_set(&pod.metadata).is_some());
     if mode == Mode::Off {
         return;
     }
@@ -44,14 +44,15 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
         Freedom::Exempt(exemption) => {
             report.exempt(&exemption.reason, intrusion(context, pod, &reach, landing));
         }
-        Freedom::None if is_mirror(context, pod) => {
-            let message = format!(
-                "{} mirrors a static pod, which the kubelet of {} runs whatever is answered; \
-                 remove its manifest from the node",
+        Freedom::None if context.is_mirror_pod(pod) => {
+            let fact = format!(
+                "{} mirrors a static pod, which the kubelet of {} runs whatever is answered",
                 context.object_name("Pod", &pod.metadata),
                 pod.spec.node_name,
             );
-            let finding = Finding::new(RULE, message).field("spec.nodeName");
+            let finding = Finding::new(RULE, fact)
+                .advice("Remove its manifest from the node")
+                .field("spec.nodeName");
             report.note(Decision::Audit, located(context, finding, landing));
         }
         Freedom::None => report.violation(mode, intrusion(context, pod, &reach, landing)),
@@ -64,7 +65,9 @@ pub(super) fn judge_update(
     new: &Pod<'_>,
     report: &mut Report,
 ) {
-    let mode = mode(context, new);
+    // An owner that an update brings does not choose the mode.
+    let is_daemon = daemon_set(&old.metadata).is_some() && daemon_set(&new.metadata).is_some();
+    let mode = mode(context, is_daemon);
     if mode == Mode::Off || new.metadata.deletion_timestamp.is_some() {
         return;
     }
@@ -92,56 +95,44 @@ pub(super) fn judge_binding(context: Context<'_>, binding: &Binding<'_>, report:
     let pod = context.object_name("Pod", &binding.metadata);
     let node = &binding.target.name;
     if reach.names_unknown_node {
-        let message = format!("{pod} is bound to node {node}, which is not known here");
-        let finding = Finding::new(RULE, message).field("target.name").node(node.to_string());
-        report.note(Decision::Unknown, finding);
+        let fact = format!("{pod} is bound to node {node:?}, which is not known here");
+        report.note(Decision::Unknown, unknown(fact).field("target.name"));
         return;
     }
     let Some(landing) = reach.landings.first() else { return };
     let namespace = &request.target.namespace;
-    let pool = snapshot.pool(landing.pool).map_or("", |pool| pool.name.as_ref());
-    let finding = |message: String| {
-        located(context, Finding::new(RULE, message).field("target.name"), landing)
-    };
+    let Some(pool) = snapshot.pool(landing.pool) else { return };
+    let fact = format!("{pod} is bound to node {node} of pool {}", pool.name);
+    let finding =
+        |fact: String| located(context, Finding::new(RULE, fact).field("target.name"), landing);
     let may_be_free = policy.automq.owns_namespace(namespace)
         || policy.exempt.iter().any(|exemption| exemption.namespace.matches(namespace));
     if may_be_free {
-        let message = format!(
-            "{pod} is bound to node {node} of pool {pool}; a binding shows no labels, and pods of \
-             namespace {namespace} may run there"
+        let fact = format!(
+            "{fact}; a binding shows no labels, and pods of namespace {namespace} may run there"
         );
-        report.note(Decision::Audit, finding(message));
+        report.note(Decision::Audit, finding(fact));
     } else if request.user.is_kube_scheduler() {
-        let message = format!("{pod} is bound to node {node} of pool {pool} by kube-scheduler");
-        report.note(Decision::Audit, finding(message));
+        report.note(Decision::Audit, finding(format!("{fact} by kube-scheduler")));
     } else {
-        let message = format!(
-            "{pod} is bound to node {node} of pool {pool}, which is reserved for AutoMQ: \
-             target.name puts it there past the taint {taint}. Let the scheduler place the pod, \
-             or ask for an exempt entry for namespace {namespace}",
-            taint = snapshot.pool(landing.pool).map_or_else(String::new, |p| p.taint.to_string()),
+        let fact = format!(
+            "{fact}, which is reserved for AutoMQ: target.name puts it there past the taint {}",
+            pool.taint
         );
-        report.violation(mode, finding(message));
+        let advice = format!(
+            "Let the scheduler place the pod, or ask for an exempt entry for namespace {namespace}"
+        );
+        report.violation(mode, finding(fact).advice(advice));
     }
 }
 
-fn mode(context: Context<'_>, pod: &Pod<'_>) -> Mode {
+fn mode(context: Context<'_>, is_daemon: bool) -> Mode {
     let rules = &context.policy.rules;
-    match daemon_set(&pod.metadata) {
-        Some(_) => rules.daemon_set_intrusion,
-        None => rules.pod_intrusion,
-    }
+    if is_daemon { rules.daemon_set_intrusion } else { rules.pod_intrusion }
 }
 
 fn freedom<'c>(context: Context<'c>, pod: &Pod<'_>) -> Freedom<'c> {
     context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata))
-}
-
-/// A mirror pod as only the node's own kubelet can write one.
-fn is_mirror(context: Context<'_>, pod: &Pod<'_>) -> bool {
-    pod.metadata.mirror.0
-        && !pod.spec.node_name.is_empty()
-        && context.request.user.kubelet_of() == Some(&pod.spec.node_name)
 }
 
 fn located(context: Context<'_>, finding: Finding, landing: &Landing<'_>) -> Finding {
@@ -165,20 +156,16 @@ fn intrusion(
     let (field, why) = context.cause(&pod.spec, "spec", landing);
     let pools = pools_of(context.snapshot, &reach.landings);
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();
-    let (first, others) = names.split_first().map_or(("", String::new()), |(first, rest)| {
-        let others =
-            if rest.is_empty() { String::new() } else { format!(" (and of {})", rest.join(", ")) };
-        (*first, others)
-    });
+    let pool = match names.as_slice() {
+        [] => String::new(),
+        [pool] => (*pool).to_owned(),
+        [first, rest @ ..] => format!("{first} (and of {})", rest.join(", ")),
+    };
     let witness = witness_text(&landing.witness);
-    let advice = advice(context, pod, &requirements_yaml(&keep_off(context.policy, &pools)));
-    let message = format!(
-        "{who} can land on {witness} of pool {first}{others}, which is reserved for AutoMQ: {why}. \
-         {advice}"
-    );
-    let summary = || format!("{who} can land on pool {first}, reserved for AutoMQ: {why}");
-    let finding = Finding::new(RULE, message).summary(mode(context, pod), summary);
-    located(context, finding.field(field), landing)
+    let fact =
+        format!("{who} can land on {witness} of pool {pool}, which is reserved for AutoMQ: {why}");
+    let advice = advice(context, pod, &keep_off_text(context.policy, &pools));
+    located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
 }
 
 fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: &str) -> String {
@@ -186,17 +173,16 @@ fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: &str) -> String {
     match daemon_set(&pod.metadata) {
         Some(name) => format!(
             "Denying it holds up the rollout of DaemonSet {namespace}/{name}, whose controller \
-             counts this node. Keep the DaemonSet off the pool with required node affinity \
-             {keep_off} in spec.template, or ask for the exempt entry {{namespace: {namespace}, \
-             daemonSets: [{name}], reason: …}}"
+             counts this node. In its spec.template, {keep_off}; or ask for the exempt entry \
+             {{namespace: {namespace}, daemonSets: [{name}], reason: …}}"
         ),
         None if !pod.spec.node_name.is_empty() => format!(
             "Leave spec.nodeName to the scheduler, or ask for an exempt entry for namespace \
              {namespace}"
         ),
         None => format!(
-            "Remove the toleration, or keep the pod off the pool with required node affinity \
-             {keep_off}; if it belongs there, ask for an exempt entry for namespace {namespace}"
+            "To keep the pod off, {keep_off}; if it belongs there, ask for an exempt entry for \
+             namespace {namespace}"
         ),
     }
 }
@@ -205,21 +191,23 @@ fn lost_taint(context: Context<'_>, pod: &Pod<'_>, landing: &Landing<'_>) -> Fin
     let who = context.object_name("Pod", &pod.metadata);
     let taint =
         context.snapshot.pool(landing.pool).map_or_else(String::new, |p| p.taint.to_string());
-    let message = format!(
-        "{who} lands on {} because that node lost its taint {taint}; put the taint back",
-        witness_text(&landing.witness)
-    );
-    located(context, Finding::new(RULE, message), landing)
+    let witness = witness_text(&landing.witness);
+    let fact = format!("{who} lands on {witness} because that node lost its taint {taint}");
+    located(context, Finding::new(RULE, fact).advice("Put the taint back"), landing)
 }
 
 fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
     let who = context.object_name("Pod", &pod.metadata);
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
-        let message = format!("{who} demands by node affinity a node that is not known here");
-        Finding::new(RULE, message).field("spec.affinity.nodeAffinity")
+        let fact = format!("{who} demands by node affinity a node that is not known here");
+        unknown(fact).field("spec.affinity.nodeAffinity")
     } else {
-        let message = format!("{who} is bound to node {node}, which is not known here");
-        Finding::new(RULE, message).field("spec.nodeName").node(node)
+        let fact = format!("{who} is bound to node {node}, which is not known here");
+        unknown(fact).field("spec.nodeName")
     }
+}
+
+fn unknown(fact: String) -> Finding {
+    Finding::new(RULE, fact).node(UNKNOWN_NODE)
 }

@@ -25,7 +25,7 @@ const RULE: RuleName = RuleName::PodPlacement;
 
 /// The instance that a pod belongs to, and its pool.
 fn instance_of<'p>(context: Context<'p>, pod: &Pod<'_>) -> Option<(&'p Instance, &'p Pool)> {
-    if daemon_set(&pod.metadata).is_some() || pod.metadata.mirror.0 {
+    if daemon_set(&pod.metadata).is_some() || context.is_mirror_pod(pod) {
         return None;
     }
     let namespace = &context.request.target.namespace;

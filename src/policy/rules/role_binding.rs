@@ -15,14 +15,16 @@ mod namespace;
 pub(super) use self::namespace::judge as judge_namespace;
 
 use jsonptr::PointerBuf;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Context;
 use crate::policy::{
     Policy,
     mode::{Mode, RuleName},
     name::{GroupResource, any_matches},
-    protection::{Field, FieldChange, Guard, LabelMark, Namespaces, Protected, Recognition},
+    protection::{
+        Field, FieldChange, Guard, KeepItem, LabelMark, Namespaces, Protected, Recognition,
+    },
     request::{Change, Target},
     snapshot::{ProtectedReference, RoleReference, Snapshot},
     verdict::{Decision, Finding, Report},
@@ -32,6 +34,7 @@ const RULE: RuleName = RuleName::RoleBinding;
 
 /// Objects with this label are reconciled by the API server at its start.
 const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
+const BOOTSTRAPPING: &str = "rbac-defaults";
 
 pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut Report) {
     let Context { policy, snapshot, request } = context;
@@ -43,14 +46,14 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
         Change::Create { .. } => return,
         Change::Update { old, new } => (old, Some(new)),
         // It is going already.
-        Change::Delete { old } if old.pointer("/metadata/deletionTimestamp").is_some() => return,
+        Change::Delete { old } if present(old, "/metadata/deletionTimestamp").is_some() => return,
         Change::Delete { old } => (old, None),
     };
     let name = object_name(&request.target, old);
     let is_meant = |entry: &&Protected| {
         entry.covers_name(policy, &request.target, name) && entry.recognises(policy, old)
     };
-    let mut fields = Vec::new();
+    let mut reported = Vec::new();
     for entry in policy.protected.iter().filter(is_meant) {
         let about = About { context, old, name, protected_by: format!("entry {}", entry.name) };
         match new {
@@ -59,7 +62,7 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
                 report.violation(mode, about.deletion());
                 return;
             }
-            Some(new) => about.judge_update(entry, new, &mut fields, report),
+            Some(new) => about.judge_update(entry, new, &mut reported, report),
         }
     }
     let Some(binding) = refers(snapshot, &request.target, name) else { return };
@@ -72,8 +75,13 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
     match new {
         None => report.violation(mode, about.deletion()),
         Some(new) => {
-            for pointer in ROLE_FIELDS.into_iter().filter(|it| old.pointer(it) != new.pointer(it)) {
-                about.report(about.change(pointer), &mut fields, report);
+            for pointer in ROLE_FIELDS.into_iter().filter(|it| present(old, it) != present(new, it))
+            {
+                report.violation(mode, about.change(pointer));
+            }
+            // With that label the next change would not be judged.
+            if is_bootstrapping(new) {
+                report.violation(mode, about.change("/metadata/labels"));
             }
         }
     }
@@ -155,9 +163,13 @@ impl Protected {
             Recognition::Always => true,
             Recognition::HoldsAField => match &self.guard {
                 Guard::Content => true,
-                Guard::Fields(fields) => {
-                    fields.iter().any(|field| value_at(object, &field.pointer).is_some())
-                }
+                Guard::Fields(fields) => fields.iter().any(|field| {
+                    let value = present(object, field.pointer.as_str());
+                    match &field.change {
+                        FieldChange::Any | FieldChange::OnceSet => value.is_some(),
+                        FieldChange::Items(items) => items::any(items, value),
+                    }
+                }),
             },
             Recognition::AutoMqBinding { labels } => {
                 has_automq_subject(policy, object) || carries_mark(object, labels)
@@ -171,8 +183,15 @@ fn has_automq_subject(policy: &Policy, binding: &Value) -> bool {
     let own = binding.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
     subjects.into_iter().flatten().any(|subject| {
         let text = |key| subject.get(key).and_then(Value::as_str).unwrap_or_default();
-        let namespace = if text("namespace").is_empty() { own } else { text("namespace") };
-        text("kind") == "ServiceAccount" && policy.automq.owns_namespace(namespace)
+        // The API knows a service account, and all of a namespace, by other names as well.
+        let namespace = match text("kind") {
+            "ServiceAccount" if text("namespace").is_empty() => own,
+            "ServiceAccount" => text("namespace"),
+            "User" => service_account_namespace(text("name")),
+            "Group" => text("name").strip_prefix("system:serviceaccounts:").unwrap_or_default(),
+            _ => "",
+        };
+        policy.automq.owns_namespace(namespace)
     })
 }
 
@@ -187,9 +206,14 @@ fn carries_mark(object: &Value, marks: &[LabelMark]) -> bool {
     })
 }
 
+fn service_account_namespace(user: &str) -> &str {
+    let account = user.strip_prefix("system:serviceaccount:").unwrap_or_default();
+    account.split_once(':').map_or("", |(namespace, _)| namespace)
+}
+
 /// The value at a pointer; `null` is absent.
-fn value_at<'v>(object: &'v Value, pointer: &PointerBuf) -> Option<&'v Value> {
-    object.pointer(pointer.as_str()).filter(|value| !value.is_null())
+fn present<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
+    object.pointer(pointer).filter(|value| !value.is_null())
 }
 
 /// The name of the object; a DELETECOLLECTION shows it in the object only.
@@ -223,7 +247,7 @@ fn refers<'s>(
 
 fn is_bootstrapping(object: &Value) -> bool {
     let labels = object.pointer("/metadata/labels");
-    labels.is_some_and(|labels| labels.get(BOOTSTRAPPING_LABEL).is_some())
+    labels.is_some_and(|labels| labels.get(BOOTSTRAPPING_LABEL) == Some(&BOOTSTRAPPING.into()))
 }
 
 /// What is being judged, for messages.
@@ -249,49 +273,40 @@ impl About<'_> {
     }
 
     fn deletion(&self) -> Finding {
-        let message = format!(
-            "{} holds AutoMQ's role together ({}) and may not be deleted. {WAY_OUT}",
+        let fact = format!(
+            "{} holds AutoMQ's role together ({}) and may not be deleted",
             self.object(),
             self.protected_by
         );
-        Finding::new(RULE, message)
+        Finding::new(RULE, fact).advice(WAY_OUT)
     }
 
     fn change(&self, field: &str) -> Finding {
-        let message = format!(
-            "{field} of {} holds AutoMQ's role together ({}) and may not change; everything else \
-             may. {WAY_OUT}",
+        let fact = format!(
+            "{field} of {} holds AutoMQ's role together ({}) and may not change",
             self.object(),
             self.protected_by
         );
-        Finding::new(RULE, message).field(field)
-    }
-
-    /// Reports a violation, unless another entry has reported one of this field.
-    fn report(&self, finding: Finding, fields: &mut Vec<String>, report: &mut Report) {
-        let field = finding.field.clone().unwrap_or_default();
-        if !fields.contains(&field) {
-            fields.push(field);
-            report.violation(self.context.policy.rules.role_binding, finding);
-        }
+        let advice = format!("Leave it; everything else may change. {WAY_OUT}");
+        Finding::new(RULE, fact).advice(advice).field(field)
     }
 
     fn judge_update(
         &self,
         entry: &Protected,
         new: &Value,
-        fields: &mut Vec<String>,
+        reported: &mut Vec<String>,
         report: &mut Report,
     ) {
+        let mut findings = Vec::new();
         match &entry.guard {
             Guard::Content => {
-                for field in changed_content(self.old, new) {
-                    self.report(self.change(&field), fields, report);
-                }
+                let changed = changed_content(self.old, new);
+                findings.extend(changed.iter().map(|field| self.change(field)));
             }
             Guard::Fields(guarded) => {
                 for field in guarded {
-                    self.judge_field(field, new, fields, report);
+                    findings.extend(self.judge_field(field, new, report));
                 }
             }
         }
@@ -301,65 +316,64 @@ impl About<'_> {
             && self.old.get("subjects") == new.get("subjects")
             && !entry.recognises(self.context.policy, new)
         {
-            self.report(self.change("/metadata/labels"), fields, report);
+            findings.push(self.change("/metadata/labels"));
+        }
+        // What another entry has said of a field need not be said again.
+        findings.retain(|finding| !reported.iter().any(|it| Some(it) == finding.field.as_ref()));
+        reported.extend(findings.iter().filter_map(|finding| finding.field.clone()));
+        for finding in findings {
+            report.violation(self.context.policy.rules.role_binding, finding);
         }
     }
 
-    fn judge_field(
-        &self,
-        field: &Field,
-        new: &Value,
-        fields: &mut Vec<String>,
-        report: &mut Report,
-    ) {
-        let (before, after) = (value_at(self.old, &field.pointer), value_at(new, &field.pointer));
+    fn judge_field(&self, field: &Field, new: &Value, report: &mut Report) -> Vec<Finding> {
         let pointer = field.pointer.as_str();
+        let (before, after) = (present(self.old, pointer), present(new, pointer));
         match &field.change {
-            FieldChange::Any if before != after => {
-                self.report(self.change(pointer), fields, report);
-            }
+            FieldChange::Any if before != after => vec![self.change(pointer)],
             FieldChange::OnceSet if before.is_some() && before != after => {
-                self.report(self.change(pointer), fields, report);
+                vec![self.change(pointer)]
             }
-            FieldChange::Any | FieldChange::OnceSet => {}
+            FieldChange::Any | FieldChange::OnceSet => Vec::new(),
             FieldChange::Items(items) => match items::lost(items, before, after) {
-                Ok(lost) => {
-                    for item in lost {
-                        self.report(self.lost_item(pointer, &item), fields, report);
-                    }
-                }
-                Err(items::Unreadable::New(why)) => {
-                    self.report(self.unreadable(pointer, &why), fields, report);
-                }
+                Ok(lost) => lost.into_iter().map(|item| self.lost_item(pointer, item)).collect(),
+                Err(items::Unreadable::New(why)) => vec![self.unreadable(pointer, &why)],
                 Err(items::Unreadable::Old(why)) => {
                     let object = self.object();
-                    let message =
+                    let fact =
                         format!("{pointer} of {object} cannot be read and was not judged: {why}");
-                    let finding = Finding::new(RULE, message).field(pointer);
-                    report.note(Decision::Unknown, finding);
+                    report.note(Decision::Unknown, Finding::new(RULE, fact).field(pointer));
+                    Vec::new()
                 }
             },
         }
     }
 
-    fn lost_item(&self, pointer: &str, item: &str) -> Finding {
-        let message = format!(
-            "{pointer} of {} would lose or change its item with {item}, which holds AutoMQ's role \
-             together ({}). Leave that item; the others may change. {WAY_OUT}",
+    fn lost_item(&self, pointer: &str, item: &KeepItem) -> Finding {
+        let KeepItem { by, value } = item;
+        let fact = format!(
+            "{pointer} of {} would lose or change its item with {by}: {value}, which holds \
+             AutoMQ's role together ({})",
             self.object(),
             self.protected_by
         );
-        Finding::new(RULE, message).field(pointer)
+        let advice = format!("Leave that item; the others may change. {WAY_OUT}");
+        let finding = Finding::new(RULE, fact).advice(advice).field(pointer);
+        let mut pools = self.context.policy.pools.iter();
+        match pools.find(|pool| pool.role.as_ref() == Some(value)) {
+            Some(pool) => finding.pool(&*pool.name),
+            None => finding,
+        }
     }
 
     fn unreadable(&self, pointer: &str, why: &str) -> Finding {
-        let message = format!(
+        let fact = format!(
             "{pointer} of {} would not be a list that can be read ({why}), and holds AutoMQ's role \
-             together ({}). Write it as a YAML list",
+             together ({})",
             self.object(),
             self.protected_by
         );
-        Finding::new(RULE, message).field(pointer)
+        Finding::new(RULE, fact).advice("Write it as a YAML list").field(pointer)
     }
 }
 
@@ -370,7 +384,10 @@ fn changed_content(old: &Value, new: &Value) -> Vec<String> {
         return if old == new { Vec::new() } else { vec![String::new()] };
     };
     let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-    keys.filter(|key| !NOT_CONTENT.contains(&key.as_str()) && old.get(*key) != new.get(*key))
+    let value = |object: &Map<String, Value>, key| {
+        object.get(key).filter(|value: &&Value| !value.is_null()).cloned()
+    };
+    keys.filter(|key| !NOT_CONTENT.contains(&key.as_str()) && value(old, *key) != value(new, *key))
         .map(|key| PointerBuf::from_tokens([key.as_str()]).to_string())
         .collect()
 }

@@ -2,12 +2,11 @@
 //! dedicated node.
 //!
 //! The same judgement as `pod-intrusion`, on the pod template, so that people learn it when they
-//! apply and not from a stuck ReplicaSet. For a DaemonSet the warning shows the node affinity that
-//! keeps it off the pools. A workload that another one controls is not warned about again.
+//! apply and not from a stuck ReplicaSet. The warning shows the node affinity that keeps the pods off. A workload that another one controls is not warned about again.
 
-use super::{Context, Freedom, witness_name};
+use super::{Context, Freedom, witness_name, witness_text};
 use crate::policy::{
-    advice::{keep_off, pools_of, requirements_yaml},
+    advice::{keep_off_text, pools_of},
     mode::{Mode, RuleName},
     object::{OwnerReference, Workload, WorkloadKind},
     placement::{Landing, Reach, reach},
@@ -38,23 +37,20 @@ pub(super) fn judge(
         return;
     }
     let settings = &context.policy.placement;
-    let mut reach_new = reach(context.snapshot, settings, &new.template(kind).spec);
-    if let Some(old) = old
-        && matches!(freedom(context, kind, old), Freedom::None)
-    {
-        let before = reach(context.snapshot, settings, &old.template(kind).spec);
-        reach_new.landings.retain(|landing| !before.includes(landing.pool));
+    let mut gained = reach(context.snapshot, settings, &new.template(kind).spec);
+    if let Some(old) = old {
+        let loses_freedom =
+            matches!(free, Freedom::None) && !matches!(freedom(context, kind, old), Freedom::None);
+        if !loses_freedom {
+            let before = reach(context.snapshot, settings, &old.template(kind).spec);
+            gained.landings.retain(|landing| !before.includes(landing.pool));
+        }
     }
-    let Some(landing) = reach_new.landings.first() else { return };
-    let finding = finding(context, kind, new, &reach_new, landing);
+    let Some(landing) = gained.landings.first() else { return };
+    let finding = finding(context, kind, new, &gained, landing);
     match free {
         Freedom::Exempt(exemption) => report.exempt(&exemption.reason, finding),
-        Freedom::AutoMq | Freedom::None => {
-            report.violation(mode, finding);
-            if kind == WorkloadKind::DaemonSet && mode == Mode::Warn {
-                report.hint(affinity_hint(context, &reach_new));
-            }
-        }
+        Freedom::AutoMq | Freedom::None => report.violation(mode, finding),
     }
 }
 
@@ -88,17 +84,19 @@ fn finding(
         [name] => format!("pool {name}"),
         names => format!("pools {}", names.join(", ")),
     };
-    let affinity = requirements_yaml(&keep_off(context.policy, &pools));
+    let witness = witness_text(&landing.witness);
+    let fact = format!("pods of {who} can land on AutoMQ's {names} ({witness}): {why}");
     let namespace = &context.request.target.namespace;
-    let message = format!(
-        "pods of {who} can land on {names}, reserved for AutoMQ: {why}. Remove the \
-         toleration, or keep the pods off with required node affinity {affinity}; if they belong \
-         there, ask for an exempt entry for namespace {namespace}"
+    let keep_off = if workload.template(kind).spec.node_name.is_empty() {
+        keep_off_text(context.policy, &pools)
+    } else {
+        "leave nodeName to the scheduler".to_owned()
+    };
+    let advice = format!(
+        "To keep them off, {keep_off}; if they belong there, ask for an exempt entry for namespace \
+         {namespace}"
     );
-    let summary = || format!("pods of {who} can land on AutoMQ's {names}: {why}");
-    let finding = Finding::new(RULE, message)
-        .summary(context.policy.rules.workload_intrusion, summary)
-        .field(field);
+    let finding = Finding::new(RULE, fact).advice(advice).field(field);
     let finding = match pools.first() {
         Some(pool) => finding.pool(&*pool.name),
         None => finding,
@@ -107,11 +105,4 @@ fn finding(
         Some(node) => finding.node(node),
         None => finding,
     }
-}
-
-fn affinity_hint(context: Context<'_>, reach: &Reach<'_>) -> Finding {
-    let pools = pools_of(context.snapshot, &reach.landings);
-    let affinity = requirements_yaml(&keep_off(context.policy, &pools));
-    Finding::new(RULE, format!("keep the DaemonSet off with required node affinity {affinity}"))
-        .field("spec.template.spec.affinity.nodeAffinity")
 }

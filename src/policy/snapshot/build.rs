@@ -31,13 +31,14 @@ impl Snapshot {
     ) -> Self {
         let mut snapshot = Self { protected, ..Self::default() };
         let mut members: Vec<Vec<&NodeRecord>> = vec![Vec::new(); policy.pools.len()];
-        let mut tainted: BTreeMap<(String, &Taint<'static>), Vec<&NodeRecord>> = BTreeMap::new();
+        let mut tainted: BTreeMap<(String, Option<&str>, &Taint<'static>), Vec<&NodeRecord>> =
+            BTreeMap::new();
         for &node in nodes {
             snapshot.nodes.insert(Arc::clone(&node.name), Position::Elsewhere);
             match policy.membership(node, &node.taints) {
                 Membership::Elsewhere => {}
-                Membership::Tainted { taint, group } => {
-                    tainted.entry((group, taint)).or_default().push(node);
+                Membership::Tainted { taint, group, label } => {
+                    tainted.entry((group, label, taint)).or_default().push(node);
                 }
                 Membership::Declared(index) => {
                     snapshot.conflicts.extend(conflicts(policy, node, index));
@@ -49,40 +50,24 @@ impl Snapshot {
         }
         for (index, (pool, live)) in policy.pools.iter().zip(&members).enumerate() {
             let origin = PoolOrigin::Declared(index);
-            snapshot.add_pool(policy, Arc::clone(&pool.name), origin, &pool.taint, live);
+            let facts = PoolFacts::new(Arc::clone(&pool.name), origin, None, &pool.taint, live);
+            snapshot.add_pool(policy, facts, live);
             snapshot.virtual_nodes.extend(VirtualNode::of_pool(index, pool, live));
         }
         let origin = if policy.discovery { PoolOrigin::Discovered } else { PoolOrigin::Stray };
-        for ((group, taint), live) in tainted {
-            snapshot.add_pool(policy, group.into(), origin, taint, &live);
+        for ((group, label, taint), live) in tainted {
+            let facts = PoolFacts::new(group.into(), origin, label, taint, &live);
+            snapshot.add_pool(policy, facts, &live);
         }
         snapshot
     }
 
-    fn add_pool(
-        &mut self,
-        policy: &Policy,
-        name: Arc<str>,
-        origin: PoolOrigin,
-        taint: &Taint<'static>,
-        live: &[&NodeRecord],
-    ) {
-        let zones: BTreeSet<_> = live.iter().filter_map(|node| node.label(ZONE_LABEL)).collect();
-        let lost_taints = live.iter().filter(|node| !node.taints.contains(taint)).count();
+    fn add_pool(&mut self, policy: &Policy, facts: PoolFacts, live: &[&NodeRecord]) {
         let index = self.pools.len();
-        self.pools.push(PoolFacts {
-            name,
-            origin,
-            taint: taint.clone(),
-            zones: zones.into_iter().cloned().collect(),
-            nodes: live.len(),
-            lost_taints,
-            states: states(live),
-        });
         let individual: Arc<[Arc<str>]> = individual_labels(live).into();
         let mut classes: BTreeMap<ClassKey, Vec<ClassNode>> = BTreeMap::new();
         for node in live {
-            let key = class_key(policy, taint, node, &individual);
+            let key = class_key(policy, &facts.taint, node, &individual);
             let values = individual.iter().map(|key| node.label(key).cloned()).collect();
             let node = ClassNode { name: Arc::clone(&node.name), individual: values };
             classes.entry(key).or_default().push(node);
@@ -92,6 +77,7 @@ impl Snapshot {
             let class = Class { pool: index, taints, lost_taint, labels, individual, nodes };
             self.add_class(class);
         }
+        self.pools.push(facts);
     }
 
     fn add_class(&mut self, class: Class) {
@@ -106,6 +92,28 @@ impl Snapshot {
             }
         }
         self.classes.push(class);
+    }
+}
+
+impl PoolFacts {
+    fn new(
+        name: Arc<str>,
+        origin: PoolOrigin,
+        label: Option<&str>,
+        taint: &Taint<'static>,
+        live: &[&NodeRecord],
+    ) -> Self {
+        let zones: BTreeSet<_> = live.iter().filter_map(|node| node.label(ZONE_LABEL)).collect();
+        Self {
+            name,
+            origin,
+            label: label.map(Into::into),
+            taint: taint.clone(),
+            zones: zones.into_iter().cloned().collect(),
+            nodes: live.len(),
+            lost_taints: live.iter().filter(|node| !node.taints.contains(taint)).count(),
+            states: states(live),
+        }
     }
 }
 

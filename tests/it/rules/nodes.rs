@@ -268,3 +268,55 @@ fn the_recorded_upkeep_of_nodes_passes() {
         assert_eq!(Scenario::recorded().verdict(&recorded(name)), "allow", "{name}");
     }
 }
+
+#[test]
+fn a_taint_that_the_pools_own_would_clash_with_is_reported_and_never_blocks_the_node() {
+    let scenario = Scenario::recorded();
+    // Kubernetes keeps taints unique by key and effect: a second one would make the node invalid.
+    let other = json!([{ "key": "dedicated", "value": "automq-connect", "effect": "NoSchedule" }]);
+    let review = join(&labels(), &other);
+    assert_eq!(scenario.mutated(&review), review["request"]["object"]);
+    let verdict = line(&scenario.decide(Phase::Mutate, &review));
+    assert_eq!(verdict, format!("warn node-taint pool-a {NODE} spec.taints"));
+}
+
+#[test]
+fn a_status_update_is_not_judged_for_taints() {
+    let mut review = by(
+        update(join(&labels(), &taints()), |node| {
+            node.as_object_mut().unwrap().remove("spec");
+        }),
+        &format!("system:node:{NODE}"),
+        &["system:nodes"],
+    );
+    review["request"]["subResource"] = json!("status");
+    check(&review, "allow");
+}
+
+#[test]
+fn a_kubelet_that_comes_back_with_another_machine_type_is_warned_at_most() {
+    let scenario = Scenario::with("rules: {node-machine-type: {mode: enforce, denyJoin: true}}");
+    let resized = update(join(&labels(), &taints()), |node| {
+        node["metadata"]["labels"]["node.kubernetes.io/instance-type"] = json!("m5.large");
+    });
+    let verdict = scenario.validate(&resized);
+    assert!(verdict.is_allowed(), "{}", line(&verdict));
+    assert!(!scenario.validate(&by(resized, "admin", &[])).is_allowed());
+}
+
+#[test]
+fn another_node_in_a_zone_that_is_spanned_already_is_not_warned_about() {
+    let mut dump: Value =
+        serde_json::from_str(&crate::scenario::data_text("cluster.json")).unwrap();
+    for node in dump["items"].as_array_mut().unwrap() {
+        if node["metadata"]["labels"]["eks.amazonaws.com/nodegroup"] == "automq-b" {
+            node["metadata"]["labels"]["eks.amazonaws.com/nodegroup"] = json!("automq-a");
+        }
+    }
+    let scenario = Scenario::new("", &dump.to_string());
+    let group = json!({
+        "eks.amazonaws.com/nodegroup": "automq-a",
+        "topology.kubernetes.io/zone": "us-east-1b",
+    });
+    assert_eq!(scenario.verdict(&join(&group, &taints())), "allow");
+}

@@ -73,7 +73,7 @@ fn a_node_name_is_an_intruder_whatever_it_tolerates() {
 
 #[test]
 fn an_unknown_node_name_is_allowed_and_recorded() {
-    check("{nodeName: ip-10-9-9-9}", "unknown pod-intrusion ip-10-9-9-9 spec.nodeName");
+    check("{nodeName: ip-10-9-9-9}", "unknown pod-intrusion unknown spec.nodeName");
 }
 
 /// The required node affinity of one term.
@@ -96,7 +96,7 @@ fn match_fields_to_a_dedicated_node_are_an_intruder() {
     check(&to("ip-10-0-2-21.ec2.internal"), denied);
     check(&to("ip-10-0-9-91.ec2.internal"), "allow");
     // Every zone has a node, so that an unknown name is of no declared pool as far as is known.
-    let unknown = "unknown pod-intrusion spec.affinity.nodeAffinity";
+    let unknown = "unknown pod-intrusion unknown spec.affinity.nodeAffinity";
     check(&to("ip-10-9-9-9"), unknown);
 }
 
@@ -361,7 +361,7 @@ fn a_binding_by_a_custom_scheduler_is_an_intruder() {
         let to = |node: &str| scenario.verdict(&binding("shop", resource, node));
         assert_eq!(to("ip-10-0-2-21.ec2.internal"), denied);
         assert_eq!(to("ip-10-0-9-91.ec2.internal"), "allow");
-        assert_eq!(to("ip-10-9-9-9"), "unknown pod-intrusion ip-10-9-9-9 target.name");
+        assert_eq!(to("ip-10-9-9-9"), "unknown pod-intrusion unknown target.name");
     }
 }
 
@@ -443,4 +443,46 @@ fn a_denial_explains_itself() {
     let verdict = Scenario::recorded().validate(&pod("{tolerations: [{operator: Exists}]}"));
     let poolguard::policy::verdict::Outcome::Deny(denials) = verdict.outcome else { panic!() };
     insta::assert_snapshot!(denials.first().denial_text(), @"[pod-intrusion] Pod shop/p can land on node ip-10-0-1-11.ec2.internal of pool pool-a (and of pool-b, pool-abc), which is reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. Remove the toleration, or keep the pod off the pool with required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}; if it belongs there, ask for an exempt entry for namespace shop");
+}
+
+#[test]
+fn an_owner_that_an_update_brings_does_not_choose_the_mode() {
+    let scenario = Scenario::with("rules: {pod-intrusion: {mode: enforce, daemonSets: audit}}");
+    let review = update(pod("{}"), |pod| {
+        pod["metadata"]["ownerReferences"] = json!([
+            { "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": true },
+        ]);
+        pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }]);
+    });
+    assert_eq!(scenario.verdict(&review), DENIED);
+}
+
+#[test]
+fn advice_for_a_pool_that_no_label_names_is_not_an_affinity() {
+    let dump = json!({ "kind": "List", "items": [
+        { "kind": "Node", "metadata": { "name": "a", "labels": { "karpenter.sh/nodepool": "kafka" } },
+          "spec": { "taints": [{ "key": "dedicated", "value": "automq", "effect": "NoSchedule" }] } },
+        { "kind": "Node", "metadata": { "name": "b" },
+          "spec": { "taints": [{ "key": "dedicated", "value": "automq", "effect": "NoSchedule" }] } },
+    ] });
+    let scenario = Scenario::new(
+        "provider: aws\napiVersion: poolguard.io/v1alpha1\nkind: PoolGuardConfig\n",
+        &dump.to_string(),
+    );
+    let advice = |node: &str| {
+        let spec = format!(
+            "{{tolerations: [{{operator: Exists}}], {}}}",
+            affinity(&format!(
+                "{{matchFields: [{{key: metadata.name, operator: In, values: [{node}]}}]}}"
+            ))
+        );
+        let verdict = scenario.validate(&pod(&spec));
+        verdict.records[0].message.split(". ").nth(1).unwrap().to_owned()
+    };
+    assert!(advice("a").contains("{key: karpenter.sh/nodepool, operator: NotIn, values: [kafka]}"));
+    assert!(
+        advice("b").starts_with("To keep the pod off, remove the toleration; "),
+        "{}",
+        advice("b")
+    );
 }

@@ -3,7 +3,7 @@
 use poolguard::policy::{Phase, verdict::Outcome};
 use serde_json::{Value, json};
 
-use crate::scenario::{Scenario, create, pod_in, recorded, yaml};
+use crate::scenario::{Scenario, by, create, pod_in, recorded, yaml};
 
 /// The patch of a pod of instance 1 with this spec, one operation a line.
 #[track_caller]
@@ -191,7 +191,7 @@ fn a_node_name_outside_the_pool_is_denied() {
         check(&format!("{{nodeName: {node}}}"), &expected(node));
     }
     check("{nodeName: ip-10-0-1-11.ec2.internal}", "allow");
-    check("{nodeName: ip-10-9-9-9}", "unknown pod-placement pool-a ip-10-9-9-9 spec.nodeName");
+    check("{nodeName: ip-10-9-9-9}", "unknown pod-placement pool-a unknown spec.nodeName");
 }
 
 #[test]
@@ -261,4 +261,53 @@ fn the_first_instance_that_matches_has_the_pod() {
     };
     assert_eq!(group(json!({ "which": "first" })), "automq-b");
     assert_eq!(group(json!({})), "automq-a");
+}
+
+#[test]
+fn a_mirror_annotation_from_anyone_but_the_kubelet_buys_nothing() {
+    let scenario = Scenario::recorded();
+    let mut review = instance_1("{nodeName: ip-10-0-2-21.ec2.internal}");
+    review["request"]["object"]["metadata"]["annotations"] =
+        json!({ "kubernetes.io/config.mirror": "x" });
+    let denied = "deny pod-placement pool-a ip-10-0-2-21.ec2.internal spec.nodeName";
+    assert_eq!(scenario.verdict(&review), denied);
+    let own = "system:node:ip-10-0-2-21.ec2.internal";
+    assert_eq!(scenario.verdict(&by(review, own, &["system:nodes"])), "allow");
+}
+
+#[test]
+fn an_individual_label_is_named_as_the_obstacle_it_is() {
+    check(
+        "{nodeSelector: {kubernetes.io/hostname: ip-10-0-2-21.ec2.internal}}",
+        "deny pod-placement pool-a spec.nodeSelector[kubernetes.io/hostname]",
+    );
+    check("{nodeSelector: {kubernetes.io/hostname: ip-10-0-1-11.ec2.internal}}", "allow");
+}
+
+#[test]
+fn below_enforce_a_pod_is_judged_as_if_it_had_been_placed() {
+    let scenario = Scenario::with("rules: {pod-placement: {mode: warn}}");
+    assert_eq!(scenario.verdict(&instance_1("{}")), "allow");
+    let contradicts = instance_1("{nodeSelector: {eks.amazonaws.com/nodegroup: automq-b}}");
+    let warned = "warn pod-placement pool-a spec.nodeSelector[eks.amazonaws.com/nodegroup]";
+    assert_eq!(scenario.verdict(&contradicts), warned);
+}
+
+#[test]
+fn a_node_of_the_pool_outside_its_zones_is_contradicted_by_node_name_and_by_binding() {
+    let scenario = Scenario::over(|nodes| {
+        let mut stray = nodes[0].clone();
+        stray["metadata"]["name"] = json!("stray");
+        stray["metadata"]["labels"]["topology.kubernetes.io/zone"] = json!("us-east-1b");
+        nodes.push(stray);
+    });
+    let denied = "deny pod-placement pool-a stray";
+    let by_name = scenario.verdict(&instance_1("{nodeName: stray}"));
+    assert_eq!(by_name, format!("{denied} spec.nodeName"));
+    let binding = create(
+        "automq-instance-1",
+        "{apiVersion: v1, kind: Binding, metadata: {name: p}, target: {name: stray}}",
+    );
+    let by_binding = scenario.verdict(&binding);
+    assert!(by_binding.ends_with(&format!("{denied} target.name")), "{by_binding}");
 }

@@ -160,8 +160,8 @@ fn unreadable_new_text_is_denied_and_unreadable_old_text_is_reported() {
     assert_eq!(verdict(&map_roles(ROLE, &json!(null))), denied);
     let unknown = "unknown role-binding /data/mapRoles";
     assert_eq!(verdict(&map_roles("{{ not yaml", &json!("[]"))), unknown);
-    // Without such an item there is nothing to keep.
-    assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("{{"))), "allow");
+    assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("{{"))), denied);
+    assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("[]"))), "allow");
 }
 
 fn with_objects(objects: &[Value]) -> Scenario {
@@ -196,6 +196,13 @@ fn roles_that_protected_bindings_refer_to_are_kept() {
     assert_eq!(scenario.verdict(&delete(role("other", json!({})))), "allow");
     let built_in = role("r", json!({ "kubernetes.io/bootstrapping": "rbac-defaults" }));
     assert_eq!(scenario.verdict(&delete(built_in)), "allow");
+    // The label cannot be put on to get past, and no other value of it counts.
+    let unprotect = update(ours.clone(), |it| {
+        it["metadata"]["labels"]["kubernetes.io/bootstrapping"] = json!("rbac-defaults");
+    });
+    assert_eq!(scenario.verdict(&unprotect), "deny role-binding /metadata/labels");
+    let pretends = role("r", json!({ "kubernetes.io/bootstrapping": "x" }));
+    assert_eq!(scenario.verdict(&delete(pretends)), "deny role-binding");
     // Without the binding in sight, nothing is known of the role.
     assert_eq!(verdict(&delete(ours)), "allow");
 }
@@ -240,4 +247,49 @@ fn cascades_of_controllers_pass() {
     let pretender = "system:serviceaccount:shop:namespace-controller";
     let review = by(recorded("rolebinding-delete-by-admin"), pretender, &[]);
     assert_eq!(verdict(&review), "deny role-binding");
+}
+
+#[test]
+fn null_is_absent_for_protected_objects_too() {
+    let mut review = recorded("rolebinding-delete-by-admin");
+    review["request"]["oldObject"]["metadata"]["deletionTimestamp"] = json!(null);
+    assert_eq!(verdict(&review), "deny role-binding");
+    let mut ours = recorded("clusterrolebinding-create-automq-operator");
+    ours["request"]["object"]["subjects"] = json!(null);
+    let absent = update(ours, |it| {
+        it.as_object_mut().unwrap().remove("subjects");
+    });
+    assert_eq!(verdict(&absent), "allow");
+}
+
+#[test]
+fn automqs_service_accounts_are_known_by_their_other_names() {
+    for (kind, name) in [
+        ("User", "system:serviceaccount:automq:operator"),
+        ("Group", "system:serviceaccounts:automq"),
+    ] {
+        let mut review = binding("RoleBinding", "shop", &json!({}), "");
+        review["request"]["object"]["subjects"] = json!([{ "kind": kind, "name": name }]);
+        assert_eq!(verdict(&delete(review)), "deny role-binding", "{kind}");
+    }
+}
+
+#[test]
+fn every_item_that_is_lost_is_named() {
+    let scenario = Scenario::replacing(&[(
+        "mustKeepItems: [",
+        "mustKeepItems: [{by: rolearn, value: second}, ",
+    )]);
+    let review = map_roles(&format!("{ROLE}- rolearn: second\n"), &json!("[]"));
+    let denied = "deny role-binding /data/mapRoles";
+    assert_eq!(scenario.verdict(&review), format!("{denied}; {denied}"));
+}
+
+#[test]
+fn a_glob_names_no_namespace() {
+    let scenario = Scenario::replacing(&[(
+        "- {name: operator-binding,",
+        "- {name: everywhere, resource: configmaps, namespace: \"*\", names: [x]}\n- {name: operator-binding,",
+    )]);
+    assert_eq!(scenario.verdict(&namespace_deletion("shop")), "allow");
 }

@@ -86,7 +86,7 @@ fn another_version_or_a_subresource_is_not_read() {
 fn a_daemon_set_is_shown_the_affinity_that_keeps_it_off() {
     let review = workload(WorkloadKind::DaemonSet, "shop", TOLERANT);
     let verdict = Scenario::recorded().validate(&review);
-    let texts: Vec<String> = verdict.warnings.iter().map(Finding::warning_text).collect();
+    let texts: Vec<String> = verdict.warnings.iter().flat_map(Finding::warning_texts).collect();
     insta::assert_snapshot!(texts.join("\n"), @"
     [workload-intrusion] pods of DaemonSet shop/w can land on AutoMQ's pools pool-a, pool-b, pool-abc: spec.template.spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule
     [workload-intrusion] keep the DaemonSet off with required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}

@@ -1,10 +1,9 @@
 //! Bindings of an instance's pods: the node must be one of a pool that the pod can belong to.
 
-use super::{Context, RULE};
+use super::{Context, RULE, fit::place};
 use crate::policy::{
     mode::Mode,
     object::Binding,
-    snapshot::Located,
     verdict::{Finding, Report},
 };
 
@@ -20,25 +19,24 @@ pub(in crate::policy::rules) fn judge(
     }
     let Some(pools) = possible_pools(context) else { return };
     let node = &binding.target.name;
-    let place = match snapshot.locate(node) {
-        Located::Unknown => return,
-        Located::Dedicated { class, .. } if pools.contains(&class.pool) => return,
-        Located::Dedicated { class, .. } => match snapshot.pool(class.pool) {
-            Some(pool) => format!("in pool {}", pool.name),
-            None => return,
-        },
-        Located::Elsewhere => "in no pool".to_owned(),
-    };
+    // A node that one of the pools takes may be meant; else the first pool says what is wrong.
+    let places = pools
+        .iter()
+        .map(|index| policy.pools.get(*index).and_then(|pool| place(snapshot, node, *index, pool)));
+    let Some(places) = places.collect::<Option<Vec<String>>>() else { return };
+    let Some(place) = places.first() else { return };
     let names: Vec<&str> =
         pools.iter().filter_map(|index| policy.pools.get(*index)).map(|pool| &*pool.name).collect();
-    let message = format!(
-        "{} is bound to node {node}, which is {place}; pods of namespace {} belong to pool {}. \
-         Let the scheduler place the pod",
+    let fact = format!(
+        "{} is bound to node {node}, which is {place}; pods of namespace {} belong to pool {}",
         context.object_name("Pod", &binding.metadata),
         request.target.namespace,
         names.join(" or "),
     );
-    let finding = Finding::new(RULE, message).field("target.name").node(node.to_string());
+    let finding = Finding::new(RULE, fact)
+        .advice("Let the scheduler place the pod")
+        .field("target.name")
+        .node(node.to_string());
     let finding = match names.first() {
         Some(pool) => finding.pool(*pool),
         None => finding,

@@ -1,10 +1,11 @@
 //! The validating half: can a node of the pool take the final pod, and can any other node?
 
 use super::{Context, RULE, instance_of};
+use crate::policy::rules::UNKNOWN_NODE;
 use crate::policy::{
     advice::pool_requirements,
     mode::Mode,
-    object::{NodeSelectorTerm, Pod, PodSpec},
+    object::{NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec},
     placement::{
         Answer, LabelFact, NodeFacts, check_term, missing_in_term, node_affinity, requirement_holds,
     },
@@ -24,37 +25,39 @@ pub(in crate::policy::rules) fn judge(context: Context<'_>, pod: &Pod<'_>, repor
     }
     let Some((instance, pool)) = instance_of(context, pod) else { return };
     let who = context.object_name("Pod", &pod.metadata);
-    let about = |message: String| Finding::new(RULE, message).pool(&*pool.name);
+    let about = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if !pod.spec.node_name.is_empty() {
         judge_node_name(context, pod, instance, pool, report);
         return;
     }
+    // Below enforce the mutating half only reports what it would have added, once.
+    let is_placed = mode == Mode::Enforce;
     let candidates = Candidates::of_pool(context.snapshot, instance.pool, pool);
-    match candidates.obstacle(context, pod, pool) {
+    match candidates.obstacle(context, &pod.spec, pool, is_placed) {
         Fit::Fits => {}
         Fit::Unknown => {
-            let message = format!("{who} demands a node that is not known here");
-            report.note(Decision::Unknown, about(message).field(REQUIRED));
+            let fact = format!("{who} demands a node that is not known here");
+            report.note(Decision::Unknown, about(fact).node(UNKNOWN_NODE).field(REQUIRED));
             return;
         }
         Fit::Obstacle { field, why } => {
-            let message = format!(
-                "no node of pool {pool} can take {who} of instance {instance}: {why}. Remove that \
-                 constraint, or bind the instance to a pool that meets it",
-                pool = pool.name,
-                instance = instance.name,
+            let fact = format!(
+                "no node of pool {} can take {who} of instance {}: {why}",
+                pool.name, instance.name,
             );
-            let summary = || format!("no node of pool {} can take {who}: {why}", pool.name);
-            report.violation(mode, about(message).summary(mode, summary).field(field));
+            let advice = "Remove that constraint, or bind the instance to a pool that meets it";
+            report.violation(mode, about(fact).advice(advice).field(field));
             return;
         }
     }
-    if let Some(field) = way_out(context.snapshot, &pod.spec, instance.pool, pool) {
-        let message = format!(
+    let way_out = way_out(context.snapshot, &pod.spec, instance.pool, pool);
+    if let (Some(field), true) = (way_out, is_placed) {
+        let fact = format!(
             "{who} of instance {} can land outside pool {}: {field} does not keep it there",
             instance.name, pool.name
         );
-        report.violation(mode.min(Mode::Warn), about(message).field(field));
+        let advice = "Leave the affinity to PoolGuard, or require the pool's labels and zones";
+        report.violation(mode.min(Mode::Warn), about(fact).advice(advice).field(field));
     }
 }
 
@@ -67,33 +70,38 @@ fn judge_node_name(
 ) {
     let who = context.object_name("Pod", &pod.metadata);
     let node = pod.spec.node_name.as_str();
-    let finding = |message: String| {
-        Finding::new(RULE, message).field("spec.nodeName").pool(&*pool.name).node(node)
+    let finding = |fact: String, node: &str| {
+        Finding::new(RULE, fact).field("spec.nodeName").pool(&*pool.name).node(node)
     };
-    let place = match context.snapshot.locate(node) {
-        Located::Unknown => {
-            let message = format!("{who} is bound to node {node}, which is not known here");
-            report.note(Decision::Unknown, finding(message));
-            return;
+    let Some(place) = place(context.snapshot, node, instance.pool, pool) else {
+        if let Located::Unknown = context.snapshot.locate(node) {
+            let fact = format!("{who} is bound to node {node}, which is not known here");
+            report.note(Decision::Unknown, finding(fact, UNKNOWN_NODE));
         }
-        Located::Dedicated { class, node: member } if class.pool == instance.pool => {
-            match class.member(member).label(ZONE_LABEL).value() {
-                Some(zone) if !in_zones(pool, zone) => format!("in zone {zone}"),
-                Some(_) | None => return,
-            }
-        }
-        Located::Dedicated { class, .. } => match context.snapshot.pool(class.pool) {
-            Some(other) => format!("in pool {}", other.name),
-            None => return,
-        },
-        Located::Elsewhere => "in no pool".to_owned(),
+        return;
     };
-    let message = format!(
+    let fact = format!(
         "{who} of instance {} belongs to pool {}, and spec.nodeName names node {node}, which is \
-         {place}. Leave spec.nodeName to the scheduler",
+         {place}",
         instance.name, pool.name
     );
-    report.violation(context.policy.rules.pod_placement, finding(message));
+    let finding = finding(fact, node).advice("Leave spec.nodeName to the scheduler");
+    report.violation(context.policy.rules.pod_placement, finding);
+}
+
+/// Where a known node is, if that is not where a pool's pods belong.
+pub(super) fn place(snapshot: &Snapshot, node: &str, index: usize, pool: &Pool) -> Option<String> {
+    match snapshot.locate(node) {
+        Located::Unknown => None,
+        Located::Elsewhere => Some("in no pool".to_owned()),
+        Located::Dedicated { class, node } if class.pool == index => {
+            let zone = class.member(node).label(ZONE_LABEL).value()?.to_owned();
+            (!in_zones(pool, &zone)).then(|| format!("in zone {zone}"))
+        }
+        Located::Dedicated { class, .. } => {
+            snapshot.pool(class.pool).map(|other| format!("in pool {}", other.name))
+        }
+    }
 }
 
 fn in_zones(pool: &Pool, zone: &str) -> bool {
@@ -151,84 +159,94 @@ impl<'s> Candidates<'s> {
         Self { nodes: live.chain(to_come).collect() }
     }
 
-    /// What keeps the pod off every candidate, the plainest cause first.
-    fn obstacle(&self, context: Context<'_>, pod: &Pod<'_>, pool: &Pool) -> Fit {
+    /// What keeps the pod off every candidate, the plainest cause first. A pod that the mutating
+    /// half has not placed is taken to tolerate the pool's taint.
+    fn obstacle(
+        &self,
+        context: Context<'_>,
+        spec: &PodSpec<'_>,
+        pool: &Pool,
+        is_placed: bool,
+    ) -> Fit {
         let comparison = context.policy.placement.comparison_operators;
-        let spec = &pod.spec;
         let tolerates = |node: &Candidate<'_>| {
-            tolerates_all(spec.tolerations(), node.taints.iter(), comparison)
+            node.taints.iter().all(|taint| {
+                (!is_placed && *taint == pool.taint)
+                    || tolerates_all(spec.tolerations(), std::iter::once(taint), comparison)
+            })
         };
         if self.nodes.iter().any(|node| tolerates(node) && node.matches(spec)) {
             return Fit::Fits;
         }
         if self.nodes.is_empty() {
-            let why = "none of its nodes is in one of its zones".to_owned();
-            return Fit::Obstacle { field: "spec".to_owned(), why };
+            return obstacle("spec".to_owned(), "meets no node: none of the pool is in its zones");
         }
         if !self.nodes.iter().any(tolerates) {
-            let field = "spec.tolerations".to_owned();
             let own = tolerating(spec.tolerations(), &pool.taint, comparison);
             let why = match own {
-                None => format!("{field} tolerates nothing of {}", pool.taint),
-                Some(_) => format!("{field} leaves a taint of its nodes untolerated"),
+                None => format!("tolerates nothing of {}", pool.taint),
+                Some(_) => "leaves a taint of the nodes untolerated".to_owned(),
             };
-            return Fit::Obstacle { field, why };
+            return obstacle("spec.tolerations".to_owned(), &why);
         }
         if names_unknown_node(context.snapshot, spec) {
             return Fit::Unknown;
         }
-        self.label_obstacle(spec, pool)
+        self.label_obstacle(spec)
     }
 
-    fn label_obstacle(&self, spec: &PodSpec<'_>, pool: &Pool) -> Fit {
+    /// Whether a label can be what `holds` asks for on any of the nodes.
+    fn any_label(&self, key: &str, holds: impl Fn(LabelFact<'_>) -> bool) -> bool {
+        self.nodes.iter().any(|node| match (node.facts.label(key), node.class) {
+            (LabelFact::Unknown, Some(class)) => {
+                class.nodes.iter().any(|node| holds(class.member(node).label(key)))
+            }
+            (fact, _) => holds(fact),
+        })
+    }
+
+    fn label_obstacle(&self, spec: &PodSpec<'_>) -> Fit {
         for (key, value) in spec.node_selector.iter() {
-            let has = |node: &Candidate<'_>| match node.facts.label(key) {
+            let equals = |fact: LabelFact<'_>| match fact {
                 LabelFact::Is(is) => is == value,
                 LabelFact::Among(values) => values.iter().any(|known| known == value),
                 LabelFact::Absent => false,
                 LabelFact::Present | LabelFact::Unknown => true,
             };
-            if !self.nodes.iter().any(has) {
-                let field = format!("spec.nodeSelector[{key}]");
-                let why = format!("{field} asks for {value}");
-                return Fit::Obstacle { field, why };
+            if !self.any_label(key, equals) {
+                return obstacle(format!("spec.nodeSelector[{key}]"), &format!("asks for {value}"));
             }
         }
         let terms = spec.required_node_affinity().map(|required| &*required.node_selector_terms);
-        match terms {
-            Some([term]) => self.term_obstacle(term),
-            Some([]) => obstacle(REQUIRED.to_owned(), "has no term and matches nothing"),
-            _ => obstacle(REQUIRED.to_owned(), &format!("matches none of pool {}", pool.name)),
+        let terms = terms.unwrap_or_default();
+        if terms.is_empty() {
+            return obstacle(REQUIRED.to_owned(), "has no term and matches nothing");
         }
+        // One obstacle of the first term says more than that all terms fail.
+        let found = terms.iter().enumerate().map(|(index, term)| self.term_obstacle(index, term));
+        found.flatten().next().unwrap_or_else(|| {
+            obstacle(REQUIRED.to_owned(), "matches no node together with spec.nodeSelector")
+        })
     }
 
-    fn term_obstacle(&self, term: &NodeSelectorTerm<'_>) -> Fit {
-        let field = format!("{REQUIRED}.nodeSelectorTerms[0]");
+    fn term_obstacle(&self, index: usize, term: &NodeSelectorTerm<'_>) -> Option<Fit> {
+        let field = format!("{REQUIRED}.nodeSelectorTerms[{index}]");
         if term.is_empty() {
-            return obstacle(field, "is empty and matches nothing");
+            return Some(obstacle(field, "is empty and matches nothing"));
         }
         if let Err(error) = check_term(term) {
-            return obstacle(field, &format!("cannot be read and matches nothing: {error}"));
+            let why = format!("cannot be read and matches nothing: {error}");
+            return Some(obstacle(field, &why));
         }
-        let met = |requirement: &crate::policy::object::NodeSelectorRequirement<'_>| {
-            self.nodes.iter().any(|node| {
-                requirement_holds(requirement, node.facts.label(&requirement.key)) != Answer::No
-            })
+        let is_unmet = |requirement: &&NodeSelectorRequirement<'_>| {
+            let holds = |fact: LabelFact<'_>| requirement_holds(requirement, fact) != Answer::No;
+            !self.any_label(&requirement.key, holds)
         };
-        for (index, requirement) in term.expressions().iter().enumerate() {
-            if !met(requirement) {
-                let field = format!("{field}.matchExpressions[{index}]");
-                let values: Vec<&str> = requirement.values.iter().map(Text::as_str).collect();
-                let demand = format!(
-                    "asks for {} {} [{}]",
-                    requirement.key,
-                    requirement.operator,
-                    values.join(", ")
-                );
-                return obstacle(field, &demand);
-            }
-        }
-        obstacle(field, "matches none of its nodes together with spec.nodeSelector")
+        let index = term.expressions().iter().position(|it| is_unmet(&it))?;
+        let NodeSelectorRequirement { key, operator, values } = term.expressions().get(index)?;
+        let values: Vec<&str> = values.iter().map(Text::as_str).collect();
+        let why = format!("asks for {key} {operator} [{}]", values.join(", "));
+        Some(obstacle(format!("{field}.matchExpressions[{index}]"), &why))
     }
 }
 

@@ -46,14 +46,14 @@ pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, repor
     }
     let who = context.object_name("Pod", &pod.metadata);
     let added = added.join(", ");
-    let finding = |message: String| Finding::new(RULE, message).pool(&*pool.name);
+    let finding = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if mode == Mode::Enforce {
-        let message = format!("{who} of instance {} gets {added}", instance.name);
-        report.patch(operations, finding(message));
+        let fact = format!("{who} of instance {} gets {added}", instance.name);
+        report.patch(operations, finding(fact));
     } else {
-        let message =
-            format!("{who} of instance {} would get {added} if this rule enforced", instance.name);
-        report.violation(mode, finding(message));
+        let fact = format!("{who} of instance {} would get {added}", instance.name);
+        let advice = format!("Let {RULE} enforce, or write it into the pod's template");
+        report.violation(mode, finding(fact).advice(advice));
     }
 }
 

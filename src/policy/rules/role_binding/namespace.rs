@@ -24,22 +24,27 @@ pub(in crate::policy::rules) fn judge(
     let name = if target.name.is_empty() { &namespace.name } else { &target.name };
     let instance = policy.instances.iter().find(|instance| name == instance.namespace.as_str());
     let entry = policy.protected.iter().find(|entry| match &entry.namespaces {
-        Namespaces::Named(glob) => entry.origin == Origin::Config && glob.matches(name),
+        // A glob names no namespace: what is in it is known from the snapshot.
+        Namespaces::Named(glob) => {
+            entry.origin == Origin::Config && glob.as_exact() == Some(name.as_str())
+        }
         Namespaces::Any | Namespaces::AutoMq => false,
     });
     let object = snapshot.protected().iter().find(|object| name == object.namespace.as_str());
-    let why = if let Some(instance) = instance {
-        format!("it is the namespace of AutoMQ instance {}", instance.name)
+    let trust = "add AutoMQ's console to principals.trusted";
+    let (why, advice) = if let Some(instance) = instance {
+        let why = format!("it is the namespace of AutoMQ instance {}", instance.name);
+        (why, format!("Remove the instance from PoolGuard's config first, or {trust}"))
     } else if let Some(entry) = entry {
-        format!("it holds the objects of protected entry {}", entry.name)
+        let why = format!("it holds the objects of protected entry {}", entry.name);
+        (why, format!("Remove the entry from PoolGuard's config first, or {trust}"))
     } else if let Some(object) = object {
-        format!("it holds {} {}, which AutoMQ's role depends on", object.resource, object.name)
+        let why =
+            format!("it holds {} {}, which AutoMQ's role needs", object.resource, object.name);
+        (why, format!("Have that object removed by a trusted principal first, or {trust}"))
     } else {
         return;
     };
-    let message = format!(
-        "namespace {name} may not be deleted: {why}. Remove the instance or the entry from \
-         PoolGuard's config first, or add AutoMQ's console to principals.trusted"
-    );
-    report.violation(mode, Finding::new(RULE, message));
+    let fact = format!("Namespace {name} may not be deleted: {why}");
+    report.violation(mode, Finding::new(RULE, fact).advice(advice));
 }
