@@ -175,10 +175,10 @@ fn term() -> impl Strategy<Value = Value> {
     })
 }
 
-fn affinity() -> impl Strategy<Value = Value> {
+fn affinity() -> BoxedStrategy<Value> {
     let required = option::weighted(0.9, vec(term(), 0..4));
-    (required, option::weighted(0.9, Just(())), any::<bool>()).prop_map(
-        |(terms, node, with_others)| {
+    (required, option::weighted(0.9, Just(())), any::<bool>())
+        .prop_map(|(terms, node, with_others)| {
             let required = terms.map(|terms| json!({ "nodeSelectorTerms": terms }));
             let preferred = with_others.then(|| json!([{ "weight": 1, "preference": {} }]));
             let node_affinity = node.map(|()| {
@@ -189,8 +189,8 @@ fn affinity() -> impl Strategy<Value = Value> {
             });
             let others = with_others.then(|| json!({ "keep": "me" }));
             object([("nodeAffinity", node_affinity), ("podAntiAffinity", others)])
-        },
-    )
+        })
+        .boxed()
 }
 
 fn spread() -> impl Strategy<Value = Value> {
@@ -199,7 +199,7 @@ fn spread() -> impl Strategy<Value = Value> {
 }
 
 /// `spec` of a pod, without a node.
-pub(crate) fn unbound_pod_spec() -> impl Strategy<Value = Value> {
+pub(crate) fn unbound_pod_spec() -> BoxedStrategy<Value> {
     let selector = vec(label(), 1..3).prop_map(|labels| {
         Value::Object(
             labels.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect(),
@@ -222,6 +222,7 @@ pub(crate) fn unbound_pod_spec() -> impl Strategy<Value = Value> {
                 ("serviceAccountName", account.map(Value::from)),
             ])
         })
+        .boxed()
 }
 
 /// `spec` of a pod, now and then bound to a node.

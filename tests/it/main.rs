@@ -6,6 +6,8 @@ mod generate;
 mod http;
 /// Can a pod land on a node?
 mod placement;
+/// Reviews by properties: from bytes to bytes.
+mod properties;
 /// The recorded reviews, offline and over TLS.
 mod reviews;
 /// The rules, one request after the other.

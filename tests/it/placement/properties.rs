@@ -90,13 +90,13 @@ fn nodes() -> impl Strategy<Value = Vec<NodeRecord>> {
         let nodes = nodes.into_iter().enumerate();
         nodes
             .map(|(index, (labels, taints, with_hostname))| {
-                record(index, &labels, taints, with_hostname.is_some())
+                record(index, &labels, &taints, with_hostname.is_some())
             })
             .collect()
     })
 }
 
-fn record(index: usize, labels: &Value, taints: Vec<Value>, with_hostname: bool) -> NodeRecord {
+fn record(index: usize, labels: &Value, taints: &[Value], with_hostname: bool) -> NodeRecord {
     let name = node_name(index);
     let hostname = with_hostname.then_some((HOSTNAME, name.as_str()));
     let labels = labels.as_object().unwrap().iter();
