@@ -1,5 +1,7 @@
 //! Integration tests: everything that needs a socket, a file or the binary, and the rules as a whole.
 
+/// The binary as a black box.
+mod cli;
 /// Generated pods, taints and tolerations.
 mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.
