@@ -1,9 +1,15 @@
 //! Integration tests: everything that needs a socket, a file or the binary, and the rules as a whole.
 
+/// The binary as a black box.
+mod cli;
+/// Generated pods, taints and tolerations.
+mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.
 mod http;
 /// Can a pod land on a node?
 mod placement;
+/// Reviews by properties: from bytes to bytes.
+mod properties;
 /// The recorded reviews, offline and over TLS.
 mod reviews;
 /// The rules, one request after the other.

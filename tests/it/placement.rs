@@ -1,6 +1,8 @@
 //! Placement: against the answers of Kubernetes' own functions, and by properties.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod properties;
+
 use std::{
     fs,
     io::{self, Write},

@@ -1,0 +1,115 @@
+//! `--help`: of every command, with every flag and its environment twin.
+
+use super::run;
+
+/// Every command with its flags.
+const COMMANDS: [(&[&str], &[&str]); 6] = [
+    (&[], &["--help", "--version"]),
+    (
+        &["serve"],
+        &[
+            "--config",
+            "--cluster",
+            "--listen",
+            "--admin-listen",
+            "--tls-cert",
+            "--tls-key",
+            "--client-ca",
+            "--log-format",
+            "--log-level",
+            "--max-body",
+            "--max-body-bytes-in-flight",
+            "--max-requests-in-flight",
+            "--max-connections",
+            "--max-streams",
+            "--handshake-timeout",
+            "--header-timeout",
+            "--body-timeout",
+            "--idle-timeout",
+            "--shutdown-delay",
+            "--drain-timeout",
+        ],
+    ),
+    (
+        &["review"],
+        &["--config", "--cluster", "--as", "--as-group", "--namespace", "--fail-on", "--output"],
+    ),
+    (&["config"], &["--help"]),
+    (&["config", "check"], &["--config", "--output"]),
+    (&["config", "schema"], &["--help"]),
+];
+
+/// Flags of `review` that say who asks and how to print: they differ from call to call.
+const WITHOUT_TWIN: [&str; 7] =
+    ["--as", "--as-group", "--namespace", "--fail-on", "--output", "--help", "--version"];
+
+#[test]
+fn every_command_explains_itself_and_each_of_its_flags() {
+    for (command, flags) in COMMANDS {
+        for help in ["-h", "--help"] {
+            let said = run(&[command, &[help]].concat());
+            assert_eq!((said.code, said.err.as_str()), (0, ""), "{command:?}");
+            said.assert_plain();
+            let usage = ["poolguard"].iter().chain(command).copied().collect::<Vec<_>>().join(" ");
+            assert!(said.out.contains(&format!("Usage: {usage}")), "{}", said.out);
+            let words: Vec<_> =
+                said.out.split([' ', '\n', ',']).filter(|it| !it.is_empty()).collect();
+            for flag in flags {
+                assert!(
+                    words.contains(flag),
+                    "{command:?} {help} does not mention {flag}:\n{}",
+                    said.out
+                );
+                let twin =
+                    format!("[env: POOLGUARD{}=", flag[1..].replace('-', "_").to_uppercase());
+                let has_twin = words.join(" ").contains(&twin);
+                assert_eq!(has_twin, !WITHOUT_TWIN.contains(flag), "{command:?} {flag}: {twin}");
+            }
+            for line in said.out.lines() {
+                assert!(line.chars().count() <= 100, "{command:?} {help}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_flag_is_missing_in_this_list() {
+    for (command, flags) in COMMANDS {
+        let said = run(&[command, &["--help"]].concat());
+        // Descriptions, in which other flags are named, are indented by ten.
+        let is_flag = |line: &&str| !line.starts_with("          ");
+        let lines = said.out.lines().filter(is_flag).map(str::trim_start);
+        let lines = lines.filter(|line| line.starts_with('-'));
+        let words = lines.flat_map(|line| line.split([' ', ',']));
+        for flag in words.filter(|word| word.starts_with("--") && *word != "--help") {
+            assert!(flags.contains(&flag), "{command:?} has {flag}");
+        }
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let said = run(&["--version"]);
+    assert_eq!(
+        (said.code, said.out),
+        (0, concat!("poolguard ", env!("CARGO_PKG_VERSION"), "\n").to_owned())
+    );
+}
+
+#[test]
+fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
+    for (arguments, hint) in [
+        (&["reviw"][..], "review"),
+        (&["review", "--confg", "x", "-"], "--config"),
+        (&["review"], "<FILE>"),
+        (&["review", "-o", "yaml", "-"], "json"),
+        (&["review", "--fail-on", "never", "-"], "warn"),
+        (&["serve", "--listen", "somewhere"], "--listen"),
+        (&["serve", "--max-body", "7MeB"], "--max-body"),
+        (&["serve", "--tls-cert", "a.pem"], "--tls-key"),
+    ] {
+        let said = run(arguments);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}: {said:?}");
+        assert!(said.err.contains(hint), "{arguments:?}: {}", said.err);
+    }
+}

@@ -1,0 +1,362 @@
+//! Placement by properties, over generated configs, nodes and pods.
+//!
+//! More cases: `PROPTEST_CASES=100000`.
+
+use std::collections::BTreeSet;
+
+use poolguard::{
+    config,
+    policy::{
+        Policy,
+        object::PodSpec,
+        placement::{Answer, LabelFact, NameFact, NodeFacts, Reach, Witness, node_affinity, reach},
+        snapshot::{Located, NodeRecord, PoolOrigin, Snapshot},
+        taint::{Taint, tolerates_all},
+    },
+};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{Index, select, subsequence},
+};
+use serde_json::{Value, json};
+
+use crate::generate::{
+    GROUP, HOSTNAME, NODES_MAX, TIER, ZONE, node_labels, node_name, pod_spec, taint, toleration,
+    unbound_pod_spec,
+};
+
+/// A config, and the nodes of a cluster.
+#[derive(Clone, Debug)]
+struct World {
+    config: Value,
+    nodes: Vec<NodeRecord>,
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (config(), nodes()).prop_map(|(config, nodes)| World { config, nodes })
+}
+
+fn config() -> impl Strategy<Value = Value> {
+    let selectors = [
+        json!({ "matchLabels": { GROUP: "automq-a" } }),
+        json!({ "matchLabels": { GROUP: "automq-abc" } }),
+        json!({ "matchLabels": { GROUP: "automq-a", TIER: "hot" } }),
+        json!({ "matchExpressions": [{ "key": GROUP, "operator": "In", "values": ["automq-b", "automq-abc"] }] }),
+        json!({ "matchExpressions": [{ "key": TIER, "operator": "Exists" }] }),
+        json!({
+            "matchLabels": { GROUP: "automq-b" },
+            "matchExpressions": [
+                { "key": TIER, "operator": "DoesNotExist" },
+                { "key": ZONE, "operator": "NotIn", "values": ["us-east-1d"] },
+            ],
+        }),
+    ];
+    let zones = [json!(["us-east-1a"]), json!(["us-east-1a", "us-east-1b", "us-east-1c"])];
+    let taints = [
+        json!({ "value": "other" }),
+        json!({ "key": "special", "value": "" }),
+        json!({ "effect": "NoExecute" }),
+    ];
+    let details =
+        (option::of(select(zones.to_vec())), option::weighted(0.3, select(taints.to_vec())));
+    (
+        subsequence(selectors.to_vec(), 0..=4).prop_shuffle(),
+        vec(details, 4),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(selectors, details, discovery, comparison)| {
+            let pools = selectors.into_iter().zip(details).enumerate();
+            let pools = pools.map(|(index, (nodes, (zones, taint)))| {
+                let name = format!("pool-{index}");
+                json!({ "name": name, "nodes": nodes, "zones": zones, "taint": taint })
+            });
+            json!({
+                "apiVersion": "poolguard.io/v1alpha1",
+                "kind": "PoolGuardConfig",
+                "provider": "aws",
+                "discovery": { "enabled": discovery },
+                "pools": pools.collect::<Vec<_>>(),
+                "placement": { "comparisonOperators": comparison },
+            })
+        })
+}
+
+fn nodes() -> impl Strategy<Value = Vec<NodeRecord>> {
+    let node = (node_labels(), vec(taint(), 0..4), option::weighted(0.9, Just(())));
+    vec(node, 0..=NODES_MAX).prop_map(|nodes| {
+        let nodes = nodes.into_iter().enumerate();
+        nodes
+            .map(|(index, (labels, taints, with_hostname))| {
+                record(index, &labels, &taints, with_hostname.is_some())
+            })
+            .collect()
+    })
+}
+
+fn record(index: usize, labels: &Value, taints: &[Value], with_hostname: bool) -> NodeRecord {
+    let name = node_name(index);
+    let hostname = with_hostname.then_some((HOSTNAME, name.as_str()));
+    let labels = labels.as_object().unwrap().iter();
+    let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap()));
+    let mut labels: Vec<_> =
+        labels.chain(hostname).map(|(key, value)| (key.into(), value.into())).collect();
+    labels.sort();
+    let taints = taints.iter().map(owned).collect();
+    NodeRecord { name: name.as_str().into(), labels, taints, cordoned: false, ready: true }
+}
+
+fn owned(taint: &Value) -> Taint<'static> {
+    serde_json::from_str::<Taint<'_>>(&taint.to_string()).unwrap().to_static()
+}
+
+impl World {
+    fn policy(&self) -> Policy {
+        let text = self.config.to_string();
+        let loaded = config::load("config", &text, None);
+        loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}")).policy
+    }
+
+    fn snapshot(&self, policy: &Policy) -> Snapshot {
+        Snapshot::build(policy, &self.nodes.iter().collect::<Vec<_>>(), Vec::new())
+    }
+
+    /// The pools that a pod reaches.
+    fn reached(&self, spec: &Value) -> BTreeSet<String> {
+        let policy = self.policy();
+        let text = spec.to_string();
+        let snapshot = self.snapshot(&policy);
+        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        pools(&snapshot, &reach)
+    }
+}
+
+fn read(spec: &str) -> PodSpec<'_> {
+    serde_json::from_str(spec).unwrap()
+}
+
+/// The pools of a reach, by what they are called in every snapshot of the same config.
+fn pools(snapshot: &Snapshot, reach: &Reach<'_>) -> BTreeSet<String> {
+    reach.landings.iter().map(|landing| called(snapshot, landing.pool)).collect()
+}
+
+fn called(snapshot: &Snapshot, pool: usize) -> String {
+    let pool = snapshot.pool(pool).unwrap();
+    match pool.origin {
+        PoolOrigin::Declared(_) => pool.name.to_string(),
+        PoolOrigin::Discovered | PoolOrigin::Stray => format!("{} of {}", pool.name, pool.taint),
+    }
+}
+
+/// A single node, with everything known of it.
+struct One<'n>(&'n NodeRecord);
+
+impl NodeFacts for One<'_> {
+    fn label(&self, key: &str) -> LabelFact<'_> {
+        self.0.label(key).map_or(LabelFact::Absent, |value| LabelFact::Is(value))
+    }
+
+    fn name(&self) -> NameFact<'_> {
+        NameFact::Is(&self.0.name)
+    }
+}
+
+/// The pool of a node and the pool's taint, said plainly.
+fn pool_of(policy: &Policy, node: &NodeRecord) -> Option<(String, Taint<'static>)> {
+    if let Some(pool) = policy.pools.iter().find(|pool| pool.nodes.matches(node)) {
+        return Some((pool.name.to_string(), pool.taint.clone()));
+    }
+    let declared = || policy.pools.iter().map(|pool| &pool.taint);
+    let mut known = [&policy.taint].into_iter().chain(declared());
+    let taint = known.find(|taint| node.taints.contains(taint))?;
+    if !policy.discovery && !declared().any(|declared| declared == taint) {
+        return None;
+    }
+    let group = node.label(GROUP).filter(|_| policy.discovery).map(AsRef::as_ref);
+    Some((format!("{} of {taint}", group.unwrap_or("undeclared")), taint.clone()))
+}
+
+/// Whether a pod without `nodeName` can land on this node, said plainly.
+fn lands(policy: &Policy, spec: &PodSpec<'_>, node: &NodeRecord, pool_taint: &Taint<'_>) -> bool {
+    let stable = node.taints.iter().filter(|taint| !policy.is_transient(taint));
+    let taints: Vec<_> = stable.chain([pool_taint]).collect();
+    let comparison = policy.placement.comparison_operators;
+    tolerates_all(spec.tolerations(), taints.into_iter(), comparison)
+        && node_affinity(spec, &One(node)) == Answer::Yes
+}
+
+/// The pools that a pod without `nodeName` reaches, node by node.
+fn reached_node_by_node(
+    policy: &Policy,
+    nodes: &[NodeRecord],
+    spec: &PodSpec<'_>,
+) -> BTreeSet<String> {
+    let dedicated = nodes.iter().filter_map(|node| Some((node, pool_of(policy, node)?)));
+    let reached = dedicated.filter(|(node, (_, taint))| lands(policy, spec, node, taint));
+    reached.map(|(_, (pool, _))| pool).collect()
+}
+
+proptest! {
+    #[test]
+    fn placement_by_classes_is_placement_node_by_node(world in world(), spec in unbound_pod_spec()) {
+        let policy = world.policy();
+        let snapshot = world.snapshot(&policy);
+        let text = spec.to_string();
+        let spec = read(&text);
+        let mut reach = reach(&snapshot, &policy.placement, &spec);
+        // Nodes to come are judged by what is known of them, which is not the same question.
+        reach.landings.retain(|landing| matches!(landing.witness, Witness::Node(_)));
+        let plain = reached_node_by_node(&policy, &world.nodes, &spec);
+        prop_assert_eq!(pools(&snapshot, &reach), plain);
+        for landing in &reach.landings {
+            let Witness::Node(name) = landing.witness else { unreachable!("retained") };
+            let node = world.nodes.iter().find(|node| *node.name == *name).unwrap();
+            let (pool, taint) = pool_of(&policy, node).unwrap();
+            prop_assert_eq!(called(&snapshot, landing.pool), pool, "the witness is of that pool");
+            prop_assert!(lands(&policy, &spec, node, &taint), "{} is no witness", name);
+        }
+    }
+
+    #[test]
+    fn placement_in_populated_zones_knows_no_virtual_nodes(world in world(), spec in unbound_pod_spec()) {
+        let policy = world.policy();
+        let snapshot = world.snapshot(&policy);
+        let text = spec.to_string();
+        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        for landing in &reach.landings {
+            let Witness::Virtual { zone } = landing.witness else { continue };
+            let pool = &policy.pools[landing.pool];
+            let live = world.nodes.iter().filter(|node| {
+                pool_of(&policy, node).is_some_and(|(name, _)| *name == *pool.name)
+            });
+            let zones: Vec<_> = live.map(|node| node.label(ZONE).map(AsRef::as_ref)).collect();
+            match zone {
+                Some(zone) => prop_assert!(!zones.contains(&Some(zone)), "{zone} has a node"),
+                None => prop_assert!(pool.zones.is_empty() && zones.is_empty()),
+            }
+            // Whatever is to come, it carries the pool's taint.
+            let comparison = policy.placement.comparison_operators;
+            prop_assert!(tolerates_all(read(&text).tolerations(), [&pool.taint].into_iter(), comparison));
+        }
+    }
+
+    #[test]
+    fn placement_never_shrinks_by_a_toleration(
+        world in world(), spec in pod_spec(), added in toleration(), at in any::<Index>()
+    ) {
+        let mut more = spec.clone();
+        let list = &mut more["tolerations"];
+        if list.is_null() {
+            *list = json!([]);
+        }
+        let list = list.as_array_mut().unwrap();
+        list.insert(at.index(list.len() + 1), added);
+        prop_assert!(world.reached(&spec).is_subset(&world.reached(&more)));
+    }
+
+    #[test]
+    fn placement_never_grows_by_a_taint(
+        world in world(), spec in unbound_pod_spec(), added in taint(), at in any::<Index>(), on_pool in any::<bool>()
+    ) {
+        if world.nodes.is_empty() {
+            return Ok(());
+        }
+        let policy = world.policy();
+        let added = owned(&added);
+        let declared = |node: &NodeRecord| policy.declared_pool_of(node);
+        let chosen = &world.nodes[at.index(world.nodes.len())];
+        let pool = declared(chosen);
+        // Outside the declared pools a pool's taint is what makes a node dedicated.
+        if pool.is_none() && policy.pool_taints().any(|taint| *taint == added) {
+            return Ok(());
+        }
+        let mut tainted = world.clone();
+        for node in &mut tainted.nodes {
+            let is_meant = if on_pool { declared(node) == pool } else { node.name == chosen.name };
+            if is_meant {
+                node.taints.push(added.clone());
+            }
+        }
+        prop_assert!(tainted.reached(&spec).is_subset(&world.reached(&spec)));
+    }
+
+    #[test]
+    fn placement_in_a_pool_scaled_to_zero_foresees_its_first_node(
+        world in world(), spec in unbound_pod_spec(), at in any::<Index>()
+    ) {
+        let policy = world.policy();
+        let is_foreseen = |node: &&NodeRecord| {
+            let zone = node.label(ZONE).map(AsRef::as_ref);
+            policy.declared_pool_of(*node).is_some_and(|index| {
+                let zones = &policy.pools[index].zones;
+                zones.is_empty() || zones.iter().any(|it| Some(it.as_str()) == zone)
+            })
+        };
+        let foreseen: Vec<_> = world.nodes.iter().filter(is_foreseen).collect();
+        if foreseen.is_empty() {
+            return Ok(());
+        }
+        let first = *at.get(&foreseen);
+        let pool = policy.declared_pool_of(first);
+        let others = world.nodes.iter().filter(|node| policy.declared_pool_of(*node) != pool);
+        let before = World { nodes: others.cloned().collect(), ..world.clone() };
+        let mut after = before.clone();
+        after.nodes.push(first.clone());
+        prop_assert!(after.reached(&spec).is_subset(&before.reached(&spec)));
+    }
+
+    #[test]
+    fn placement_takes_a_lost_pool_taint_as_present(world in world(), spec in pod_spec()) {
+        let policy = world.policy();
+        let mut lost = world.clone();
+        for node in &mut lost.nodes {
+            if let Some(index) = policy.declared_pool_of(&*node) {
+                node.taints.retain(|taint| *taint != policy.pools[index].taint);
+            }
+        }
+        prop_assert_eq!(lost.reached(&spec), world.reached(&spec));
+    }
+
+    #[test]
+    fn placement_does_not_depend_on_the_order_of_nodes(
+        (world, shuffled) in world().prop_flat_map(|world| {
+            let nodes = Just(world.nodes.clone()).prop_shuffle();
+            (Just(world.clone()), nodes.prop_map(move |nodes| World { nodes, ..world.clone() }))
+        }),
+        spec in pod_spec(),
+    ) {
+        prop_assert_eq!(world.reached(&spec), shuffled.reached(&spec));
+        let policy = world.policy();
+        let (one, other) = (world.snapshot(&policy), shuffled.snapshot(&policy));
+        prop_assert_eq!(one.pools(), other.pools());
+        prop_assert_eq!(one.classes().len(), other.classes().len());
+        prop_assert_eq!(one.virtual_nodes().len(), other.virtual_nodes().len());
+    }
+
+    #[test]
+    fn placement_by_node_name_reaches_that_node_only(
+        world in world(), mut spec in unbound_pod_spec(), index in 0..=NODES_MAX
+    ) {
+        let policy = world.policy();
+        let snapshot = world.snapshot(&policy);
+        let name = node_name(index);
+        spec["nodeName"] = name.as_str().into();
+        let text = spec.to_string();
+        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        let node = world.nodes.get(index);
+        let pool = node.and_then(|node| pool_of(&policy, node)).map(|(pool, _)| pool);
+        prop_assert_eq!(reach.names_unknown_node, node.is_none());
+        prop_assert_eq!(pools(&snapshot, &reach), pool.clone().into_iter().collect());
+        let located = match snapshot.locate(&name) {
+            Located::Unknown => { prop_assert!(node.is_none()); None }
+            Located::Elsewhere => { prop_assert!(node.is_some()); None }
+            Located::Dedicated { class, node } => {
+                prop_assert_eq!(&*node.name, name.as_str());
+                Some(called(&snapshot, class.pool))
+            }
+        };
+        prop_assert_eq!(located, pool);
+    }
+}
