@@ -33,7 +33,7 @@ fn essence(verdict: &Verdict) -> Value {
             json!(denials.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>())
         }
     };
-    let warnings: Vec<_> = verdict.warnings.iter().map(Finding::warning_text).collect();
+    let warnings: Vec<_> = verdict.warnings.iter().flat_map(Finding::warning_texts).collect();
     let records = verdict.records.iter().map(|it| (it.decision.as_str(), &it.pool, &it.node));
     json!([outcome, warnings.len(), records.collect::<Vec<_>>()])
 }
