@@ -55,7 +55,7 @@ pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
     let mode = |rule| format!("{rule}={}", policy.rules.mode(rule));
     let rules = RuleName::ALL.map(mode).join(",");
     let Bound { webhook, admin } = bound;
-    info!(rules, admin = %admin, "listening on https://{webhook}");
+    info!(rules, "listening on https://{webhook} (admin on http://{admin})");
 }
 
 fn conflict_text(conflict: &PoolConflict) -> String {

@@ -55,7 +55,7 @@ impl Served {
         Self { child, lines }
     }
 
-    /// Reads until a line starts so, and returns the rest of it.
+    /// Reads until a line has this text, and returns the rest of it.
     #[track_caller]
     fn line(&self, start: &str) -> String {
         let mut before = Vec::new();
@@ -63,7 +63,7 @@ impl Served {
             let line = self.lines.recv_timeout(PATIENCE);
             let line =
                 line.unwrap_or_else(|error| panic!("no line {start:?}: {error} {before:#?}"));
-            if let Some(rest) = line.strip_prefix(start) {
+            if let Some((_, rest)) = line.split_once(start) {
                 return rest.to_owned();
             }
             before.push(line);
@@ -74,7 +74,8 @@ impl Served {
     fn addresses(&self) -> (SocketAddr, SocketAddr) {
         let line = self.line("listening on https://");
         let (webhook, rest) = line.split_once(" (admin on http://").unwrap();
-        (webhook.parse().unwrap(), rest.trim_end_matches(')').parse().unwrap())
+        let (admin, _) = rest.split_once(')').unwrap();
+        (webhook.parse().unwrap(), admin.parse().unwrap())
     }
 
     fn signal(&self, name: &str) {

@@ -30,11 +30,13 @@ pub(crate) fn wholesome_review() -> BoxedStrategy<Value> {
         4 => Just("CREATE"),
         4 => Just("UPDATE"),
         2 => Just("DELETE"),
-        1 => select(&["CONNECT", "PATCH"][..]),
+        1 => Just("CONNECT"),
     ];
     (subject(), operation, user(), any::<bool>(), name())
         .prop_map(|(subject, operation, user, dry_run, name)| {
             let Subject { resource, sub_resource, namespace, old, new } = subject;
+            let (old, new) =
+                if resource == "pods" { (with_spec(old), with_spec(new)) } else { (old, new) };
             let (group, resource) = resource.split_once('/').unwrap_or(("", resource));
             let (version, kind) = ("v1", "Some");
             json!({
@@ -57,6 +59,16 @@ pub(crate) fn wholesome_review() -> BoxedStrategy<Value> {
             })
         })
         .boxed()
+}
+
+/// A pod has a spec, or there is nothing to decide.
+fn with_spec(mut pod: Value) -> Value {
+    if let Some(object) = pod.as_object_mut()
+        && object.get("spec").is_none_or(Value::is_null)
+    {
+        object.insert("spec".to_owned(), json!({}));
+    }
+    pod
 }
 
 /// What a request is about.
