@@ -23,6 +23,7 @@
 )]
 
 pub mod identity;
+pub mod json;
 pub mod membership;
 pub mod mode;
 pub mod name;

@@ -1,12 +1,15 @@
 //! A dump as kubectl prints it: `kubectl get nodes,namespaces -o yaml`, or `-o json`.
 
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use super::{Index, node::ObservedNode};
 use crate::{
     documents::{self, DocumentError},
-    policy::{name::GroupResource, text::Text},
+    policy::{
+        json::{self, Cursor, JsonError, Read, read_object},
+        name::GroupResource,
+        text::Text,
+    },
 };
 
 /// Why a dump cannot be read.
@@ -23,29 +26,35 @@ pub enum DumpError {
         /// Its kind, if it has one.
         kind: String,
         /// What is wrong with it.
-        error: serde_json::Error,
+        error: Box<dyn std::error::Error + Send + Sync>,
     },
     /// There is nothing in it.
     #[error("it holds no objects; `kubectl get nodes,namespaces -o yaml` prints a dump")]
     Empty,
 }
 
-/// A list of objects.
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+/// The items of a list, as text: a dump of 5,000 nodes has 40 MB, and they are read where they lie.
+#[derive(Default)]
 struct List<'a> {
-    #[serde(default, borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<Vec<Item<'a>>>,
 }
 
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase")]
+struct Item<'a>(&'a str);
+
+impl<'a> Read<'a> for Item<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        cursor.raw().map(Self)
+    }
+}
+
+#[derive(Default)]
 struct TypeMeta<'a> {
-    #[serde(default)]
     api_version: Text<'a>,
-    #[serde(default)]
     kind: Text<'a>,
 }
+
+read_object!(List { "items" => items });
+read_object!(TypeMeta { "apiVersion" => api_version, "kind" => kind });
 
 /// Kinds whose objects can be protected, with their resource. Others are counted and left out.
 const PROTECTED_KINDS: [(&str, &str, &str); 6] = [
@@ -61,10 +70,9 @@ impl Index {
     /// Reads a dump: a list or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut index = Self::default();
-        // A dump of 5,000 nodes has 40 MB: as JSON, its items are read where they lie.
-        if let Ok(List { items: Some(items) }) = serde_json::from_str(text) {
-            for (position, item) in items.into_iter().enumerate() {
-                index.apply_item(position, item.get())?;
+        if let Ok(List { items: Some(items) }) = json::from_str(text) {
+            for (position, Item(item)) in items.into_iter().enumerate() {
+                index.apply_item(position, item)?;
             }
         } else {
             for (position, document) in documents::read(text)?.into_iter().enumerate() {
@@ -74,21 +82,25 @@ impl Index {
         if index.kinds.is_empty() { Err(DumpError::Empty) } else { Ok(index) }
     }
 
-    fn apply_item(&mut self, position: usize, json: &str) -> Result<(), DumpError> {
+    fn apply_item(&mut self, position: usize, item: &str) -> Result<(), DumpError> {
         let fault = |kind: &str| {
             let kind = kind.to_owned();
-            move |error| DumpError::Item { index: position, kind, error }
+            move |error: JsonError| DumpError::Item { index: position, kind, error: error.into() }
         };
         let TypeMeta { api_version, kind } =
-            serde_json::from_str(json).map_err(fault("without a kind"))?;
+            json::from_str(item).map_err(fault("without a kind"))?;
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         if kind == "Node" && group.is_empty() {
-            self.apply_node(serde_json::from_str::<ObservedNode<'_>>(json).map_err(fault("Node"))?);
+            self.apply_node(json::from_str::<ObservedNode<'_>>(item).map_err(fault("Node"))?);
         } else if let Some((group, _, resource)) = PROTECTED_KINDS
             .into_iter()
             .find(|(known_group, known, _)| kind == *known && group == *known_group)
         {
-            let object: Value = serde_json::from_str(json).map_err(fault(&kind))?;
+            let object: Value = serde_json::from_str(item).map_err(|error| DumpError::Item {
+                index: position,
+                kind: kind.to_string(),
+                error: error.into(),
+            })?;
             let resource = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
             self.objects.push((resource, object));
         }

@@ -2,53 +2,51 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::Index;
 use crate::policy::{
-    object::Metadata, provider::Provider, snapshot::NodeRecord, taint::Taint, text::Text,
+    json::read_object, object::Metadata, provider::Provider, snapshot::NodeRecord, taint::Taint,
+    text::Text,
 };
 
 /// A Node; images, addresses and managed fields are skipped while decoding.
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[derive(Default)]
 pub(super) struct ObservedNode<'a> {
-    #[serde(default)]
     metadata: Metadata<'a>,
-    #[serde(default)]
-    spec: Option<Spec<'a>>,
-    #[serde(default)]
-    status: Option<Status<'a>>,
+    spec: Spec<'a>,
+    status: Status<'a>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(bound(deserialize = "'de: 'a"), default, rename_all = "camelCase")]
+#[derive(Default)]
 struct Spec<'a> {
-    #[serde(rename = "providerID")]
     provider_id: Text<'a>,
-    taints: Option<Vec<Taint<'a>>>,
-    unschedulable: Option<bool>,
+    taints: Vec<Taint<'a>>,
+    unschedulable: bool,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Default)]
 struct Status<'a> {
-    conditions: Option<Vec<Condition<'a>>>,
+    conditions: Vec<Condition<'a>>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Default)]
 struct Condition<'a> {
-    #[serde(rename = "type")]
     name: Text<'a>,
     status: Text<'a>,
 }
 
+read_object!(ObservedNode { "metadata" => metadata, "spec" => spec, "status" => status });
+read_object!(Spec {
+    "providerID" => provider_id,
+    "taints" => taints,
+    "unschedulable" => unschedulable,
+});
+read_object!(Status { "conditions" => conditions });
+read_object!(Condition { "type" => name, "status" => status });
+
 impl Index {
     pub(super) fn apply_node(&mut self, node: ObservedNode<'_>) {
         let ObservedNode { metadata, spec, status } = node;
-        let Spec { provider_id, taints, unschedulable } = spec.unwrap_or_default();
-        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
+        let Spec { provider_id, taints, unschedulable } = spec;
         let name: Arc<str> = metadata.name.as_str().into();
         let mut labels: Vec<_> = metadata
             .labels
@@ -63,9 +61,9 @@ impl Index {
         let record = NodeRecord {
             name: Arc::clone(&name),
             labels,
-            taints: taints.unwrap_or_default().iter().map(Taint::to_static).collect(),
-            cordoned: unschedulable.unwrap_or(false),
-            ready: conditions.iter().any(|it| it.name == "Ready" && it.status == "True"),
+            taints: taints.iter().map(Taint::to_static).collect(),
+            cordoned: unschedulable,
+            ready: status.conditions.iter().any(|it| it.name == "Ready" && it.status == "True"),
         };
         self.nodes.insert(name, record);
     }

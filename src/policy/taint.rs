@@ -2,25 +2,21 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::text::Text;
+use super::{json::read_object, text::Text};
 
 /// A node's taint.
 ///
 /// The effect stays text: an effect that this version does not know keeps no pod out, and must
 /// not make a node unreadable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Taint<'a> {
     /// Label key.
-    #[serde(default)]
     pub key: Text<'a>,
     /// May be empty.
-    #[serde(default)]
     pub value: Text<'a>,
     /// `NoSchedule`, `NoExecute` or `PreferNoSchedule`.
-    #[serde(default)]
     pub effect: Text<'a>,
 }
 
@@ -55,20 +51,19 @@ impl fmt::Display for Taint<'_> {
 }
 
 /// A pod's toleration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Toleration<'a> {
     /// Empty stands for every key.
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(skip_serializing_if = "is_empty")]
     pub key: Text<'a>,
     /// `Equal` (the meaning of empty), `Exists`, `Lt` or `Gt`.
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(skip_serializing_if = "is_empty")]
     pub operator: Text<'a>,
     /// Compared unless the operator is `Exists`.
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(skip_serializing_if = "is_empty")]
     pub value: Text<'a>,
     /// Empty stands for every effect.
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(skip_serializing_if = "is_empty")]
     pub effect: Text<'a>,
 }
 
@@ -155,3 +150,11 @@ pub fn tolerates_all<'t>(
         !taint.keeps_pods_out() || tolerating(tolerations, taint, comparison).is_some()
     })
 }
+
+read_object!(Taint { "key" => key, "value" => value, "effect" => effect });
+read_object!(Toleration {
+    "key" => key,
+    "operator" => operator,
+    "value" => value,
+    "effect" => effect,
+});

@@ -4,17 +4,12 @@
 //! straight into the view that the rules have of them, and everything else is skipped. A review in
 //! another order is read a second time, from the objects' raw text.
 
-use std::{cell::Cell, fmt};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeSeed, IgnoredAny, MapAccess},
-};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use super::{API_VERSION, KIND};
 use crate::policy::{
     identity::User,
+    json::{self, Cursor, JsonError, Read, read_object},
     object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
     request::{Change, Operation, Reads, Request, Subject, Target, View},
     text::Text,
@@ -28,7 +23,10 @@ pub enum Malformed {
     Utf8(#[from] std::str::Utf8Error),
     /// Not JSON, or not of the shape that the API has.
     #[error("the AdmissionReview cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
+    /// An object cannot be read as it is.
+    #[error("an object of the AdmissionReview cannot be read: {0}")]
+    Object(#[from] serde_json::Error),
     /// Another kind or version.
     #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
     Version {
@@ -48,15 +46,16 @@ pub enum Malformed {
 /// Reads a review. `reads` says which view of its objects is wanted.
 pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
     // Checked once for the whole body, and not again for every string.
-    let body = str::from_utf8(body)?;
-    let is_mixed = Cell::new(false);
-    let first = read(body, Order { reads: &reads, is_mixed: &is_mixed, raw: false });
-    let review = if first.is_err() && is_mixed.get() {
-        read(body, Order { reads: &reads, is_mixed: &is_mixed, raw: true })
-    } else {
-        first
-    }?;
-    let Review { kind, api_version, request } = review;
+    let body = std::str::from_utf8(body)?;
+    let review = match read(body, &reads, Order::Direct) {
+        Err(Interruption::Disorder) => read(body, &reads, Order::Later),
+        result => result,
+    };
+    let Review { kind, api_version, request } = match review {
+        Ok(review) => review,
+        Err(Interruption::Json(error)) => return Err(error.into()),
+        Err(Interruption::Disorder) => return Err(Malformed::Missing("request.operation")),
+    };
     if kind != KIND || api_version != API_VERSION {
         let (kind, api_version) = (kind.to_string(), api_version.to_string());
         return Err(Malformed::Version { kind, api_version });
@@ -64,31 +63,27 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
     request.ok_or(Malformed::Missing("request"))?.finish(reads)
 }
 
-fn read<'a, F: Fn(&Target<'_>) -> Reads>(
-    body: &'a str,
-    order: Order<'_, F>,
-) -> Result<Review<'a>, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(body);
-    let review = ReviewSeed(order).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(review)
+/// How objects are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Straight into their view.
+    Direct,
+    /// As text, decoded at the end.
+    Later,
 }
 
-/// How to read objects: straight into their view, or as raw text for later.
-struct Order<'f, F> {
-    reads: &'f F,
-    /// Set when an object comes before what tells its kind.
-    is_mixed: &'f Cell<bool>,
-    raw: bool,
+/// Why reading stopped.
+enum Interruption {
+    Json(JsonError),
+    /// An object came before what tells its kind.
+    Disorder,
 }
 
-impl<F> Clone for Order<'_, F> {
-    fn clone(&self) -> Self {
-        *self
+impl From<JsonError> for Interruption {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
     }
 }
-
-impl<F> Copy for Order<'_, F> {}
 
 #[derive(Default)]
 struct Review<'a> {
@@ -97,45 +92,32 @@ struct Review<'a> {
     request: Option<RawRequest<'a>>,
 }
 
-struct ReviewSeed<'f, F>(Order<'f, F>);
-
-impl<'de, F: Fn(&Target<'_>) -> Reads> DeserializeSeed<'de> for ReviewSeed<'_, F> {
-    type Value = Review<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Review<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for ReviewSeed<'_, F> {
-    type Value = Review<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an AdmissionReview")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Review<'de>, A::Error> {
-        let mut review = Review::default();
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            match key.as_str() {
-                "kind" => review.kind = map.next_value()?,
-                "apiVersion" => review.api_version = map.next_value()?,
-                "request" => review.request = map.next_value_seed(RequestSeed(self.0))?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+fn read<'a>(
+    body: &'a str,
+    reads: &impl Fn(&Target<'_>) -> Reads,
+    order: Order,
+) -> Result<Review<'a>, Interruption> {
+    let mut review = Review::default();
+    let mut cursor = Cursor::new(body);
+    cursor.object(|key, cursor| {
+        match key.as_str() {
+            "kind" => cursor.fill(&mut review.kind)?,
+            "apiVersion" => cursor.fill(&mut review.api_version)?,
+            "request" => review.request = read_request(cursor, reads, order)?,
+            _ => cursor.skip()?,
         }
-        Ok(review)
-    }
+        Ok::<_, Interruption>(())
+    })?;
+    cursor.end()?;
+    Ok(review)
 }
 
 /// A request whose objects are decoded, but not yet paired.
 #[derive(Default)]
 struct RawRequest<'a> {
-    uid: Option<Text<'a>>,
+    uid: Text<'a>,
     /// `target.operation` is this one, once it is read.
-    operation: Option<Text<'a>>,
+    operation: Text<'a>,
     target: Target<'a>,
     user: User<'a>,
     dry_run: bool,
@@ -149,7 +131,7 @@ enum Objects<'a> {
     #[default]
     Unseen,
     Skipped,
-    Raw(Sides<&'a RawValue>),
+    Raw(Sides<Raw<'a>>),
     Pod(Sides<Pod<'a>>),
     Binding(Sides<Binding<'a>>),
     Workload(WorkloadKind, Box<Sides<Workload<'a>>>),
@@ -168,12 +150,21 @@ impl<T> Default for Sides<T> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
-struct MetadataOnly<'a> {
-    #[serde(default)]
-    metadata: Option<Metadata<'a>>,
+/// The text of an object, for later.
+struct Raw<'a>(&'a str);
+
+impl<'a> Read<'a> for Raw<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        cursor.raw().map(Self)
+    }
 }
+
+#[derive(Default)]
+struct MetadataOnly<'a> {
+    metadata: Metadata<'a>,
+}
+
+read_object!(MetadataOnly { "metadata" => metadata });
 
 #[derive(Clone, Copy)]
 enum Side {
@@ -181,134 +172,115 @@ enum Side {
     Old,
 }
 
-struct RequestSeed<'f, F>(Order<'f, F>);
-
-impl<'de, F: Fn(&Target<'_>) -> Reads> DeserializeSeed<'de> for RequestSeed<'_, F> {
-    type Value = Option<RawRequest<'de>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+fn read_request<'a>(
+    cursor: &mut Cursor<'a>,
+    reads: &impl Fn(&Target<'_>) -> Reads,
+    order: Order,
+) -> Result<Option<RawRequest<'a>>, Interruption> {
+    if cursor.takes_null()? {
+        return Ok(None);
     }
-}
-
-impl<'de, F: Fn(&Target<'_>) -> Reads> de::Visitor<'de> for RequestSeed<'_, F> {
-    type Value = Option<RawRequest<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an admission request")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self(order) = self;
-        let mut request = RawRequest::default();
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            let is_target =
-                matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
-            if is_target && !order.raw && !matches!(request.objects, Objects::Unseen) {
-                order.is_mixed.set(true);
-                return Err(de::Error::custom("the objects come before what tells their kind"));
-            }
-            let target = &mut request.target;
-            match key.as_str() {
-                "uid" => request.uid = Some(map.next_value()?),
-                "resource" => {
-                    let GroupVersionResource { group, version, resource } = map.next_value()?;
-                    (target.group, target.version, target.resource) = (group, version, resource);
-                }
-                "subResource" => target.sub_resource = map.next_value()?,
-                "name" => target.name = map.next_value()?,
-                "namespace" => target.namespace = map.next_value()?,
-                "operation" => {
-                    let text = map.next_value::<Text<'de>>()?;
-                    target.operation = operation(&text).unwrap_or_default();
-                    request.operation = Some(text);
-                }
-                "userInfo" => {
-                    let UserInfo { username, groups } = map.next_value()?;
-                    request.user = User { name: username, groups: groups.unwrap_or_default() };
-                }
-                "dryRun" => request.dry_run = map.next_value::<Option<bool>>()?.unwrap_or(false),
-                "object" => request.read_object(Side::New, order, &mut map)?,
-                "oldObject" => request.read_object(Side::Old, order, &mut map)?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+    let mut request = RawRequest::default();
+    cursor.object(|key, cursor| {
+        let is_target =
+            matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
+        if is_target && order == Order::Direct && !matches!(request.objects, Objects::Unseen) {
+            return Err(Interruption::Disorder);
         }
-        Ok(Some(request))
-    }
+        let target = &mut request.target;
+        match key.as_str() {
+            "uid" => cursor.fill(&mut request.uid)?,
+            "resource" => {
+                let GroupVersionResource { group, version, resource } = Read::read(cursor)?;
+                (target.group, target.version, target.resource) = (group, version, resource);
+            }
+            "subResource" => cursor.fill(&mut target.sub_resource)?,
+            "name" => cursor.fill(&mut target.name)?,
+            "namespace" => cursor.fill(&mut target.namespace)?,
+            "operation" => {
+                cursor.fill(&mut request.operation)?;
+                target.operation = operation(&request.operation).unwrap_or_default();
+            }
+            "userInfo" => cursor.fill(&mut request.user)?,
+            "dryRun" => cursor.fill(&mut request.dry_run)?,
+            "object" => request.read_object(Side::New, reads, order, cursor)?,
+            "oldObject" => request.read_object(Side::Old, reads, order, cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(Some(request))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Default)]
 struct GroupVersionResource<'a> {
     group: Text<'a>,
     version: Text<'a>,
     resource: Text<'a>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
-struct UserInfo<'a> {
-    username: Text<'a>,
-    groups: Option<Vec<Text<'a>>>,
-}
+read_object!(GroupVersionResource {
+    "group" => group,
+    "version" => version,
+    "resource" => resource,
+});
+read_object!(User { "username" => name, "groups" => groups });
 
 fn operation(text: &str) -> Option<Operation> {
     use Operation::{Connect, Create, Delete, Update};
     [Create, Update, Delete, Connect].into_iter().find(|operation| operation.as_str() == text)
 }
 
-impl<'de> RawRequest<'de> {
-    fn read_object<A: MapAccess<'de>, F: Fn(&Target<'_>) -> Reads>(
+impl<'a> RawRequest<'a> {
+    fn read_object(
         &mut self,
         side: Side,
-        order: Order<'_, F>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
+        reads: &impl Fn(&Target<'_>) -> Reads,
+        order: Order,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<(), Interruption> {
         if let Objects::Unseen = self.objects {
-            let reads = (order.reads)(&self.target);
-            self.objects = if order.raw || reads.whole {
+            if order == Order::Direct && self.operation.is_empty() {
+                return Err(Interruption::Disorder);
+            }
+            let reads = reads(&self.target);
+            self.objects = if order == Order::Later || reads.whole {
                 Objects::Raw(Sides::default())
             } else {
                 Objects::of(reads.view)
             };
         }
         match &mut self.objects {
-            Objects::Unseen | Objects::Skipped => map.next_value::<IgnoredAny>().map(drop),
-            Objects::Raw(sides) => sides.fill(side, map),
-            Objects::Pod(sides) => sides.fill(side, map),
-            Objects::Binding(sides) => sides.fill(side, map),
-            Objects::Workload(_, sides) => sides.fill(side, map),
-            Objects::Node(sides) => sides.fill(side, map),
-            Objects::Namespace(sides) => sides.fill(side, map),
+            Objects::Unseen | Objects::Skipped => cursor.skip()?,
+            Objects::Raw(sides) => sides.fill(side, cursor)?,
+            Objects::Pod(sides) => sides.fill(side, cursor)?,
+            Objects::Binding(sides) => sides.fill(side, cursor)?,
+            Objects::Workload(_, sides) => sides.fill(side, cursor)?,
+            Objects::Node(sides) => sides.fill(side, cursor)?,
+            Objects::Namespace(sides) => sides.fill(side, cursor)?,
         }
+        Ok(())
     }
 
     /// Pairs the objects, and decodes those that were kept as text.
-    fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'de>, Malformed> {
-        let Self { uid, operation: asked, target, user, dry_run, objects } = self;
-        let told = |text: Option<Text<'de>>, part| {
-            text.filter(|text| !text.is_empty()).ok_or(Malformed::Missing(part))
-        };
-        let uid = told(uid, "request.uid")?;
-        let asked = told(asked, "request.operation")?;
+    fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'a>, Malformed> {
+        let Self { uid, operation: asked, target, user, dry_run, mut objects } = self;
+        let parts = [
+            (&uid, "request.uid"),
+            (&asked, "request.operation"),
+            (&target.resource, "request.resource"),
+        ];
+        if let Some((_, part)) = parts.into_iter().find(|(text, _)| text.is_empty()) {
+            return Err(Malformed::Missing(part));
+        }
         if operation(&asked).is_none() {
             return Err(Malformed::Operation(asked.to_string()));
         }
-        if target.resource.is_empty() {
-            return Err(Malformed::Missing("request.resource"));
-        }
         let mut whole = None;
-        let mut objects = objects;
         if let Objects::Raw(raw) = objects {
             let reads = reads(&target);
             if reads.whole {
-                whole = Some(raw.decode::<Value>()?.into_change(target.operation)?);
+                whole = Some(raw.values()?.into_change(target.operation)?);
             }
             objects = Objects::decode(reads.view, &raw)?;
         } else if let Objects::Unseen = objects {
@@ -324,7 +296,7 @@ impl<'de> RawRequest<'de> {
     }
 }
 
-impl<'de> Objects<'de> {
+impl<'a> Objects<'a> {
     fn of(view: View) -> Self {
         match view {
             View::Unread => Self::Skipped,
@@ -336,7 +308,7 @@ impl<'de> Objects<'de> {
         }
     }
 
-    fn decode(view: View, raw: &Sides<&'de RawValue>) -> Result<Self, serde_json::Error> {
+    fn decode(view: View, raw: &Sides<Raw<'a>>) -> Result<Self, JsonError> {
         Ok(match view {
             View::Unread => Self::Skipped,
             View::Pod => Self::Pod(raw.decode()?),
@@ -347,7 +319,7 @@ impl<'de> Objects<'de> {
         })
     }
 
-    fn into_subject(self, operation: Operation) -> Result<Subject<'de>, Malformed> {
+    fn into_subject(self, operation: Operation) -> Result<Subject<'a>, Malformed> {
         Ok(match self {
             Self::Unseen | Self::Skipped | Self::Raw(_) => Subject::Unread,
             Self::Pod(sides) => Subject::Pod(sides.into_change(operation)?),
@@ -360,7 +332,7 @@ impl<'de> Objects<'de> {
             Self::Node(sides) => Subject::Node(sides.into_change(operation)?),
             // The name is in the request as well, so that a deletion without object can be judged.
             Self::Namespace(sides) => {
-                let metadata = sides.old.and_then(|namespace| namespace.metadata);
+                let metadata = sides.old.map(|namespace| namespace.metadata);
                 Subject::Namespace(metadata.unwrap_or_default())
             }
         })
@@ -368,16 +340,14 @@ impl<'de> Objects<'de> {
 }
 
 impl<T> Sides<T> {
-    fn fill<'de, A: MapAccess<'de>>(&mut self, side: Side, map: &mut A) -> Result<(), A::Error>
+    fn fill<'a>(&mut self, side: Side, cursor: &mut Cursor<'a>) -> Result<(), JsonError>
     where
-        T: Deserialize<'de>,
+        T: Read<'a>,
     {
-        let object = map.next_value::<Option<T>>()?;
         match side {
-            Side::New => self.new = object,
-            Side::Old => self.old = object,
+            Side::New => cursor.fill(&mut self.new),
+            Side::Old => cursor.fill(&mut self.old),
         }
-        Ok(())
     }
 
     fn into_change(self, operation: Operation) -> Result<Change<T>, Malformed> {
@@ -394,10 +364,17 @@ impl<T> Sides<T> {
     }
 }
 
-impl<'de> Sides<&'de RawValue> {
-    fn decode<T: Deserialize<'de>>(&self) -> Result<Sides<T>, serde_json::Error> {
+impl<'a> Sides<Raw<'a>> {
+    fn decode<T: Read<'a>>(&self) -> Result<Sides<T>, JsonError> {
         let decode =
-            |raw: Option<&'de RawValue>| raw.map(|raw| serde_json::from_str(raw.get())).transpose();
-        Ok(Sides { new: decode(self.new)?, old: decode(self.old)? })
+            |raw: &Option<Raw<'a>>| raw.as_ref().map(|Raw(text)| json::from_str(text)).transpose();
+        Ok(Sides { new: decode(&self.new)?, old: decode(&self.old)? })
+    }
+
+    fn values(&self) -> Result<Sides<Value>, serde_json::Error> {
+        let decode = |raw: &Option<Raw<'a>>| {
+            raw.as_ref().map(|Raw(text)| serde_json::from_str(text)).transpose()
+        };
+        Ok(Sides { new: decode(&self.new)?, old: decode(&self.old)? })
     }
 }

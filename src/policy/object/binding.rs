@@ -1,26 +1,23 @@
 //! Bindings: what a scheduler writes to put a pod on a node.
 
-use serde::Deserialize;
-
 use super::metadata::Metadata;
-use crate::policy::text::{Text, null_as_default};
+use crate::policy::{json::read_object, text::Text};
 
 /// A Binding. It shows neither labels nor tolerations of the pod that it binds.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct Binding<'a> {
     /// `metadata`; the name is the pod's.
-    #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
     /// `target`.
-    #[serde(deserialize_with = "null_as_default")]
     pub target: Target<'a>,
 }
 
 /// `target` of a Binding.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct Target<'a> {
     /// Name of the node.
     pub name: Text<'a>,
 }
+
+read_object!(Binding { "metadata" => metadata, "target" => target });
+read_object!(Target { "name" => name });

@@ -1,20 +1,16 @@
 //! `metadata`, as far as rules read it.
 
-use std::fmt;
-
-use serde::{Deserialize, Deserializer, de};
-
 use crate::policy::{
+    json::{Cursor, JsonError, Read, read_object},
     selector::LabelSet,
-    text::{Text, null_as_default},
+    text::Text,
 };
 
 /// The annotation by which a kubelet marks the API shadow of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// `metadata`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct Metadata<'a> {
     /// Empty while the server has yet to make one from `generateName`.
     pub name: Text<'a>,
@@ -25,10 +21,8 @@ pub struct Metadata<'a> {
     /// Labels in the order of the object.
     pub labels: Labels<'a>,
     /// The one annotation that a rule reads.
-    #[serde(rename = "annotations")]
     pub mirror: MirrorAnnotation,
     /// Owners; at most one of them is the controller.
-    #[serde(deserialize_with = "null_as_default")]
     pub owner_references: Vec<OwnerReference<'a>>,
     /// Set while the object is being deleted.
     pub deletion_timestamp: Option<Text<'a>>,
@@ -51,8 +45,7 @@ impl<'a> Metadata<'a> {
 }
 
 /// An entry of `metadata.ownerReferences`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct OwnerReference<'a> {
     /// `group/version`, or `v1`.
     pub api_version: Text<'a>,
@@ -61,7 +54,6 @@ pub struct OwnerReference<'a> {
     /// Name of the owner.
     pub name: Text<'a>,
     /// Whether this owner is the controller.
-    #[serde(deserialize_with = "null_as_default")]
     pub controller: bool,
 }
 
@@ -100,35 +92,19 @@ impl LabelSet for Labels<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Labels<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of strings")
+impl<'a> Read<'a> for Labels<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut labels: Vec<(Text<'a>, Text<'a>)> = Vec::new();
+        cursor.object(|key, cursor| {
+            let value = Text::read(cursor)?;
+            // The last of equal keys counts, as in Go.
+            match labels.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known = value,
+                None => labels.push((key, value)),
             }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Labels<'de>, A::Error> {
-                let mut labels = Vec::new();
-                while let Some((key, value)) = map.next_entry::<Text<'de>, Text<'de>>()? {
-                    // The last of equal keys counts, as in Go.
-                    match labels.iter_mut().find(|(known, _)| *known == key) {
-                        Some((_, known)) => *known = value,
-                        None => labels.push((key, value)),
-                    }
-                }
-                Ok(Labels(labels))
-            }
-
-            fn visit_unit<E>(self) -> Result<Labels<'de>, E> {
-                Ok(Labels::default())
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(Self(labels))
     }
 }
 
@@ -136,33 +112,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MirrorAnnotation(pub bool);
 
-impl<'de> Deserialize<'de> for MirrorAnnotation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = MirrorAnnotation;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of strings")
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<MirrorAnnotation, A::Error> {
-                let mut found = false;
-                while let Some((key, de::IgnoredAny)) = map.next_entry::<Text<'_>, _>()? {
-                    found |= key == MIRROR_ANNOTATION;
-                }
-                Ok(MirrorAnnotation(found))
-            }
-
-            fn visit_unit<E>(self) -> Result<MirrorAnnotation, E> {
-                Ok(MirrorAnnotation(false))
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+impl<'a> Read<'a> for MirrorAnnotation {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut found = false;
+        cursor.object(|key, cursor| {
+            found |= key == MIRROR_ANNOTATION;
+            cursor.skip()
+        })?;
+        Ok(Self(found))
     }
 }
+
+read_object!(Metadata {
+    "name" => name,
+    "generateName" => generate_name,
+    "namespace" => namespace,
+    "labels" => labels,
+    "annotations" => mirror,
+    "ownerReferences" => owner_references,
+    "deletionTimestamp" => deletion_timestamp,
+});
+read_object!(OwnerReference {
+    "apiVersion" => api_version,
+    "kind" => kind,
+    "name" => name,
+    "controller" => controller,
+});

@@ -1,24 +1,19 @@
 //! Nodes.
 
-use serde::Deserialize;
-
 use super::metadata::Metadata;
-use crate::policy::{taint::Taint, text::null_as_default};
+use crate::policy::{json::read_object, taint::Taint};
 
 /// A Node, without its status: a heartbeat has nothing that a rule reads.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct Node<'a> {
     /// `metadata`.
-    #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
     /// `spec`; `None` is absent or `null`.
     pub spec: Option<NodeSpec<'a>>,
 }
 
 /// `spec` of a Node.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeSpec<'a> {
     /// `None` is absent or `null`.
     pub taints: Option<Vec<Taint<'a>>>,
@@ -30,3 +25,6 @@ impl<'a> Node<'a> {
         self.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
     }
 }
+
+read_object!(Node { "metadata" => metadata, "spec" => spec });
+read_object!(NodeSpec { "taints" => taints });

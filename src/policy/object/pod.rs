@@ -1,19 +1,16 @@
 //! Pods.
 
-use serde::Deserialize;
-
 use super::metadata::{Labels, Metadata};
 use crate::policy::{
+    json::{Cursor, JsonError, Read, read_object},
     taint::Toleration,
-    text::{Text, null_as_default},
+    text::Text,
 };
 
 /// A Pod.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[derive(Clone, Debug)]
 pub struct Pod<'a> {
     /// `metadata`.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
     /// `spec`, without which there is no pod to decide.
     pub spec: PodSpec<'a>,
@@ -21,8 +18,7 @@ pub struct Pod<'a> {
 
 /// What decides where a pod can land, and who it is. `None` is absent or `null`, which a patch
 /// must know from an empty list.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct PodSpec<'a> {
     /// The node, when it is fixed already.
     pub node_name: Text<'a>,
@@ -61,34 +57,28 @@ impl<'a> PodSpec<'a> {
 }
 
 /// `spec.affinity`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct Affinity<'a> {
     /// `nodeAffinity`.
     pub node_affinity: Option<NodeAffinity<'a>>,
 }
 
 /// `spec.affinity.nodeAffinity`; preferences are not read, since they keep no pod out.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeAffinity<'a> {
     /// `requiredDuringSchedulingIgnoredDuringExecution`.
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     pub required: Option<NodeSelector<'a>>,
 }
 
 /// Terms of which one must match.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeSelector<'a> {
     /// Without terms, no node matches.
-    #[serde(deserialize_with = "null_as_default")]
     pub node_selector_terms: Vec<NodeSelectorTerm<'a>>,
 }
 
 /// Requirements that must all hold; an empty term matches nothing.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeSelectorTerm<'a> {
     /// On labels.
     pub match_expressions: Option<Vec<NodeSelectorRequirement<'a>>>,
@@ -114,22 +104,51 @@ impl<'a> NodeSelectorTerm<'a> {
 }
 
 /// `key operator values`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSelectorRequirement<'a> {
     /// Label key or field path.
     pub key: Text<'a>,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`; anything else cannot be read.
     pub operator: Text<'a>,
     /// How many there may be depends on the operator.
-    #[serde(deserialize_with = "null_as_default")]
     pub values: Vec<Text<'a>>,
 }
 
 /// An entry of `spec.topologySpreadConstraints`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct TopologySpreadConstraint<'a> {
     /// The label that names the domains.
     pub topology_key: Text<'a>,
 }
+
+impl<'a> Read<'a> for Pod<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let (mut metadata, mut spec) = (Metadata::default(), None);
+        cursor.object(|key, cursor| match key.as_str() {
+            "metadata" => cursor.fill(&mut metadata),
+            "spec" => cursor.fill(&mut spec),
+            _ => cursor.skip(),
+        })?;
+        let spec = spec.ok_or_else(|| cursor.expected("a pod with a spec"))?;
+        Ok(Self { metadata, spec })
+    }
+}
+
+read_object!(PodSpec {
+    "nodeName" => node_name,
+    "serviceAccountName" => service_account_name,
+    "serviceAccount" => service_account,
+    "nodeSelector" => node_selector,
+    "tolerations" => tolerations,
+    "affinity" => affinity,
+    "topologySpreadConstraints" => topology_spread_constraints,
+});
+read_object!(Affinity { "nodeAffinity" => node_affinity });
+read_object!(NodeAffinity { "requiredDuringSchedulingIgnoredDuringExecution" => required });
+read_object!(NodeSelector { "nodeSelectorTerms" => node_selector_terms });
+read_object!(NodeSelectorTerm {
+    "matchExpressions" => match_expressions,
+    "matchFields" => match_fields,
+});
+read_object!(NodeSelectorRequirement { "key" => key, "operator" => operator, "values" => values });
+read_object!(TopologySpreadConstraint { "topologyKey" => topology_key });

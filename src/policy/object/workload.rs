@@ -1,9 +1,7 @@
 //! Workloads: objects that hold a pod template.
 
-use serde::Deserialize;
-
 use super::{metadata::Metadata, pod::PodSpec};
-use crate::policy::text::null_as_default;
+use crate::policy::json::read_object;
 
 /// The kinds of workloads that are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,48 +62,35 @@ impl WorkloadKind {
 }
 
 /// A workload of any kind: a CronJob has `jobTemplate`, the others `template`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct Workload<'a> {
     /// `metadata`.
-    #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
-    #[serde(deserialize_with = "null_as_default")]
     spec: WorkloadSpec<'a>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 struct WorkloadSpec<'a> {
-    #[serde(deserialize_with = "null_as_default")]
     template: PodTemplate<'a>,
-    #[serde(deserialize_with = "null_as_default")]
     job_template: JobTemplate<'a>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 struct JobTemplate<'a> {
-    #[serde(deserialize_with = "null_as_default")]
     spec: JobSpec<'a>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 struct JobSpec<'a> {
-    #[serde(deserialize_with = "null_as_default")]
     template: PodTemplate<'a>,
 }
 
 /// A pod template.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"), default)]
+#[derive(Clone, Debug, Default)]
 pub struct PodTemplate<'a> {
     /// `metadata` of the pods to come.
-    #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata<'a>,
     /// `spec` of the pods to come.
-    #[serde(deserialize_with = "null_as_default")]
     pub spec: PodSpec<'a>,
 }
 
@@ -123,3 +108,9 @@ impl<'a> Workload<'a> {
         }
     }
 }
+
+read_object!(Workload { "metadata" => metadata, "spec" => spec });
+read_object!(WorkloadSpec { "template" => template, "jobTemplate" => job_template });
+read_object!(JobTemplate { "spec" => spec });
+read_object!(JobSpec { "template" => template });
+read_object!(PodTemplate { "metadata" => metadata, "spec" => spec });

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use poolguard::{
     config,
     policy::{
-        Policy,
+        Policy, json,
         object::PodSpec,
         placement::{Answer, LabelFact, NameFact, NodeFacts, Reach, Witness, node_affinity, reach},
         snapshot::{Located, NodeRecord, PoolOrigin, Snapshot},
@@ -109,7 +109,7 @@ fn record(index: usize, labels: &Value, taints: &[Value], with_hostname: bool) -
 }
 
 fn owned(taint: &Value) -> Taint<'static> {
-    serde_json::from_str::<Taint<'_>>(&taint.to_string()).unwrap().to_static()
+    json::from_str::<Taint<'_>>(&taint.to_string()).unwrap().to_static()
 }
 
 impl World {
@@ -134,7 +134,7 @@ impl World {
 }
 
 fn read(spec: &str) -> PodSpec<'_> {
-    serde_json::from_str(spec).unwrap()
+    json::from_str(spec).unwrap()
 }
 
 /// The pools of a reach, by what they are called in every snapshot of the same config.

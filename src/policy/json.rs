@@ -1,0 +1,344 @@
+//! JSON read in one pass into borrowed views.
+//!
+//! The hot path of admission is reading: a review has 3 to 20 KB, of which rules want a few hundred
+//! bytes. A [`Cursor`] goes over the text once, hands out what is asked for, and skips the rest
+//! without building it, checking all the same that it is JSON. `null` reads as absent, as in Go, and
+//! the last of equal keys counts. Everything else is read by `serde_json`.
+
+mod skip;
+
+use std::borrow::Cow;
+
+use super::text::Text;
+
+/// Why text is not the JSON that is expected, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected} at line {line}, column {column}")]
+pub struct JsonError {
+    expected: Cow<'static, str>,
+    line: usize,
+    column: usize,
+}
+
+/// Something that can be read from a cursor.
+pub trait Read<'a>: Sized {
+    /// Reads the value that begins at the cursor, and leaves the cursor behind it.
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError>;
+}
+
+/// Reads the only value of a text.
+pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
+    let mut cursor = Cursor::new(text);
+    let value = T::read(&mut cursor)?;
+    cursor.end().map(|()| value)
+}
+
+/// A place in JSON text.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of a text.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Checks that nothing follows but white space.
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.expected("nothing more")),
+        }
+    }
+
+    /// Reads an object: `field` is given every key, and must read or skip its value. `null` is an
+    /// object without keys.
+    pub fn object<E: From<JsonError>>(
+        &mut self,
+        mut field: impl FnMut(Text<'a>, &mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.peek() {
+            Some(b'{') => self.at += 1,
+            Some(b'n') => return Ok(self.literal("null")?),
+            _ => return Err(self.expected("an object").into()),
+        }
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let key = self.string()?;
+            self.colon()?;
+            field(key, self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return Err(self.expected("`,` or `}`").into()),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads an array: `item` must read or skip every item. `null` is an array without items.
+    pub fn array<E: From<JsonError>>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.peek() {
+            Some(b'[') => self.at += 1,
+            Some(b'n') => return Ok(self.literal("null")?),
+            _ => return Err(self.expected("an array").into()),
+        }
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.expected("`,` or `]`").into()),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a value into a place.
+    pub fn fill<T: Read<'a>>(&mut self, place: &mut T) -> Result<(), JsonError> {
+        *place = T::read(self)?;
+        Ok(())
+    }
+
+    /// The text of the value that begins here, which is skipped.
+    pub fn raw(&mut self) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        self.skip()?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Whether the value that begins here is `null`, which is then skipped.
+    pub fn takes_null(&mut self) -> Result<bool, JsonError> {
+        let is_null = self.peek() == Some(b'n');
+        if is_null {
+            self.literal("null")?;
+        }
+        Ok(is_null)
+    }
+
+    /// The string that begins here: borrowed, unless it is escaped.
+    #[inline]
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.expected("a string"));
+        }
+        let start = self.at;
+        let has_escapes = self.skip_string()?;
+        if has_escapes {
+            let quoted = self.text.get(start..self.at).unwrap_or_default();
+            let unescaped: Result<String, _> = serde_json::from_str(quoted);
+            return unescaped.map(Text::from).map_err(|_| self.expected("a string"));
+        }
+        Ok(self.text.get(start + 1..self.at - 1).unwrap_or_default().into())
+    }
+
+    fn colon(&mut self) -> Result<(), JsonError> {
+        if self.peek() != Some(b':') {
+            return Err(self.expected("`:`"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn literal(&mut self, literal: &'static str) -> Result<(), JsonError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(literal) {
+            return Err(self.expected(literal));
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// The next byte that is no white space; the cursor then stands on it.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.as_bytes().get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// An error at the cursor.
+    #[cold]
+    pub fn expected(&self, expected: impl Into<Cow<'static, str>>) -> JsonError {
+        let before = self.text.get(..self.at).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        JsonError { expected: expected.into(), line, column }
+    }
+}
+
+impl<'a> Read<'a> for Text<'a> {
+    #[inline]
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        if cursor.takes_null()? { Ok(Self::default()) } else { cursor.string() }
+    }
+}
+
+impl<'a> Read<'a> for bool {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        match cursor.peek() {
+            Some(b't') => cursor.literal("true").map(|()| true),
+            Some(b'f') => cursor.literal("false").map(|()| false),
+            Some(b'n') => cursor.literal("null").map(|()| false),
+            _ => Err(cursor.expected("true or false")),
+        }
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for Option<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        if cursor.takes_null()? { Ok(None) } else { T::read(cursor).map(Some) }
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut items = Self::new();
+        cursor.array(|cursor| {
+            items.push(T::read(cursor)?);
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(items)
+    }
+}
+
+/// A value that nobody reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Skipped;
+
+impl<'a> Read<'a> for Skipped {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        cursor.skip().map(|()| Self)
+    }
+}
+
+/// Implements [`Read`] for a struct with a default: the fields that it has, by their keys.
+macro_rules! read_object {
+    ($name:ident { $($key:literal => $field:ident),+ $(,)? }) => {
+        impl<'a> $crate::policy::json::Read<'a> for $name<'a> {
+            fn read(
+                cursor: &mut $crate::policy::json::Cursor<'a>,
+            ) -> Result<Self, $crate::policy::json::JsonError> {
+                let mut object = Self::default();
+                cursor.object(|key, cursor| match key.as_str() {
+                    $($key => cursor.fill(&mut object.$field),)+
+                    _ => cursor.skip(),
+                })?;
+                Ok(object)
+            }
+        }
+    };
+}
+
+pub(crate) use read_object;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn skips(text: &str) -> bool {
+        from_str::<Skipped>(text).is_ok()
+    }
+
+    #[test]
+    fn what_is_skipped_is_json_all_the_same() {
+        for json in [
+            "0",
+            "-1.5e+10",
+            "true",
+            "null",
+            "\"\"",
+            "\"\\u00e9\\n\"",
+            "[]",
+            "{}",
+            " [ 1 , {\"a\":[]} ] ",
+            "\"ünïcode that is longer than one word\"",
+        ] {
+            assert!(skips(json), "{json}");
+        }
+        for other in [
+            "",
+            "nul",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[}",
+            "\"open",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"line\nbreak\"",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "+1",
+            "[] []",
+            "tru",
+            "'a'",
+        ] {
+            assert!(!skips(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn nesting_that_nobody_reads_has_no_limit() {
+        for depth in [1, 127, 128, 129, 256, 257, 100_000] {
+            let arrays = "[".repeat(depth) + &"]".repeat(depth);
+            let objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+            for text in [&arrays, &objects, &mixed] {
+                assert!(skips(text), "{depth}");
+                assert!(!skips(&text[..text.len() - 1]), "{depth}");
+                assert!(!skips(&format!("{text}]")), "{depth}");
+            }
+            let crossed = "[{\"a\":".repeat(depth) + "1" + &"]}".repeat(depth);
+            assert!(!skips(&crossed), "{depth}");
+        }
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_they_are_escaped() {
+        assert_eq!(from_str::<Text<'_>>("\"a\\u0062\"").unwrap(), "ab");
+        assert_eq!(from_str::<Text<'_>>("null").unwrap(), "");
+        assert_eq!(from_str::<Vec<Text<'_>>>("[\"a\", null]").unwrap(), ["a", ""]);
+        assert!(from_str::<Text<'_>>("\"\\ud800\"").is_err());
+    }
+
+    #[test]
+    fn an_error_says_where() {
+        let error = from_str::<Vec<bool>>("[true,\n  7]").unwrap_err();
+        assert_eq!(error.to_string(), "expected true or false at line 2, column 3");
+    }
+
+    proptest! {
+        #[test]
+        fn skipping_agrees_with_serde_json(text in "[\\[\\]{}:,\"\\\\0-9eE.+tfn a-zäu-]{0,24}") {
+            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+        }
+    }
+}
