@@ -113,3 +113,15 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         assert!(said.err.contains(hint), "{arguments:?}: {}", said.err);
     }
 }
+
+#[test]
+fn long_help_says_what_short_help_leaves_out() {
+    for (command, words) in [
+        ("serve", "guards an embedded snapshot on loopback"),
+        ("review", "Exits with 0 if everything is allowed"),
+    ] {
+        let said = run(&[command, "--help"]);
+        let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(words), "{command} --help: {}", said.out);
+    }
+}

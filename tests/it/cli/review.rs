@@ -282,3 +282,34 @@ fn a_mistaken_config_or_cluster_ends_before_anything_is_judged() {
         assert!(refused.err.contains(cluster), "{}", refused.err);
     }
 }
+
+#[test]
+fn a_pod_without_a_spec_is_placed_like_any_other() {
+    for spec in ["", "spec: null"] {
+        let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: bare}}\n{spec}\n");
+        let said = review_text(&pod, &["-n", "automq-instance-1"]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for output in ["table", "json", "patch"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = poolguard(&[&["review"], &INPUT[..], &["-o", output, ALLOWED]].concat());
+        let output = command.stdout(writer).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "");
+        assert_ne!(output.status.code(), Some(2), "2 says that the input cannot be read");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_once() {
+    let pod = INTRUDER.replace("name: intruder", "name: [a]");
+    let said = review_text(&pod, &["-o", "json"]);
+    let answer = said.json();
+    let error = answer["errors"][0]["error"].as_str().unwrap();
+    assert_eq!(error.matches("expected a string").count(), 1, "{error}");
+}

@@ -280,3 +280,13 @@ fn a_certificate_that_cannot_be_used_is_named() {
     assert_eq!(refused.code, 2);
     assert!(refused.err.contains("config.yaml"), "{}", refused.err);
 }
+
+#[test]
+fn no_line_of_the_banner_ends_in_blanks() {
+    let server = Served::start(&mut poolguard(&[&INPUT[..], &ANYWHERE].concat()));
+    while let Ok(line) = server.lines.recv_timeout(PATIENCE)
+        && !line.starts_with("listening on ")
+    {
+        assert_eq!(line, line.trim_end());
+    }
+}

@@ -168,12 +168,11 @@ fn pool_of(policy: &Policy, node: &NodeRecord) -> Option<(String, Taint<'static>
     if let Some(pool) = policy.pools.iter().find(|pool| pool.nodes.matches(node)) {
         return Some((pool.name.to_string(), pool.taint.clone()));
     }
+    // With discovery off, only the taints of declared pools make a node dedicated.
     let declared = || policy.pools.iter().map(|pool| &pool.taint);
-    let mut known = [&policy.taint].into_iter().chain(declared());
+    let is_known = |taint: &&Taint<'_>| policy.discovery || declared().any(|it| it == *taint);
+    let mut known = [&policy.taint].into_iter().chain(declared()).filter(is_known);
     let taint = known.find(|taint| node.taints.contains(taint))?;
-    if !policy.discovery && !declared().any(|declared| declared == taint) {
-        return None;
-    }
     let group = node.label(GROUP).filter(|_| policy.discovery).map(AsRef::as_ref);
     Some((format!("{} of {taint}", group.unwrap_or("undeclared")), taint.clone()))
 }
@@ -196,6 +195,29 @@ fn reached_node_by_node(
     let dedicated = nodes.iter().filter_map(|node| Some((node, pool_of(policy, node)?)));
     let reached = dedicated.filter(|(node, (_, taint))| lands(policy, spec, node, taint));
     reached.map(|(_, (pool, _))| pool).collect()
+}
+
+/// The default taint, which no declared pool has, does not hide the one that a pool has.
+#[test]
+fn placement_with_discovery_off_knows_the_taints_of_declared_pools() {
+    let taint = |value: &str| json!({ "key": "dedicated", "value": value, "effect": "NoSchedule" });
+    let config = json!({
+        "apiVersion": "poolguard.io/v1alpha1",
+        "kind": "PoolGuardConfig",
+        "discovery": { "enabled": false },
+        "pools": [
+            { "name": "pool", "nodes": { "matchLabels": { TIER: "hot" } }, "taint": { "value": "other" } },
+        ],
+    });
+    let spec = json!({ "tolerations": [{ "operator": "Exists" }] });
+    for taints in [vec![taint("other")], vec![taint("other"), taint("automq")]] {
+        let nodes = vec![record(0, &json!({}), &taints, false)];
+        let world = World { config: config.clone(), nodes };
+        assert!(
+            world.reached(&spec).contains("undeclared of dedicated=other:NoSchedule"),
+            "{taints:?}"
+        );
+    }
 }
 
 proptest! {
