@@ -31,9 +31,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the webhook
     Serve(Box<serve::Serve>),
-    /// Decide AdmissionReviews and plain manifests offline, as the webhook would
     Review(review::Review),
     /// Check a config, or print its schema
     #[command(subcommand)]
@@ -54,7 +52,11 @@ impl Cli {
 /// The exit code of a command whose input or environment is at fault.
 pub const UNREADABLE: u8 = 2;
 
-/// What a command that failed prints last.
-pub fn error_text(error: &anyhow::Error) -> String {
-    input::error_text(error)
+/// What a command that failed prints last; nothing if whoever read its output has gone, as `head` does.
+pub fn error_text(error: &anyhow::Error) -> Option<String> {
+    let is_broken_pipe = error.chain().any(|cause| {
+        let cause = cause.downcast_ref::<std::io::Error>();
+        cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    (!is_broken_pipe).then(|| input::error_text(error))
 }

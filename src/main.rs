@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use poolguard::cli::{Cli, UNREADABLE};
+use poolguard::cli::{Cli, UNREADABLE, error_text};
 
 fn main() -> ExitCode {
     let arguments = Cli::parse();
     match arguments.run() {
         Ok(code) => code,
-        Err(error) => {
-            anstream::eprintln!("{}", poolguard::cli::error_text(&error));
-            ExitCode::from(UNREADABLE)
-        }
+        Err(error) => match error_text(&error) {
+            Some(text) => {
+                anstream::eprintln!("{text}");
+                ExitCode::from(UNREADABLE)
+            }
+            None => ExitCode::SUCCESS,
+        },
     }
 }

@@ -45,8 +45,9 @@ impl Writer {
 /// Writes batches until it is told to stop. A sink that fails is reported once, and tried again.
 fn write_all(lines: &Receiver<Message>, out: &mut impl io::Write) {
     let mut has_failed = false;
+    let mut batch = Vec::new();
     while let Ok(first) = lines.recv() {
-        let mut batch = Vec::new();
+        batch.clear();
         let mut stops = append(&mut batch, first);
         if !stops {
             thread::sleep(GATHERING);

@@ -62,14 +62,17 @@ impl fmt::Display for Table {
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
             let mut line = " ".repeat(self.indent);
-            for (column, (style, text)) in row.iter().enumerate() {
+            // Blanks that a later cell does not end would trail.
+            let cells =
+                row.iter().rposition(|(_, text)| !text.is_empty()).map_or(0, |last| last + 1);
+            for (column, (style, text)) in row.iter().take(cells).enumerate() {
                 write!(line, "{style}{text}{style:#}")?;
-                if column + 1 < row.len() {
+                if column + 1 < cells {
                     let width = widths.get(column).copied().unwrap_or(0);
                     line.push_str(&" ".repeat(width - text.chars().count() + 2));
                 }
             }
-            writeln!(f, "{}", line.trim_end())?;
+            writeln!(f, "{line}")?;
         }
         Ok(())
     }

@@ -29,13 +29,15 @@ impl Policy {
         if let Some(index) = self.declared_pool_of(labels) {
             return Membership::Declared(index);
         }
-        let Some(taint) = self.pool_taints().find(|taint| taints.contains(taint)) else {
+        // With discovery off, only the taints of declared pools make a node dedicated.
+        let counts = |taint: &Taint<'_>| {
+            self.discovery || self.pools.iter().any(|pool| pool.taint == *taint)
+        };
+        let overrides = self.pools.iter().map(|pool| &pool.taint);
+        let mut pool_taints = std::iter::once(&self.taint).chain(overrides);
+        let Some(taint) = pool_taints.find(|taint| taints.contains(taint) && counts(taint)) else {
             return Membership::Elsewhere;
         };
-        // With discovery off, only the taints of declared pools make a node dedicated.
-        if !self.discovery && !self.pools.iter().any(|pool| pool.taint == *taint) {
-            return Membership::Elsewhere;
-        }
         let mut keys = self.node_pool_labels.iter().filter(|_| self.discovery);
         let named = keys.find_map(|key| Some((key.as_str(), labels.value(key)?)));
         let (label, group) =
@@ -46,11 +48,6 @@ impl Policy {
     /// The first declared pool that selects these labels.
     pub fn declared_pool_of(&self, labels: &impl LabelSet) -> Option<usize> {
         self.pools.iter().position(|pool| pool.nodes.matches(labels))
-    }
-
-    /// The pools' taints: the default one, then the overrides.
-    pub fn pool_taints(&self) -> impl Iterator<Item = &Taint<'static>> {
-        std::iter::once(&self.taint).chain(self.pools.iter().map(|pool| &pool.taint))
     }
 
     /// Whether a taint comes and goes, so that it keeps no pod out for good.

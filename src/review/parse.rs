@@ -19,14 +19,14 @@ use crate::policy::{
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// Not text.
-    #[error("the AdmissionReview is not UTF-8: {0}")]
-    Utf8(#[from] std::str::Utf8Error),
+    #[error("it is not text in UTF-8: {0}")]
+    Utf8(std::str::Utf8Error),
     /// Not JSON, or not of the shape that the API has.
-    #[error("the AdmissionReview cannot be read: {0}")]
-    Json(#[from] JsonError),
+    #[error("{0}")]
+    Json(JsonError),
     /// An object cannot be read as it is.
-    #[error("an object of the AdmissionReview cannot be read: {0}")]
-    Object(#[from] serde_json::Error),
+    #[error("{0}")]
+    Object(serde_json::Error),
     /// Another kind or version.
     #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
     Version {
@@ -36,20 +36,33 @@ pub enum Malformed {
         api_version: String,
     },
     /// An operation that Kubernetes does not have.
-    #[error("the AdmissionReview asks for operation {0:?}, which is not known")]
+    #[error("operation {0:?} is not known")]
     Operation(String),
     /// A part that every review has is missing.
-    #[error("the AdmissionReview has no {0}")]
+    #[error("there is no {0}")]
     Missing(&'static str),
+}
+
+impl From<JsonError> for Malformed {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Object(error)
+    }
 }
 
 /// Reads a review. `reads` says which view of its objects is wanted.
 pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
     // Checked once for the whole body, and not again for every string.
-    let body = std::str::from_utf8(body)?;
+    let body = std::str::from_utf8(body).map_err(Malformed::Utf8)?;
     let review = match read(body, &reads, Order::Direct) {
-        Err(Interruption::Disorder) => read(body, &reads, Order::Later),
-        result => result,
+        // In the wrong view, a sound object can look broken before the disorder shows.
+        Err(_) => read(body, &reads, Order::Later),
+        Ok(review) => Ok(review),
     };
     let Review { kind, api_version, request } = match review {
         Ok(review) => review,

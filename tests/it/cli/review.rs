@@ -284,11 +284,12 @@ fn a_mistaken_config_or_cluster_ends_before_anything_is_judged() {
 }
 
 #[test]
-fn a_pod_without_a_spec_is_placed_like_any_other() {
+fn a_pod_without_a_spec_cannot_be_decided() {
     for spec in ["", "spec: null"] {
         let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: bare}}\n{spec}\n");
         let said = review_text(&pod, &["-n", "automq-instance-1"]);
-        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.out.contains("a pod with a spec"), "{said:?}");
     }
 }
 

@@ -8,6 +8,7 @@ use poolguard::{
     config,
     policy::{
         Policy, json,
+        membership::Membership,
         object::PodSpec,
         placement::{Answer, LabelFact, NameFact, NodeFacts, Reach, Witness, node_affinity, reach},
         snapshot::{Located, NodeRecord, PoolOrigin, Snapshot},
@@ -291,7 +292,9 @@ proptest! {
         let chosen = &world.nodes[at.index(world.nodes.len())];
         let pool = declared(chosen);
         // Outside the declared pools a pool's taint is what makes a node dedicated.
-        if pool.is_none() && policy.pool_taints().any(|taint| *taint == added) {
+        let bare = NodeRecord::default();
+        let alone = policy.membership(&bare, std::slice::from_ref(&added));
+        if pool.is_none() && alone != Membership::Elsewhere {
             return Ok(());
         }
         let mut tainted = world.clone();
