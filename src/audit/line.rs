@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::policy::{
     mode::{Mode, RuleName},
@@ -42,12 +42,13 @@ struct Line<'a> {
     node: Option<&'a str>,
     field: Option<&'a str>,
     exempt: Option<&'a str>,
-    message: &'a str,
+    #[serde(serialize_with = "message")]
+    message: &'a Record,
     dry_run: bool,
 }
 
 /// Most lines are shorter.
-const LINE_BYTES: usize = 1024;
+const LINE_BYTES: usize = 1280;
 
 impl Format {
     pub(super) fn line(self, request: &Request<'_>, record: &Record) -> Vec<u8> {
@@ -73,28 +74,31 @@ impl Format {
 
 impl<'a> Line<'a> {
     fn new(time: &'a str, request: &'a Request<'_>, record: &'a Record) -> Self {
-        let Record { decision, rule, mode, message, field, pool, node, exemption } = record;
         let target = &request.target;
         Self {
             time,
             uid: &request.uid,
-            decision: decision.as_str(),
-            rule: rule.map(RuleName::as_str),
-            mode: mode.map(Mode::as_str),
+            decision: record.decision.as_str(),
+            rule: record.rule().map(RuleName::as_str),
+            mode: record.mode.map(Mode::as_str),
             operation: target.operation.as_str(),
             resource: &target.resource,
             sub_resource: &target.sub_resource,
             namespace: &target.namespace,
             name: &target.name,
             user: &request.user.name,
-            pool: pool.as_deref(),
-            node: node.as_deref(),
-            field: field.as_deref(),
-            exempt: exemption.as_deref(),
-            message,
+            pool: record.pool(),
+            node: record.node(),
+            field: record.field(),
+            exempt: record.exemption.as_deref(),
+            message: record,
             dry_run: request.dry_run,
         }
     }
+}
+
+fn message<S: Serializer>(record: &Record, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&record.message())
 }
 
 fn write_plain(
@@ -104,31 +108,39 @@ fn write_plain(
     record: &Record,
     style: Style,
 ) -> std::io::Result<()> {
-    let rule = record.rule.map(|rule| format!("[{rule}] ")).unwrap_or_default();
     let decision = record.decision.as_str();
     let target = &request.target;
-    let (operation, resource) = (target.operation.as_str(), target.full_resource());
+    let (operation, resource) = (target.operation.as_str(), &target.resource);
     write!(out, "{time} {style}{decision:<11}{style:#} {operation} {resource}")?;
-    write!(out, " by {}: {rule}", request.user.name)?;
-    write_visible(out, &record.message)?;
+    if !target.sub_resource.is_empty() {
+        write!(out, "/{}", target.sub_resource)?;
+    }
+    write!(out, " by {}: ", request.user.name)?;
+    if let Some(rule) = record.rule() {
+        write!(out, "[{rule}] ")?;
+    }
+    let start = out.len();
+    write!(out, "{}", record.message())?;
+    escape_controls(out, start);
     if let Some(reason) = &record.exemption {
         write!(out, " (exempt: {reason})")?;
     }
     if request.dry_run { write!(out, " (dry run)") } else { Ok(()) }
 }
 
-/// Writes text whose control characters, which a request may have put there, reach no terminal.
-fn write_visible(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
-    if !text.contains(char::is_control) {
-        return out.write_all(text.as_bytes());
+/// Escapes control characters, which a request may have put there, so that none reaches a terminal.
+fn escape_controls(out: &mut Vec<u8>, start: usize) {
+    let is_control = |byte: &u8| byte.is_ascii_control();
+    if !out.get(start..).is_some_and(|text| text.iter().any(is_control)) {
+        return;
     }
-    text.chars().try_for_each(|character| {
-        if character.is_control() {
-            write!(out, "{}", character.escape_default())
+    for byte in out.split_off(start) {
+        if byte.is_ascii_control() {
+            out.extend(byte.escape_ascii());
         } else {
-            write!(out, "{character}")
+            out.push(byte);
         }
-    })
+    }
 }
 
 fn style(decision: Decision) -> Style {

@@ -1,5 +1,7 @@
 //! What comes out of a decision.
 
+use std::{fmt, sync::Arc};
+
 use json_patch::PatchOperation;
 
 use super::mode::{Mode, RuleName};
@@ -10,7 +12,7 @@ pub struct Verdict {
     /// Allowed or denied.
     pub outcome: Outcome,
     /// What the client is told either way, one fact each.
-    pub warnings: Vec<Finding>,
+    pub warnings: Vec<Arc<Finding>>,
     /// What is worth keeping: every denial, warning, audit finding, patch, exemption and
     /// break-glass use.
     pub records: Vec<Record>,
@@ -28,13 +30,13 @@ pub enum Outcome {
 /// Why a request is denied: never without a reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denials {
-    first: Finding,
-    rest: Vec<Finding>,
+    first: Arc<Finding>,
+    rest: Vec<Arc<Finding>>,
 }
 
 impl Denials {
     /// Every reason, in the order of the rules.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Finding>> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
@@ -99,16 +101,21 @@ impl Finding {
     }
 
     /// `fact. advice`
-    pub fn message(&self) -> String {
-        match &self.advice {
-            Some(advice) => format!("{}. {advice}", self.fact),
-            None => self.fact.clone(),
-        }
+    pub fn message(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            f.write_str(&self.fact)?;
+            self.advice.as_ref().map_or(Ok(()), |advice| write!(f, ". {advice}"))
+        })
     }
 
     /// `[rule] fact. advice`, as a client sees a denial.
+    pub fn denial(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| write!(f, "[{}] {}", self.rule, self.message()))
+    }
+
+    /// [`Self::denial`] as text.
     pub fn denial_text(&self) -> String {
-        format!("[{}] {}", self.rule, self.message())
+        self.denial().to_string()
     }
 
     /// The same as warnings: one, or fact and advice one each where the API server would cut it.
@@ -138,27 +145,46 @@ fn cut(mut text: String, bytes: usize) -> String {
 pub struct Record {
     /// What was decided.
     pub decision: Decision,
-    /// The rule; `None` for a break-glass request that no rule would have denied.
-    pub rule: Option<RuleName>,
     /// The mode of the rule, where a mode decided.
     pub mode: Option<Mode>,
-    /// What happened, for people.
-    pub message: String,
-    /// The exact field that matters, as a path.
-    pub field: Option<String>,
-    /// The pool concerned.
-    pub pool: Option<String>,
-    /// The node concerned.
-    pub node: Option<String>,
+    /// What it is about; `None` for a break-glass request that no rule would have denied.
+    pub finding: Option<Arc<Finding>>,
     /// The reason of the exemption that was used.
     pub exemption: Option<String>,
+    /// The break-glass group that passed.
+    pub break_glass: Option<String>,
 }
 
 impl Record {
-    fn of(decision: Decision, mode: Option<Mode>, finding: Finding) -> Self {
-        let message = finding.message();
-        let Finding { rule, fact: _, advice: _, field, pool, node } = finding;
-        Self { decision, rule: Some(rule), mode, message, field, pool, node, exemption: None }
+    /// The rule.
+    pub fn rule(&self) -> Option<RuleName> {
+        self.finding.as_ref().map(|finding| finding.rule)
+    }
+
+    /// The exact field that matters, as a path.
+    pub fn field(&self) -> Option<&str> {
+        self.finding.as_ref()?.field.as_deref()
+    }
+
+    /// The pool concerned.
+    pub fn pool(&self) -> Option<&str> {
+        self.finding.as_ref()?.pool.as_deref()
+    }
+
+    /// The node concerned.
+    pub fn node(&self) -> Option<&str> {
+        self.finding.as_ref()?.node.as_deref()
+    }
+
+    /// What happened, for people.
+    pub fn message(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            if let Some(group) = &self.break_glass {
+                write!(f, "break-glass group {group} passes")?;
+                f.write_str(if self.finding.is_some() { ": " } else { "; no rule would deny it" })?;
+            }
+            self.finding.as_ref().map_or(Ok(()), |finding| write!(f, "{}", finding.message()))
+        })
     }
 }
 
@@ -212,8 +238,8 @@ impl Verdict {
 /// Collects what rules find, and turns it into a verdict.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct Report {
-    denials: Vec<Finding>,
-    warnings: Vec<Finding>,
+    denials: Vec<Arc<Finding>>,
+    warnings: Vec<Arc<Finding>>,
     records: Vec<Record>,
     patch: Vec<PatchOperation>,
 }
@@ -221,29 +247,36 @@ pub(in crate::policy) struct Report {
 impl Report {
     /// A violation, with the consequence that the mode asks for.
     pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
-        match mode {
-            Mode::Off => {}
-            Mode::Audit => self.record(Decision::Audit, Some(mode), finding),
+        let finding = Arc::new(finding);
+        let decision = match mode {
+            Mode::Off => return,
+            Mode::Audit => Decision::Audit,
             Mode::Warn => {
-                self.warnings.push(finding.clone());
-                self.record(Decision::Warn, Some(mode), finding);
+                self.warnings.push(Arc::clone(&finding));
+                Decision::Warn
             }
             Mode::Enforce => {
-                self.denials.push(finding.clone());
-                self.record(Decision::Deny, Some(mode), finding);
+                self.denials.push(Arc::clone(&finding));
+                Decision::Deny
             }
-        }
+        };
+        self.record(decision, Some(mode), finding);
     }
 
     /// Something to keep that the client need not know.
     pub(in crate::policy) fn note(&mut self, decision: Decision, finding: Finding) {
-        self.record(decision, None, finding);
+        self.record(decision, None, Arc::new(finding));
     }
 
     /// An exemption that made a difference.
     pub(in crate::policy) fn exempt(&mut self, reason: &str, finding: Finding) {
-        let record = Record::of(Decision::Exempt, None, finding);
-        self.records.push(Record { exemption: Some(reason.to_owned()), ..record });
+        self.records.push(Record {
+            decision: Decision::Exempt,
+            mode: None,
+            finding: Some(Arc::new(finding)),
+            exemption: Some(reason.to_owned()),
+            break_glass: None,
+        });
     }
 
     /// Operations on the raw object.
@@ -253,11 +286,12 @@ impl Report {
         finding: Finding,
     ) {
         self.patch.extend(operations);
-        self.record(Decision::Patch, Some(Mode::Enforce), finding);
+        self.record(Decision::Patch, Some(Mode::Enforce), Arc::new(finding));
     }
 
-    fn record(&mut self, decision: Decision, mode: Option<Mode>, finding: Finding) {
-        self.records.push(Record::of(decision, mode, finding));
+    fn record(&mut self, decision: Decision, mode: Option<Mode>, finding: Arc<Finding>) {
+        let finding = Some(finding);
+        self.records.push(Record { decision, mode, finding, exemption: None, break_glass: None });
     }
 
     /// Lets the request pass: what would have been denied is recorded as such.
@@ -266,19 +300,16 @@ impl Report {
         for record in &mut self.records {
             if record.decision == Decision::Deny {
                 record.decision = Decision::BreakGlass;
-                record.message = format!("break-glass group {group} passes: {}", record.message);
+                record.break_glass = Some(group.to_owned());
             }
         }
         if denials.is_empty() {
             self.records.push(Record {
                 decision: Decision::BreakGlass,
-                rule: None,
                 mode: None,
-                message: format!("break-glass group {group} asks what no rule denies"),
-                field: None,
-                pool: None,
-                node: None,
+                finding: None,
                 exemption: None,
+                break_glass: Some(group.to_owned()),
             });
         }
     }

@@ -1,13 +1,15 @@
 //! A verdict to bytes.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{API_VERSION, KIND};
 use crate::policy::{
     mode::RuleName,
     request::Request,
-    verdict::{Finding, Outcome, Record, Verdict},
+    verdict::{Denials, Outcome, Record, Verdict},
 };
 
 #[derive(Serialize)]
@@ -24,7 +26,7 @@ struct Response<'a> {
     uid: &'a str,
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
+    status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,9 +55,9 @@ impl<'a> From<&'a Record> for Annotations<'a> {
     fn from(record: &'a Record) -> Self {
         Self {
             decision: record.decision.as_str(),
-            rule: record.rule.map(RuleName::as_str),
-            pool: record.pool.as_deref(),
-            node: record.node.as_deref(),
+            rule: record.rule().map(RuleName::as_str),
+            pool: record.pool(),
+            node: record.node(),
             exempt: record.exemption.as_deref(),
         }
     }
@@ -63,14 +65,25 @@ impl<'a> From<&'a Record> for Annotations<'a> {
 
 /// What a client sees of a denial.
 #[derive(Serialize)]
-struct Status {
+struct Status<'a> {
     code: u16,
     reason: &'static str,
-    message: String,
+    #[serde(serialize_with = "texts")]
+    message: &'a Denials,
+}
+
+/// Every reason, written without making a text of it first.
+fn texts<S: Serializer>(denials: &Denials, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&fmt::from_fn(|f| {
+        denials.iter().enumerate().try_for_each(|(index, denial)| {
+            f.write_str(if index > 0 { "; " } else { "" })?;
+            write!(f, "{}", denial.denial())
+        })
+    }))
 }
 
 /// A denial's message and annotations fit into this, so that an answer is one allocation.
-const ANSWER_BYTES: usize = 1024;
+const ANSWER_BYTES: usize = 1536;
 
 /// Writes the answer to a request.
 ///
@@ -84,7 +97,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
         status: None,
         patch: None,
         patch_type: None,
-        warnings: warnings.iter().flat_map(Finding::warning_texts).collect(),
+        warnings: warnings.iter().flat_map(|warning| warning.warning_texts()).collect(),
         audit_annotations: verdict.gravest().map(Annotations::from),
     };
     match outcome {
@@ -94,9 +107,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
             response.patch_type = Some("JSONPatch");
         }
         Outcome::Deny(denials) => {
-            let texts: Vec<String> = denials.iter().map(Finding::denial_text).collect();
-            response.status =
-                Some(Status { code: 403, reason: "Forbidden", message: texts.join("; ") });
+            response.status = Some(Status { code: 403, reason: "Forbidden", message: denials });
         }
     }
     let mut bytes = Vec::with_capacity(ANSWER_BYTES);

@@ -12,7 +12,7 @@ mod wire;
 
 use poolguard::policy::{
     Phase,
-    verdict::{Finding, Outcome, Verdict},
+    verdict::{Outcome, Verdict},
 };
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -35,8 +35,8 @@ fn essence(verdict: &Verdict) -> Value {
             json!(denials.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>())
         }
     };
-    let warnings: Vec<_> = verdict.warnings.iter().flat_map(Finding::warning_texts).collect();
-    let records = verdict.records.iter().map(|it| (it.decision.as_str(), &it.pool, &it.node));
+    let warnings: Vec<_> = verdict.warnings.iter().flat_map(|it| it.warning_texts()).collect();
+    let records = verdict.records.iter().map(|it| (it.decision.as_str(), it.pool(), it.node()));
     json!([outcome, warnings.len(), records.collect::<Vec<_>>()])
 }
 

@@ -129,14 +129,9 @@ pub(crate) fn line(verdict: &Verdict) -> String {
         parts.push("allow".to_owned());
     }
     for record in &verdict.records {
-        let rule = record.rule.map(RuleName::as_str);
-        let words = [
-            Some(record.decision.as_str()),
-            rule,
-            record.pool.as_deref(),
-            record.node.as_deref(),
-            record.field.as_deref(),
-        ];
+        let rule = record.rule().map(RuleName::as_str);
+        let words =
+            [Some(record.decision.as_str()), rule, record.pool(), record.node(), record.field()];
         parts.push(words.into_iter().flatten().collect::<Vec<_>>().join(" "));
     }
     parts.join("; ")

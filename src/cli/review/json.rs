@@ -28,8 +28,8 @@ fn result(reviewed: &Reviewed) -> Value {
         "namespace": reviewed.namespace,
         "name": reviewed.name,
         "allowed": reviewed.allowed,
-        "denials": reviewed.denials.iter().map(denial).collect::<Vec<_>>(),
-        "warnings": reviewed.warnings.iter().flat_map(Finding::warning_texts).collect::<Vec<_>>(),
+        "denials": reviewed.denials.iter().map(|it| denial(it)).collect::<Vec<_>>(),
+        "warnings": reviewed.warnings.iter().flat_map(|it| it.warning_texts()).collect::<Vec<_>>(),
         "patch": reviewed.patch,
         "records": reviewed.records.iter().map(record).collect::<Vec<_>>(),
     })
@@ -48,12 +48,12 @@ fn denial(finding: &Finding) -> Value {
 fn record(record: &Record) -> Value {
     json!({
         "decision": record.decision.as_str(),
-        "rule": record.rule.map(RuleName::as_str),
+        "rule": record.rule().map(RuleName::as_str),
         "mode": record.mode.map(Mode::as_str),
-        "message": record.message,
-        "field": record.field,
-        "pool": record.pool,
-        "node": record.node,
+        "message": record.message().to_string(),
+        "field": record.field(),
+        "pool": record.pool(),
+        "node": record.node(),
         "exempt": record.exemption,
     })
 }

@@ -1,5 +1,7 @@
 //! One document through both phases, as the API server would send it.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use json_patch::PatchOperation;
 use serde_json::Value;
@@ -29,8 +31,8 @@ pub(super) struct Reviewed {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) allowed: bool,
-    pub(super) denials: Vec<Finding>,
-    pub(super) warnings: Vec<Finding>,
+    pub(super) denials: Vec<Arc<Finding>>,
+    pub(super) warnings: Vec<Arc<Finding>>,
     pub(super) patch: Vec<PatchOperation>,
     pub(super) records: Vec<Record>,
 }

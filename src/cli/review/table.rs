@@ -8,7 +8,10 @@ use json_patch::PatchOperation;
 use super::judge::{Reviewed, Unreadable};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, Table, WARNING, count, wrapped},
-    policy::{mode::RuleName, verdict::Decision},
+    policy::{
+        mode::RuleName,
+        verdict::{Decision, Record},
+    },
 };
 
 pub(super) struct Page<'a> {
@@ -82,7 +85,7 @@ impl fmt::Display for Page<'_> {
 
 fn row(result: &Reviewed, folder: Option<&Path>) -> [(Style, String); 4] {
     let (style, word) = Outcome::of(result).word();
-    let rules = result.records.iter().filter_map(|record| record.rule);
+    let rules = result.records.iter().filter_map(Record::rule);
     let mut rules: Vec<&str> = rules.map(RuleName::as_str).collect();
     rules.dedup();
     [
@@ -113,8 +116,8 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     }
     let told = [Decision::Deny, Decision::Warn, Decision::Exempt];
     for record in result.records.iter().filter(|record| !told.contains(&record.decision)) {
-        let rule = record.rule.map(|rule| format!("[{rule}] ")).unwrap_or_default();
-        writeln!(f, "{}", wrapped(&format!("{rule}{}", record.message), 2))?;
+        let rule = record.rule().map(|rule| format!("[{rule}] ")).unwrap_or_default();
+        writeln!(f, "{}", wrapped(&format!("{rule}{}", record.message()), 2))?;
     }
     for operation in &result.patch {
         if let PatchOperation::Add(add) = operation {

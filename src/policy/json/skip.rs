@@ -73,45 +73,53 @@ impl Cursor<'_> {
     }
 
     /// Skips the string whose quote the cursor stands on; whether it has escapes.
+    #[inline]
     pub(super) fn skip_string(&mut self) -> Result<bool, JsonError> {
-        let bytes = self.text.as_bytes();
         let mut at = self.at + 1;
         let mut has_escapes = false;
         loop {
-            while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-                let special = special(u64::from_le_bytes(*word));
-                if special != 0 {
-                    at += (special.trailing_zeros() / 8) as usize;
-                    break;
-                }
-                at += 8;
-            }
-            match bytes.get(at) {
+            at = self.next_special(at);
+            match self.text.as_bytes().get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
                     return Ok(has_escapes);
                 }
                 Some(b'\\') => {
-                    has_escapes = true;
-                    let Some(length) = escape_length(bytes.get(at + 1..).unwrap_or_default())
-                    else {
+                    let rest = self.text.as_bytes().get(at + 1..).unwrap_or_default();
+                    let Some(length) = escape_length(rest) else {
                         self.at = at;
                         return Err(self.expected("a valid escape"));
                     };
+                    has_escapes = true;
                     at += 1 + length;
                 }
-                // The last few bytes of the text, one by one.
-                Some(0x20..) => at += 1,
                 Some(_) => {
                     self.at = at;
                     return Err(self.expected("no control character in a string"));
                 }
                 None => {
-                    self.at = bytes.len();
+                    self.at = self.text.len();
                     return Err(self.expected("the end of a string"));
                 }
             }
         }
+    }
+
+    /// The next quote, backslash or control character from here on, or the end of the text.
+    #[inline]
+    fn next_special(&self, mut at: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let special = special(u64::from_le_bytes(*word));
+            if special != 0 {
+                return at + (special.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+        // The last few bytes of the text, one by one.
+        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let rest = bytes.get(at..).unwrap_or_default();
+        rest.iter().position(is_special).map_or(bytes.len(), |position| at + position)
     }
 
     /// A number, by the grammar of JSON.

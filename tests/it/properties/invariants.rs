@@ -10,7 +10,7 @@ use poolguard::{
         Phase, Policy, decide,
         mode::RuleName,
         snapshot::Snapshot,
-        verdict::{Outcome, Verdict},
+        verdict::{Outcome, Record, Verdict},
     },
     review::{Malformed, parse, render},
 };
@@ -129,7 +129,7 @@ impl World {
         if resource == "pods" {
             let placed = self.decide(Phase::Validate, review.to_string().as_bytes());
             let placed = placed.expect("both phases read the same").verdict;
-            let rules = placed.records.iter().map(|record| record.rule);
+            let rules = placed.records.iter().map(Record::rule);
             assert!(!rules.collect::<Vec<_>>().contains(&Some(RuleName::PodIntrusion)));
         }
     }

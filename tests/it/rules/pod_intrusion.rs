@@ -477,7 +477,7 @@ fn advice_for_a_pool_that_no_label_names_is_not_an_affinity() {
             ))
         );
         let verdict = scenario.validate(&pod(&spec));
-        verdict.records[0].message.split(". ").nth(1).unwrap().to_owned()
+        verdict.records[0].message().to_string().split(". ").nth(1).unwrap().to_owned()
     };
     assert!(advice("a").contains("{key: karpenter.sh/nodepool, operator: NotIn, values: [kafka]}"));
     assert!(
