@@ -1,5 +1,7 @@
 //! What to do about a finding: the text that a denial ends with.
 
+use std::fmt;
+
 use super::{
     Policy,
     placement::Landing,
@@ -8,71 +10,79 @@ use super::{
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
 };
 
-/// The requirements of a node affinity that keeps a pod off these pools: at most one a label.
-///
-/// Negating one requirement of a pool's selector suffices, since its nodes meet all of them.
-fn keep_off(policy: &Policy, pools: &[&PoolFacts]) -> Vec<Requirement> {
-    let mut merged: Vec<Requirement> = Vec::new();
-    for pool in pools {
-        let Some(requirement) = negated(policy, pool) else { continue };
-        let same = merged.iter_mut().find(|known| {
-            known.key == requirement.key
-                && known.operator == Operator::NotIn
-                && requirement.operator == Operator::NotIn
-        });
-        match same {
-            Some(known) => known.values.extend(requirement.values),
-            None => merged.push(requirement),
+/// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
+/// kept free of a pod only by its not tolerating their taint.
+pub(in crate::policy) fn keep_off_text<'p>(
+    policy: &'p Policy,
+    pools: &[&'p PoolFacts],
+) -> impl fmt::Display + use<'p> {
+    let negated: Option<Vec<Negation<'_>>> =
+        pools.iter().map(|pool| negated(policy, pool)).collect();
+    let affinity = negated.map(merged).unwrap_or_default();
+    fmt::from_fn(move |f| {
+        f.write_str("remove the toleration")?;
+        for (index, negation) in affinity.iter().enumerate() {
+            f.write_str(if index == 0 { ", or add required node affinity " } else { ", " })?;
+            negation.write_yaml(f)?;
+        }
+        Ok(())
+    })
+}
+
+/// A requirement that no node of a pool meets.
+struct Negation<'p> {
+    key: &'p str,
+    operator: Operator,
+    values: Vec<&'p str>,
+}
+
+impl Negation<'_> {
+    /// `{key: …, operator: NotIn, values: […]}`, to paste.
+    fn write_yaml(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, operator, values } = self;
+        write!(f, "{{key: {key}, operator: {}", operator.as_str())?;
+        for (index, value) in values.iter().enumerate() {
+            write!(f, "{}{value}", if index == 0 { ", values: [" } else { ", " })?;
+        }
+        f.write_str(if values.is_empty() { "}" } else { "]}" })
+    }
+}
+
+/// At most one requirement a label, where they can be merged.
+fn merged(negations: Vec<Negation<'_>>) -> Vec<Negation<'_>> {
+    let mut merged: Vec<Negation<'_>> = Vec::with_capacity(negations.len());
+    for negation in negations {
+        let is_list = |it: &Negation<'_>| it.operator == Operator::NotIn && it.key == negation.key;
+        match merged.iter_mut().find(|known| is_list(known)) {
+            Some(known) if negation.operator == Operator::NotIn => {
+                known.values.extend(negation.values);
+            }
+            Some(_) | None => merged.push(negation),
         }
     }
-    for requirement in &mut merged {
-        requirement.values.sort();
-        requirement.values.dedup();
+    for negation in &mut merged {
+        negation.values.sort_unstable();
+        negation.values.dedup();
     }
     merged
 }
 
-fn negated(policy: &Policy, pool: &PoolFacts) -> Option<Requirement> {
+/// Negating one requirement of a pool's selector suffices, since its nodes meet all of them.
+fn negated<'p>(policy: &'p Policy, pool: &'p PoolFacts) -> Option<Negation<'p>> {
     let PoolOrigin::Declared(index) = pool.origin else {
-        let key = pool.label.as_ref()?.to_string();
-        let values = vec![pool.name.to_string()];
-        return Some(Requirement { key, operator: Operator::NotIn, values });
+        let key = pool.label.as_deref()?;
+        return Some(Negation { key, operator: Operator::NotIn, values: vec![&pool.name] });
     };
     let requirements = policy.pools.get(index)?.nodes.requirements();
     let by_value = requirements.iter().find(|requirement| requirement.operator == Operator::In);
-    let Requirement { key, operator, values } = by_value.or_else(|| requirements.first())?.clone();
+    let Requirement { key, operator, values } = by_value.or_else(|| requirements.first())?;
     let operator = match operator {
         Operator::In => Operator::NotIn,
         Operator::NotIn => Operator::In,
         Operator::Exists => Operator::DoesNotExist,
         Operator::DoesNotExist => Operator::Exists,
     };
-    Some(Requirement { key, operator, values })
-}
-
-/// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
-/// kept free of a pod only by its not tolerating their taint.
-pub(in crate::policy) fn keep_off_text(policy: &Policy, pools: &[&PoolFacts]) -> String {
-    let remove = "remove the toleration".to_owned();
-    let has_label = |pool: &&PoolFacts| negated(policy, pool).is_some();
-    if !pools.iter().all(has_label) {
-        return remove;
-    }
-    let affinity = requirements_yaml(&keep_off(policy, pools));
-    format!("{remove}, or add required node affinity {affinity}")
-}
-
-/// `{key: …, operator: NotIn, values: […]}` for every requirement, as YAML to paste.
-fn requirements_yaml(requirements: &[Requirement]) -> String {
-    let flow = |Requirement { key, operator, values }: &Requirement| {
-        let operator = operator.as_str();
-        if values.is_empty() {
-            format!("{{key: {key}, operator: {operator}}}")
-        } else {
-            format!("{{key: {key}, operator: {operator}, values: [{}]}}", values.join(", "))
-        }
-    };
-    requirements.iter().map(flow).collect::<Vec<_>>().join(", ")
+    Some(Negation { key, operator, values: values.iter().map(String::as_str).collect() })
 }
 
 /// The pools of these landings.

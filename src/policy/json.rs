@@ -38,12 +38,18 @@ pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
 pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
+    /// Nothing in the text is escaped and no line is broken, as in most of what an API server
+    /// writes: then a string ends at the next quote.
+    is_plain: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        // Without a way out in the middle, this looks at many bytes at a time.
+        let is_special = |found, byte: &u8| found | (*byte < 0x20) | (*byte == b'\\');
+        let is_plain = !text.as_bytes().iter().fold(false, is_special);
+        Self { text, at: 0, is_plain }
     }
 
     /// Checks that nothing follows but white space.

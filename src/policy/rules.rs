@@ -10,6 +10,8 @@ mod pod_placement;
 mod role_binding;
 mod workload_intrusion;
 
+use std::fmt;
+
 use super::{
     Phase, Policy,
     identity::{Exemption, PodIdentity},
@@ -105,18 +107,19 @@ impl<'a> Context<'a> {
     }
 
     /// `Pod shop/web-0`: the object of the request, as people name it.
-    fn object_name(&self, kind: &str, metadata: &Metadata<'_>) -> String {
-        let namespace = &self.request.target.namespace;
-        let name = if self.request.target.name.is_empty() {
-            metadata.display_name()
-        } else {
-            self.request.target.name.to_string()
-        };
-        if namespace.is_empty() {
-            format!("{kind} {name}")
-        } else {
-            format!("{kind} {namespace}/{name}")
-        }
+    fn object_name(&self, kind: &str, metadata: &Metadata<'_>) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            let target = &self.request.target;
+            write!(f, "{kind} ")?;
+            if !target.namespace.is_empty() {
+                write!(f, "{}/", target.namespace)?;
+            }
+            if target.name.is_empty() {
+                f.write_str(&metadata.display_name())
+            } else {
+                f.write_str(&target.name)
+            }
+        })
     }
 
     /// Who a pod, or a pod of a template, is.
@@ -184,12 +187,12 @@ enum Freedom<'p> {
 }
 
 /// `node ip-10-0-1-11`, or what stands for a node to come.
-fn witness_text(witness: &Witness<'_>) -> String {
-    match witness {
-        Witness::Node(name) => format!("node {name}"),
-        Witness::Virtual { zone: Some(zone) } => format!("the next node in zone {zone}"),
-        Witness::Virtual { zone: None } => "the next node".to_owned(),
-    }
+fn witness_text(witness: &Witness<'_>) -> impl fmt::Display {
+    fmt::from_fn(move |f| match witness {
+        Witness::Node(name) => write!(f, "node {name}"),
+        Witness::Virtual { zone: Some(zone) } => write!(f, "the next node in zone {zone}"),
+        Witness::Virtual { zone: None } => f.write_str("the next node"),
+    })
 }
 
 /// The name of a node that is there.

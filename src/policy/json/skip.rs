@@ -110,7 +110,8 @@ impl Cursor<'_> {
     fn next_special(&self, mut at: usize) -> usize {
         let bytes = self.text.as_bytes();
         while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            let special = special(u64::from_le_bytes(*word));
+            let word = u64::from_le_bytes(*word);
+            let special = if self.is_plain { equal(word, b'"') & HIGHS } else { special(word) };
             if special != 0 {
                 return at + (special.trailing_zeros() / 8) as usize;
             }
@@ -202,12 +203,20 @@ fn escape_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGHS: u64 = ONES << 7;
+
 /// The high bit of every byte that is a quote, a backslash or a control character; above the lowest
 /// of them, other bits may be set as well.
 fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGHS: u64 = ONES << 7;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & HIGHS
+    (below(word, 0x20) | equal(word, b'"') | equal(word, b'\\')) & HIGHS
+}
+
+/// The high bit of every byte below `limit`, and others above the lowest of them.
+fn below(word: u64, limit: u64) -> u64 {
+    word.wrapping_sub(ONES * limit) & !word
+}
+
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * u64::from(byte)), 1)
 }

@@ -12,6 +12,8 @@
 //!   recorded. The annotation from anyone but the node's kubelet buys nothing.
 //! - Pods of DaemonSets have a mode of their own: denying one stops the DaemonSet's rollout.
 
+use std::fmt;
+
 use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, witness_name, witness_text};
 use crate::policy::{
     advice::{keep_off_text, pools_of},
@@ -155,20 +157,25 @@ fn intrusion(
     let who = context.object_name("Pod", &pod.metadata);
     let (field, why) = context.cause(&pod.spec, "spec", landing);
     let pools = pools_of(context.snapshot, &reach.landings);
-    let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();
-    let pool = match names.as_slice() {
-        [] => String::new(),
-        [pool] => (*pool).to_owned(),
-        [first, rest @ ..] => format!("{first} (and of {})", rest.join(", ")),
-    };
+    let pool = fmt::from_fn(|f| {
+        for (index, pool) in pools.iter().enumerate() {
+            let before = match index {
+                0 => "",
+                1 => " (and of ",
+                _ => ", ",
+            };
+            write!(f, "{before}{}", pool.name)?;
+        }
+        f.write_str(if pools.len() > 1 { ")" } else { "" })
+    });
     let witness = witness_text(&landing.witness);
     let fact =
         format!("{who} can land on {witness} of pool {pool}, which is reserved for AutoMQ: {why}");
-    let advice = advice(context, pod, &keep_off_text(context.policy, &pools));
+    let advice = advice(context, pod, keep_off_text(context.policy, &pools));
     located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
 }
 
-fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: &str) -> String {
+fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl fmt::Display) -> String {
     let namespace = &context.request.target.namespace;
     match daemon_set(&pod.metadata) {
         Some(name) => format!(

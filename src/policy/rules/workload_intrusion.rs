@@ -88,7 +88,7 @@ fn finding(
     let fact = format!("pods of {who} can land on AutoMQ's {names} ({witness}): {why}");
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
-        keep_off_text(context.policy, &pools)
+        keep_off_text(context.policy, &pools).to_string()
     } else {
         "leave nodeName to the scheduler".to_owned()
     };
