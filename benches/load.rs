@@ -10,7 +10,7 @@
 //! | `POOLGUARD_BENCH_SECONDS` | time for all of it, roughly | 60 |
 //! | `POOLGUARD_BENCH_SUBJECT` | `poolguard`, or `noop`: the no-op against itself, which shows the noise | `poolguard` |
 //! | `TOKIO_WORKER_THREADS` | threads of either server | one for each core it may use |
-#![expect(clippy::print_stdout, reason = "a benchmark reports on stdout")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on stdout")]
 
 #[path = "load/client.rs"]
 mod client;

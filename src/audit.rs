@@ -1,59 +1,66 @@
 //! The audit stream: one line on standard output for every record of a decision.
 //!
-//! An answer never waits for it: lines go through a bounded queue to a thread that writes them, and
-//! what the queue has no room for is counted. Nothing of a pod's environment or of a secret enters a
+//! An answer never waits for it: lines go into a bounded buffer that a thread writes out, and what
+//! the buffer has no room for is counted. Nothing of a pod's environment or of a secret enters a
 //! line: a record names objects and fields.
 
 mod line;
-mod writer;
+mod queue;
 
-use std::{
-    io,
-    sync::mpsc::{SyncSender, TrySendError, sync_channel},
-};
+use std::{io, sync::Arc, thread::JoinHandle};
 
 use prometheus::IntCounter;
 
-pub use self::{line::Format, writer::Writer};
+pub use self::line::Format;
+use self::queue::Queue;
 use crate::policy::{request::Request, verdict::Verdict};
-
-/// A few seconds of nothing but denials; at most some 4 MiB.
-const QUEUE_LINES_MAX: usize = 4096;
 
 /// Takes the records of decisions. Clones feed the same stream.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue>,
     format: Format,
     dropped: IntCounter,
 }
 
+/// The thread that writes the stream.
 #[derive(Debug)]
-enum Message {
-    Line(Vec<u8>),
-    Stop,
+pub struct Writer {
+    thread: JoinHandle<()>,
+    queue: Arc<Queue>,
 }
 
 impl Audit {
-    /// Starts the thread that writes to `out`. `dropped` counts what the queue has no room for.
+    /// Starts the thread that writes to `out`. `dropped` counts what there is no room for.
     pub fn start(
         format: Format,
-        out: impl io::Write + Send + 'static,
+        mut out: impl io::Write + Send + 'static,
         dropped: IntCounter,
     ) -> io::Result<(Self, Writer)> {
-        let (queue, lines) = sync_channel(QUEUE_LINES_MAX);
-        let writer = Writer::start(lines, queue.clone(), out)?;
+        let queue = Arc::new(Queue::default());
+        let lines = Arc::clone(&queue);
+        let run = move || lines.write_all(&mut out);
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run)?;
+        let writer = Writer { thread, queue: Arc::clone(&queue) };
         Ok((Self { queue, format, dropped }, writer))
     }
 
     /// Queues the records of a decision. A plain allow has none, and costs nothing here.
     pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
         for record in &verdict.records {
-            let line = self.format.line(request, record);
-            match self.queue.try_send(Message::Line(line)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(),
+            if !self.queue.push(|lines| self.format.write(lines, request, record)) {
+                self.dropped.inc();
             }
         }
+    }
+}
+
+impl Writer {
+    /// Writes what is queued, and ends.
+    pub fn finish(self) {
+        let Self { thread, queue } = self;
+        queue.stop();
+        // A thread that is gone already leaves nothing to wait for.
+        drop(thread.join());
     }
 }

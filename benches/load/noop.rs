@@ -41,7 +41,7 @@ pub(crate) fn serve() -> anyhow::Result<()> {
         let metrics = Arc::new(Metrics::new()?);
         let lifecycle = Lifecycle::default();
         let server = Server::new(listener, tls, Limits::default(), metrics, lifecycle, Noop);
-        println!("listening on https://{}", server.local_addr()?);
+        eprintln!("listening on https://{}", server.local_addr()?);
         server.run().await;
         Ok(())
     })

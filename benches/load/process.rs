@@ -118,15 +118,12 @@ fn spawn(mut command: Command) -> anyhow::Result<Server> {
     let spawned = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        // The audit stream is written, and nobody reads it: a reader would take from the load's core.
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {command:?}"))?;
     let (send, lines) = mpsc::channel();
-    if let Some(pipe) = child.stdout.take() {
-        let send = send.clone();
-        thread::spawn(move || watch(pipe, &send));
-    }
     if let Some(pipe) = child.stderr.take() {
         thread::spawn(move || watch(pipe, &send));
     }

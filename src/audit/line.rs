@@ -47,28 +47,21 @@ struct Line<'a> {
     dry_run: bool,
 }
 
-/// Most lines are shorter.
-const LINE_BYTES: usize = 1280;
-
 impl Format {
-    pub(super) fn line(self, request: &Request<'_>, record: &Record) -> Vec<u8> {
-        let mut line = Vec::with_capacity(LINE_BYTES);
+    /// Appends the line of a record.
+    pub(super) fn write(self, lines: &mut Vec<u8>, request: &Request<'_>, record: &Record) {
         let time = format!("{:.3}", Timestamp::now());
         let written = match self {
             Self::Json => {
-                let line_json = Line::new(&time, request, record);
-                serde_json::to_writer(&mut line, &line_json).map_err(Into::into)
+                let line = Line::new(&time, request, record);
+                serde_json::to_writer(&mut *lines, &line).map_err(Into::into)
             }
-            Self::Plain => write_plain(&mut line, &time, request, record, Style::new()),
-            Self::Coloured => {
-                let style = style(record.decision);
-                write_plain(&mut line, &time, request, record, style)
-            }
+            Self::Plain => write_plain(lines, &time, request, record, Style::new()),
+            Self::Coloured => write_plain(lines, &time, request, record, style(record.decision)),
         };
         // Writing to memory does not fail, and half a line is better than none.
         drop(written);
-        line.push(b'\n');
-        line
+        lines.push(b'\n');
     }
 }
 

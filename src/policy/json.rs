@@ -46,9 +46,9 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {
-        // Without a way out in the middle, this looks at many bytes at a time.
-        let is_special = |found, byte: &u8| found | (*byte < 0x20) | (*byte == b'\\');
-        let is_plain = !text.as_bytes().iter().fold(false, is_special);
+        // Sums instead of a way out in the middle: so many bytes are looked at at a time.
+        let is_special = |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'\\');
+        let is_plain = text.as_bytes().iter().map(is_special).fold(0, |all, one| all | one) == 0;
         Self { text, at: 0, is_plain }
     }
 

@@ -84,6 +84,8 @@ fn texts<S: Serializer>(denials: &Denials, serializer: S) -> Result<S::Ok, S::Er
 
 /// A denial's message and annotations fit into this, so that an answer is one allocation.
 const ANSWER_BYTES: usize = 1536;
+/// The same of an allow with nothing to say.
+const PLAIN_BYTES: usize = 256;
 
 /// Writes the answer to a request.
 ///
@@ -110,7 +112,8 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
             response.status = Some(Status { code: 403, reason: "Forbidden", message: denials });
         }
     }
-    let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+    let is_plain = response.audit_annotations.is_none();
+    let mut bytes = Vec::with_capacity(if is_plain { PLAIN_BYTES } else { ANSWER_BYTES });
     serde_json::to_writer(&mut bytes, &Review { kind: KIND, api_version: API_VERSION, response })?;
     Ok(bytes)
 }
