@@ -53,7 +53,7 @@ pub struct Loaded {
 /// What the config says beside the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How old the snapshot may become before nothing is decided from it.
+    /// How old the snapshot may become before answers say that they rest on old facts.
     pub snapshot_max_age: Duration,
     /// The background scan.
     pub scan: ScanSettings,

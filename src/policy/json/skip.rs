@@ -107,20 +107,24 @@ impl Cursor<'_> {
 
     /// The next quote, backslash or control character from here on, or the end of the text.
     #[inline]
-    fn next_special(&self, mut at: usize) -> usize {
-        let bytes = self.text.as_bytes();
-        while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+    fn next_special(&self, at: usize) -> usize {
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        let (words, tail) = rest.as_chunks();
+        for (index, word) in words.iter().enumerate() {
             let word = u64::from_le_bytes(*word);
-            let special = if self.is_plain { equal(word, b'"') & HIGHS } else { special(word) };
-            if special != 0 {
-                return at + (special.trailing_zeros() / 8) as usize;
+            let mut special = equal(word, b'"') | equal(word, b'\\');
+            if !self.is_compact {
+                special |= below(word, 0x20);
             }
-            at += 8;
+            special &= HIGHS;
+            if special != 0 {
+                return at + index * 8 + (special.trailing_zeros() / 8) as usize;
+            }
         }
         // The last few bytes of the text, one by one.
         let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let rest = bytes.get(at..).unwrap_or_default();
-        rest.iter().position(is_special).map_or(bytes.len(), |position| at + position)
+        let end = tail.iter().position(is_special).unwrap_or(tail.len());
+        at + words.len() * 8 + end
     }
 
     /// A number, by the grammar of JSON.
@@ -206,17 +210,13 @@ fn escape_length(bytes: &[u8]) -> Option<usize> {
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGHS: u64 = ONES << 7;
 
-/// The high bit of every byte that is a quote, a backslash or a control character; above the lowest
-/// of them, other bits may be set as well.
-fn special(word: u64) -> u64 {
-    (below(word, 0x20) | equal(word, b'"') | equal(word, b'\\')) & HIGHS
-}
-
-/// The high bit of every byte below `limit`, and others above the lowest of them.
+/// The high bit of every byte below `limit`, and other bits, high ones only above the lowest of
+/// these.
 fn below(word: u64, limit: u64) -> u64 {
     word.wrapping_sub(ONES * limit) & !word
 }
 
+/// The same of every byte that is `byte`.
 fn equal(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * u64::from(byte)), 1)
 }
