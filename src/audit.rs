@@ -4,11 +4,13 @@
 //! the buffer has no room for is counted. Nothing of a pod's environment or of a secret enters a
 //! line: a record names objects and fields.
 
+mod clock;
 mod line;
 mod queue;
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
+use jiff::Timestamp;
 use prometheus::IntCounter;
 
 pub use self::line::Format;
@@ -48,7 +50,10 @@ impl Audit {
     /// Queues the records of a decision. A plain allow has none, and costs nothing here.
     pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
         for record in &verdict.records {
-            if !self.queue.push(|lines| self.format.write(lines, request, record)) {
+            let write = |lines: &mut Vec<u8>, time: &str| {
+                self.format.write(lines, time, request, record);
+            };
+            if !self.queue.push(Timestamp::now(), write) {
                 self.dropped.inc();
             }
         }

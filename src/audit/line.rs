@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::policy::{
@@ -49,15 +48,20 @@ struct Line<'a> {
 
 impl Format {
     /// Appends the line of a record.
-    pub(super) fn write(self, lines: &mut Vec<u8>, request: &Request<'_>, record: &Record) {
-        let time = format!("{:.3}", Timestamp::now());
+    pub(super) fn write(
+        self,
+        lines: &mut Vec<u8>,
+        time: &str,
+        request: &Request<'_>,
+        record: &Record,
+    ) {
         let written = match self {
             Self::Json => {
-                let line = Line::new(&time, request, record);
+                let line = Line::new(time, request, record);
                 serde_json::to_writer(&mut *lines, &line).map_err(Into::into)
             }
-            Self::Plain => write_plain(lines, &time, request, record, Style::new()),
-            Self::Coloured => write_plain(lines, &time, request, record, style(record.decision)),
+            Self::Plain => write_plain(lines, time, request, record, Style::new()),
+            Self::Coloured => write_plain(lines, time, request, record, style(record.decision)),
         };
         // Writing to memory does not fail, and half a line is better than none.
         drop(written);

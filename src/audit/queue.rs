@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tracing::error;
+
+use super::clock::Clock;
 
 /// A few seconds of nothing but denials.
 const BYTES_MAX: usize = 4 << 20;
@@ -27,18 +30,20 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<u8>,
+    clock: Clock,
     stops: bool,
 }
 
 impl Queue {
-    /// Lets `write` append a line; whether there was room for it.
-    pub(super) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Lets `write` append a line of this time; whether there was room for it.
+    pub(super) fn push(&self, now: Timestamp, write: impl FnOnce(&mut Vec<u8>, &str)) -> bool {
         let mut state = self.state();
         if state.lines.len() >= BYTES_MAX {
             return false;
         }
         let was_empty = state.lines.is_empty();
-        write(&mut state.lines);
+        let State { lines, clock, stops: _ } = &mut *state;
+        write(lines, clock.text(now));
         drop(state);
         if was_empty {
             self.changed.notify_one();
@@ -91,7 +96,7 @@ mod tests {
     fn what_is_queued_is_written_before_the_end() {
         let queue = Queue::default();
         for line in ["one\n", "two\n"] {
-            assert!(queue.push(|lines| lines.extend(line.bytes())));
+            assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.extend(line.bytes())));
         }
         queue.stop();
         let mut out = Vec::new();
@@ -102,13 +107,13 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_lines_and_loses_none_that_it_took() {
         let queue = Queue::default();
-        assert!(queue.push(|lines| lines.resize(BYTES_MAX, b'x')));
-        assert!(!queue.push(|lines| lines.push(b'y')));
+        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.resize(BYTES_MAX, b'x')));
+        assert!(!queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'y')));
         queue.stop();
         let mut out = Vec::new();
         queue.write_all(&mut out);
         assert_eq!(out.len(), BYTES_MAX);
-        assert!(queue.push(|lines| lines.push(b'z')));
+        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'z')));
     }
 
     #[test]
@@ -123,7 +128,7 @@ mod tests {
             }
         }
         let queue = Queue::default();
-        assert!(queue.push(|lines| lines.push(b'x')));
+        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'x')));
         queue.stop();
         queue.write_all(&mut Broken);
     }
