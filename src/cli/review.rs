@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{documents, review::Asker};
 
-/// Decides what it is given as the webhook would: mutate, apply the patch, validate the result.
+/// Decide offline what the webhook would: mutate, apply the patch, validate the result.
 ///
 /// Takes AdmissionReviews and plain manifests, as JSON or YAML with any number of documents.
 /// Manifests are judged as if they were created. Exits with 0 if everything is allowed, 1 if

@@ -26,7 +26,7 @@ use crate::{
     webhook::Guard,
 };
 
-/// Runs the webhook.
+/// Run the webhook.
 ///
 /// With --cluster it guards an embedded snapshot on loopback, with a certificate made in memory: to
 /// try a config on a laptop, without any cluster.

@@ -153,26 +153,46 @@ impl<'a> Context<'a> {
     }
 
     /// The field that lets a pod land, and the words for it. `path` is that of the pod's spec.
-    fn cause(&self, spec: &PodSpec<'_>, path: &str, landing: &Landing<'_>) -> (String, String) {
-        if !spec.node_name.is_empty() {
-            let field = format!("{path}.nodeName");
-            let why = format!("{field} names the node, past the scheduler and its taints");
-            return (field, why);
-        }
+    fn cause<'c>(
+        &self,
+        spec: &'c PodSpec<'_>,
+        path: &'c str,
+        landing: &Landing<'_>,
+    ) -> (String, impl fmt::Display + use<'a, 'c>) {
         let taint = self.snapshot.pool(landing.pool).map(|pool| &pool.taint);
+        let comparison = self.policy.placement.comparison_operators;
         let found = taint.and_then(|taint| {
-            let comparison = self.policy.placement.comparison_operators;
-            Some((tolerating(spec.tolerations(), taint, comparison)?, taint))
+            let (index, toleration) = tolerating(spec.tolerations(), taint, comparison)?;
+            Some((index, toleration, taint))
         });
-        match found {
-            Some(((index, toleration), taint)) => {
-                let field = format!("{path}.tolerations[{index}]");
-                let why = format!("{field} {toleration} tolerates {taint}");
-                (field, why)
+        let is_bound = !spec.node_name.is_empty();
+        let field = match found {
+            _ if is_bound => format!("{path}.nodeName"),
+            Some((index, ..)) => format!("{path}.tolerations[{index}]"),
+            None => format!("{path}.tolerations"),
+        };
+        let why = fmt::from_fn(move |f| match found {
+            _ if is_bound => {
+                write!(f, "{path}.nodeName names the node, past the scheduler and its taints")
             }
-            None => (format!("{path}.tolerations"), "its taints are tolerated".to_owned()),
-        }
+            Some((index, toleration, taint)) => {
+                write!(f, "{path}.tolerations[{index}] {toleration} tolerates {taint}")
+            }
+            None => f.write_str("its taints are tolerated"),
+        });
+        (field, why)
     }
+}
+
+/// Most sentences of a finding are shorter, so that one allocation holds them.
+const SENTENCE_BYTES: usize = 384;
+
+/// A sentence of a finding.
+fn sentence(text: fmt::Arguments<'_>) -> String {
+    let mut sentence = String::with_capacity(SENTENCE_BYTES);
+    // Writing to a string does not fail.
+    let _ = fmt::Write::write_fmt(&mut sentence, text);
+    sentence
 }
 
 /// Stands for the name of a node that the snapshot does not know, for the scan to settle.

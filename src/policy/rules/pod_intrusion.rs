@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, witness_name, witness_text};
+use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_text};
 use crate::policy::{
     advice::{keep_off_text, pools_of},
     mode::{Mode, RuleName},
@@ -169,8 +169,9 @@ fn intrusion(
         f.write_str(if pools.len() > 1 { ")" } else { "" })
     });
     let witness = witness_text(&landing.witness);
-    let fact =
-        format!("{who} can land on {witness} of pool {pool}, which is reserved for AutoMQ: {why}");
+    let fact = sentence(format_args!(
+        "{who} can land on {witness} of pool {pool}, which is reserved for AutoMQ: {why}"
+    ));
     let advice = advice(context, pod, keep_off_text(context.policy, &pools));
     located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
 }
@@ -187,10 +188,10 @@ fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl fmt::Display) -> S
             "Leave spec.nodeName to the scheduler, or ask for an exempt entry for namespace \
              {namespace}"
         ),
-        None => format!(
+        None => sentence(format_args!(
             "To keep the pod off, {keep_off}; if it belongs there, ask for an exempt entry for \
              namespace {namespace}"
-        ),
+        )),
     }
 }
 
