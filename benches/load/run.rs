@@ -119,7 +119,7 @@ pub(crate) fn all(subject: Subject, cores: Cores, budget: Duration) -> anyhow::R
     let open = (0..OPEN_ROUNDS)
         .map(|round| {
             Pair::measure(round, &noop, &started.server, |server| {
-                load.open(server, &fixtures.denied, rate, phase)
+                load.open(server, &fixtures.allowed, rate, phase)
             })
         })
         .collect::<anyhow::Result<_>>()?;

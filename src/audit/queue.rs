@@ -17,7 +17,7 @@ const BYTES_MAX: usize = 4 << 20;
 
 /// How long lines wait for others to be written with: waking a thread for every line of a burst
 /// would cost more than the line.
-const GATHERING: Duration = Duration::from_millis(1);
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// Written lines, back to back. A request appends to them, and the writing thread takes them all at
 /// once: neither holds the lock for longer than that.
