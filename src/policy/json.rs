@@ -229,16 +229,6 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
     }
 }
 
-/// A value that nobody reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Skipped;
-
-impl<'a> Read<'a> for Skipped {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.skip().map(|()| Self)
-    }
-}
-
 /// Implements [`Read`] for a struct with a default: the fields that it has, by their keys.
 macro_rules! read_object {
     ($name:ident { $($key:literal => $field:ident),+ $(,)? }) => {
@@ -265,6 +255,14 @@ mod tests {
     use serde::de::IgnoredAny;
 
     use super::*;
+
+    struct Skipped;
+
+    impl<'a> Read<'a> for Skipped {
+        fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+            cursor.skip().map(|()| Self)
+        }
+    }
 
     fn skips(text: &str) -> bool {
         from_str::<Skipped>(text).is_ok()
