@@ -1,10 +1,18 @@
 //! Observed objects to the next snapshot. Synchronous, without I/O.
+//!
+//! A dump is read once; a live cluster is listed and watched, and a list replaces what was known of
+//! its kind at once, so that nobody sees half of it.
 #![deny(clippy::disallowed_methods, reason = "an index is fed, and fetches nothing")]
 
 mod dump;
+mod kind;
+mod live;
 mod node;
+pub mod wire;
 
 pub use dump::DumpError;
+pub use kind::Kind;
+pub use live::ObjectError;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -13,6 +21,7 @@ use std::{
 
 use serde_json::Value;
 
+use self::live::Relist;
 use crate::policy::{
     Policy,
     name::GroupResource,
@@ -23,22 +32,34 @@ use crate::policy::{
 /// What has been observed of a cluster.
 #[derive(Debug, Default)]
 pub struct Index {
-    nodes: BTreeMap<Arc<str>, NodeRecord>,
-    objects: Vec<(GroupResource, Value)>,
+    nodes: Nodes,
+    objects: Objects,
     kinds: BTreeSet<String>,
     provider: Option<Provider>,
     /// Label keys and values that many nodes share, kept once.
     texts: HashSet<Arc<str>>,
+    relists: BTreeMap<Kind, Relist>,
+}
+
+type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
+type Objects = BTreeMap<ObjectKey, Value>;
+
+/// What tells an object from all others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ObjectKey {
+    resource: GroupResource,
+    namespace: String,
+    name: String,
 }
 
 impl Index {
     /// Compiles what has been observed for a policy.
     pub fn snapshot(&self, policy: &Policy) -> Snapshot {
-        let nodes: Vec<&NodeRecord> = self.nodes.values().collect();
+        let nodes: Vec<&NodeRecord> = self.nodes.values().map(AsRef::as_ref).collect();
         let protected = self
             .objects
             .iter()
-            .filter_map(|(resource, object)| policy.protected_reference(resource, object))
+            .filter_map(|(key, object)| policy.protected_reference(&key.resource, object))
             .collect::<Vec<ProtectedReference>>();
         Snapshot::build(policy, &nodes, protected)
     }

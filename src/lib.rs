@@ -14,13 +14,18 @@ pub mod cluster;
 pub mod config;
 pub mod documents;
 pub mod review;
+pub mod rights;
 
 // The shell: as thin as possible.
 pub mod audit;
+pub mod backoff;
+pub mod certs;
 pub mod cli;
+pub mod client;
 pub mod metrics;
 pub mod runtime;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod watch;
 pub mod webhook;

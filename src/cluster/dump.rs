@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Index, node::ObservedNode};
+use super::{Index, ObjectKey, node::ObservedNode, wire::Page};
 use crate::{
     documents::{self, DocumentError},
     policy::{
-        json::{self, Cursor, JsonError, Read, read_object},
+        json::{self, JsonError, read_object},
         name::GroupResource,
         text::Text,
     },
@@ -33,27 +33,12 @@ pub enum DumpError {
     Empty,
 }
 
-/// The items of a list, as text: a dump of 5,000 nodes has 40 MB, and they are read where they lie.
-#[derive(Default)]
-struct List<'a> {
-    items: Option<Vec<Item<'a>>>,
-}
-
-struct Item<'a>(&'a str);
-
-impl<'a> Read<'a> for Item<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.raw().map(Self)
-    }
-}
-
 #[derive(Default)]
 struct TypeMeta<'a> {
     api_version: Text<'a>,
     kind: Text<'a>,
 }
 
-read_object!(List { "items" => items });
 read_object!(TypeMeta { "apiVersion" => api_version, "kind" => kind });
 
 /// Kinds whose objects can be protected, with their resource. Others are counted and left out.
@@ -70,8 +55,10 @@ impl Index {
     /// Reads a dump: a list or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut index = Self::default();
-        if let Ok(List { items: Some(items) }) = json::from_str(text) {
-            for (position, Item(item)) in items.into_iter().enumerate() {
+        // A dump of 5,000 nodes has 40 MB: its items are read where they lie.
+        let page = Page::read(text);
+        if let Some(items) = page.as_ref().ok().and_then(Page::items) {
+            for (position, item) in items.enumerate() {
                 index.apply_item(position, item)?;
             }
         } else {
@@ -91,7 +78,9 @@ impl Index {
             json::from_str(item).map_err(fault("without a kind"))?;
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         if kind == "Node" && group.is_empty() {
-            self.apply_node(json::from_str::<ObservedNode<'_>>(item).map_err(fault("Node"))?);
+            let node = json::from_str::<ObservedNode<'_>>(item).map_err(fault("Node"))?;
+            let record = self.node_record(node);
+            self.nodes.insert(record.name.clone(), record.into());
         } else if let Some((group, _, resource)) = PROTECTED_KINDS
             .into_iter()
             .find(|(known_group, known, _)| kind == *known && group == *known_group)
@@ -102,7 +91,11 @@ impl Index {
                 error: error.into(),
             })?;
             let resource = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
-            self.objects.push((resource, object));
+            let text = |pointer: &str| {
+                object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+            self.objects.insert(ObjectKey { resource, namespace, name }, object);
         }
         if !kind.is_empty() {
             self.kinds.insert(kind.to_string());

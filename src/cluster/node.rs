@@ -1,7 +1,5 @@
 //! Nodes as the API shows them, trimmed to what a snapshot needs.
 
-use std::sync::Arc;
-
 use super::Index;
 use crate::policy::{
     json::read_object, object::Metadata, provider::Provider, snapshot::NodeRecord, taint::Taint,
@@ -44,10 +42,9 @@ read_object!(Status { "conditions" => conditions });
 read_object!(Condition { "type" => name, "status" => status });
 
 impl Index {
-    pub(super) fn apply_node(&mut self, node: ObservedNode<'_>) {
+    pub(super) fn node_record(&mut self, node: ObservedNode<'_>) -> NodeRecord {
         let ObservedNode { metadata, spec, status } = node;
         let Spec { provider_id, taints, unschedulable } = spec;
-        let name: Arc<str> = metadata.name.as_str().into();
         let mut labels: Vec<_> = metadata
             .labels
             .iter()
@@ -58,13 +55,12 @@ impl Index {
             let keys = labels.iter().map(|(key, _)| key.as_ref());
             self.provider = Provider::of_node(&provider_id, keys);
         }
-        let record = NodeRecord {
-            name: Arc::clone(&name),
+        NodeRecord {
+            name: metadata.name.as_str().into(),
             labels,
             taints: taints.iter().map(Taint::to_static).collect(),
             cordoned: unschedulable,
             ready: status.conditions.iter().any(|it| it.name == "Ready" && it.status == "True"),
-        };
-        self.nodes.insert(name, record);
+        }
     }
 }

@@ -133,7 +133,7 @@ pub fn any_matches(globs: &[Glob], name: &str) -> bool {
 }
 
 /// A resource without its version: `plural` or `plural.group`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupResource {
     /// API group; empty for the core group.
     pub group: String,

@@ -1,0 +1,84 @@
+//! The API server: how to reach it, and what its errors mean.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use crate::rights::Right;
+
+/// What an API server has to answer in, watches aside.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connects to the API server of a kubeconfig, or of the cluster that this process runs in.
+pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Client> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
+    let mut config = if let Some(file) = kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(file)
+            .with_context(|| format!("{} is no kubeconfig", file.display()))?;
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .with_context(|| format!("{} does not lead to a cluster", file.display()))?
+    } else if context.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        Config::incluster().context("this looks like a pod, but its service account is not usable")?
+    } else if let Ok(config) = Config::from_kubeconfig(&options).await {
+        config
+    } else if let Some(context) = context {
+        bail!("no kubeconfig has the context {context}: see `kubectl config get-contexts`");
+    } else {
+        bail!(
+            "`poolguard serve` needs a cluster to guard: run it in a pod, give it a kubeconfig with \
+             --kubeconfig FILE, or a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
+        );
+    };
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    Client::try_from(config).context("cannot set up the connection to the API server")
+}
+
+/// An error of a request, as one line.
+pub fn explain(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        let message = status.message.trim();
+        return if message.is_empty() {
+            format!("the API server answered {}", status.code)
+        } else {
+            message.to_owned()
+        };
+    }
+    // Each error of the chain repeats the next one; the innermost says what happened.
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("cannot ask the API server: {innermost}")
+}
+
+/// An error of a request that needed a right: one that was refused names the rule to add.
+pub fn explain_with(error: &kube::Error, right: &Right) -> String {
+    let text = explain(error);
+    if code(error) == Some(403) {
+        format!("{text}. Add the rule {right} to the {}", right.scope)
+    } else {
+        text
+    }
+}
+
+/// The HTTP status of an answer; `None` if there was none.
+pub fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// How long the API server asks to be left alone.
+pub fn retry_after(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}

@@ -1,0 +1,241 @@
+//! Lists and watches, for ever: a list in pages, then what changes, until the server says otherwise.
+//!
+//! Objects reach their [`Sink`] as the text that the server wrote. Every line of a watch confirms
+//! what is known, bookmarks included: that is how old facts can be told from a quiet cluster.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use futures_util::{AsyncBufRead, AsyncBufReadExt};
+use kube::{
+    Client,
+    api::{ListParams, WatchParams},
+    core::Request,
+};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use crate::{
+    backoff::Backoff,
+    client::{self, REQUEST_TIMEOUT},
+    cluster::wire::{Line, Page},
+    rights::Right,
+};
+
+/// A node carries 50 images in its status: this many are 750 kB, and a list of 5,000 passes through
+/// in pieces that do not show in the memory.
+const PAGE: u32 = 50;
+
+/// Seconds that a watch lasts; it then goes on where it was.
+const WATCH_SECONDS: u32 = 290;
+
+/// API servers send a bookmark every minute: without a line in this time the connection is dead.
+const SILENCE: Duration = Duration::from_secs(150);
+
+/// A watch that ends sooner than this without a line is a failure in disguise.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// What to list and watch.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The collection, as `/api/v1/nodes`.
+    pub path: String,
+    /// Whether only metadata is asked for.
+    pub metadata_only: bool,
+    /// The only object that is asked for.
+    pub name: Option<String>,
+    /// What it takes.
+    pub right: Right,
+}
+
+/// Where objects go.
+pub trait Sink: Send {
+    /// A list begins.
+    fn begin(&mut self);
+    /// An object of the list.
+    fn list(&mut self, object: &str);
+    /// The list is complete.
+    fn end(&mut self);
+    /// An object is there, or has changed.
+    fn apply(&mut self, object: &str);
+    /// An object is gone.
+    fn delete(&mut self, object: &str);
+    /// What is known is what is there, as of now.
+    fn confirm(&mut self) {}
+    /// It is not known any more what is there, and why.
+    fn fail(&mut self, _why: &str) {}
+}
+
+/// Why a list or a watch ended.
+#[derive(Debug)]
+enum Failure {
+    /// The version is too old to go on from: list again.
+    Gone,
+    /// Anything else, and when the server wants to be asked again.
+    Other(String, Option<Duration>),
+}
+
+/// Follows a collection for ever.
+pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infallible {
+    let mut backoff = Backoff::default();
+    let mut version = None;
+    let mut trouble: Option<String> = None;
+    loop {
+        let started = Instant::now();
+        let (result, is_news) = match &mut version {
+            None => match list(&client, &source, &mut sink).await {
+                Ok(listed) => {
+                    version = Some(listed);
+                    (Ok(()), true)
+                }
+                Err(failure) => (Err(failure), false),
+            },
+            Some(version) => watch(&client, &source, &mut sink, version).await,
+        };
+        if is_news {
+            backoff.reset();
+            if let Some(before) = trouble.take() {
+                info!(path = source.path, before, "following {} again", source.path);
+            }
+        }
+        match result {
+            Ok(()) if is_news || started.elapsed() > SHORT => {}
+            Ok(()) => sleep(backoff.wait()).await,
+            Err(Failure::Gone) => {
+                debug!(path = source.path, "the watch is too far behind: listing again");
+                version = None;
+                if !is_news {
+                    sleep(backoff.wait()).await;
+                }
+            }
+            Err(Failure::Other(why, wait)) => {
+                if trouble.as_ref() != Some(&why) {
+                    warn!(path = source.path, "cannot follow {}: {why}", source.path);
+                }
+                sink.fail(&why);
+                trouble = Some(why);
+                sleep(backoff.wait().max(wait.unwrap_or_default())).await;
+            }
+        }
+    }
+}
+
+/// Lists everything; the version to watch from.
+async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<String, Failure> {
+    sink.begin();
+    let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+    parameters.field_selector = source.field_selector();
+    loop {
+        let request = Request::new(&*source.path);
+        let request = if source.metadata_only {
+            request.list_metadata(&parameters)
+        } else {
+            request.list(&parameters)
+        };
+        let request = request.map_err(|error| Failure::Other(error.to_string(), None))?;
+        let text = timeout(REQUEST_TIMEOUT, client.request_text(request))
+            .await
+            .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))?
+            .map_err(|error| source.failure(&error))?;
+        let page = Page::read(&text)
+            .map_err(|error| Failure::Other(format!("the list is not JSON: {error}"), None))?;
+        let items = page.items().into_iter().flatten();
+        items.for_each(|object| sink.list(object));
+        match page.next() {
+            Some(next) => parameters.continue_token = Some(next.to_owned()),
+            None => {
+                sink.end();
+                sink.confirm();
+                return Ok(page.resource_version().to_owned());
+            }
+        }
+    }
+}
+
+/// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
+async fn watch(
+    client: &Client,
+    source: &Source,
+    sink: &mut impl Sink,
+    version: &mut String,
+) -> (Result<(), Failure>, bool) {
+    let mut lines = match open(client, source, version).await {
+        Ok(lines) => lines,
+        Err(failure) => return (Err(failure), false),
+    };
+    let mut line = Vec::new();
+    let mut is_news = false;
+    loop {
+        line.clear();
+        let failure = match timeout(SILENCE, lines.read_until(b'\n', &mut line)).await {
+            Ok(Ok(0)) => return (Ok(()), is_news),
+            Ok(Ok(_)) => match take(&line, sink) {
+                Ok(next) => {
+                    is_news = true;
+                    *version = next;
+                    continue;
+                }
+                Err(failure) => failure,
+            },
+            Ok(Err(error)) => Failure::Other(format!("the watch broke off: {error}"), None),
+            Err(_) => Failure::Other("the watch is silent".to_owned(), None),
+        };
+        return (Err(failure), is_news);
+    }
+}
+
+async fn open(
+    client: &Client,
+    source: &Source,
+    version: &str,
+) -> Result<impl AsyncBufRead + Unpin + use<>, Failure> {
+    let mut parameters = WatchParams::default().timeout(WATCH_SECONDS);
+    parameters.field_selector = source.field_selector();
+    let request = Request::new(&*source.path);
+    let request = if source.metadata_only {
+        request.watch_metadata(&parameters, version)
+    } else {
+        request.watch(&parameters, version)
+    };
+    let request = request.map_err(|error| Failure::Other(error.to_string(), None))?;
+    let opened = timeout(REQUEST_TIMEOUT, client.request_stream(request))
+        .await
+        .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))?;
+    opened.map(Box::pin).map_err(|error| source.failure(&error))
+}
+
+/// Gives a line to the sink; the version to go on from after it.
+fn take(line: &[u8], sink: &mut impl Sink) -> Result<String, Failure> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
+    };
+    let text = str::from_utf8(line).map_err(|error| damaged(&error))?;
+    let (line, version) = Line::read(text.trim_end()).map_err(|error| damaged(&error))?;
+    match line {
+        Line::Apply(object) => sink.apply(object),
+        Line::Delete(object) => sink.delete(object),
+        Line::Bookmark => {}
+        Line::Error { code: 410, .. } => return Err(Failure::Gone),
+        Line::Error { message, .. } => return Err(Failure::Other(message, None)),
+    }
+    sink.confirm();
+    Ok(version)
+}
+
+impl Source {
+    fn field_selector(&self) -> Option<String> {
+        self.name.as_ref().map(|name| format!("metadata.name={name}"))
+    }
+
+    fn failure(&self, error: &kube::Error) -> Failure {
+        match client::code(error) {
+            Some(410) => Failure::Gone,
+            _ => Failure::Other(
+                client::explain_with(error, &self.right),
+                client::retry_after(error),
+            ),
+        }
+    }
+}
