@@ -12,6 +12,41 @@
 
 pub mod authority;
 pub mod bundle;
+pub mod files;
 pub mod leaf;
+pub mod managed;
 pub mod plan;
 pub mod stored;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+/// Wall clock, which tests turn by hand.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Authorities, the one that signs first.
+pub type Bundle = Vec<CertificateDer<'static>>;
+
+/// Which authorities the registered webhook configurations trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Registered {
+    /// It has not been read yet.
+    #[default]
+    Unknown,
+    /// There is nothing registered, so that nobody asks.
+    Nothing,
+    /// Every entry trusts these.
+    Trusts(Bundle),
+}
+
+impl Registered {
+    /// The authorities that every entry trusts, where there are entries.
+    pub fn bundle(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Unknown | Self::Nothing => None,
+            Self::Trusts(bundle) => Some(bundle),
+        }
+    }
+}

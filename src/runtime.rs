@@ -92,7 +92,7 @@ async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
     let server =
         Server::new(listener, tls, limits, Arc::clone(&metrics), lifecycle.clone(), service);
     show_snapshot(&metrics, &guard.snapshot);
-    metrics.set_certificate_expiry(certificate_expires_at);
+    metrics.set_certificate_expiry(label::Certificate::Serving, certificate_expires_at);
     loaded.meet();
     certified.meet();
     announce(Bound { webhook: server.local_addr()?, admin: admin.local_addr()? }, &guard);

@@ -3,6 +3,8 @@
 //! Objects reach their [`Sink`] as the text that the server wrote. Every line of a watch confirms
 //! what is known, bookmarks included: that is how old facts can be told from a quiet cluster.
 
+pub mod one;
+
 use std::{
     convert::Infallible,
     time::{Duration, Instant},

@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Guard {
     /// What the config says.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// What the cluster is.
     pub snapshot: Snapshot,
 }

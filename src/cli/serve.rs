@@ -133,5 +133,5 @@ fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Guard>
          the taint {}. Declare a pool under `pools`, or taint the nodes",
         policy.taint
     );
-    Ok(Guard { policy, snapshot })
+    Ok(Guard { policy: policy.into(), snapshot })
 }

@@ -186,3 +186,45 @@ labels! {
         NotReady = "not-ready",
     }
 }
+
+labels! {
+    /// A certificate whose end matters.
+    Certificate {
+        /// The one that is served.
+        Serving = "serving",
+        /// The one that signs it.
+        Authority = "authority",
+    }
+}
+
+labels! {
+    /// A step in the life of the certificate authority.
+    AuthorityStep {
+        /// There was none.
+        Created = "created",
+        /// The Secret was gone or damaged, and this replica remembered it.
+        Restored = "restored",
+        /// It was not valid any more.
+        Replaced = "replaced",
+        /// The next one was made.
+        Announced = "announced",
+        /// The next one is registered.
+        Published = "published",
+        /// The next one signs.
+        Promoted = "promoted",
+        /// An old one is trusted no more.
+        Retired = "retired",
+    }
+}
+
+labels! {
+    /// Why a webhook configuration was written.
+    RegistrationWrite {
+        /// It was not there.
+        Absent = "absent",
+        /// It was not as the config asks for.
+        Changed = "changed",
+        /// It could not be written.
+        Failed = "failed",
+    }
+}

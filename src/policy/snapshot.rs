@@ -7,7 +7,7 @@ mod build;
 mod class;
 mod virtual_node;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 pub use class::{Class, ClassNode, Member};
 pub use virtual_node::VirtualNode;
@@ -127,6 +127,13 @@ pub struct PoolConflict {
     pub pool: Arc<str>,
     /// A later pool that selects it as well.
     pub other: Arc<str>,
+}
+
+impl fmt::Display for PoolConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, pool, other } = self;
+        write!(f, "node {node} is claimed by pools {pool} and {other}; {pool} has it")
+    }
 }
 
 /// The cluster facts, compiled for a policy. Made by [`Snapshot::build`].

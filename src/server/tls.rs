@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -119,8 +119,16 @@ impl Credentials {
         let key = KeyPair::generate()?;
         let certificate = parameters.self_signed(&key)?;
         let private = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        Self::signed(certificate.der().clone(), private)
+    }
+
+    /// A certificate that was signed in memory, and its key.
+    pub fn signed(
+        certificate: CertificateDer<'static>,
+        private: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
         let memory = Path::new("memory");
-        Self::new(vec![certificate.der().clone()], private, memory, memory)
+        Self::new(vec![certificate], private, memory, memory)
     }
 
     fn new(
@@ -161,25 +169,26 @@ impl Credentials {
     }
 }
 
-/// The credentials that new connections get: swapped whole, read without a lock.
-#[derive(Debug)]
-pub struct Certificates(ArcSwap<CertifiedKey>);
+/// The credentials that new connections get: swapped whole, read without a lock. Until there are
+/// some, handshakes fail.
+#[derive(Debug, Default)]
+pub struct Certificates(ArcSwapOption<CertifiedKey>);
 
 impl Certificates {
     /// Starts with these.
     pub fn new(credentials: Credentials) -> Self {
-        Self(ArcSwap::new(credentials.key))
+        Self(ArcSwapOption::from(Some(credentials.key)))
     }
 
     /// From now on these; open connections keep what they have.
     pub fn swap(&self, credentials: Credentials) {
-        self.0.store(credentials.key);
+        self.0.store(Some(credentials.key));
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.0.load_full()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     policy::{
         Policy,
         mode::{Mode, RuleName},
-        snapshot::{PoolConflict, PoolFacts, PoolOrigin, Snapshot},
+        snapshot::{PoolFacts, PoolOrigin, Snapshot},
     },
     runtime::Bound,
     webhook::Guard,
@@ -47,7 +47,7 @@ pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
         info!(pool = name, nodes = pool.nodes, zones, taint, "guarding pool {name}");
     }
     for conflict in snapshot.conflicts() {
-        warn!("{}", conflict_text(conflict));
+        warn!("{conflict}");
     }
     for note in unseen {
         info!("{note}");
@@ -56,11 +56,6 @@ pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
     let rules = RuleName::ALL.map(mode).join(",");
     let Bound { webhook, admin } = bound;
     info!(rules, "listening on https://{webhook} (admin on http://{admin})");
-}
-
-fn conflict_text(conflict: &PoolConflict) -> String {
-    let PoolConflict { node, pool, other } = conflict;
-    format!("node {node} is claimed by pools {pool} and {other}; {pool} has it")
 }
 
 /// For people.
@@ -76,8 +71,7 @@ pub(super) fn print(bound: Bound, guard: &Guard, unseen: &[String]) {
     anstream::eprintln!("{}", pool_table(snapshot));
     anstream::eprintln!("{}", rule_table(policy));
     for conflict in snapshot.conflicts() {
-        let text = conflict_text(conflict);
-        anstream::eprintln!("{} {text}", Styled(WARNING, "warning:"));
+        anstream::eprintln!("{} {conflict}", Styled(WARNING, "warning:"));
     }
     for note in unseen {
         anstream::eprintln!("{} {note}", Styled(FAINT, "note:"));
