@@ -47,11 +47,12 @@ impl Audit {
         Ok((Self { queue, format, dropped }, writer))
     }
 
-    /// Queues the records of a decision. A plain allow has none, and costs nothing here.
-    pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
+    /// Queues the records of a decision. A plain allow has none, and costs nothing here. `is_stale`
+    /// tells whether the decision rests on facts that are older than they may be.
+    pub fn record(&self, request: &Request<'_>, verdict: &Verdict, is_stale: bool) {
         for record in &verdict.records {
             let write = |lines: &mut Vec<u8>, time: &str| {
-                self.format.write(lines, time, request, record);
+                self.format.write(lines, time, request, record, is_stale);
             };
             if !self.queue.push(Timestamp::now(), write) {
                 self.dropped.inc();

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, bail};
 use kube::{
-    Client, Config,
+    Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 
@@ -15,8 +15,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects to the API server of a kubeconfig, or of the cluster that this process runs in.
-pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Client> {
+/// How to reach the API server of a kubeconfig, or of the cluster that this process runs in.
+pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
     let mut config = if let Some(file) = kubeconfig {
         let kubeconfig = Kubeconfig::read_from(file)
@@ -25,7 +25,8 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow
             .await
             .with_context(|| format!("{} does not lead to a cluster", file.display()))?
     } else if context.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        Config::incluster().context("this looks like a pod, but its service account is not usable")?
+        Config::incluster()
+            .context("this looks like a pod, but its service account is not usable")?
     } else if let Ok(config) = Config::from_kubeconfig(&options).await {
         config
     } else if let Some(context) = context {
@@ -37,7 +38,7 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow
         );
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    Client::try_from(config).context("cannot set up the connection to the API server")
+    Ok(config)
 }
 
 /// An error of a request, as one line.
@@ -70,10 +71,7 @@ pub fn explain_with(error: &kube::Error, right: &Right) -> String {
 
 /// The HTTP status of an answer; `None` if there was none.
 pub fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
+    if let kube::Error::Api(status) = error { Some(status.code) } else { None }
 }
 
 /// How long the API server asks to be left alone.

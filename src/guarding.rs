@@ -275,9 +275,10 @@ fn make(
             .map_err(anyhow::Error::msg)?,
         Facts::Dump(file) => {
             let name = file.display();
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-            let index =
-                Index::read_dump(&text).with_context(|| format!("{name} is no dump of a cluster"))?;
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+            let index = Index::read_dump(&text)
+                .with_context(|| format!("{name} is no dump of a cluster"))?;
             make_of(&index, config, in_force)
         }
     }
@@ -299,7 +300,8 @@ fn make_of(
 
 fn read_config(config: &ConfigFile, provider: Option<Provider>) -> anyhow::Result<InForce> {
     let name = config.name();
-    let loaded = config::load(&name, config.text(), provider).map_err(|found| refused(&name, &found))?;
+    let loaded =
+        config::load(&name, config.text(), provider).map_err(|found| refused(&name, &found))?;
     for warning in &loaded.warnings {
         warn!("{}", warning.one_line(&name));
     }

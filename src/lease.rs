@@ -109,7 +109,10 @@ impl Candidate {
     pub async fn run(&mut self) -> Infallible {
         loop {
             let asked = Instant::now();
-            let deadline = self.held.borrow().map_or(RENEW_WITHIN, |until| until.saturating_duration_since(asked));
+            let deadline = self
+                .held
+                .borrow()
+                .map_or(RENEW_WITHIN, |until| until.saturating_duration_since(asked));
             let tried = timeout(deadline.max(PERIOD), self.try_once()).await;
             match tried.unwrap_or_else(|_| Err("the API server does not answer".to_owned())) {
                 Ok(true) => self.hold(asked + RENEW_WITHIN),
@@ -190,8 +193,7 @@ impl Candidate {
             Ok(_) => Ok(true),
             Err(error) if client::code(&error) == Some(409) => Ok(false),
             Err(error) => {
-                let right =
-                    rights::creating(Scope::Namespace, "coordination.k8s.io", "leases");
+                let right = rights::creating(Scope::Namespace, "coordination.k8s.io", "leases");
                 Err(client::explain_with(&error, &right))
             }
         }
@@ -200,7 +202,10 @@ impl Candidate {
     fn hold(&mut self, until: Instant) {
         self.trouble = None;
         if self.held.send_replace(Some(until)).is_none() {
-            info!(identity = self.identity, "holding the Lease: this replica registers and rotates");
+            info!(
+                identity = self.identity,
+                "holding the Lease: this replica registers and rotates"
+            );
         }
     }
 

@@ -78,7 +78,8 @@ pub fn registering(names: &Names) -> Vec<Right> {
         rights.push(creating(Scope::Cluster, ADMISSION_GROUP, resource));
     }
     rights.extend(owner(names));
-    rights.push(Right { verbs: &["create"], ..creating(Scope::Cluster, "events.k8s.io", "events") });
+    rights
+        .push(Right { verbs: &["create"], ..creating(Scope::Cluster, "events.k8s.io", "events") });
     rights
 }
 

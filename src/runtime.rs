@@ -1,27 +1,43 @@
-//! The only place that wires: bind, load, ready, serve, drain.
+//! The only place that wires: bind, read, ready, serve, drain.
+
+mod live;
 
 use std::{
-    collections::BTreeMap,
-    future::Future,
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
+    convert::Infallible, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwapOption;
-use rustls::ServerConfig;
-use tokio::{net::TcpListener, select};
+use tokio::{
+    net::TcpListener,
+    select,
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
 use tracing::info;
+
+pub use self::live::{Installed, Live};
 
 use crate::{
     audit::{self, Audit},
+    certs::{
+        Clock, Registered,
+        files::{Files, Paths},
+    },
+    config,
+    config_file::ConfigFile,
+    guarding::{Facts, Guarding, InForce},
     metrics::{Metrics, label},
-    policy::snapshot::{NodeState, Snapshot},
-    server::{Drained, Server, admin::Admin, limits::Limits, readiness::Readiness},
-    shutdown::{Ending, Lifecycle, ProcessSignals, run_until_signalled},
-    webhook::{AdmissionService, Guard},
+    server::{
+        Drained, Server,
+        admin::Admin,
+        limits::Limits,
+        readiness::{Condition, Readiness},
+        tls::{Certificates, Credentials, server_config},
+    },
+    shutdown::{Ending, Lifecycle, ProcessSignals, Stage, run_until_signalled},
+    webhook::{AdmissionService, Guard, GuardCell},
 };
 
 /// What to serve, and where.
@@ -30,18 +46,48 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The admin address; port 0 picks one.
     pub admin_listen: SocketAddr,
-    /// TLS, with the certificate.
-    pub tls: Arc<ServerConfig>,
-    /// When that certificate expires, in Unix time.
-    pub certificate_expires_at: i64,
+    /// Which cluster.
+    pub cluster: Cluster,
+    /// The config, which is followed.
+    pub config: ConfigFile,
+    /// Which certificate.
+    pub certificate: Certificate,
+    /// The authority of the clients; without it any client may ask.
+    pub client_ca: Option<PathBuf>,
     /// Bounds.
     pub limits: Limits,
     /// Time to keep serving after the first signal.
     pub shutdown_delay: Duration,
     /// What lines of the audit stream look like.
     pub audit_format: audit::Format,
-    /// Policy and snapshot.
-    pub guard: Guard,
+    /// Wall clock, for certificates.
+    pub clock: Clock,
+}
+
+/// Which cluster is guarded.
+pub enum Cluster {
+    /// A dump, read already.
+    Dump {
+        /// The file, which is read again with the config.
+        file: PathBuf,
+        /// What it and the config make.
+        guard: Box<Guard>,
+        /// The rest of the config.
+        settings: config::Settings,
+    },
+    /// A live cluster.
+    Live(Live),
+}
+
+/// Which certificate is served.
+#[derive(Clone, Debug)]
+pub enum Certificate {
+    /// One that signs itself, for this run.
+    InMemory,
+    /// Given files.
+    Files(Paths),
+    /// One signed by PoolGuard's own authority, which the cluster keeps.
+    Managed,
 }
 
 /// Where it is served.
@@ -53,8 +99,18 @@ pub struct Bound {
     pub admin: SocketAddr,
 }
 
-/// Serves until a signal, then drains. `announce` is told the addresses once requests are taken.
-pub fn serve(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow::Result<()> {
+/// Names that a certificate for one run is good for.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// What runs beside the server, for ever. One that ends takes the process with it, rather than be
+/// missed by nobody.
+type Tasks = JoinSet<Infallible>;
+
+/// Serves until a signal, then drains. `announce` is told the addresses once there is a guard.
+pub fn serve(
+    settings: Settings,
+    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,50 +118,125 @@ pub fn serve(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow
     runtime.block_on(run(settings, announce))
 }
 
-async fn run(settings: Settings, announce: impl FnOnce(Bound, &Guard)) -> anyhow::Result<()> {
-    let Settings {
-        listen,
-        admin_listen,
-        tls,
-        certificate_expires_at,
-        limits,
-        shutdown_delay,
-        audit_format,
-        guard,
-    } = settings;
+/// What parts of the process share.
+struct Shared {
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    certified: Condition,
+    clock: Clock,
+}
+
+async fn run(
+    settings: Settings,
+    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+) -> anyhow::Result<()> {
     // Before anything is bound: a signal during start-up drains like any other.
     let mut signals = ProcessSignals::listen().context("cannot listen for signals")?;
-    let metrics = Arc::new(Metrics::new().context("cannot register the metrics")?);
     let lifecycle = Lifecycle::default();
+    let metrics = Arc::new(Metrics::new().context("cannot register the metrics")?);
     let readiness = Readiness::new(lifecycle.clone());
-    let loaded = readiness.condition("snapshot", "the cluster's nodes have not been read yet");
+    let loaded = readiness.condition("snapshot", "the cluster has not been read yet");
     let certified = readiness.condition("certificate", "there is no certificate yet");
-    let listener = bind(listen, "--listen").await?;
-    let admin_listener = bind(admin_listen, "--admin-listen").await?;
-    let admin = Admin::new(admin_listener, readiness, Arc::clone(&metrics));
-    let guard = Arc::new(guard);
-    let cell = Arc::new(ArcSwapOption::from(Some(Arc::clone(&guard))));
-    let dropped = metrics.audit_dropped.clone();
-    let (audit, writer) = Audit::start(audit_format, io::stdout(), dropped)
-        .context("cannot start the audit stream")?;
-    let service = AdmissionService::new(cell, Arc::clone(&metrics), audit);
-    let server =
-        Server::new(listener, tls, limits, Arc::clone(&metrics), lifecycle.clone(), service);
-    show_snapshot(&metrics, &guard.snapshot);
-    metrics.set_certificate_expiry(label::Certificate::Serving, certificate_expires_at);
-    loaded.meet();
-    certified.meet();
-    announce(Bound { webhook: server.local_addr()?, admin: admin.local_addr()? }, &guard);
-    let work = async {
-        select! {
-            drained = server.run() => drained,
-            never = admin.run() => match never {},
+    let shared = Shared { metrics, readiness, certified, clock: settings.clock };
+    let listener = bind(settings.listen, "--listen").await?;
+    let admin_listener = bind(settings.admin_listen, "--admin-listen").await?;
+    let admin = Admin::new(admin_listener, shared.readiness.clone(), Arc::clone(&shared.metrics));
+    let bound = Bound { webhook: listener.local_addr()?, admin: admin.local_addr()? };
+    let cell = GuardCell::default();
+    let mut tasks = Tasks::new();
+
+    let (facts, connected, start) = match settings.cluster {
+        Cluster::Dump { file, guard, settings } => {
+            (Facts::Dump(file), None, Some((*guard, settings)))
+        }
+        Cluster::Live(live) => {
+            info!("listening on https://{} (admin on http://{})", bound.webhook, bound.admin);
+            let connected = live.connect()?;
+            let facts = Facts::Live(connected.observe(&shared.metrics, &mut tasks));
+            (facts, Some(connected), None)
         }
     };
-    let ending = run_until_signalled(work, &mut signals, &lifecycle, shutdown_delay).await;
+    let metrics = Arc::clone(&shared.metrics);
+    let mut guarding = Guarding::new(settings.config, facts, Arc::clone(&cell), metrics, loaded);
+    if let Some((guard, settings)) = start {
+        guarding.start_with(guard, settings);
+    }
+    let in_force = guarding.in_force();
+    announce_when_loaded(announce, bound, &cell, in_force.clone());
+    let dropped = shared.metrics.audit_dropped.clone();
+    let (audit, writer) = Audit::start(settings.audit_format, io::stdout(), dropped)
+        .context("cannot start the audit stream")?;
+    let service =
+        AdmissionService::new(cell, Arc::clone(&shared.metrics), audit, guarding.is_stale());
+    tasks.spawn(guarding.run());
+
+    let certificate = settings.certificate;
+    let (certificates, lease) = match connected {
+        Some(connected) => connected.take_part(certificate, in_force, &shared, &mut tasks)?,
+        None => (serve_alone(certificate, &shared, &mut tasks)?, None),
+    };
+    let tls = server_config(certificates, settings.client_ca.as_deref())?;
+    let metrics = Arc::clone(&shared.metrics);
+    let server = Server::new(listener, tls, settings.limits, metrics, lifecycle.clone(), service);
+    let work = async {
+        select! {
+            drained = server.run() => Ok(drained),
+            never = admin.run() => match never {},
+            Some(ended) = tasks.join_next() => Err(task_ended(ended)),
+        }
+    };
+    let ending = run_until_signalled(work, &mut signals, &lifecycle, settings.shutdown_delay).await;
+    lifecycle.advance(Stage::Draining);
+    if let Some(lease) = lease {
+        lease.let_go().await;
+    }
     writer.finish();
-    report(&ending);
-    Ok(())
+    report(ending)
+}
+
+/// A certificate that needs no cluster: given files, or one for this run.
+fn serve_alone(
+    certificate: Certificate,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Arc<Certificates>> {
+    let Shared { metrics, readiness: _, certified, clock } = shared;
+    match certificate {
+        Certificate::Files(paths) => {
+            let files = Files::open(paths, Arc::clone(metrics), Arc::clone(clock))?;
+            let certificates = files.certificates();
+            let nothing = watch::channel(Registered::Nothing).1;
+            tasks.spawn(files.run(watch::Sender::new(None), nothing, certified.clone()));
+            Ok(certificates)
+        }
+        Certificate::InMemory | Certificate::Managed => {
+            let credentials = Credentials::self_signed(LOOPBACK_NAMES)?;
+            let expiry = credentials.expires_at();
+            metrics.set_certificate_expiry(label::Certificate::Serving, expiry);
+            certified.meet();
+            Ok(Arc::new(Certificates::new(credentials)))
+        }
+    }
+}
+
+fn announce_when_loaded(
+    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+    bound: Bound,
+    cell: &Arc<ArcSwapOption<Guard>>,
+    mut in_force: watch::Receiver<Option<InForce>>,
+) {
+    if let Some(guard) = cell.load().as_deref() {
+        announce(bound, guard);
+        return;
+    }
+    let cell = Arc::clone(cell);
+    tokio::spawn(async move {
+        if in_force.wait_for(Option::is_some).await.is_ok()
+            && let Some(guard) = cell.load().as_deref()
+        {
+            announce(bound, guard);
+        }
+    });
 }
 
 fn bind(address: SocketAddr, flag: &str) -> impl Future<Output = anyhow::Result<TcpListener>> {
@@ -113,29 +244,19 @@ fn bind(address: SocketAddr, flag: &str) -> impl Future<Output = anyhow::Result<
     async move { TcpListener::bind(address).await.context(context) }
 }
 
-fn report(ending: &Ending<Drained>) {
-    match ending {
-        Ending::Finished(Drained { cut: 0 }) => info!("stopped: every request was answered"),
-        Ending::Finished(Drained { cut }) => info!(cut, "stopped: connections had to be cut"),
-        Ending::Interrupted => info!("stopped at once by a second signal"),
+fn task_ended(ended: Result<Infallible, JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(never) => match never {},
+        Err(error) => anyhow!(error).context("a part that should run for ever has ended"),
     }
 }
 
-fn show_snapshot(metrics: &Metrics, snapshot: &Snapshot) {
-    metrics.snapshot_confirmed(Instant::now());
-    let mut counts: BTreeMap<(&str, &str, NodeState), i64> = BTreeMap::new();
-    for pool in snapshot.pools() {
-        for (zone, state, number) in &pool.states {
-            let zone = zone.as_deref().unwrap_or_default();
-            *counts.entry((&pool.name, zone, *state)).or_default() += i64::from(*number);
-        }
+fn report(ending: Ending<anyhow::Result<Drained>>) -> anyhow::Result<()> {
+    match ending {
+        Ending::Finished(Ok(Drained { cut: 0 })) => info!("stopped: every request was answered"),
+        Ending::Finished(Ok(Drained { cut })) => info!(cut, "stopped: connections had to be cut"),
+        Ending::Finished(Err(error)) => return Err(error),
+        Ending::Interrupted => info!("stopped at once by a second signal"),
     }
-    metrics.set_pool_nodes(counts.into_iter().map(|((pool, zone, state), number)| {
-        let state = match state {
-            NodeState::Ready => label::NodeState::Ready,
-            NodeState::Cordoned => label::NodeState::Cordoned,
-            NodeState::NotReady => label::NodeState::NotReady,
-        };
-        (pool, zone, state, number)
-    }));
+    Ok(())
 }

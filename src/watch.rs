@@ -145,14 +145,12 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
             .map_err(|error| Failure::Other(format!("the list is not JSON: {error}"), None))?;
         let items = page.items().into_iter().flatten();
         items.for_each(|object| sink.list(object));
-        match page.next() {
-            Some(next) => parameters.continue_token = Some(next.to_owned()),
-            None => {
-                sink.end();
-                sink.confirm();
-                return Ok(page.resource_version().to_owned());
-            }
-        }
+        let Some(next) = page.next() else {
+            sink.end();
+            sink.confirm();
+            return Ok(page.resource_version().to_owned());
+        };
+        parameters.continue_token = Some(next.to_owned());
     }
 }
 
@@ -234,10 +232,9 @@ impl Source {
     fn failure(&self, error: &kube::Error) -> Failure {
         match client::code(error) {
             Some(410) => Failure::Gone,
-            _ => Failure::Other(
-                client::explain_with(error, &self.right),
-                client::retry_after(error),
-            ),
+            _ => {
+                Failure::Other(client::explain_with(error, &self.right), client::retry_after(error))
+            }
         }
     }
 }

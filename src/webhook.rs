@@ -1,6 +1,9 @@
 //! One request through parse, decide and render, with its metrics and records.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -38,12 +41,19 @@ pub struct AdmissionService {
     guard: GuardCell,
     metrics: Arc<Metrics>,
     audit: Audit,
+    is_stale: Arc<AtomicBool>,
 }
 
 impl AdmissionService {
-    /// A service that reads the guard anew for every request.
-    pub fn new(guard: GuardCell, metrics: Arc<Metrics>, audit: Audit) -> Self {
-        Self { guard, metrics, audit }
+    /// A service that reads the guard anew for every request. `is_stale` tells whether the snapshot
+    /// is older than it may be.
+    pub fn new(
+        guard: GuardCell,
+        metrics: Arc<Metrics>,
+        audit: Audit,
+        is_stale: Arc<AtomicBool>,
+    ) -> Self {
+        Self { guard, metrics, audit, is_stale }
     }
 }
 
@@ -69,7 +79,7 @@ impl Service for AdmissionService {
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         recorder.decided(decision(&verdict));
         self.count(&verdict);
-        self.audit.record(&request, &verdict);
+        self.audit.record(&request, &verdict, self.is_stale.load(Ordering::Relaxed));
         Ok(answer.into())
     }
 }

@@ -44,6 +44,8 @@ struct Line<'a> {
     #[serde(serialize_with = "message")]
     message: &'a Record,
     dry_run: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale_snapshot: bool,
 }
 
 impl Format {
@@ -54,10 +56,11 @@ impl Format {
         time: &str,
         request: &Request<'_>,
         record: &Record,
+        is_stale: bool,
     ) {
         let written = match self {
             Self::Json => {
-                let line = Line::new(time, request, record);
+                let line = Line::new(time, request, record, is_stale);
                 serde_json::to_writer(&mut *lines, &line).map_err(Into::into)
             }
             Self::Plain => write_plain(lines, time, request, record, Style::new()),
@@ -70,7 +73,7 @@ impl Format {
 }
 
 impl<'a> Line<'a> {
-    fn new(time: &'a str, request: &'a Request<'_>, record: &'a Record) -> Self {
+    fn new(time: &'a str, request: &'a Request<'_>, record: &'a Record, is_stale: bool) -> Self {
         let target = &request.target;
         Self {
             time,
@@ -90,6 +93,7 @@ impl<'a> Line<'a> {
             exempt: record.exemption.as_deref(),
             message: record,
             dry_run: request.dry_run,
+            stale_snapshot: is_stale,
         }
     }
 }

@@ -34,7 +34,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let authorities = [0, 1].map(|_| {
-            Authority::generate(jiff::Timestamp::UNIX_EPOCH).expect("generates").certificate().clone()
+            Authority::generate(jiff::Timestamp::UNIX_EPOCH)
+                .expect("generates")
+                .certificate()
+                .clone()
         });
         assert_eq!(certificates(pem(&authorities).as_bytes()), authorities);
         assert_eq!(certificates(b"no PEM at all"), []);

@@ -179,8 +179,8 @@ fn expiry(credentials: &Credentials) -> Timestamp {
 }
 
 fn check_authority(path: &Path) -> anyhow::Result<()> {
-    let pem = fs::read(path)
-        .map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })?;
+    let pem =
+        fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })?;
     anyhow::ensure!(
         !certificates(&pem).is_empty(),
         "{} holds no certificate of an authority",
@@ -280,7 +280,10 @@ mod tests {
             before = authority;
         }
         let text = files.metrics.render().expect("renders");
-        assert!(text.contains("poolguard_certificate_reloads_total{result=\"success\"} 2"), "{text}");
+        assert!(
+            text.contains("poolguard_certificate_reloads_total{result=\"success\"} 2"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -294,7 +297,10 @@ mod tests {
         files.look();
         assert_eq!(files.bundle(), [authority.certificate().clone()]);
         let text = files.metrics.render().expect("renders");
-        assert!(text.contains("poolguard_certificate_reloads_total{result=\"failure\"} 1"), "{text}");
+        assert!(
+            text.contains("poolguard_certificate_reloads_total{result=\"failure\"} 1"),
+            "{text}"
+        );
         let mended = volume.swap_in();
         files.look();
         assert_eq!(files.bundle().first(), Some(mended.certificate()));

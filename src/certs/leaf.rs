@@ -77,10 +77,8 @@ mod tests {
     fn a_leaf_from_the_future_is_replaced() {
         let stored = Stored::new(authority());
         let leaf = leaf_of(&stored.current);
-        let leaf = Leaf {
-            validity: Validity { start: start() + LEAF_LIFETIME, ..leaf.validity },
-            ..leaf
-        };
+        let leaf =
+            Leaf { validity: Validity { start: start() + LEAF_LIFETIME, ..leaf.validity }, ..leaf };
         assert!(Leaf::successor(Some(&leaf), &stored, None, start()).is_some());
     }
 

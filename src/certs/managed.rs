@@ -263,7 +263,9 @@ impl Managed {
         let Some(leaf) = &self.leaf else {
             certified.fail(match &self.trouble {
                 Some(trouble) => trouble.clone(),
-                None => "there is no certificate authority yet; the Lease holder makes one".to_owned(),
+                None => {
+                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
+                }
             });
             return;
         };

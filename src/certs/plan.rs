@@ -70,10 +70,14 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "made a certificate authority",
-            Self::Restored => "the Secret of the certificate authority was gone or damaged: restored it",
+            Self::Restored => {
+                "the Secret of the certificate authority was gone or damaged: restored it"
+            }
             Self::Replaced => "the certificate authority was not valid any more: replaced it",
             Self::Announced => "rotation: made the next certificate authority",
-            Self::Published => "rotation: every registered entry trusts the next certificate authority",
+            Self::Published => {
+                "rotation: every registered entry trusts the next certificate authority"
+            }
             Self::Promoted => "rotation: the next certificate authority signs from now on",
             Self::Retired => "rotation: the old certificate authority is not trusted any more",
         }
@@ -88,12 +92,12 @@ pub fn plan(situation: Situation<'_>) -> Result<Step, AuthorityError> {
         Some(Ok(stored)) => stored,
         lost @ (Some(Err(_)) | None) => {
             if let Some(known) = remembered.filter(is_usable) {
-                return store(known.clone(), Reason::Restored);
+                return Ok(store(known.clone(), Reason::Restored));
             }
             let previous = previous(None, registered.unwrap_or_default(), now);
             let stored = Stored { previous, ..Stored::new(Authority::generate(now)?) };
             let reason = if lost.is_some() { Reason::Replaced } else { Reason::Created };
-            return store(stored, reason);
+            return Ok(store(stored, reason));
         }
     };
     if !is_usable(&&stored) {
@@ -104,10 +108,10 @@ pub fn plan(situation: Situation<'_>) -> Result<Step, AuthorityError> {
     }
     if stored.is_rotation_asked_for || stored.current.validity().is_due(now) {
         let next = Next { authority: Authority::generate(now)?, published: None };
-        return store(Stored { next: Some(next), ..stored }, Reason::Announced);
+        return Ok(store(Stored { next: Some(next), ..stored }, Reason::Announced));
     }
     if stored.previous.as_ref().is_some_and(|previous| previous.until <= now) {
-        return store(Stored { previous: None, ..stored }, Reason::Retired);
+        return Ok(store(Stored { previous: None, ..stored }, Reason::Retired));
     }
     Ok(Step::Rest)
 }
@@ -128,18 +132,18 @@ fn rotate(
     match published {
         _ if !is_trusted && published.is_some() => {
             let next = Some(Next { published: None, ..next.clone() });
-            Step::Store(Box::new(Stored { next, ..stored.clone() }), Reason::Announced)
+            store(Stored { next, ..stored.clone() }, Reason::Announced)
         }
         _ if !is_trusted => Step::Rest,
         None => {
             let next = Some(Next { published: Some(now), ..next.clone() });
-            Step::Store(Box::new(Stored { next, ..stored.clone() }), Reason::Published)
+            store(Stored { next, ..stored.clone() }, Reason::Published)
         }
         Some(published) if published.duration_until(now).unsigned_abs() >= wait => {
             let mut promoted = Stored::new(next.authority.clone());
             let retired = [stored.current.certificate().clone()];
             promoted.previous = previous(stored.previous.clone(), &retired, now);
-            Step::Store(Box::new(promoted), Reason::Promoted)
+            store(promoted, Reason::Promoted)
         }
         Some(_) => Step::Rest,
     }
@@ -154,7 +158,7 @@ fn replace(stored: Stored, now: Timestamp) -> Result<Step, AuthorityError> {
         None => Authority::generate(now)?,
     };
     let previous = previous(stored.previous, &[old], now);
-    store(Stored { previous, ..Stored::new(current) }, Reason::Replaced)
+    Ok(store(Stored { previous, ..Stored::new(current) }, Reason::Replaced))
 }
 
 /// Authorities that are to be trusted until their last leaf has expired. Those that have expired
@@ -176,8 +180,8 @@ fn previous(
     (!certificates.is_empty()).then_some(Previous { certificates, until })
 }
 
-fn store(stored: Stored, reason: Reason) -> Result<Step, AuthorityError> {
-    Ok(Step::Store(Box::new(stored), reason))
+fn store(stored: Stored, reason: Reason) -> Step {
+    Step::Store(Box::new(stored), reason)
 }
 
 #[cfg(test)]

@@ -91,7 +91,8 @@ impl Stored {
         let current = authority(CURRENT_CERTIFICATE, CURRENT_KEY)?;
         let next = authority(NEXT_CERTIFICATE, NEXT_KEY).ok();
         let next = next.map(|authority| Next { authority, published: time(PUBLISHED) });
-        let previous = data(PREVIOUS_CERTIFICATES).map(|pem| certificates(&pem)).unwrap_or_default();
+        let previous =
+            data(PREVIOUS_CERTIFICATES).map(|pem| certificates(&pem)).unwrap_or_default();
         let previous = match time(UNTIL) {
             Some(until) if !previous.is_empty() => Some(Previous { certificates: previous, until }),
             Some(_) | None => None,

@@ -12,6 +12,7 @@ use super::page::{BAD, Styled};
 use crate::{
     cluster::Index,
     config::{self, Decoration, Loaded, Source},
+    config_file::DEFAULTS,
 };
 
 /// Which config and which cluster.
@@ -53,7 +54,7 @@ impl Input {
         };
         let (name, text) = match &self.config {
             Some(file) => (file.display().to_string(), read(file)?),
-            None => ("built-in defaults".to_owned(), String::new()),
+            None => (DEFAULTS.to_owned(), String::new()),
         };
         let loaded = config::load(&name, &text, index.provider())
             .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)))?;
@@ -66,7 +67,7 @@ pub(super) struct Inputs {
     pub(super) loaded: Loaded,
     pub(super) index: Index,
     config_name: String,
-    config_text: String,
+    pub(super) config_text: String,
 }
 
 impl Inputs {

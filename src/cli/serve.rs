@@ -1,6 +1,7 @@
 //! `poolguard serve`: the webhook.
 
 mod banner;
+mod cluster;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -10,24 +11,26 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
+use jiff::Timestamp;
 use tracing::warn;
 
+use self::cluster::ClusterFlags;
 use super::input::{Input, Inputs};
 use crate::{
     audit,
+    certs::files::Paths,
+    config_file::ConfigFile,
     policy::Policy,
-    runtime,
-    server::{
-        limits::Limits,
-        tls::{Certificates, Credentials, server_config},
-    },
+    runtime::{self, Certificate, Cluster, Live},
+    server::limits::Limits,
     telemetry::{Log, LogFormat},
     webhook::Guard,
 };
 
 /// Run the webhook.
 ///
+/// In a cluster it watches nodes and role bindings, keeps its own certificates and registers itself.
 /// With --cluster it guards an embedded snapshot on loopback, with a certificate made in memory: to
 /// try a config on a laptop, without any cluster.
 #[derive(Debug, clap::Args)]
@@ -35,25 +38,23 @@ pub(super) struct Serve {
     #[command(flatten)]
     input: Input,
 
-    /// Address of the webhook; port 0 picks one [default: 0.0.0.0:8443, 127.0.0.1:8443 with --cluster]
+    /// Address of the webhook; port 0 picks one [default: 0.0.0.0:8443 with --service or --webhook-url, else 127.0.0.1:8443]
     #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// Address of /livez, /readyz and /metrics [default: 0.0.0.0:8080, 127.0.0.1:8080 with --cluster]
+    /// Address of /livez, /readyz and /metrics; port 0 picks one [default: port 8080, as above]
     #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
-
-    /// Certificate chain, as PEM
-    #[arg(long, env = "POOLGUARD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-
-    /// Private key of the certificate, as PEM
-    #[arg(long, env = "POOLGUARD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
 
     /// Certificate authority of the clients, as PEM; without it any client may ask
     #[arg(long, env = "POOLGUARD_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: TlsFlags,
+
+    #[command(flatten)]
+    live: ClusterFlags,
 
     #[command(flatten)]
     limits: Limits,
@@ -62,58 +63,98 @@ pub(super) struct Serve {
     log: Log,
 }
 
+/// Given certificate files, which are followed as they change.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Certificate")]
+#[expect(clippy::struct_field_names, reason = "flags and variables are named after the fields")]
+struct TlsFlags {
+    /// Certificate chain, as PEM; without it PoolGuard makes its own
+    #[arg(long, env = "POOLGUARD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, as PEM
+    #[arg(long, env = "POOLGUARD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Authority of the certificate, as PEM, to be registered as caBundle
+    #[arg(long, env = "POOLGUARD_TLS_CA", value_name = "FILE", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
+}
+
 const WEBHOOK_PORT: u16 = 8443;
 const ADMIN_PORT: u16 = 8080;
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { input, listen, admin_listen, tls_cert, tls_key, client_ca, limits, log } = self;
-        if input.cluster.is_none() {
-            bail!(
-                "`poolguard serve` needs a cluster to guard: give it a dump with --cluster FILE \
-                 (`kubectl get nodes,namespaces -o yaml` prints one)"
-            );
-        }
+        let Self { input, live, listen, admin_listen, tls, client_ca, limits, log } = self;
+        // Before anything is said: without a cluster there is nothing to say.
+        let config = if input.cluster.is_none() { Some(live.configure()?) } else { None };
         let inputs = input.load()?;
         log.start()?;
         let people = log.log_format == LogFormat::Human;
-        if people {
-            for warning in inputs.warnings() {
-                anstream::eprintln!("{warning}\n");
-            }
-        } else {
-            for warning in inputs.warning_lines() {
-                warn!("{warning}");
-            }
-        }
-        let Inputs { loaded, index, .. } = inputs;
-        let guard = guard(loaded.policy, &index)?;
-        let credentials = match (tls_cert, tls_key) {
-            (Some(certificate), Some(key)) => Credentials::load(&certificate, &key)?,
-            (_, _) => Credentials::self_signed(["localhost", "127.0.0.1", "::1"])?,
+        show_warnings(&inputs, people);
+        let is_installed = live.is_installed();
+        let is_dump = input.cluster.is_some();
+        let unseen = if is_dump { banner::unseen(&inputs.index) } else { Vec::new() };
+        let text = inputs.config_text;
+        let cluster = match (input.cluster, config) {
+            (_, Some(config)) => Cluster::Live(Live { config, installed: live.installed() }),
+            (file, None) => Cluster::Dump {
+                file: file.unwrap_or_default(),
+                guard: Box::new(guard(inputs.loaded.policy, &inputs.index)?),
+                settings: inputs.loaded.settings,
+            },
         };
-        let certificate_expires_at = credentials.expires_at();
-        let tls = server_config(Arc::new(Certificates::new(credentials)), client_ca.as_deref())?;
-        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let address = |port| {
+            let host = if is_installed { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+            SocketAddr::from((host, port))
+        };
+        let delay = if is_installed { Limits::CLUSTER_SHUTDOWN_DELAY } else { Duration::ZERO };
         let settings = runtime::Settings {
-            listen: listen.unwrap_or_else(|| loopback(WEBHOOK_PORT)),
-            admin_listen: admin_listen.unwrap_or_else(|| loopback(ADMIN_PORT)),
-            tls,
-            certificate_expires_at,
-            shutdown_delay: limits.shutdown_delay.unwrap_or(Duration::ZERO),
+            listen: listen.unwrap_or_else(|| address(WEBHOOK_PORT)),
+            admin_listen: admin_listen.unwrap_or_else(|| address(ADMIN_PORT)),
+            cluster,
+            config: ConfigFile::new(input.config, text),
+            certificate: tls.certificate(is_installed),
+            client_ca,
+            shutdown_delay: limits.shutdown_delay.unwrap_or(delay),
             limits,
             audit_format: audit_format(log.log_format),
-            guard,
+            clock: Arc::new(Timestamp::now),
         };
-        let unseen = banner::unseen(&index);
         runtime::serve(settings, move |bound, guard| {
-            if people {
+            if people && is_dump {
                 banner::print(bound, guard, &unseen);
             } else {
                 banner::log(bound, guard, &unseen);
             }
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl TlsFlags {
+    fn certificate(self, is_installed: bool) -> Certificate {
+        let Self { tls_cert, tls_key, tls_ca } = self;
+        match (tls_cert, tls_key) {
+            (Some(certificate), Some(key)) => {
+                Certificate::Files(Paths { certificate, key, authority: tls_ca })
+            }
+            (_, _) if is_installed => Certificate::Managed,
+            (_, _) => Certificate::InMemory,
+        }
+    }
+}
+
+fn show_warnings(inputs: &Inputs, people: bool) {
+    if people {
+        for warning in inputs.warnings() {
+            anstream::eprintln!("{warning}\n");
+        }
+    } else {
+        for warning in inputs.warning_lines() {
+            warn!("{warning}");
+        }
     }
 }
 

@@ -132,9 +132,25 @@ pub struct User<'a> {
     pub groups: Vec<super::text::Text<'a>>,
 }
 
-const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+/// Before `namespace:name` in the user name of a service account.
+pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+/// Before the namespace in the name of the group of all its service accounts.
+pub const SERVICE_ACCOUNTS_GROUP_PREFIX: &str = "system:serviceaccounts:";
 const NODE_PREFIX: &str = "system:node:";
-const NODES_GROUP: &str = "system:nodes";
+/// The group of all kubelets.
+pub const NODES_GROUP: &str = "system:nodes";
+/// The scheduler of Kubernetes itself.
+pub const KUBE_SCHEDULER: &str = "system:kube-scheduler";
+
+/// The API server and the controllers whose cascades and upkeep no rule may stop, by exact name.
+pub const NEVER_JUDGED: [&str; 6] = [
+    "system:apiserver",
+    "system:serviceaccount:kube-system:namespace-controller",
+    "system:serviceaccount:kube-system:generic-garbage-collector",
+    "system:serviceaccount:kube-system:clusterrole-aggregation-controller",
+    "system:serviceaccount:kube-system:node-controller",
+    "system:serviceaccount:kube-system:ttl-controller",
+];
 
 impl User<'_> {
     /// `namespace/name` of a service account.
@@ -156,19 +172,11 @@ impl User<'_> {
 
     /// The scheduler of Kubernetes itself, trusted with bindings.
     pub fn is_kube_scheduler(&self) -> bool {
-        self.name == "system:kube-scheduler"
+        self.name == KUBE_SCHEDULER
     }
 
-    /// The API server and the controllers whose cascades and upkeep no rule may stop.
+    /// Whether it is the API server or one of the controllers of [`NEVER_JUDGED`].
     pub fn is_never_judged(&self) -> bool {
-        matches!(
-            self.name.as_str(),
-            "system:apiserver"
-                | "system:serviceaccount:kube-system:namespace-controller"
-                | "system:serviceaccount:kube-system:generic-garbage-collector"
-                | "system:serviceaccount:kube-system:clusterrole-aggregation-controller"
-                | "system:serviceaccount:kube-system:node-controller"
-                | "system:serviceaccount:kube-system:ttl-controller"
-        )
+        NEVER_JUDGED.contains(&self.name.as_str())
     }
 }

@@ -4,6 +4,17 @@ use jsonptr::PointerBuf;
 
 use super::name::{Glob, GroupResource};
 
+/// The API group of roles and their bindings.
+pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+/// What of a role that a protected binding refers to may not change.
+pub const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];
+
+/// Objects with this label are reconciled by the API server at its start.
+pub const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
+/// The label's value for roles and their bindings.
+pub const BOOTSTRAPPING: &str = "rbac-defaults";
+
 /// Objects to protect, from the config or from a preset.
 #[derive(Clone, Debug)]
 pub struct Protected {

@@ -62,11 +62,13 @@ fn check(file: &str, expected: &str, response: &Value) {
 
 /// The webhook's service, with the guard of a scenario, and an audit stream that nobody reads.
 fn service(scenario: Option<Scenario>) -> AdmissionService {
-    let guard = scenario.map(|Scenario { policy, snapshot }| Arc::new(Guard { policy: Arc::new(policy), snapshot }));
+    let guard = scenario.map(|Scenario { policy, snapshot }| {
+        Arc::new(Guard { policy: Arc::new(policy), snapshot })
+    });
     let metrics = Arc::new(Metrics::new().unwrap());
     let dropped = metrics.audit_dropped.clone();
     let (audit, _writer) = Audit::start(audit::Format::Json, io::sink(), dropped).unwrap();
-    AdmissionService::new(Arc::new(ArcSwapOption::from(guard)), metrics, audit)
+    AdmissionService::new(Arc::new(ArcSwapOption::from(guard)), metrics, audit, Arc::default())
 }
 
 #[tokio::test]

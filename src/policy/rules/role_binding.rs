@@ -20,10 +20,12 @@ use serde_json::{Map, Value};
 use super::Context;
 use crate::policy::{
     Policy,
+    identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
     mode::{Mode, RuleName},
     name::{GroupResource, any_matches},
     protection::{
-        Field, FieldChange, Guard, KeepItem, LabelMark, Namespaces, Protected, Recognition,
+        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
+        Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
     },
     request::{Change, Target},
     snapshot::{ProtectedReference, RoleReference, Snapshot},
@@ -31,10 +33,6 @@ use crate::policy::{
 };
 
 const RULE: RuleName = RuleName::RoleBinding;
-
-/// Objects with this label are reconciled by the API server at its start.
-const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
-const BOOTSTRAPPING: &str = "rbac-defaults";
 
 pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut Report) {
     let Context { policy, snapshot, request } = context;
@@ -87,9 +85,6 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
     }
 }
 
-/// What of a role may not change.
-const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];
-
 impl Policy {
     /// Whether a request's objects are needed as they are, since an entry could cover them.
     pub(in crate::policy) fn protects(&self, snapshot: &Snapshot, target: &Target<'_>) -> bool {
@@ -139,8 +134,6 @@ impl Policy {
     }
 }
 
-const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
-
 impl Protected {
     fn covers_resource(&self, policy: &Policy, target: &Target<'_>) -> bool {
         let in_namespace = match &self.namespaces {
@@ -188,7 +181,7 @@ fn has_automq_subject(policy: &Policy, binding: &Value) -> bool {
             "ServiceAccount" if text("namespace").is_empty() => own,
             "ServiceAccount" => text("namespace"),
             "User" => service_account_namespace(text("name")),
-            "Group" => text("name").strip_prefix("system:serviceaccounts:").unwrap_or_default(),
+            "Group" => text("name").strip_prefix(SERVICE_ACCOUNTS_GROUP_PREFIX).unwrap_or_default(),
             _ => "",
         };
         policy.automq.owns_namespace(namespace)
@@ -207,7 +200,7 @@ fn carries_mark(object: &Value, marks: &[LabelMark]) -> bool {
 }
 
 fn service_account_namespace(user: &str) -> &str {
-    let account = user.strip_prefix("system:serviceaccount:").unwrap_or_default();
+    let account = user.strip_prefix(SERVICE_ACCOUNT_PREFIX).unwrap_or_default();
     account.split_once(':').map_or("", |(namespace, _)| namespace)
 }
 

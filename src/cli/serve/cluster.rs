@@ -1,0 +1,152 @@
+//! Flags of a live cluster.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use crate::{
+    client, entries::Address, rights::Names, runtime::Installed, server::quantity::parse_duration,
+};
+
+/// The API server, and what this replica is to it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Live cluster")]
+pub(super) struct ClusterFlags {
+    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig
+    #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME", conflicts_with = "cluster")]
+    context: Option<String>,
+
+    /// Service that leads the API server here: with it PoolGuard registers itself and keeps its own
+    /// certificate authority; without it, it only watches
+    #[arg(long, env = "POOLGUARD_SERVICE", value_name = "NAME", conflicts_with = "cluster")]
+    service: Option<String>,
+
+    /// Port of the Service
+    #[arg(long, env = "POOLGUARD_SERVICE_PORT", value_name = "PORT", default_value = "443")]
+    service_port: u16,
+
+    /// Register this URL instead of a Service, for an API server outside the cluster's network
+    #[arg(
+        long,
+        env = "POOLGUARD_WEBHOOK_URL",
+        value_name = "URL",
+        conflicts_with_all = ["cluster", "service"]
+    )]
+    webhook_url: Option<String>,
+
+    /// Namespace of PoolGuard itself [default: the pod's own]
+    #[arg(long, env = "POOLGUARD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// What the webhook configurations, the Lease and the Secret are called
+    #[arg(long, env = "POOLGUARD_NAME", value_name = "NAME", default_value = "poolguard")]
+    name: String,
+
+    /// ClusterRole that owns the webhook configurations, so that they go when it goes
+    #[arg(long, env = "POOLGUARD_OWNER", value_name = "CLUSTERROLE")]
+    owner: Option<String>,
+
+    /// What this replica is called in the Lease [default: the host's name]
+    #[arg(long, env = "POOLGUARD_IDENTITY", value_name = "NAME")]
+    identity: Option<String>,
+
+    /// How long a new certificate authority is registered before it signs: every API server must
+    /// have seen it
+    #[arg(
+        long,
+        env = "POOLGUARD_CA_ROTATION_WAIT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "2m"
+    )]
+    ca_rotation_wait: Duration,
+}
+
+impl ClusterFlags {
+    /// Whether this is a replica of an installation, and not somebody's laptop.
+    pub(super) fn is_installed(&self) -> bool {
+        self.service.is_some() || self.webhook_url.is_some()
+    }
+
+    /// How to reach the API server that they mean.
+    pub(super) fn configure(&self) -> anyhow::Result<kube::Config> {
+        let Self { kubeconfig, context, .. } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(client::configure(kubeconfig.as_deref(), context.as_deref()))
+    }
+
+    /// The installation that they make this process a replica of.
+    pub(super) fn installed(self) -> Option<Installed> {
+        let Self {
+            kubeconfig: _,
+            context: _,
+            service,
+            service_port,
+            webhook_url,
+            namespace,
+            name,
+            owner,
+            identity,
+            ca_rotation_wait,
+        } = self;
+        let service = service.map(|name| Address::Service { name, port: service_port });
+        service.or_else(|| webhook_url.map(Address::Url)).map(|address| Installed {
+            namespace,
+            names: Names::of(&name, owner),
+            identity: identity.unwrap_or_else(host_name),
+            address,
+            rotation_wait: ca_rotation_wait,
+        })
+    }
+}
+
+/// In a pod this is the pod's name. Where there is none, any name does that no other replica has.
+fn host_name() -> String {
+    env::var("HOSTNAME").unwrap_or_else(|_| format!("poolguard-{:08x}", fastrand::u32(..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::certs::plan::DEFAULT_WAIT;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        flags: ClusterFlags,
+        #[arg(long)]
+        cluster: Option<PathBuf>,
+    }
+
+    fn installed(arguments: &[&str]) -> Option<Installed> {
+        let arguments = [&["poolguard"], arguments].concat();
+        let Arguments { flags, cluster: _ } = Arguments::parse_from(arguments);
+        flags.installed()
+    }
+
+    #[test]
+    fn without_an_address_to_register_a_replica_only_watches() {
+        assert!(installed(&["--context", "production"]).is_none());
+    }
+
+    #[test]
+    fn an_address_makes_a_replica_of_an_installation() {
+        let service = installed(&["--service", "guard", "--owner", "guard"]);
+        let service = service.expect("is installed");
+        assert_eq!(service.address, Address::Service { name: "guard".into(), port: 443 });
+        assert_eq!(service.names, Names::of("poolguard", Some("guard".into())));
+        assert_eq!(service.rotation_wait, DEFAULT_WAIT);
+        let url = installed(&["--webhook-url", "https://127.0.0.1:8443"]);
+        assert!(matches!(url.expect("is installed").address, Address::Url(_)));
+    }
+
+    #[test]
+    fn a_dump_and_a_live_cluster_exclude_each_other() {
+        let arguments = ["poolguard", "--cluster", "dump.yaml", "--service", "guard"];
+        assert!(Arguments::try_parse_from(arguments).is_err());
+    }
+}

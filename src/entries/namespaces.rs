@@ -1,0 +1,59 @@
+//! `role-binding`: namespaces that hold an instance or a protected object.
+
+use super::{
+    Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope, cel::Cel, people, sorted,
+};
+use crate::policy::{
+    Phase, Policy,
+    mode::Mode,
+    protection::{Namespaces, Origin},
+    request::Operation,
+};
+
+/// The namespaces that the config names fail closed; what else holds a protected object is known
+/// from a look-up only.
+pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
+    let mode = policy.rules.role_binding;
+    if mode == Mode::Off {
+        return Vec::new();
+    }
+    let named = named(policy);
+    let mut entries = Vec::new();
+    if !named.is_empty() {
+        let scope = NamespaceScope::Only(named.clone());
+        let mut entry = entry("named-namespaces", scope, policy);
+        entry.failure_policy = FailurePolicy::of(mode);
+        if entry.failure_policy == FailurePolicy::Fail {
+            entry.conditions.extend(people::by_no_break_glass_group(policy));
+        }
+        entries.push(entry);
+    }
+    entries.push(entry("other-namespaces", NamespaceScope::Except(named), policy));
+    entries
+}
+
+fn entry(stem: &str, namespaces: NamespaceScope, policy: &Policy) -> Entry {
+    let rule = Rule {
+        group: String::new(),
+        resources: vec!["namespaces".to_owned()],
+        operations: vec![Operation::Delete],
+        scope: Scope::Cluster,
+    };
+    let mut entry = Entry::new(stem, Phase::Validate, vec![rule]);
+    entry.namespaces = namespaces;
+    let is_going = Cel::term("has(oldObject.metadata.deletionTimestamp)");
+    let goes = Cel::all([Cel::term("oldObject != null"), Cel::not(is_going)]);
+    entry.conditions.extend(Condition::new("not-going-already", goes));
+    entry.conditions.extend(people::by_no_trusted_principal(policy));
+    entry
+}
+
+fn named(policy: &Policy) -> Vec<String> {
+    let configured = policy.protected.iter().filter(|entry| entry.origin == Origin::Config);
+    let of_entries = configured.filter_map(|entry| match &entry.namespaces {
+        Namespaces::Named(glob) => glob.as_exact(),
+        Namespaces::Any | Namespaces::AutoMq => None,
+    });
+    let of_instances = policy.instances.iter().map(|instance| instance.namespace.as_str());
+    sorted(of_entries.chain(of_instances))
+}

@@ -1,0 +1,106 @@
+//! Who asks: conditions on a request's user.
+
+use super::{
+    Condition,
+    cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern},
+    pods::BY_NO_NODE_COMPONENT,
+};
+use crate::policy::{
+    Policy,
+    identity::{KUBE_SCHEDULER, NEVER_JUDGED, NODES_GROUP, Principals, SERVICE_ACCOUNT_PREFIX},
+};
+
+const USER_NAME: &str = "request.userInfo.username";
+const GROUPS: &str = "request.userInfo.groups";
+
+/// Who creates the pods of DaemonSets.
+const DAEMON_SET_CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-set-controller";
+
+/// The condition of a fail-closed entry that a break-glass request passes by.
+pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
+
+const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
+
+/// Conditions by which a fail-closed entry leaves people out.
+pub(super) const EXCLUSIONS: [&str; 3] =
+    [BY_NO_BREAK_GLASS_GROUP, BY_NO_TRUSTED_PRINCIPAL, BY_NO_NODE_COMPONENT];
+
+fn user_is(condition: Cel) -> Cel {
+    match condition {
+        Cel::Never => Cel::Never,
+        condition => Cel::all([Cel::term(format!("has({USER_NAME})")), condition]),
+    }
+}
+
+fn is_in_group(condition: Cel) -> Cel {
+    match condition {
+        Cel::Never => Cel::Never,
+        condition => {
+            Cel::all([Cel::term(format!("has({GROUPS})")), Cel::exists(GROUPS, "g", condition)])
+        }
+    }
+}
+
+fn has_group(group: &str) -> Cel {
+    let has = Cel::term(format!("has({GROUPS})"));
+    Cel::all([has, Cel::term(format!("{} in {GROUPS}", literal(group)))])
+}
+
+/// A member of a break-glass group; never where the config names none.
+pub(super) fn is_break_glass(policy: &Policy) -> Cel {
+    match policy.break_glass_groups.as_slice() {
+        [] => Cel::Never,
+        [group] => has_group(group),
+        groups => is_in_group(Cel::term(format!("g in {}", list(groups)))),
+    }
+}
+
+/// The condition that keeps break-glass requests out; `None` where the config names no group.
+pub(super) fn by_no_break_glass_group(policy: &Policy) -> Option<Condition> {
+    Condition::new(BY_NO_BREAK_GLASS_GROUP, Cel::not(is_break_glass(policy)))
+}
+
+pub(super) fn is_kubelet() -> Cel {
+    has_group(NODES_GROUP)
+}
+
+pub(super) fn is_daemon_set_controller() -> Cel {
+    user_is(is_one_of(USER_NAME, [DAEMON_SET_CONTROLLER]))
+}
+
+pub(super) fn is_kube_scheduler() -> Cel {
+    user_is(is_one_of(USER_NAME, [KUBE_SCHEDULER]))
+}
+
+/// The controllers whose upkeep no rule judges.
+pub(super) fn is_never_judged() -> Cel {
+    user_is(is_one_of(USER_NAME, NEVER_JUDGED))
+}
+
+/// Those whom the rules about roles let pass.
+pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<Condition> {
+    let trusted = [&policy.trusted.configured, &policy.trusted.preset];
+    let principals = || trusted.into_iter();
+    let accounts = || principals().flat_map(|it: &Principals| &it.service_accounts);
+    let users = || principals().flat_map(|it: &Principals| &it.users);
+    // As user names: `namespace/name` is `system:serviceaccount:namespace:name`.
+    let account_names = accounts().filter_map(|glob| glob.as_exact()).map(account_name);
+    let exact = users().filter_map(|glob| glob.as_exact()).map(str::to_owned);
+    let never_judged = NEVER_JUDGED.into_iter().map(str::to_owned);
+    let names: Vec<String> = never_judged.chain(exact).chain(account_names).collect();
+    let patterns: Vec<String> = accounts()
+        .filter(|glob| glob.as_exact().is_none())
+        .map(|glob| pattern(&glob.to_string().replace('/', ":"), Wildcards::ANYTHING))
+        .collect();
+    let user = Cel::any([
+        is_one_of(USER_NAME, &names),
+        matches_any(USER_NAME, users().filter(|glob| glob.as_exact().is_none())),
+        matches(USER_NAME, SERVICE_ACCOUNT_PREFIX, &patterns, ""),
+    ]);
+    let group = matches_any("g", principals().flat_map(|it: &Principals| &it.groups));
+    Condition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(Cel::any([user_is(user), is_in_group(group)])))
+}
+
+fn account_name(account: &str) -> String {
+    format!("{SERVICE_ACCOUNT_PREFIX}{}", account.replacen('/', ":", 1))
+}

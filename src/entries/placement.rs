@@ -1,0 +1,55 @@
+//! `pod-placement`: pods of instances, and bindings of them.
+
+use super::{
+    Condition, Entry, NamespaceScope, Reinvocation, SHORT_TIMEOUT_SECONDS,
+    cel::Cel,
+    freedom::{automq_namespaces, is_automq_pod},
+    people,
+    pods::{binding_rule, rule},
+    sorted,
+};
+use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
+
+/// What `pods` and `bindings` leave out, since it is AutoMQ's.
+pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Entry> {
+    if policy.rules.pod_placement == Mode::Off && policy.rules.pod_intrusion == Mode::Off {
+        return None;
+    }
+    let mut namespaces = automq_namespaces(policy);
+    namespaces.retain(|namespace| namespace != own_namespace);
+    if namespaces.is_empty() {
+        return None;
+    }
+    let mut pods_and_bindings = rule(&["pods"], &[Operation::Create]);
+    pods_and_bindings.resources.extend(binding_rule().resources);
+    pods_and_bindings.resources.sort();
+    let mut entry = Entry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
+    entry.namespaces = NamespaceScope::Only(namespaces);
+    entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
+    let by_another = Cel::not(people::is_kube_scheduler());
+    entry.conditions.extend(Condition::new("not-by-kube-scheduler", by_another));
+    if !policy.automq.is_by_namespace_only() {
+        let is_binding = Cel::term("request.kind.kind == 'Binding'");
+        let is_automqs = Cel::any([is_binding, is_automq_pod(&policy.automq)]);
+        entry.conditions.extend(Condition::new("automqs-pod", is_automqs));
+    }
+    Some(entry)
+}
+
+/// The half that changes pods.
+pub(super) fn mutating(policy: &Policy) -> Option<Entry> {
+    let namespaces = sorted(policy.instances.iter().map(|instance| instance.namespace.as_str()));
+    if policy.rules.pod_placement == Mode::Off || namespaces.is_empty() {
+        return None;
+    }
+    let rule = rule(&["pods"], &[Operation::Create]);
+    let mut entry = Entry::new("place-pods", Phase::Mutate, vec![rule]);
+    entry.namespaces = NamespaceScope::Only(namespaces);
+    entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
+    entry.reinvocation = Reinvocation::IfNeeded;
+    if !policy.automq.is_by_namespace_only() {
+        let is_automqs = is_automq_pod(&policy.automq);
+        entry.conditions.extend(Condition::new("automqs-pod", is_automqs));
+    }
+    Some(entry)
+}

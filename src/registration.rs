@@ -1,0 +1,496 @@
+//! The registered webhook configurations: written by the Lease holder once something answers, healed
+//! when somebody edits or deletes them, written again when the config changes, and never removed.
+
+pub mod drift;
+mod probe;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kube::{
+    Client,
+    api::{Patch, PatchParams},
+    core::Request,
+};
+use serde_json::{Value, json};
+use tokio::{
+    select,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tracing::{error, info, warn};
+
+use self::drift::{Difference, differences, with_foreign_parts};
+use crate::{
+    certs::{Bundle, Registered, bundle},
+    client::{self, REQUEST_TIMEOUT},
+    config,
+    entries::{Address, Installation, Owner, entries},
+    events::{Event, Gravity, Recorder},
+    guarding::InForce,
+    lease::{Held, is_held},
+    metrics::{Metrics, label::RegistrationWrite},
+    rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
+    server::readiness::Readiness,
+    watch::{Source, one::Seen},
+};
+
+/// How often everything is looked at without a reason.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// So many writes in [`CONTEST_WINDOW`] are a contest, which is slowed down and reported, not won.
+const CONTEST_WRITES: usize = 5;
+const CONTEST_WINDOW: Duration = Duration::from_mins(1);
+
+/// How long a first registration waits for the Service to lead to a replica. After that it goes
+/// ahead: some networks let the API server through, and pods not.
+const PROBE_PATIENCE: Duration = Duration::from_mins(1);
+
+const FIELD_MANAGER: &str = "poolguard";
+const BUNDLE_MANAGER: &str = "poolguard-ca-bundle";
+
+/// Kinds of the two configurations, in the order of [`WEBHOOK_CONFIGURATIONS`].
+const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+/// What is registered, and in whose name.
+#[derive(Clone)]
+pub struct Settings {
+    /// PoolGuard's own namespace.
+    pub namespace: String,
+    /// What its objects are called.
+    pub names: Names,
+    /// Where the API server finds it.
+    pub address: Address,
+}
+
+/// What others know.
+pub struct Inputs {
+    /// The config.
+    pub in_force: watch::Receiver<Option<InForce>>,
+    /// The two configurations, mutating first.
+    pub seen: [watch::Receiver<Seen>; 2],
+    /// The authorities to register; `None` while there are none yet.
+    pub bundle: watch::Receiver<Option<Bundle>>,
+    /// The Lease.
+    pub held: watch::Receiver<Held>,
+    /// Whether this replica answers.
+    pub readiness: Readiness,
+}
+
+/// Keeps the configurations as they should be.
+pub struct Registration {
+    client: Client,
+    settings: Settings,
+    inputs: Inputs,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+    owner: Option<Owner>,
+    writes: [VecDeque<Instant>; 2],
+    reported: [Vec<Difference>; 2],
+    is_absence_reported: [bool; 2],
+    ready_since: Option<Instant>,
+    trouble: Option<String>,
+}
+
+/// The configurations, and what it takes to watch them; mutating first.
+pub fn sources(names: &Names) -> [Source; 2] {
+    WEBHOOK_CONFIGURATIONS.map(|resource| Source {
+        path: path(resource),
+        metadata_only: false,
+        name: Some(names.release.clone()),
+        right: rights::configuration(resource, names),
+    })
+}
+
+fn path(resource: &str) -> String {
+    format!("/apis/{ADMISSION_GROUP}/v1/{resource}")
+}
+
+/// Which authorities every registered entry trusts.
+pub fn registered(seen: [&Seen; 2]) -> Registered {
+    if seen.contains(&&Seen::Unknown) {
+        return Registered::Unknown;
+    }
+    let webhooks = |seen: &Seen| -> Vec<Value> {
+        let webhooks = seen.object().and_then(|object| object.get("webhooks"));
+        webhooks.and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let mut common: Option<Bundle> = None;
+    for entry in seen.into_iter().flat_map(webhooks) {
+        let text = entry.pointer("/clientConfig/caBundle").and_then(Value::as_str);
+        let pem = text.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
+        let trusted = bundle::certificates(&pem);
+        match &mut common {
+            None => common = Some(trusted),
+            Some(common) => common.retain(|certificate| trusted.contains(certificate)),
+        }
+    }
+    common.map_or(Registered::Nothing, Registered::Trusts)
+}
+
+impl Registration {
+    /// With nothing written yet.
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        inputs: Inputs,
+        metrics: Arc<Metrics>,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            client,
+            settings,
+            inputs,
+            metrics,
+            recorder,
+            owner: None,
+            writes: Default::default(),
+            reported: Default::default(),
+            is_absence_reported: Default::default(),
+            ready_since: None,
+            trouble: None,
+        }
+    }
+
+    /// Keeps them, for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let wait = self.step().await;
+            let [mutating, validating] = &mut self.inputs.seen;
+            // A sender that is gone says nothing more, which must not turn this loop into a spin.
+            select! {
+                Ok(()) = mutating.changed() => {}
+                Ok(()) = validating.changed() => {}
+                Ok(()) = self.inputs.bundle.changed() => {}
+                Ok(()) = self.inputs.in_force.changed() => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Does what is to be done now; when to look again at the latest.
+    async fn step(&mut self) -> Duration {
+        let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        self.metrics.set_holds_lease(holds);
+        let in_force = self.inputs.in_force.borrow_and_update().clone();
+        let bundle = self.inputs.bundle.borrow_and_update().clone();
+        let (Some(in_force), Some(bundle), true) = (in_force, bundle, holds) else {
+            if !holds {
+                self.owner = None;
+                self.metrics.set_registration_drift(0);
+            }
+            return Duration::from_secs(1);
+        };
+        self.find_owner().await;
+        let pem = bundle::pem(&bundle);
+        let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
+        let all = entries(&in_force.policy, &self.settings.namespace);
+        let desired = all.objects(&self.installation(), pem);
+        let (mut wait, mut drifted) = (LOOK, 0);
+        for (index, desired) in desired.iter().enumerate() {
+            let Some(receiver) = self.inputs.seen.get_mut(index) else { continue };
+            let seen = receiver.borrow_and_update().clone();
+            let kept = match in_force.settings.registration {
+                config::Registration::Managed => self.keep(index, desired, &seen, &bundle).await,
+                config::Registration::External => self.complete(index, desired, &seen).await,
+            };
+            wait = wait.min(kept.look_again);
+            drifted += usize::from(kept.is_drifted);
+        }
+        self.metrics.set_registration_drift(drifted);
+        wait
+    }
+
+    fn installation(&self) -> Installation {
+        Installation {
+            name: self.settings.names.release.clone(),
+            namespace: self.settings.namespace.clone(),
+            address: self.settings.address.clone(),
+            owner: self.owner.clone(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// The ClusterRole that owns what is registered, so that it goes when the release goes.
+    async fn find_owner(&mut self) {
+        let names = &self.settings.names;
+        let (Some(name), Some(right), None) = (&names.owner, rights::owner(names), &self.owner)
+        else {
+            return;
+        };
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
+        let found = match http::Request::get(&path).body(Vec::new()) {
+            Ok(request) => self.client.request::<Value>(request).await,
+            Err(error) => Err(kube::Error::HttpError(error)),
+        };
+        match found {
+            Ok(role) => {
+                let uid = role.pointer("/metadata/uid").and_then(Value::as_str);
+                let uid = uid.unwrap_or_default().to_owned();
+                self.owner = Some(Owner { name: name.clone(), uid });
+            }
+            Err(error) => {
+                let why = client::explain_with(&error, &right);
+                self.complain(format!("the ClusterRole {name} cannot own the webhooks: {why}"));
+            }
+        }
+    }
+
+    /// Keeps a configuration as it should be.
+    async fn keep(&mut self, index: usize, desired: &Value, seen: &Seen, bundle: &Bundle) -> Kept {
+        let has_entries = desired.pointer("/webhooks/0").is_some();
+        let (found, reason) = match seen {
+            Seen::Unknown => return Kept::LATER,
+            Seen::Absent if !has_entries => return Kept::GOOD,
+            Seen::Absent => {
+                if !self.answers(bundle).await {
+                    return Kept::SOON;
+                }
+                (Vec::new(), RegistrationWrite::Absent)
+            }
+            Seen::Present(live) => match differences(desired, live) {
+                found if found.is_empty() => {
+                    self.reported_mut(index).clear();
+                    return Kept::GOOD;
+                }
+                found => (found, RegistrationWrite::Changed),
+            },
+        };
+        if let Some(wait) = self.contest(index) {
+            return Kept { look_again: wait, is_drifted: true };
+        }
+        let body = match seen.object() {
+            Some(live) => with_foreign_parts(desired, live),
+            None => desired.clone(),
+        };
+        self.say_why(index, &found, reason).await;
+        self.apply(index, &body, FIELD_MANAGER, reason).await
+    }
+
+    /// With the configurations written by others: completes their `caBundle`, and reports the rest.
+    async fn complete(&mut self, index: usize, desired: &Value, seen: &Seen) -> Kept {
+        let kind = kind(index);
+        let live = match seen {
+            Seen::Unknown => return Kept::LATER,
+            Seen::Absent if desired.pointer("/webhooks/0").is_none() => return Kept::GOOD,
+            Seen::Absent => {
+                let reported = self.is_absence_reported.get_mut(index);
+                if reported.is_some_and(|reported| !std::mem::replace(reported, true)) {
+                    let name = &self.settings.names.release;
+                    warn!(
+                        "{kind} {name} is not there: apply what `poolguard render webhooks` prints"
+                    );
+                }
+                return Kept { look_again: LOOK, is_drifted: true };
+            }
+            Seen::Present(live) => live,
+        };
+        let desired = without_metadata(desired.clone());
+        let found = differences(&desired, live);
+        let (of_bundle, rest): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
+        let only_bundle = bundle_only(&desired, live);
+        if !of_bundle.is_empty()
+            && let Some(body) = only_bundle
+            && self.contest(index).is_none()
+        {
+            self.apply(index, &body, BUNDLE_MANAGER, RegistrationWrite::Changed).await;
+        }
+        let is_drifted = !rest.is_empty();
+        if is_drifted {
+            self.say_why(index, &rest, RegistrationWrite::Changed).await;
+        } else {
+            self.reported_mut(index).clear();
+        }
+        Kept { look_again: LOOK, is_drifted }
+    }
+
+    /// Whether something answers, so that a first registration rejects nothing.
+    async fn answers(&mut self, bundle: &Bundle) -> bool {
+        if !self.inputs.readiness.unmet().is_empty() {
+            self.ready_since = None;
+            return false;
+        }
+        let since = *self.ready_since.get_or_insert_with(Instant::now);
+        match probe::probe(&self.settings.address, &self.settings.namespace, bundle).await {
+            Ok(()) => true,
+            Err(why) if since.elapsed() > PROBE_PATIENCE => {
+                warn!("registering although this pod cannot reach the webhook: {why}");
+                true
+            }
+            Err(why) => {
+                self.complain(format!("waiting to register: the webhook cannot be reached: {why}"));
+                false
+            }
+        }
+    }
+
+    /// How long to wait before writing against somebody who keeps writing something else.
+    fn contest(&mut self, index: usize) -> Option<Duration> {
+        let writes = self.writes.get_mut(index)?;
+        while writes.front().is_some_and(|at| at.elapsed() > CONTEST_WINDOW) {
+            writes.pop_front();
+        }
+        if writes.len() < CONTEST_WRITES {
+            return None;
+        }
+        let oldest = writes.front()?;
+        Some(CONTEST_WINDOW.saturating_sub(oldest.elapsed()).max(Duration::from_millis(100)))
+    }
+
+    /// Server-side apply; and where others have added what an apply does not take away, such as a
+    /// condition, the list of entries is replaced as a whole.
+    async fn apply(
+        &mut self,
+        index: usize,
+        body: &Value,
+        manager: &str,
+        reason: RegistrationWrite,
+    ) -> Kept {
+        if let Some(writes) = self.writes.get_mut(index) {
+            writes.push_back(Instant::now());
+        }
+        let parameters = PatchParams::apply(manager).force();
+        let mut applied = self.patch(index, &parameters, &Patch::Apply(body)).await;
+        if manager == FIELD_MANAGER
+            && let Ok(live) = &applied
+            && !differences(body, live).is_empty()
+        {
+            let whole = json!({
+                "metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion")},
+                "webhooks": body.get("webhooks"),
+            });
+            let parameters =
+                PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+            applied = self.patch(index, &parameters, &Patch::Merge(&whole)).await;
+        }
+        match applied {
+            Ok(_) => {
+                self.trouble = None;
+                self.metrics.registration_written(reason);
+                Kept::GOOD
+            }
+            Err(error) => {
+                self.metrics.registration_written(RegistrationWrite::Failed);
+                let Names { release: name, .. } = &self.settings.names;
+                let right = rights::configuration(resource(index), &self.settings.names);
+                let why = client::explain_with(&error, &right);
+                self.complain(format!("cannot write the {} {name}: {why}", kind(index)));
+                Kept::SOON
+            }
+        }
+    }
+
+    async fn patch(
+        &self,
+        index: usize,
+        parameters: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<Value, kube::Error> {
+        let request = Request::new(path(resource(index)))
+            .patch(&self.settings.names.release, parameters, patch)
+            .map_err(kube::Error::BuildRequest)?;
+        match timeout(REQUEST_TIMEOUT, self.client.request::<Value>(request)).await {
+            Ok(patched) => patched,
+            Err(_) => Err(kube::Error::Service("the API server does not answer".into())),
+        }
+    }
+
+    /// Tells of a difference once, however long it lasts.
+    async fn say_why(&mut self, index: usize, found: &[Difference], reason: RegistrationWrite) {
+        let (kind, name) = (kind(index), self.settings.names.release.clone());
+        let reported = self.reported_mut(index);
+        if reason != RegistrationWrite::Absent && *reported == found {
+            return;
+        }
+        *reported = found.to_vec();
+        let text: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let (gravity, word, note) = if reason == RegistrationWrite::Absent {
+            (Gravity::Normal, "Registered", format!("registering the {kind} {name}"))
+        } else {
+            let note =
+                format!("the {kind} {name} is not as the config asks for: {}", text.join("; "));
+            (Gravity::Warning, "Drifted", note)
+        };
+        match gravity {
+            Gravity::Normal => info!("{note}"),
+            Gravity::Warning => warn!("{note}"),
+        }
+        let regarding = json!({
+            "apiVersion": format!("{ADMISSION_GROUP}/v1"),
+            "kind": kind,
+            "name": name,
+        });
+        let event = Event { regarding, gravity, reason: word, action: "Register", note };
+        self.recorder.publish(event).await;
+    }
+
+    fn reported_mut(&mut self, index: usize) -> &mut Vec<Difference> {
+        let [mutating, validating] = &mut self.reported;
+        if index == 0 { mutating } else { validating }
+    }
+
+    fn complain(&mut self, why: String) {
+        if self.trouble.as_ref() != Some(&why) {
+            error!("{why}");
+        }
+        self.trouble = Some(why);
+    }
+}
+
+/// How a configuration stands.
+struct Kept {
+    look_again: Duration,
+    is_drifted: bool,
+}
+
+impl Kept {
+    const GOOD: Self = Self { look_again: LOOK, is_drifted: false };
+    const LATER: Self = Self { look_again: LOOK, is_drifted: false };
+    const SOON: Self = Self { look_again: Duration::from_secs(1), is_drifted: true };
+}
+
+fn resource(index: usize) -> &'static str {
+    WEBHOOK_CONFIGURATIONS.get(index).copied().unwrap_or_default()
+}
+
+fn kind(index: usize) -> &'static str {
+    KINDS.get(index).copied().unwrap_or_default()
+}
+
+/// Whoever applies the configurations decides who owns them, and how they are labelled.
+fn without_metadata(mut desired: Value) -> Value {
+    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| field == "name");
+    }
+    desired
+}
+
+/// The entries that are there, with nothing but their `caBundle`.
+fn bundle_only(desired: &Value, live: &Value) -> Option<Value> {
+    let registered = live.get("webhooks")?.as_array()?;
+    let is_there = |entry: &&Value| registered.iter().any(|it| it.get("name") == entry.get("name"));
+    let entries: Vec<_> = desired
+        .get("webhooks")?
+        .as_array()?
+        .iter()
+        .filter(is_there)
+        .map(|entry| {
+            json!({
+                "name": entry.get("name"),
+                "clientConfig": {"caBundle": entry.pointer("/clientConfig/caBundle")},
+            })
+        })
+        .collect();
+    Some(json!({
+        "apiVersion": desired.get("apiVersion"),
+        "kind": desired.get("kind"),
+        "metadata": {"name": desired.pointer("/metadata/name")},
+        "webhooks": entries,
+    }))
+}

@@ -1,0 +1,294 @@
+//! How a registered webhook configuration differs from what the config asks for.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+/// Expressions that managed clouds add to the selectors of every webhook, by their key: AKS's
+/// admissions enforcer keeps webhooks off its own namespaces, and adds them again when they are taken
+/// away.
+const FOREIGN_KEYS: [&str; 2] = ["control-plane", "kubernetes.azure.com/managedby"];
+
+/// The suffix of the names of PoolGuard's entries.
+const OWN_SUFFIX: &str = ".poolguard.io";
+
+/// One difference, for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// The entry; empty for the object itself.
+    pub entry: String,
+    /// What of it differs; empty if the entry as a whole does.
+    pub field: String,
+    /// In which way.
+    pub how: How,
+}
+
+/// In which way something differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It is not there.
+    Missing,
+    /// It is there, and is something else.
+    Changed,
+    /// It is there, and should not be.
+    Left,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entry, field, how } = self;
+        let how = match how {
+            How::Missing => "is missing",
+            How::Changed => "was changed",
+            How::Left => "is not asked for any more",
+        };
+        match (entry.is_empty(), field.is_empty()) {
+            (true, _) => write!(f, "{field} {how}"),
+            (false, true) => write!(f, "entry {entry} {how}"),
+            (false, false) => write!(f, "{field} of entry {entry} {how}"),
+        }
+    }
+}
+
+/// What differs. Only what is asked for is compared: what the API server or a cloud adds is theirs.
+pub fn differences(desired: &Value, live: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for field in ["labels", "annotations", "ownerReferences"] {
+        let pointer = format!("/metadata/{field}");
+        if !covers(desired.pointer(&pointer), live.pointer(&pointer)) {
+            let field = format!("metadata.{field}");
+            found.push(Difference { entry: String::new(), field, how: How::Changed });
+        }
+    }
+    for entry in entries(desired) {
+        let name = name(entry);
+        let Some(registered) = entries(live).find(|it| self::name(it) == name) else {
+            found.push(Difference { entry: name.into(), field: String::new(), how: How::Missing });
+            continue;
+        };
+        let changed = changed_fields(entry, registered);
+        found.extend(changed.into_iter().map(|field| Difference {
+            entry: name.to_owned(),
+            field,
+            how: How::Changed,
+        }));
+    }
+    let left = entries(live).map(name).filter(|name| name.ends_with(OWN_SUFFIX));
+    for name in left.filter(|name| !entries(desired).any(|it| self::name(it) == *name)) {
+        found.push(Difference { entry: name.into(), field: String::new(), how: How::Left });
+    }
+    found
+}
+
+/// The fields of an entry that are not as they should be.
+fn changed_fields(desired: &Value, live: &Value) -> Vec<String> {
+    let mut changed = Vec::new();
+    let fields = desired.as_object().into_iter().flatten();
+    for (field, value) in fields {
+        let registered = live.get(field);
+        let is_same = match field.as_str() {
+            "namespaceSelector" | "objectSelector" => {
+                Some(value) == registered.map(own_part).as_ref()
+            }
+            "clientConfig" => {
+                let bundle = [desired, live].map(|it| it.pointer(CA_BUNDLE));
+                if !covers(bundle[0], bundle[1]) {
+                    changed.push("clientConfig.caBundle".to_owned());
+                }
+                covers(Some(&without_bundle(value)), registered)
+            }
+            _ => covers(Some(value), registered),
+        };
+        if !is_same {
+            changed.push(field.clone());
+        }
+    }
+    // The one field whose absence says something: a condition more is a request fewer.
+    let narrows = |entry: &Value| entry.pointer("/matchConditions/0").is_some();
+    if !narrows(desired) && narrows(live) {
+        changed.push("matchConditions".to_owned());
+    }
+    changed
+}
+
+const CA_BUNDLE: &str = "/clientConfig/caBundle";
+
+fn without_bundle(client_config: &Value) -> Value {
+    let mut rest = client_config.as_object().cloned().unwrap_or_default();
+    rest.remove("caBundle");
+    rest.into()
+}
+
+/// The desired object with what a cloud has added to the selectors of the live one: taking it away
+/// would only make the cloud add it again.
+pub fn with_foreign_parts(desired: &Value, live: &Value) -> Value {
+    let mut object = desired.clone();
+    let own = object.get_mut("webhooks").and_then(Value::as_array_mut);
+    for entry in own.into_iter().flatten() {
+        let Some(registered) = entries(live).find(|it| name(it) == name(entry)) else { continue };
+        for selector in ["namespaceSelector", "objectSelector"] {
+            let foreign: Vec<_> = expressions(registered.get(selector))
+                .filter(|expression| is_foreign(expression))
+                .cloned()
+                .collect();
+            if foreign.is_empty() {
+                continue;
+            }
+            let Some(fields) = entry.as_object_mut() else { continue };
+            let place = fields.entry(selector).or_insert_with(|| json!({}));
+            let mut all: Vec<_> = expressions(Some(&*place)).cloned().collect();
+            all.extend(foreign);
+            if let Some(place) = place.as_object_mut() {
+                place.insert("matchExpressions".to_owned(), all.into());
+            }
+        }
+    }
+    object
+}
+
+/// A selector without what a cloud has added to it.
+fn own_part(selector: &Value) -> Value {
+    let mut own = selector.as_object().cloned().unwrap_or_default();
+    let kept: Vec<_> = expressions(Some(selector)).filter(|it| !is_foreign(it)).cloned().collect();
+    if kept.is_empty() {
+        own.remove("matchExpressions");
+    } else {
+        own.insert("matchExpressions".to_owned(), kept.into());
+    }
+    own.into()
+}
+
+fn expressions(selector: Option<&Value>) -> impl Iterator<Item = &Value> {
+    let expressions = selector.and_then(|selector| selector.get("matchExpressions"));
+    expressions.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn is_foreign(expression: &Value) -> bool {
+    let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
+    FOREIGN_KEYS.contains(&key)
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = &Value> {
+    object.get("webhooks").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn name(entry: &Value) -> &str {
+    entry.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether `live` holds everything that `desired` does. Lists are compared as they are.
+fn covers(desired: Option<&Value>, live: Option<&Value>) -> bool {
+    match (desired, live) {
+        (None | Some(Value::Null), _) => true,
+        (Some(Value::Object(desired)), Some(Value::Object(live))) => covers_fields(desired, live),
+        (Some(Value::Object(desired)), None) => desired.is_empty(),
+        (Some(Value::Array(desired)), None) => desired.is_empty(),
+        (Some(Value::Array(desired)), Some(Value::Array(live))) => {
+            desired.len() == live.len()
+                && desired.iter().zip(live).all(|(desired, live)| covers(Some(desired), Some(live)))
+        }
+        (desired, live) => desired == live,
+    }
+}
+
+fn covers_fields(desired: &Map<String, Value>, live: &Map<String, Value>) -> bool {
+    desired.iter().all(|(key, value)| covers(Some(value), live.get(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration() -> Value {
+        json!({
+            "metadata": {"name": "poolguard", "labels": {"app.kubernetes.io/name": "poolguard"}},
+            "webhooks": [
+                {
+                    "name": "pods.poolguard.io",
+                    "failurePolicy": "Fail",
+                    "clientConfig": {"caBundle": "AAAA", "service": {"name": "poolguard"}},
+                    "namespaceSelector": {"matchExpressions": [
+                        {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]},
+                    ]},
+                    "objectSelector": {},
+                    "matchConditions": [{"name": "a", "expression": "true"}],
+                },
+                {"name": "nodes.poolguard.io", "failurePolicy": "Ignore", "namespaceSelector": {}},
+            ],
+        })
+    }
+
+    fn texts(live: &Value) -> Vec<String> {
+        differences(&configuration(), live).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_as_asked_for_does_not_differ() {
+        assert!(texts(&configuration()).is_empty());
+    }
+
+    #[test]
+    fn what_the_api_server_adds_is_no_difference() {
+        let mut live = configuration();
+        live["metadata"]["uid"] = "1".into();
+        live["metadata"]["labels"]["other"] = "label".into();
+        live["webhooks"][0]["clientConfig"]["service"]["port"] = 443.into();
+        live["webhooks"][1]["matchPolicy"] = "Equivalent".into();
+        assert!(texts(&live).is_empty());
+    }
+
+    #[test]
+    fn every_edit_is_named() {
+        let mut live = configuration();
+        live["webhooks"][0]["failurePolicy"] = "Ignore".into();
+        live["webhooks"][0]["matchConditions"] = json!([{"name": "a", "expression": "false"}]);
+        live["webhooks"][0]["clientConfig"]["caBundle"] = "BBBB".into();
+        live["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"] = json!(["shop"]);
+        live["webhooks"][1] = json!({"name": "old.poolguard.io"});
+        assert_eq!(
+            texts(&live),
+            [
+                "clientConfig.caBundle of entry pods.poolguard.io was changed",
+                "failurePolicy of entry pods.poolguard.io was changed",
+                "matchConditions of entry pods.poolguard.io was changed",
+                "namespaceSelector of entry pods.poolguard.io was changed",
+                "entry nodes.poolguard.io is missing",
+                "entry old.poolguard.io is not asked for any more",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_condition_more_is_a_difference() {
+        let mut live = configuration();
+        live["webhooks"][1]["matchConditions"] = json!([{"name": "never", "expression": "false"}]);
+        assert_eq!(texts(&live), ["matchConditions of entry nodes.poolguard.io was changed"]);
+    }
+
+    #[test]
+    fn a_selector_that_lets_nothing_through_is_a_difference() {
+        let mut live = configuration();
+        live["webhooks"][1]["namespaceSelector"] = json!({"matchLabels": {"no": "such"}});
+        assert_eq!(texts(&live), ["namespaceSelector of entry nodes.poolguard.io was changed"]);
+    }
+
+    #[test]
+    fn what_a_cloud_adds_to_selectors_is_left_alone() {
+        let foreign = json!({"key": "control-plane", "operator": "DoesNotExist"});
+        let mut live = configuration();
+        let expressions = &mut live["webhooks"][0]["namespaceSelector"]["matchExpressions"];
+        expressions.as_array_mut().expect("is a list").push(foreign.clone());
+        live["webhooks"][1]["namespaceSelector"] = json!({"matchExpressions": [foreign]});
+        assert!(texts(&live).is_empty());
+        let written = with_foreign_parts(&configuration(), &live);
+        assert_eq!(
+            written["webhooks"][0]["namespaceSelector"],
+            live["webhooks"][0]["namespaceSelector"]
+        );
+        assert_eq!(
+            written["webhooks"][1]["namespaceSelector"],
+            live["webhooks"][1]["namespaceSelector"]
+        );
+        assert_eq!(with_foreign_parts(&configuration(), &configuration()), configuration());
+    }
+}

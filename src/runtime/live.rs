@@ -1,0 +1,226 @@
+//! A live cluster: its watches, and what an installed replica does beside answering.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use kube::{Client, Config};
+use tokio::{select, sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Certificate, Shared, Tasks, serve_alone};
+use crate::{
+    certs::{
+        Registered,
+        files::Files,
+        managed::{self, Managed},
+    },
+    entries::Address,
+    events::Recorder,
+    guarding::InForce,
+    lease::Candidate,
+    metrics::Metrics,
+    observation::Observation,
+    registration::{self, Registration},
+    rights::Names,
+    server::tls::Certificates,
+    watch::{
+        Source, follow,
+        one::{Seen, one},
+    },
+};
+
+/// Which cluster, and whether this replica belongs to an installation in it.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// How to reach it.
+    pub config: Config,
+    /// What to do beside answering; without it this process only watches.
+    pub installed: Option<Installed>,
+}
+
+/// An installation, of which this process is a replica.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// Its namespace; without it, the pod's own.
+    pub namespace: Option<String>,
+    /// What its objects are called.
+    pub names: Names,
+    /// What this replica is called.
+    pub identity: String,
+    /// Where the API server finds it.
+    pub address: Address,
+    /// How long a new certificate authority waits before it signs.
+    pub rotation_wait: Duration,
+}
+
+/// A cluster that answers.
+pub(super) struct Connected {
+    client: Client,
+    installed: Option<Installed>,
+}
+
+/// The task that keeps the Lease.
+pub(super) struct LeaseTask {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Letting the Lease go takes one request.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+
+impl Live {
+    /// Opens no connection yet: an API server that cannot be reached is waited for.
+    pub(super) fn connect(self) -> anyhow::Result<Connected> {
+        let Self { config, installed } = self;
+        let client =
+            Client::try_from(config).context("cannot set up the connection to the API server")?;
+        Ok(Connected { client, installed })
+    }
+}
+
+impl Connected {
+    /// Begins to watch.
+    pub(super) fn observe(&self, metrics: &Arc<Metrics>, tasks: &mut Tasks) -> Arc<Observation> {
+        let observation = Observation::new(Arc::clone(metrics));
+        for (source, sink) in observation.watches() {
+            tasks.spawn(follow(self.client.clone(), source, sink));
+        }
+        observation
+    }
+
+    /// Begins whatever a replica of an installation does.
+    pub(super) fn take_part(
+        self,
+        certificate: Certificate,
+        in_force: watch::Receiver<Option<InForce>>,
+        shared: &Shared,
+        tasks: &mut Tasks,
+    ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
+        let Self { client, installed } = self;
+        let Some(installed) = installed else {
+            return Ok((serve_alone(certificate, shared, tasks)?, None));
+        };
+        let Installed { namespace, names, identity, address, rotation_wait } = installed;
+        let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        let server_names = server_names(&address, &namespace);
+        let (candidate, held) =
+            Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
+        let lease = LeaseTask::spawn(candidate);
+        let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
+        let registered = registered(&seen, tasks);
+        let bundle = watch::Sender::new(None);
+        let inputs = registration::Inputs {
+            in_force,
+            seen,
+            bundle: bundle.subscribe(),
+            held: held.clone(),
+            readiness: shared.readiness.clone(),
+        };
+        let settings =
+            registration::Settings { namespace: namespace.clone(), names: names.clone(), address };
+        let metrics = Arc::clone(&shared.metrics);
+        let recorder = Recorder::new(client.clone(), identity);
+        tasks.spawn(Registration::new(client.clone(), settings, inputs, metrics, recorder).run());
+        let certified = shared.certified.clone();
+        let (metrics, clock) = (Arc::clone(&shared.metrics), Arc::clone(&shared.clock));
+        let certificates = match certificate {
+            Certificate::Files(paths) => {
+                let files = Files::open(paths, metrics, clock)?;
+                let certificates = files.certificates();
+                tasks.spawn(files.run(bundle, registered, certified));
+                certificates
+            }
+            Certificate::InMemory | Certificate::Managed => {
+                let certificates = Arc::new(Certificates::default());
+                let source = managed::source(&namespace, &names);
+                let secret = see(&client, source, tasks);
+                let settings = managed::Settings {
+                    namespace,
+                    names,
+                    server_names,
+                    wait: rotation_wait,
+                    clock,
+                };
+                let inputs = managed::Inputs { secret, registered, held };
+                let outputs = managed::Outputs {
+                    certificates: Arc::clone(&certificates),
+                    bundle,
+                    certified,
+                    metrics,
+                };
+                tasks.spawn(Managed::new(client, settings, inputs, outputs).run());
+                certificates
+            }
+        };
+        Ok((certificates, Some(lease)))
+    }
+}
+
+/// Watches one object.
+fn see(client: &Client, source: Source, tasks: &mut Tasks) -> watch::Receiver<Seen> {
+    let (sink, seen) = one(&source);
+    tasks.spawn(follow(client.clone(), source, sink));
+    seen
+}
+
+/// Which authorities are registered, as it changes.
+fn registered(seen: &[watch::Receiver<Seen>; 2], tasks: &mut Tasks) -> watch::Receiver<Registered> {
+    let (sender, receiver) = watch::channel(Registered::Unknown);
+    let [mut mutating, mut validating] = seen.clone();
+    tasks.spawn(async move {
+        loop {
+            let now = registration::registered([
+                &mutating.borrow_and_update(),
+                &validating.borrow_and_update(),
+            ]);
+            sender.send_if_modified(|before| {
+                let is_new = *before != now;
+                *before = now;
+                is_new
+            });
+            select! {
+                Ok(()) = mutating.changed() => {}
+                Ok(()) = validating.changed() => {}
+                else => std::future::pending().await,
+            }
+        }
+    });
+    receiver
+}
+
+/// What the API server calls the webhook by.
+fn server_names(address: &Address, namespace: &str) -> Vec<String> {
+    match address {
+        Address::Service { name, .. } => ["svc", "svc.cluster.local"]
+            .into_iter()
+            .map(|suffix| format!("{name}.{namespace}.{suffix}"))
+            .collect(),
+        Address::Url(url) => {
+            let uri = url.parse::<http::Uri>().ok();
+            let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("localhost");
+            vec![host.trim_start_matches('[').trim_end_matches(']').to_owned()]
+        }
+    }
+}
+
+impl LeaseTask {
+    fn spawn(mut candidate: Candidate) -> Self {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            select! {
+                never = candidate.run() => match never {},
+                () = stopped.cancelled() => {}
+            }
+            candidate.release().await;
+        });
+        Self { stop, task }
+    }
+
+    /// Lets the Lease go, if this replica holds it.
+    pub(super) async fn let_go(self) {
+        self.stop.cancel();
+        // A task that panicked has said so in the log, and the Lease runs out by itself.
+        drop(timeout(LET_GO_WITHIN, self.task).await);
+    }
+}
