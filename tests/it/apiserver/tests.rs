@@ -1,0 +1,3 @@
+//! The server itself, as the real client sees it.
+
+mod reads;
