@@ -33,12 +33,7 @@ pub(crate) use rights::{Asked, Rule};
 use serde_json::{Value, json};
 use store::{Hook, Key, State, User};
 use tempfile::NamedTempFile;
-use tokio::{
-    net::TcpListener,
-    sync::watch::Sender,
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::watch::Sender, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use write::Write;
 

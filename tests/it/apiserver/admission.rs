@@ -99,9 +99,8 @@ fn check_webhook(place: &str, webhook: &Map<String, Value>, causes: &mut Vec<Cau
     }
     let seconds = webhook.get("timeoutSeconds").and_then(Value::as_i64).unwrap_or_default();
     if !(1..=30).contains(&seconds) {
-        let message = format!(
-            "Invalid value: {seconds}: the timeout value must be between 1 and 30 seconds"
-        );
+        let message =
+            format!("Invalid value: {seconds}: the timeout value must be between 1 and 30 seconds");
         refuse("FieldValueInvalid", "timeoutSeconds", &message);
     }
     let config = webhook.get("clientConfig");

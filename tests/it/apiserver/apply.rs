@@ -207,11 +207,7 @@ impl Applying<'_> {
             }
         }
         others.retain(|it| !it.fields.is_empty());
-        others.push(Manager {
-            name: self.manager.to_owned(),
-            operation: Operation::Apply,
-            fields,
-        });
+        others.push(Manager { name: self.manager.to_owned(), operation: Operation::Apply, fields });
         others.sort_by(|one, other| one.name.cmp(&other.name));
         Ok((result, others))
     }

@@ -81,8 +81,7 @@ fn entries(row: &Resource) -> Vec<Value> {
             "verbs": verbs,
         })
     };
-    let all =
-        ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let mut entries = vec![entry(row.plural.to_owned(), &all)];
     if row.status {
         entries.push(entry(format!("{}/status", row.plural), &["get", "patch", "update"]));

@@ -43,10 +43,8 @@ fn check_reached(state: &State, version: u64) -> Result<(), Failure> {
     if version <= state.version {
         return Ok(());
     }
-    let message = format!(
-        "Timeout: Too large resource version: {version}, current: {}",
-        state.version
-    );
+    let message =
+        format!("Timeout: Too large resource version: {version}, current: {}", state.version);
     Err(Failure::new(504, "Timeout", message).retry_after(1))
 }
 
@@ -118,8 +116,10 @@ fn join(id: Id, shape: Shape, metadata: &Value, items: impl Iterator<Item = Byte
         Shape::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
     };
     let mut text = BytesMut::from(
-        format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#)
-            .as_bytes(),
+        format!(
+            r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#
+        )
+        .as_bytes(),
     );
     items.for_each(|item| text.put(item));
     text.put_slice(b"]}");

@@ -108,9 +108,13 @@ impl Target {
             (row.group, row.version, row.plural) == (group, version, place.plural)
         })?;
         let row = &TABLE[id];
-        let is_subresource = place.subresource.is_empty() || (place.subresource == "status" && row.status);
+        let is_subresource =
+            place.subresource.is_empty() || (place.subresource == "status" && row.status);
         let is_scoped = row.namespaced || place.namespace.is_empty();
-        if !is_subresource || !is_scoped || (row.namespaced && place.namespace.is_empty() && !place.name.is_empty()) {
+        if !is_subresource
+            || !is_scoped
+            || (row.namespaced && place.namespace.is_empty() && !place.name.is_empty())
+        {
             return None;
         }
         let query = Query::parse(uri.query().unwrap_or_default());

@@ -350,9 +350,8 @@ impl Call<'_> {
 
     fn yaml(&self) -> Result<Value, Failure> {
         let text = std::str::from_utf8(self.body).unwrap_or_default();
-        serde_saphyr::from_str(text).map_err(|error| {
-            Failure::bad_request(format!("error decoding YAML: {error}"))
-        })
+        serde_saphyr::from_str(text)
+            .map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
     }
 
     fn delete_collection(&self, state: &mut State) -> Answer {

@@ -104,7 +104,8 @@ impl Failure {
         let message = if let [(manager, field)] = conflicts {
             format!("Apply failed with 1 conflict: {}: {field}", one(manager))
         } else {
-            let lines = conflicts.iter().map(|(manager, field)| format!("\n- {}: {field}", one(manager)));
+            let lines =
+                conflicts.iter().map(|(manager, field)| format!("\n- {}: {field}", one(manager)));
             format!("Apply failed with {} conflicts:{}", conflicts.len(), lines.collect::<String>())
         };
         let mut failure = Self::new(409, "Conflict", message);

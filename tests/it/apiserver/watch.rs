@@ -169,8 +169,8 @@ impl Watch {
             }
         }
         self.position = self.position.max(*version);
-        let is_asked = std::mem::replace(&mut self.bookmarks_seen, faults.bookmarks)
-            != faults.bookmarks;
+        let is_asked =
+            std::mem::replace(&mut self.bookmarks_seen, faults.bookmarks) != faults.bookmarks;
         if self.bookmarks && (is_bookmark_due || is_asked) {
             pieces.push(self.bookmark(&serde_json::Value::Null));
         }
@@ -223,7 +223,8 @@ fn last_words(how: Cut) -> Vec<Piece> {
         Cut::Cleanly => Vec::new(),
         Cut::Abruptly => vec![Piece::Break],
         Cut::MidLine => {
-            let half = Bytes::from_static(br#"{"type":"MODIFIED","object":{"metadata":{"name":"ha"#);
+            let half =
+                Bytes::from_static(br#"{"type":"MODIFIED","object":{"metadata":{"name":"ha"#);
             vec![Piece::Data(half), Piece::Break]
         }
         Cut::Expired => vec![error(&Failure::expired("The resourceVersion is too old."))],

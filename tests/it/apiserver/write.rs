@@ -190,8 +190,7 @@ impl Write {
         let before = live.value();
         let mut value = self.confined(&before, value);
         admission::fill(self.resource(), &mut value);
-        let managers =
-            apply::after_update(Some(&before), &value, &live.managers, &self.manager);
+        let managers = apply::after_update(Some(&before), &value, &live.managers, &self.manager);
         self.settle(state, live, before, value, managers)
     }
 
