@@ -11,8 +11,8 @@ use super::status::Failure;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Field(String),
-    /// An item of a list that merges by name.
-    Item(String),
+    /// An item of a list that merges by a key: the key and its value.
+    Item(&'static str, String),
 }
 
 /// A field, from the object down.
@@ -33,8 +33,27 @@ pub(crate) struct Manager {
     pub(crate) fields: BTreeSet<Path>,
 }
 
-/// The lists whose items are told apart by their names. All others are atomic.
-const LISTS_BY_NAME: [&str; 1] = ["webhooks"];
+/// The lists whose items are told apart by a key. All others are atomic.
+const LISTS_BY_KEY: [(&str, &str); 5] = [
+    ("webhooks", "name"),
+    ("matchConditions", "name"),
+    ("containers", "name"),
+    ("conditions", "type"),
+    ("ownerReferences", "uid"),
+];
+
+/// The maps that are owned as a whole: selectors and references.
+const ATOMIC_MAPS: [&str; 9] = [
+    "namespaceSelector",
+    "objectSelector",
+    "podSelector",
+    "labelSelector",
+    "nodeSelector",
+    "selector",
+    "roleRef",
+    "involvedObject",
+    "regarding",
+];
 
 /// What nobody owns.
 const IDENTITY: [&str; 7] = [
@@ -47,14 +66,15 @@ const IDENTITY: [&str; 7] = [
     "managedFields",
 ];
 
-fn name_of(item: &Value) -> Option<&str> {
-    item["name"].as_str()
+/// The key of a list's items, and the items, if they are told apart.
+fn keyed_items<'a>(list: &str, value: &'a Value) -> Option<(&'static str, &'a Vec<Value>)> {
+    let (_, key) = LISTS_BY_KEY.iter().find(|(name, _)| *name == list)?;
+    let items = value.as_array()?;
+    items.iter().all(|item| item[key].is_string()).then_some((*key, items))
 }
 
-/// The items of a list that merges by name.
-fn named_items<'a>(key: &str, value: &'a Value) -> Option<&'a Vec<Value>> {
-    let items = value.as_array().filter(|_| LISTS_BY_NAME.contains(&key))?;
-    items.iter().all(|item| name_of(item).is_some()).then_some(items)
+fn is_atomic(path: &[Step]) -> bool {
+    matches!(path.last(), Some(Step::Field(key)) if ATOMIC_MAPS.contains(&key.as_str()))
 }
 
 /// The fields that a configuration sets.
@@ -84,13 +104,14 @@ fn join(path: &Path, step: Step) -> Path {
 }
 
 fn collect(key: &str, value: &Value, path: &Path, fields: &mut BTreeSet<Path>) {
-    if let Some(map) = value.as_object().filter(|map| !map.is_empty()) {
+    let is_leaf = |map: &Map<String, Value>| map.is_empty() || is_atomic(path);
+    if let Some(map) = value.as_object().filter(|map| !is_leaf(map)) {
         for (key, value) in map {
             collect(key, value, &join(path, Step::Field(key.clone())), fields);
         }
-    } else if let Some(items) = named_items(key, value) {
+    } else if let Some((key, items)) = keyed_items(key, value) {
         for item in items {
-            let path = join(path, Step::Item(name_of(item).unwrap_or_default().to_owned()));
+            let path = join(path, Step::Item(key, item[key].as_str().unwrap().to_owned()));
             collect("", item, &path, fields);
             fields.insert(path);
         }
@@ -102,36 +123,39 @@ fn collect(key: &str, value: &Value, path: &Path, fields: &mut BTreeSet<Path>) {
 fn get<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, step| match step {
         Step::Field(key) => value.get(key),
-        Step::Item(name) => value.as_array()?.iter().find(|item| name_of(item) == Some(name)),
+        Step::Item(key, is) => value.as_array()?.iter().find(|item| item[key] == **is),
     })
 }
 
 fn get_mut<'a>(value: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
     path.iter().try_fold(value, |value, step| match step {
         Step::Field(key) => value.get_mut(key),
-        Step::Item(name) => {
-            value.as_array_mut()?.iter_mut().find(|item| name_of(item) == Some(name))
-        }
+        Step::Item(key, is) => value.as_array_mut()?.iter_mut().find(|item| item[key] == **is),
     })
 }
 
 /// Whether two values of a field are the same to its owner: below an item, or a map, others may own.
 fn agrees(path: &Path, one: Option<&Value>, other: Option<&Value>) -> bool {
     let both = |test: fn(&Value) -> bool| one.is_some_and(test) && other.is_some_and(test);
-    let is_item = matches!(path.last(), Some(Step::Item(_)));
-    one == other || both(|value| value.is_object()) || (is_item && one.is_some() == other.is_some())
+    let is_item = matches!(path.last(), Some(Step::Item(..)));
+    one == other
+        || (!is_atomic(path) && both(Value::is_object))
+        || (is_item && one.is_some() == other.is_some())
 }
 
 fn merge(key: &str, live: &mut Value, applied: &Value) {
-    if let (Some(live), Some(applied)) = (live.as_object_mut(), applied.as_object()) {
+    let is_atomic = ATOMIC_MAPS.contains(&key);
+    if let (false, Some(live), Some(applied)) =
+        (is_atomic, live.as_object_mut(), applied.as_object())
+    {
         for (key, value) in applied {
             merge(key, live.entry(key).or_insert(Value::Null), value);
         }
-    } else if let Some(items) = named_items(key, applied)
+    } else if let Some((key, items)) = keyed_items(key, applied)
         && let Some(live) = live.as_array_mut()
     {
         for item in items {
-            if let Some(at) = live.iter().position(|it| name_of(it) == name_of(item)) {
+            if let Some(at) = live.iter().position(|it| it[key] == item[key]) {
                 merge("", &mut live[at], item);
             } else {
                 live.push(item.clone());
@@ -152,15 +176,15 @@ fn take_away(value: &mut Value, path: &[Step], keep: &BTreeSet<Path>) {
                 map.remove(key);
             }
         }
-        Step::Item(name) => {
+        Step::Item(key, is) => {
             if let Some(items) = parent.as_array_mut() {
-                items.retain(|item| name_of(item) != Some(name));
+                items.retain(|item| item[key] != **is);
             }
         }
     }
     let is_empty = parent.as_object().is_some_and(Map::is_empty)
         || parent.as_array().is_some_and(Vec::is_empty);
-    let in_item = matches!(parents.last(), Some(Step::Item(_)));
+    let in_item = matches!(parents.last(), Some(Step::Item(..)));
     if is_empty && !in_item && parents.len() > 1 && !keep.contains(parents) {
         take_away(value, parents, keep);
     }
@@ -199,10 +223,9 @@ impl Applying<'_> {
         for path in before.collect::<Vec<_>>().into_iter().rev() {
             let is_owned = |owned: &Path| owned.starts_with(path);
             let mut all = others.iter().flat_map(|it| &it.fields).chain(&fields);
-            let is_name = path.len() > 1
-                && path[path.len() - 1] == Step::Field("name".to_owned())
-                && matches!(path[path.len() - 2], Step::Item(_));
-            if !is_name && !all.any(is_owned) {
+            let is_key =
+                matches!(&path[..], [.., Step::Item(key, _), Step::Field(name)] if key == name);
+            if !is_key && !all.any(is_owned) {
                 take_away(&mut result, path, &fields);
             }
         }
@@ -278,7 +301,7 @@ pub(crate) fn after_update(
 fn dotted(path: &Path) -> String {
     let steps = path.iter().map(|step| match step {
         Step::Field(key) => format!(".{key}"),
-        Step::Item(name) => format!("[name=\"{name}\"]"),
+        Step::Item(key, value) => format!("[{key}=\"{value}\"]"),
     });
     steps.collect()
 }
@@ -308,12 +331,12 @@ fn fields_v1(fields: &BTreeSet<Path>) -> Value {
         for step in path {
             let key = match step {
                 Step::Field(key) => format!("f:{key}"),
-                Step::Item(name) => format!("k:{}", json!({ "name": name })),
+                Step::Item(key, value) => format!("k:{}", json!({ *key: value })),
             };
             let next = map.entry(key).or_insert_with(|| Value::Object(Map::new()));
             map = next.as_object_mut().unwrap();
         }
-        if matches!(path.last(), Some(Step::Item(_))) {
+        if matches!(path.last(), Some(Step::Item(..))) {
             map.insert(".".to_owned(), json!({}));
         }
     }

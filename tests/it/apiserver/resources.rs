@@ -26,6 +26,7 @@ const fn row(
     Resource { group, version, plural, kind, namespaced: matches!(scope, Namespace), status }
 }
 
+#[derive(Clone, Copy)]
 enum Scope {
     Cluster,
     Namespace,

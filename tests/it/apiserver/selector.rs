@@ -21,7 +21,7 @@ struct Field {
 #[derive(Debug, Clone)]
 struct Label {
     key: String,
-    test: Test,
+    condition: Test,
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Label {
             Some(inner.split(',').map(|value| value.trim().to_owned()).collect())
         };
         let one = |value: &str| vec![value.trim_start_matches('=').trim().to_owned()];
-        let (key, test) = if let Some(key) = text.strip_prefix('!') {
+        let (key, condition) = if let Some(key) = text.strip_prefix('!') {
             (key, Test::Absent)
         } else if let Some((key, value)) = text.split_once("!=") {
             (key, Test::NotIn(one(value)))
@@ -120,12 +120,12 @@ impl Label {
         if key.is_empty() || key.contains([' ', '(', ')']) {
             return Err(unparsable(text));
         }
-        Ok(Self { key, test })
+        Ok(Self { key, condition })
     }
 
     fn matches(&self, object: &Object) -> bool {
         let value = object.labels.get(&self.key);
-        match &self.test {
+        match &self.condition {
             Test::In(values) => value.is_some_and(|value| values.contains(value)),
             Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
             Test::Exists => value.is_some(),

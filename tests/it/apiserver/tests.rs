@@ -64,10 +64,9 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value) -> T {
 
 /// The status that a request failed with.
 fn status<T: Debug>(result: Result<T, Error>) -> Status {
-    match result.unwrap_err() {
-        Error::Api(status) => *status,
-        other => panic!("not a status: {other}"),
-    }
+    let error = result.unwrap_err();
+    let Error::Api(status) = error else { panic!("not a status: {error}") };
+    *status
 }
 
 fn code_and_reason<T: Debug>(result: Result<T, Error>) -> (u16, String) {

@@ -1,5 +1,4 @@
 //! Who may do what.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingWebhookConfiguration,

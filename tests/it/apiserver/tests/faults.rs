@@ -1,5 +1,4 @@
 //! What goes wrong when a test wants it to.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::time::{Duration, Instant};
 
@@ -119,4 +118,26 @@ async fn connections_are_dropped() {
         }
     };
     tokio::time::timeout(super::PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_is_gone() {
+    let server = with_nodes(&["a"]).await;
+    let nodes = nodes(&server);
+    let mut events = watch_from(&server, server.version()).await;
+    nodes.get("a").await.unwrap();
+    drop(server);
+    assert!(item(&mut events).await.is_none_or(|event| event.is_err()));
+    assert!(!matches!(nodes.get("a").await, Ok(_) | Err(Error::Api(_))));
+}
+
+#[tokio::test]
+async fn a_watch_that_hangs_over_compaction_is_gone() {
+    let server = with_nodes(&["a"]).await;
+    let mut events = watch_from(&server, server.version()).await;
+    server.hang();
+    server.put(node("b"));
+    server.compact();
+    server.resume();
+    assert_eq!(next(&mut events).await, "ERROR 410 Expired");
 }

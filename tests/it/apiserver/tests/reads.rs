@@ -1,5 +1,4 @@
 //! Gets, lists and discovery.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{

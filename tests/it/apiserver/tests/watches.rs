@@ -1,5 +1,4 @@
 //! Watches.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::time::Duration;
 

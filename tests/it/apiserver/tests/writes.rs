@@ -120,8 +120,8 @@ async fn a_merge_patch_merges() {
 }
 
 /// Sends a JSON patch, for which the client has no type here.
-async fn json_patch(client: &Client, path: &str, patch: Value) -> kube::Result<Value> {
-    let request = http::Request::patch(path)
+async fn json_patch(client: &Client, uri: &str, patch: Value) -> kube::Result<Value> {
+    let request = http::Request::patch(uri)
         .header("content-type", "application/json-patch+json")
         .body(patch.to_string().into_bytes())
         .unwrap();
