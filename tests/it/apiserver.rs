@@ -22,7 +22,7 @@ mod write;
 use std::{
     io::Write as _,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -54,7 +54,8 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A test that fails inside of the server must not take down what cleans up after it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -126,12 +127,7 @@ impl ApiServer {
         let server = Self { shared, address, accepting };
         server.grant(ADMIN, "admin", vec![Rule::everything()]);
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-            server.put(json!({
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
-                "status": { "phase": "Active" },
-            }));
+            server.add_namespace(name);
         }
         server
     }
@@ -189,6 +185,15 @@ impl ApiServer {
         let id = resources::of_kind(api_version, kind)
             .unwrap_or_else(|| panic!("the table has no {api_version} {kind}"));
         self.shared.change(|state| Write::put(state, id, value).value())
+    }
+
+    pub(crate) fn add_namespace(&self, name: &str) {
+        self.put(json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+            "status": { "phase": "Active" },
+        }));
     }
 
     /// Deletes an object, with what it owns; `false` if there is none.

@@ -1,13 +1,17 @@
-//! What a real API server fills in and refuses in webhook configurations.
+//! What a real API server fills in and refuses, in webhook configurations and secrets.
 
 use std::collections::BTreeSet;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{resources::Resource, status::Failure};
 
 /// Fills in the defaults of an object.
 pub(crate) fn fill(resource: &Resource, value: &mut Value) {
+    if resource.plural == "secrets" {
+        fill_secret(value);
+    }
     if !resource.is_webhook_configuration() {
         return;
     }
@@ -39,8 +43,32 @@ pub(crate) fn fill(resource: &Resource, value: &mut Value) {
     }
 }
 
+/// Texts become data, which is base64.
+fn fill_secret(value: &mut Value) {
+    let texts = value.as_object_mut().and_then(|secret| secret.remove("stringData"));
+    for (key, text) in texts.iter().filter_map(Value::as_object).flatten() {
+        value["data"][key] = json!(STANDARD.encode(text.as_str().unwrap_or_default()));
+    }
+    if value["type"].is_null() {
+        value["type"] = json!("Opaque");
+    }
+}
+
+fn check_secret(resource: &Resource, name: &str, value: &Value) -> Result<(), Failure> {
+    let missing = ["tls.crt", "tls.key"].into_iter().filter(|&key| value["data"][key].is_null());
+    let cause = |key| ("FieldValueRequired", format!("data[{key}]"), "Required value".to_owned());
+    let causes: Vec<Cause> = missing.map(cause).collect();
+    if value["type"] != "kubernetes.io/tls" || causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(resource, name, &causes))
+}
+
 /// Refuses what a real API server refuses.
 pub(crate) fn check(resource: &Resource, name: &str, value: &Value) -> Result<(), Failure> {
+    if resource.plural == "secrets" {
+        return check_secret(resource, name, value);
+    }
     if !resource.is_webhook_configuration() {
         return Ok(());
     }

@@ -182,6 +182,11 @@ impl Write {
         let mut value = live.value();
         patch(&mut value)?;
         self.check_identity(&value)?;
+        if value["metadata"]["name"] != live.name {
+            let message = "Invalid value: field is immutable".to_owned();
+            let cause = ("FieldValueInvalid", "metadata.name".to_owned(), message);
+            return Err(Failure::invalid(self.resource(), &self.name, &[cause]));
+        }
         self.replace(state, &live, value)
     }
 

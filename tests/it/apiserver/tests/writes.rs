@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::{
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Namespace, Node},
+    core::v1::{ConfigMap, Namespace, Node, Secret},
 };
 use kube::{
     Api, Client,
@@ -117,6 +117,34 @@ async fn a_merge_patch_merges() {
     assert_eq!(data, [("b", "2"), ("c", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())));
     let stale = Patch::Merge(json!({ "metadata": { "resourceVersion": "1" }, "data": {} }));
     assert_eq!(status(maps.patch("x", &PatchParams::default(), &stale).await).code, 409);
+}
+
+#[tokio::test]
+async fn a_patch_does_not_rename() {
+    let server = with_nodes(&["a"]).await;
+    for name in [json!("b"), Value::Null] {
+        let patch = Patch::Merge(json!({ "metadata": { "name": name } }));
+        let refused = nodes(&server).patch("a", &PatchParams::default(), &patch).await;
+        assert_eq!(status(refused).code, 422);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_kept_as_data() {
+    let server = with_nodes(&[]).await;
+    let secrets: Api<Secret> = Api::default_namespaced(server.client(ADMIN));
+    let secret = |kind: &str, key: &str| -> Secret {
+        typed(json!({ "metadata": { "name": "s" }, "type": kind, "stringData": { key: "x" } }))
+    };
+    let params = PostParams::default();
+    let incomplete = secrets.create(&params, &secret("kubernetes.io/tls", "tls.crt")).await;
+    assert_eq!(
+        status(incomplete).message,
+        "Secret \"s\" is invalid: data[tls.key]: Required value"
+    );
+    let created = secrets.create(&params, &secret("Opaque", "k")).await.unwrap();
+    assert_eq!(created.data.unwrap()["k"].0, b"x");
+    assert_eq!(created.string_data, None);
 }
 
 /// Sends a JSON patch, for which the client has no type here.
