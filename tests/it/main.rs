@@ -1,5 +1,8 @@
 //! Integration tests: everything that needs a socket, a file or the binary, and the rules as a whole.
 
+/// A Kubernetes API server in memory.
+#[allow(dead_code, reason = "not every test needs all that an API server does")]
+mod apiserver;
 /// The binary as a black box.
 mod cli;
 /// Generated pods, taints and tolerations.
