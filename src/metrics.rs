@@ -7,23 +7,22 @@ use std::{
 };
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, PullingGauge, Registry, TextEncoder, core::Collector,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    PullingGauge, Registry, TextEncoder, core::Collector,
 };
 
 use self::{
-    label::{
-        AuthorityStep, Certificate, Decision, FaultReason, NodeState, Operation, RegistrationWrite,
-        ReloadResult, Resource, Webhook,
-    },
+    label::{Decision, FaultReason, NodeState, Operation, ReloadResult, Resource, Webhook},
     level::Level,
     recorder::Recorder,
+    standing::Standing,
 };
 use crate::policy::mode::RuleName;
 
 pub mod label;
 pub mod level;
 pub mod recorder;
+mod standing;
 
 /// Seconds; from 50 µs, since a decision takes a few, to the longest an API server waits by default.
 const DURATION_BUCKETS: [f64; 16] = [
@@ -49,12 +48,7 @@ pub struct Metrics {
     snapshot_rebuilds: IntCounter,
     pool_conflicts: IntGauge,
     config_reloads: IntCounterVec,
-    certificate_expiry: GaugeVec,
-    certificate_reloads: IntCounterVec,
-    authority_steps: IntCounterVec,
-    registration_drift: IntGauge,
-    registration_writes: IntCounterVec,
-    holds_lease: IntGauge,
+    standing: Standing,
     faults: Vec<IntCounter>,
     panics: IntCounter,
     /// Records that the audit queue had no room for.
@@ -110,36 +104,7 @@ impl Metrics {
                 "poolguard_pool_conflicts",
                 "Nodes that more than one declared pool claims; the first in the config has them.",
             )?,
-            certificate_expiry: certificate_expiry(&registry)?,
-            certificate_reloads: counters(
-                &registry,
-                "poolguard_certificate_reloads_total",
-                "Readings of given certificate files that had changed; after a failure the old pair stays.",
-                &["result"],
-            )?,
-            authority_steps: counters(
-                &registry,
-                "poolguard_certificate_authority_steps_total",
-                "What this replica did with the certificate authority: promoted is a rotation.",
-                &["step"],
-            )?,
-            registration_drift: gauge(
-                &registry,
-                "poolguard_webhook_registration_drift",
-                "Registered webhook configurations that are absent or not as the config asks for; \
-                 counted by the Lease holder.",
-            )?,
-            registration_writes: counters(
-                &registry,
-                "poolguard_webhook_registration_writes_total",
-                "Webhook configurations written, by why: absent, changed or failed.",
-                &["reason"],
-            )?,
-            holds_lease: gauge(
-                &registry,
-                "poolguard_holds_lease",
-                "Whether this replica holds the Lease: it registers and rotates.",
-            )?,
+            standing: Standing::new(&registry)?,
             faults: faults(&registry)?,
             panics: counter(
                 &registry,
@@ -238,40 +203,9 @@ impl Metrics {
         self.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
-    /// Given certificate files were read again.
-    pub fn certificate_reloaded(&self, result: ReloadResult) {
-        self.certificate_reloads.with_label_values(&[result.as_str()]).inc();
-    }
-
-    /// This replica did something with the certificate authority.
-    pub fn authority_step(&self, step: AuthorityStep) {
-        self.authority_steps.with_label_values(&[step.as_str()]).inc();
-    }
-
-    /// So many webhook configurations are not as they should be.
-    pub fn set_registration_drift(&self, configurations: usize) {
-        self.registration_drift.set(i64::try_from(configurations).unwrap_or(i64::MAX));
-    }
-
-    /// A webhook configuration was written, or could not be.
-    pub fn registration_written(&self, reason: RegistrationWrite) {
-        self.registration_writes.with_label_values(&[reason.as_str()]).inc();
-    }
-
-    /// Whether this replica holds the Lease.
-    pub fn set_holds_lease(&self, holds: bool) {
-        self.holds_lease.set(holds.into());
-    }
-
     /// The config was read again.
     pub fn config_reloaded(&self, result: ReloadResult) {
         self.config_reloads.with_label_values(&[result.as_str()]).inc();
-    }
-
-    /// A certificate that is in use expires at that Unix time.
-    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
-    pub fn set_certificate_expiry(&self, certificate: Certificate, unix_seconds: i64) {
-        self.certificate_expiry.with_label_values(&[certificate.as_str()]).set(unix_seconds as f64);
     }
 
     /// A request got an HTTP error.
@@ -323,14 +257,6 @@ fn counters(
     labels: &[&str],
 ) -> prometheus::Result<IntCounterVec> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-}
-
-fn certificate_expiry(registry: &Registry) -> prometheus::Result<GaugeVec> {
-    let options = Opts::new(
-        "poolguard_certificate_expiry_timestamp_seconds",
-        "When the certificate that is served expires, or the authority that signs it, in Unix time.",
-    );
-    register(registry, GaugeVec::new(options, &["certificate"])?)
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {

@@ -1,0 +1,101 @@
+//! Metrics of what a replica is to its cluster: certificates, registration, Lease.
+
+use prometheus::{GaugeVec, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::{
+    Metrics, counters, gauge,
+    label::{AuthorityStep, Certificate, RegistrationWrite, ReloadResult},
+    register,
+};
+
+/// Where a replica stands.
+#[derive(Debug)]
+pub(super) struct Standing {
+    certificate_expiry: GaugeVec,
+    certificate_reloads: IntCounterVec,
+    authority_steps: IntCounterVec,
+    registration_drift: IntGauge,
+    registration_writes: IntCounterVec,
+    holds_lease: IntGauge,
+}
+
+impl Standing {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            certificate_expiry: certificate_expiry(registry)?,
+            certificate_reloads: counters(
+                registry,
+                "poolguard_certificate_reloads_total",
+                "Readings of given certificate files that had changed; after a failure the old pair stays.",
+                &["result"],
+            )?,
+            authority_steps: counters(
+                registry,
+                "poolguard_certificate_authority_steps_total",
+                "What this replica did with the certificate authority: promoted is a rotation.",
+                &["step"],
+            )?,
+            registration_drift: gauge(
+                registry,
+                "poolguard_webhook_registration_drift",
+                "Registered webhook configurations that are absent or not as the config asks for; \
+                 counted by the Lease holder.",
+            )?,
+            registration_writes: counters(
+                registry,
+                "poolguard_webhook_registration_writes_total",
+                "Webhook configurations written, by why: absent, changed or failed.",
+                &["reason"],
+            )?,
+            holds_lease: gauge(
+                registry,
+                "poolguard_holds_lease",
+                "Whether this replica holds the Lease: it registers and rotates.",
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// Given certificate files were read again.
+    pub fn certificate_reloaded(&self, result: ReloadResult) {
+        self.standing.certificate_reloads.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// This replica did something with the certificate authority.
+    pub fn authority_step(&self, step: AuthorityStep) {
+        self.standing.authority_steps.with_label_values(&[step.as_str()]).inc();
+    }
+
+    /// So many webhook configurations are not as they should be.
+    pub fn set_registration_drift(&self, configurations: usize) {
+        self.standing.registration_drift.set(i64::try_from(configurations).unwrap_or(i64::MAX));
+    }
+
+    /// A webhook configuration was written, or could not be.
+    pub fn registration_written(&self, reason: RegistrationWrite) {
+        self.standing.registration_writes.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Whether this replica holds the Lease.
+    pub fn set_holds_lease(&self, holds: bool) {
+        self.standing.holds_lease.set(holds.into());
+    }
+
+    /// A certificate that is in use expires at that Unix time.
+    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
+    pub fn set_certificate_expiry(&self, certificate: Certificate, unix_seconds: i64) {
+        self.standing
+            .certificate_expiry
+            .with_label_values(&[certificate.as_str()])
+            .set(unix_seconds as f64);
+    }
+}
+
+fn certificate_expiry(registry: &Registry) -> prometheus::Result<GaugeVec> {
+    let options = Opts::new(
+        "poolguard_certificate_expiry_timestamp_seconds",
+        "When the certificate that is served expires, or the authority that signs it, in Unix time.",
+    );
+    register(registry, GaugeVec::new(options, &["certificate"])?)
+}
