@@ -153,8 +153,17 @@ impl Connection {
         address: SocketAddr,
         config: ClientConfig,
     ) -> Result<Self, std::io::Error> {
+        Self::open_as(address, "localhost", config).await
+    }
+
+    /// To a server of this name.
+    pub(crate) async fn open_as(
+        address: SocketAddr,
+        name: &'static str,
+        config: ClientConfig,
+    ) -> Result<Self, std::io::Error> {
         let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from("localhost").unwrap();
+        let name = ServerName::try_from(name).unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let stream = timeout(PATIENCE, connecting).await.unwrap()?;
         Ok(Self { stream, unread: Vec::new() })

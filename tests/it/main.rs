@@ -9,6 +9,8 @@ mod cli;
 mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.
 mod http;
+/// The binary in a cluster.
+mod live;
 /// Can a pod land on a node?
 mod placement;
 /// Reviews by properties: from bytes to bytes.

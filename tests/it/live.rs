@@ -1,0 +1,6 @@
+//! The binary in a cluster: an API server in memory, a Service, and as many replicas as a test wants.
+
+mod cluster;
+mod registration;
+mod replica;
+mod service;

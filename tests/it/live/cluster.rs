@@ -1,0 +1,191 @@
+//! A cluster: the recorded nodes in an API server in memory, the rights that the chart grants, a
+//! Service, and a config that is mounted as a kubelet mounts it.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use poolguard::rights::{self, Names, Right, Scope};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde_json::{Value, json};
+use tempfile::{NamedTempFile, TempDir};
+
+use super::{replica::Replica, service::Service};
+use crate::{
+    apiserver::{ApiServer, Rule},
+    http::{Connection, Reply, client_config},
+    scenario::data_text,
+};
+
+/// Where PoolGuard is installed.
+pub(crate) const NAMESPACE: &str = "poolguard-system";
+/// What PoolGuard may do.
+pub(crate) const TOKEN: &str = "poolguard-token";
+/// Both webhook configurations.
+pub(crate) const CONFIGURATIONS: [&str; 2] =
+    ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+
+/// A cluster with PoolGuard's rights, and without PoolGuard.
+pub(crate) struct Cluster {
+    pub(crate) api: ApiServer,
+    pub(crate) service: Service,
+    kubeconfig: NamedTempFile,
+    mount: TempDir,
+    generation: AtomicU32,
+}
+
+/// What the objects of the installation are called.
+pub(crate) fn names() -> Names {
+    Names::of("poolguard", Some("poolguard".to_owned()))
+}
+
+/// Everything that PoolGuard asks for.
+pub(crate) fn all_rights() -> Vec<Right> {
+    let names = names();
+    [rights::watching(), rights::registering(&names), rights::certifying(&names)].concat()
+}
+
+/// A right as a rule of a role.
+pub(crate) fn rule(right: &Right) -> Rule {
+    let names: Vec<_> = right.names.iter().map(String::as_str).collect();
+    let rule = Rule::new(&[right.group], &[right.resource], right.verbs).named(&names);
+    match right.scope {
+        Scope::Cluster => rule,
+        Scope::Namespace => rule.within(NAMESPACE),
+    }
+}
+
+impl Cluster {
+    /// With the recorded nodes and objects, and the recorded config.
+    pub(crate) async fn start() -> Self {
+        Self::with_config(&data_text("config.yaml")).await
+    }
+
+    pub(crate) async fn with_config(config: &str) -> Self {
+        let api = ApiServer::start().await;
+        api.add_namespace(NAMESPACE);
+        let dump: Value = serde_json::from_str(&data_text("cluster.json")).unwrap();
+        for item in dump["items"].as_array().unwrap() {
+            if item["kind"] != "Namespace" {
+                let namespace = item["metadata"]["namespace"].as_str();
+                if let Some(namespace) = namespace
+                    && api.get("namespaces", namespace).is_none()
+                {
+                    api.add_namespace(namespace);
+                }
+                api.put(item.clone());
+            }
+        }
+        api.put(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "poolguard"},
+        }));
+        api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(all_rights()));
+        let kubeconfig = api.kubeconfig(TOKEN);
+        let service = Service::start().await;
+        let mount = tempfile::tempdir().unwrap();
+        symlink("..data/config.yaml", mount.path().join("config.yaml")).unwrap();
+        let cluster = Self { api, service, kubeconfig, mount, generation: AtomicU32::new(0) };
+        cluster.configure(config);
+        cluster
+    }
+
+    /// Mounts another config, by swapping a symbolic link.
+    pub(crate) fn configure(&self, config: &str) {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("..{generation}");
+        let at = |name: &str| self.mount.path().join(name);
+        fs::create_dir(at(&folder)).unwrap();
+        fs::write(at(&folder).join("config.yaml"), config).unwrap();
+        symlink(&folder, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    }
+
+    /// The config as PoolGuard sees it.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.mount.path().join("config.yaml")
+    }
+
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        self.kubeconfig.path()
+    }
+
+    /// The arguments of an installed replica.
+    pub(crate) fn arguments(&self, name: &str) -> Vec<String> {
+        let kubeconfig = self.kubeconfig().display().to_string();
+        let config = self.config_path().display().to_string();
+        let url = self.service.url();
+        let flags = [
+            ["--kubeconfig", &kubeconfig],
+            ["--config", &config],
+            ["--webhook-url", &url],
+            ["--namespace", NAMESPACE],
+            ["--owner", "poolguard"],
+            ["--identity", name],
+            ["--listen", "127.0.0.1:0"],
+            ["--admin-listen", "127.0.0.1:0"],
+            ["--shutdown-delay", "200ms"],
+            ["--ca-rotation-wait", "500ms"],
+        ];
+        let flags = flags.iter().flatten().map(|&text| text.to_owned());
+        std::iter::once("serve".to_owned()).chain(flags).collect()
+    }
+
+    /// An installed replica that the Service leads to, alone.
+    pub(crate) async fn replica(&self, name: &str) -> Replica {
+        let replica = Replica::start(&self.arguments(name)).await;
+        self.service.lead_to(&[replica.webhook]);
+        replica
+    }
+
+    /// One of the two webhook configurations.
+    pub(crate) fn registered(&self, resource: &str) -> Option<Value> {
+        self.api.get(resource, "poolguard")
+    }
+
+    /// Waits until both webhook configurations are there.
+    pub(crate) async fn until_registered(&self) {
+        self.api
+            .wait_until(|api| CONFIGURATIONS.iter().all(|it| api.get(it, "poolguard").is_some()))
+            .await;
+    }
+
+    /// The authorities that an entry trusts.
+    pub(crate) fn trusted(&self) -> RootCertStore {
+        let configuration = self.registered(CONFIGURATIONS[1]).unwrap();
+        let bundle = configuration["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap();
+        let pem = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, bundle);
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem.unwrap()) {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        roots
+    }
+
+    /// Sends a review as the API server would: through the Service, trusting what is registered.
+    pub(crate) async fn review(&self, path: &str, review: &Value) -> Reply {
+        let config = client_config(&self.trusted(), &[b"http/1.1"]);
+        let mut connection =
+            Connection::open_as(self.service.address, "127.0.0.1", config).await.unwrap();
+        connection.post(path, &review.to_string()).await
+    }
+
+    /// Whether a review is allowed.
+    pub(crate) async fn allows(&self, path: &str, review: &Value) -> bool {
+        let reply = self.review(path, review).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let answer: Value = serde_json::from_str(&reply.body).unwrap();
+        answer["response"]["allowed"].as_bool().unwrap()
+    }
+}
+
+/// Rights as rules of roles.
+pub(crate) fn rules(rights: Vec<Right>) -> Vec<Rule> {
+    rights.iter().map(rule).collect()
+}
