@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod observation;
 pub mod registration;
 pub mod runtime;
+pub mod scan;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,8 +1,7 @@
 //! Every metric there is, in one struct with a registry of its own.
 
-use std::sync::Arc;
 use std::{
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -12,13 +11,15 @@ use prometheus::{
 };
 
 use self::{
-    label::{Decision, FaultReason, NodeState, Operation, ReloadResult, Resource, Webhook},
+    knowledge::Knowledge,
+    label::{Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     recorder::Recorder,
     standing::Standing,
 };
 use crate::policy::mode::RuleName;
 
+mod knowledge;
 pub mod label;
 pub mod level;
 pub mod recorder;
@@ -43,11 +44,7 @@ pub struct Metrics {
     admission_duration: Vec<Histogram>,
     denials: IntCounterVec,
     break_glass: IntCounter,
-    pool_nodes: IntGaugeVec,
-    snapshot_taken: Arc<Mutex<Option<Instant>>>,
-    snapshot_rebuilds: IntCounter,
-    pool_conflicts: IntGauge,
-    config_reloads: IntCounterVec,
+    knowledge: Knowledge,
     standing: Standing,
     faults: Vec<IntCounter>,
     panics: IntCounter,
@@ -81,29 +78,7 @@ impl Metrics {
                 "poolguard_break_glass_total",
                 "Requests allowed because the requester is in a break-glass group.",
             )?,
-            pool_nodes: gauges(
-                &registry,
-                "poolguard_pool_nodes",
-                "Nodes of each pool by zone and state.",
-                &["pool", "zone", "state"],
-            )?,
-            snapshot_taken: snapshot_age(&registry)?,
-            config_reloads: counters(
-                &registry,
-                "poolguard_config_reloads_total",
-                "Reloads of the config; after a failure the old one stays in force.",
-                &["result"],
-            )?,
-            snapshot_rebuilds: counter(
-                &registry,
-                "poolguard_snapshot_rebuilds_total",
-                "Snapshots made; heartbeats of nodes make none.",
-            )?,
-            pool_conflicts: gauge(
-                &registry,
-                "poolguard_pool_conflicts",
-                "Nodes that more than one declared pool claims; the first in the config has them.",
-            )?,
+            knowledge: Knowledge::new(&registry)?,
             standing: Standing::new(&registry)?,
             faults: faults(&registry)?,
             panics: counter(
@@ -175,37 +150,6 @@ impl Metrics {
     /// Somebody broke the glass.
     pub fn broke_glass(&self) {
         self.break_glass.inc();
-    }
-
-    /// Replaces the node counts: pools and zones that are gone leave no series behind.
-    pub fn set_pool_nodes<'a>(
-        &self,
-        counts: impl IntoIterator<Item = (&'a str, &'a str, NodeState, i64)>,
-    ) {
-        self.pool_nodes.reset();
-        for (pool, zone, state, count) in counts {
-            self.pool_nodes.with_label_values(&[pool, zone, state.as_str()]).set(count);
-        }
-    }
-
-    /// The snapshot was confirmed up to date at that instant.
-    pub fn snapshot_confirmed(&self, at: Instant) {
-        *self.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
-    }
-
-    /// A snapshot was made.
-    pub fn snapshot_rebuilt(&self) {
-        self.snapshot_rebuilds.inc();
-    }
-
-    /// So many nodes are claimed by more than one declared pool.
-    pub fn set_pool_conflicts(&self, nodes: usize) {
-        self.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
-    }
-
-    /// The config was read again.
-    pub fn config_reloaded(&self, result: ReloadResult) {
-        self.config_reloads.with_label_values(&[result.as_str()]).inc();
     }
 
     /// A request got an HTTP error.
@@ -313,23 +257,6 @@ fn durations(registry: &Registry) -> prometheus::Result<Vec<Histogram>> {
         .collect())
 }
 
-/// The age is computed when it is asked for: a gauge that somebody must set would stand still
-/// exactly when the watches do.
-fn snapshot_age(registry: &Registry) -> prometheus::Result<Arc<Mutex<Option<Instant>>>> {
-    let taken = Arc::new(Mutex::new(None::<Instant>));
-    let shared = Arc::clone(&taken);
-    let age = PullingGauge::new(
-        "poolguard_snapshot_age_seconds",
-        "Since the snapshot was last confirmed up to date; +Inf before the first one.",
-        Box::new(move || {
-            let taken = *shared.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.map_or(f64::INFINITY, |instant| instant.elapsed().as_secs_f64())
-        }),
-    )?;
-    register(registry, age)?;
-    Ok(taken)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "exact below 9 PB")]
 fn level(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Level> {
     let level = Level::default();
@@ -419,8 +346,8 @@ mod tests {
     #[test]
     fn zones_that_are_gone_leave_no_series() {
         let metrics = Metrics::new().expect("names are unique");
-        metrics.set_pool_nodes([("pool-a", "us-east-1a", NodeState::Ready, 3)]);
-        metrics.set_pool_nodes([("pool-a", "us-east-1b", NodeState::Ready, 1)]);
+        metrics.set_pool_nodes([("pool-a", "us-east-1a", label::NodeState::Ready, 3)]);
+        metrics.set_pool_nodes([("pool-a", "us-east-1b", label::NodeState::Ready, 1)]);
         let text = metrics.render().expect("renders");
         assert!(!text.contains("us-east-1a"), "{text}");
     }

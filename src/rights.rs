@@ -69,6 +69,22 @@ pub fn watch_of(kind: Kind) -> Right {
     }
 }
 
+/// What is asked for to look at what runs already.
+pub fn scanning() -> Vec<Right> {
+    vec![listing_pods()]
+}
+
+/// The pods of every namespace.
+pub fn listing_pods() -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: "",
+        resource: "pods",
+        verbs: &["list"],
+        names: Vec::new(),
+    }
+}
+
 /// What is asked for to register, and to be one of several replicas.
 pub fn registering(names: &Names) -> Vec<Right> {
     let mut rights = vec![leading(names)];

@@ -166,13 +166,15 @@ async fn run(
     let dropped = shared.metrics.audit_dropped.clone();
     let (audit, writer) = Audit::start(settings.audit_format, io::stdout(), dropped)
         .context("cannot start the audit stream")?;
-    let service =
-        AdmissionService::new(cell, Arc::clone(&shared.metrics), audit, guarding.is_stale());
+    let metrics = Arc::clone(&shared.metrics);
+    let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale());
     tasks.spawn(guarding.run());
 
     let certificate = settings.certificate;
     let (certificates, lease) = match connected {
-        Some(connected) => connected.take_part(certificate, in_force, &shared, &mut tasks)?,
+        Some(connected) => {
+            connected.take_part(certificate, (cell, in_force), &shared, &mut tasks)?
+        }
         None => (serve_alone(certificate, &shared, &mut tasks)?, None),
     };
     let tls = server_config(certificates, settings.client_ca.as_deref())?;

@@ -8,6 +8,7 @@ mod node_zone;
 mod pod_intrusion;
 mod pod_placement;
 mod role_binding;
+mod standing;
 mod workload_intrusion;
 
 use std::fmt;

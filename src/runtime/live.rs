@@ -22,11 +22,13 @@ use crate::{
     observation::Observation,
     registration::{self, Registration},
     rights::Names,
+    scan::Scan,
     server::tls::Certificates,
     watch::{
         Source, follow,
         one::{Seen, one},
     },
+    webhook::GuardCell,
 };
 
 /// Which cluster, and whether this replica belongs to an installation in it.
@@ -92,7 +94,7 @@ impl Connected {
     pub(super) fn take_part(
         self,
         certificate: Certificate,
-        in_force: watch::Receiver<Option<InForce>>,
+        (guard, in_force): (GuardCell, watch::Receiver<Option<InForce>>),
         shared: &Shared,
         tasks: &mut Tasks,
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
@@ -106,6 +108,9 @@ impl Connected {
         let (candidate, held) =
             Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
         let lease = LeaseTask::spawn(candidate);
+        let metrics = Arc::clone(&shared.metrics);
+        let scan = Scan::new(client.clone(), guard, in_force.clone(), held.clone(), metrics);
+        tasks.spawn(scan.run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);

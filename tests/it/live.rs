@@ -3,4 +3,5 @@
 mod cluster;
 mod registration;
 mod replica;
+mod scan;
 mod service;

@@ -33,7 +33,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// What each module of the crate may use of the others. Arrows go down only.
-const ARROWS: [(&str, &[&str]); 27] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("policy", &[]),
     ("documents", &[]),
     ("entries", &["policy"]),
@@ -68,6 +68,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
     ("lease", &["client", "rights"]),
     ("events", &["client", "rights"]),
     ("certs", &["backoff", "client", "lease", "metrics", "rights", "server", "watch"]),
+    ("scan", &["client", "cluster", "guarding", "lease", "metrics", "policy", "rights", "webhook"]),
     (
         "registration",
         &[
@@ -90,6 +91,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
             "observation",
             "registration",
             "rights",
+            "scan",
             "server",
             "shutdown",
             "watch",

@@ -62,14 +62,15 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     report.violation(mode, finding);
 }
 
-struct Approved<'p> {
-    names: Vec<&'p str>,
-    source: String,
+/// A list of machine types.
+pub(super) struct Approved<'p> {
+    pub(super) names: Vec<&'p str>,
+    pub(super) source: String,
     is_authoritative: bool,
 }
 
 /// The list that a pool is held to; `None` where nothing is judged.
-fn approved<'p>(policy: &'p Policy, pool: &'p Pool) -> Option<Approved<'p>> {
+pub(super) fn approved<'p>(policy: &'p Policy, pool: &'p Pool) -> Option<Approved<'p>> {
     if let Some(types) = &pool.machine_types {
         let names = types.iter().map(String::as_str).collect();
         return Some(Approved {

@@ -12,7 +12,11 @@ mod binding;
 mod fit;
 mod place;
 
-pub(super) use self::{binding::judge as judge_binding, fit::judge as judge_create, place::place};
+pub(super) use self::{
+    binding::judge as judge_binding,
+    fit::{judge as judge_create, place as misplaced},
+    place::place,
+};
 
 use super::{Context, daemon_set};
 use crate::policy::{

@@ -47,7 +47,13 @@ pub(crate) fn names() -> Names {
 /// Everything that PoolGuard asks for.
 pub(crate) fn all_rights() -> Vec<Right> {
     let names = names();
-    [rights::watching(), rights::registering(&names), rights::certifying(&names)].concat()
+    let all = [
+        rights::watching(),
+        rights::scanning(),
+        rights::registering(&names),
+        rights::certifying(&names),
+    ];
+    all.concat()
 }
 
 /// A right as a rule of a role.

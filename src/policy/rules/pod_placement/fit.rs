@@ -90,7 +90,12 @@ fn judge_node_name(
 }
 
 /// Where a known node is, if that is not where a pool's pods belong.
-pub(super) fn place(snapshot: &Snapshot, node: &str, index: usize, pool: &Pool) -> Option<String> {
+pub(in crate::policy::rules) fn place(
+    snapshot: &Snapshot,
+    node: &str,
+    index: usize,
+    pool: &Pool,
+) -> Option<String> {
     match snapshot.locate(node) {
         Located::Unknown => None,
         Located::Elsewhere => Some("in no pool".to_owned()),

@@ -1,0 +1,135 @@
+//! Metrics of what is known of the cluster: its nodes, how old that is, what is wrong with it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, PullingGauge, Registry};
+
+use super::{
+    Metrics, counter, counters, gauge, gauges,
+    label::{NodeState, ReloadResult},
+    register,
+};
+use crate::policy::mode::RuleName;
+
+/// What is known.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    pool_nodes: IntGaugeVec,
+    snapshot_taken: Arc<Mutex<Option<Instant>>>,
+    snapshot_rebuilds: IntCounter,
+    pool_conflicts: IntGauge,
+    config_reloads: IntCounterVec,
+    violations: IntGaugeVec,
+    scan_succeeded: Gauge,
+}
+
+impl Knowledge {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            pool_nodes: gauges(
+                registry,
+                "poolguard_pool_nodes",
+                "Nodes of each pool by zone and state.",
+                &["pool", "zone", "state"],
+            )?,
+            snapshot_taken: snapshot_age(registry)?,
+            config_reloads: counters(
+                registry,
+                "poolguard_config_reloads_total",
+                "Reloads of the config; after a failure the old one stays in force.",
+                &["result"],
+            )?,
+            snapshot_rebuilds: counter(
+                registry,
+                "poolguard_snapshot_rebuilds_total",
+                "Snapshots made; heartbeats of nodes make none.",
+            )?,
+            pool_conflicts: gauge(
+                registry,
+                "poolguard_pool_conflicts",
+                "Nodes that more than one declared pool claims; the first in the config has them.",
+            )?,
+            violations: gauges(
+                registry,
+                "poolguard_violations",
+                "What the scan found to stand against the rules, by rule and pool; by the Lease holder.",
+                &["rule", "pool"],
+            )?,
+            scan_succeeded: register(
+                registry,
+                Gauge::new(
+                    "poolguard_scan_last_success_timestamp_seconds",
+                    "When the last scan of this replica was complete, in Unix time; 0 before the first.",
+                )?,
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// Replaces the node counts: pools and zones that are gone leave no series behind.
+    pub fn set_pool_nodes<'a>(
+        &self,
+        counts: impl IntoIterator<Item = (&'a str, &'a str, NodeState, i64)>,
+    ) {
+        self.knowledge.pool_nodes.reset();
+        for (pool, zone, state, count) in counts {
+            self.knowledge.pool_nodes.with_label_values(&[pool, zone, state.as_str()]).set(count);
+        }
+    }
+
+    /// The snapshot was confirmed up to date at that instant.
+    pub fn snapshot_confirmed(&self, at: Instant) {
+        *self.knowledge.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// A snapshot was made.
+    pub fn snapshot_rebuilt(&self) {
+        self.knowledge.snapshot_rebuilds.inc();
+    }
+
+    /// So many nodes are claimed by more than one declared pool.
+    pub fn set_pool_conflicts(&self, nodes: usize) {
+        self.knowledge.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+    }
+
+    /// Replaces what the scan found: what is mended leaves no series behind.
+    pub fn set_violations<'a>(&self, counts: impl IntoIterator<Item = (RuleName, &'a str, usize)>) {
+        self.knowledge.violations.reset();
+        for (rule, pool, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.knowledge.violations.with_label_values(&[rule.as_str(), pool]).set(count);
+        }
+    }
+
+    /// A scan was complete at that Unix time.
+    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
+    pub fn scan_succeeded(&self, unix_seconds: i64) {
+        self.knowledge.scan_succeeded.set(unix_seconds as f64);
+    }
+
+    /// The config was read again.
+    pub fn config_reloaded(&self, result: ReloadResult) {
+        self.knowledge.config_reloads.with_label_values(&[result.as_str()]).inc();
+    }
+}
+
+/// The age is computed when it is asked for: a gauge that somebody must set would stand still
+/// exactly when the watches do.
+fn snapshot_age(registry: &Registry) -> prometheus::Result<Arc<Mutex<Option<Instant>>>> {
+    let taken = Arc::new(Mutex::new(None::<Instant>));
+    let shared = Arc::clone(&taken);
+    let age = PullingGauge::new(
+        "poolguard_snapshot_age_seconds",
+        "Since the snapshot was last confirmed up to date; +Inf before the first one.",
+        Box::new(move || {
+            let taken = *shared.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.map_or(f64::INFINITY, |instant| instant.elapsed().as_secs_f64())
+        }),
+    )?;
+    register(registry, age)?;
+    Ok(taken)
+}

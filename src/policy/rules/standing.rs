@@ -1,0 +1,235 @@
+//! What stands already, by the same rules, told as it is: what admission could not stop, because it
+//! was there before, came by a static pod, or passed while nobody answered.
+//!
+//! Modes do not matter here, but for `off`: a finding denies nothing.
+
+use super::{daemon_set, node_machine_type::approved, pod_placement::misplaced};
+use crate::policy::{
+    Policy,
+    identity::PodIdentity,
+    mode::{Mode, RuleName},
+    object::Pod,
+    placement::NodeFacts,
+    pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+    snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
+    verdict::Finding,
+};
+
+impl Policy {
+    /// What is wrong with a pod that runs. One that is on its way out, or on no node yet, is not looked at.
+    pub fn inspect_pod(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Vec<Finding> {
+        if pod.metadata.deletion_timestamp.is_some() || pod.spec.node_name.is_empty() {
+            return Vec::new();
+        }
+        let daemon_set = daemon_set(&pod.metadata);
+        let identity = PodIdentity {
+            namespace: &pod.metadata.namespace,
+            labels: &pod.metadata.labels,
+            service_account: pod.spec.service_account(),
+            daemon_set,
+        };
+        if self.automq.owns_pod(&identity) {
+            let is_placed = daemon_set.is_none() && !pod.metadata.mirror.0;
+            return is_placed
+                .then(|| self.out_of_place(snapshot, pod))
+                .flatten()
+                .into_iter()
+                .collect();
+        }
+        if self.exempt.iter().any(|exemption| exemption.covers(&identity)) {
+            return Vec::new();
+        }
+        let resident = self.resident(snapshot, pod, daemon_set);
+        resident.into_iter().chain(self.stranger(pod)).collect()
+    }
+
+    /// A pod on a dedicated node that is neither AutoMQ's nor exempt.
+    fn resident(
+        &self,
+        snapshot: &Snapshot,
+        pod: &Pod<'_>,
+        daemon_set: Option<&str>,
+    ) -> Option<Finding> {
+        let rules = &self.rules;
+        let mode =
+            if daemon_set.is_some() { rules.daemon_set_intrusion } else { rules.pod_intrusion };
+        let Located::Dedicated { class, node } = snapshot.locate(&pod.spec.node_name) else {
+            return None;
+        };
+        let pool = snapshot.pool(class.pool)?;
+        let namespace = pod.metadata.namespace.as_str();
+        let fact = format!(
+            "{} runs on node {} of pool {}, which is reserved for AutoMQ",
+            pod_name(pod),
+            node.name,
+            pool.name
+        );
+        let advice = match daemon_set {
+            _ if pod.metadata.mirror.0 => {
+                "It is a static pod: remove its manifest from the node".to_owned()
+            }
+            Some(name) => format!(
+                "Keep DaemonSet {namespace}/{name} off the pool by node affinity, or add the exempt \
+                 entry {{namespace: {namespace}, daemonSets: [{name}], reason: …}}"
+            ),
+            None => format!(
+                "Take the toleration away and delete the pod, or add an exempt entry for namespace \
+                 {namespace}"
+            ),
+        };
+        let finding = Finding::new(RuleName::PodIntrusion, fact)
+            .advice(advice)
+            .field("spec.nodeName")
+            .pool(&*pool.name)
+            .node(&*node.name);
+        (mode != Mode::Off).then_some(finding)
+    }
+
+    /// A pod that has no business in AutoMQ's own cluster.
+    fn stranger(&self, pod: &Pod<'_>) -> Option<Finding> {
+        let namespace = pod.metadata.namespace.as_str();
+        if self.rules.cluster_exclusive == Mode::Off
+            || self.automq.owns_namespace(namespace)
+            || pod.metadata.mirror.0
+        {
+            return None;
+        }
+        let fact = format!("{} runs in a cluster that is AutoMQ's own", pod_name(pod));
+        let advice =
+            format!("Run it in another cluster, or add an exempt entry for namespace {namespace}");
+        let finding = Finding::new(RuleName::ClusterExclusive, fact);
+        Some(finding.advice(advice).field("metadata.namespace"))
+    }
+
+    /// A pod of an instance on a node where its pool's pods do not belong.
+    fn out_of_place(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
+        let instance = self.instances.iter().find(|instance| {
+            pod.metadata.namespace == instance.namespace.as_str()
+                && instance.pods.matches(&pod.metadata.labels)
+        })?;
+        let pool = self.pools.get(instance.pool)?;
+        let place = misplaced(snapshot, &pod.spec.node_name, instance.pool, pool)?;
+        let fact = format!(
+            "{} of instance {} runs on node {}, which is {place}, and belongs to pool {}",
+            pod_name(pod),
+            instance.name,
+            pod.spec.node_name,
+            pool.name
+        );
+        let finding = Finding::new(RuleName::PodPlacement, fact)
+            .advice("Delete the pod, and it comes back where it belongs")
+            .field("spec.nodeName")
+            .pool(&*pool.name)
+            .node(pod.spec.node_name.to_string());
+        (self.rules.pod_placement != Mode::Off).then_some(finding)
+    }
+
+    /// What is wrong with the nodes of the pools.
+    pub fn inspect_nodes(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for class in snapshot.classes() {
+            let Some(pool) = snapshot.pool(class.pool) else { continue };
+            for node in &class.nodes {
+                findings.extend(self.lost_taint(class, node, pool));
+                findings.extend(self.wrong_machine_type(class, node, pool));
+                findings.extend(self.wrong_zone(class, node, pool));
+            }
+        }
+        findings.extend(snapshot.pools().iter().filter_map(|pool| self.wrong_zone_count(pool)));
+        let conflicts = snapshot.conflicts().iter().map(|conflict| {
+            Finding::new(RuleName::NodeIdentity, conflict.to_string())
+                .advice("Let the selectors of the two pools exclude each other")
+                .pool(&*conflict.pool)
+                .node(&*conflict.node)
+        });
+        findings.extend(conflicts.filter(|_| self.rules.node_identity != Mode::Off));
+        findings
+    }
+
+    fn lost_taint(&self, class: &Class, node: &ClassNode, pool: &PoolFacts) -> Option<Finding> {
+        if !class.lost_taint || self.rules.node_taint == Mode::Off {
+            return None;
+        }
+        let (name, taint) = (&node.name, &pool.taint);
+        let fact = format!("Node {name} of pool {} lacks its taint {taint}", pool.name);
+        let finding = Finding::new(RuleName::NodeTaint, fact);
+        Some(
+            finding
+                .advice(format!("kubectl taint node {name} {taint}"))
+                .field("spec.taints")
+                .pool(&*pool.name)
+                .node(&**name),
+        )
+    }
+
+    fn wrong_machine_type(
+        &self,
+        class: &Class,
+        node: &ClassNode,
+        facts: &PoolFacts,
+    ) -> Option<Finding> {
+        let PoolOrigin::Declared(index) = facts.origin else { return None };
+        let list = approved(self, self.pools.get(index)?)?;
+        let member = class.member(node);
+        let machine_type = member.label(MACHINE_TYPE_LABEL).value()?;
+        if self.rules.node_machine_type.mode == Mode::Off || list.names.contains(&machine_type) {
+            return None;
+        }
+        let fact = format!(
+            "Node {} of pool {} is of machine type {machine_type}, which is not in {}: {}",
+            node.name,
+            facts.name,
+            list.source,
+            list.names.join(", "),
+        );
+        let finding = Finding::new(RuleName::NodeMachineType, fact)
+            .advice(
+                "Give the node pool an approved type, or add this one to the pool's machineTypes",
+            )
+            .field(format!("metadata.labels[{MACHINE_TYPE_LABEL}]"));
+        Some(finding.pool(&*facts.name).node(&*node.name))
+    }
+
+    fn wrong_zone(&self, class: &Class, node: &ClassNode, facts: &PoolFacts) -> Option<Finding> {
+        let PoolOrigin::Declared(index) = facts.origin else { return None };
+        let pool = self.pools.get(index)?;
+        let member = class.member(node);
+        let zone = member.label(ZONE_LABEL).value()?;
+        let is_fine = pool.zones.is_empty() || pool.zones.iter().any(|declared| declared == zone);
+        if self.rules.node_zone.mode == Mode::Off || is_fine {
+            return None;
+        }
+        let fact = format!(
+            "Node {} of pool {} is in zone {zone}, and the pool is for {}",
+            node.name,
+            pool.name,
+            pool.zones.join(", ")
+        );
+        let finding = Finding::new(RuleName::NodeZone, fact)
+            .advice("Drain and delete the node, and give the node pool subnets of its zones only")
+            .field(format!("metadata.labels[{ZONE_LABEL}]"));
+        Some(finding.pool(&*facts.name).node(&*node.name))
+    }
+
+    fn wrong_zone_count(&self, pool: &PoolFacts) -> Option<Finding> {
+        let is_judged = pool.origin == PoolOrigin::Discovered
+            && self.rules.node_zone.mode != Mode::Off
+            && !matches!(pool.zones.len(), 0 | 1 | 3);
+        let zones: Vec<&str> = pool.zones.iter().map(AsRef::as_ref).collect();
+        let fact = format!(
+            "Pool {} spans {} zones ({}): AutoMQ takes one or three",
+            pool.name,
+            zones.len(),
+            zones.join(", ")
+        );
+        let finding = Finding::new(RuleName::NodeZone, fact)
+            .advice("Give the node pool one zone or three")
+            .field(format!("metadata.labels[{ZONE_LABEL}]"))
+            .pool(&*pool.name);
+        is_judged.then_some(finding)
+    }
+}
+
+fn pod_name(pod: &Pod<'_>) -> String {
+    format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.display_name())
+}
