@@ -109,7 +109,7 @@ impl Scan {
             return Err("nothing is loaded yet".into());
         };
         for finding in guard.policy.inspect_nodes(&guard.snapshot) {
-            found.add(finding, "");
+            found.add(&finding, "");
         }
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(RUNNING.to_owned());
@@ -170,11 +170,11 @@ impl Found {
         let Ok(pod) = json::from_str::<Pod<'_>>(object) else { return };
         self.pods += 1;
         for finding in policy.inspect_pod(snapshot, &pod) {
-            self.add(finding, &pod.metadata.namespace);
+            self.add(&finding, &pod.metadata.namespace);
         }
     }
 
-    fn add(&mut self, finding: Finding, namespace: &str) {
+    fn add(&mut self, finding: &Finding, namespace: &str) {
         let pool = finding.pool.clone().unwrap_or_default();
         *self.counts.entry((finding.rule, pool)).or_default() += 1;
         if finding.rule == RuleName::ClusterExclusive {

@@ -1,5 +1,4 @@
 //! What runs already.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use serde_json::{Value, json};
 
@@ -34,7 +33,7 @@ async fn residents_are_found_and_forgotten_when_they_are_gone() {
     ended["status"]["phase"] = "Succeeded".into();
     cluster.api.put(ended);
     let replica = cluster.replica("one").await;
-    replica.metric(RESIDENTS, |count| count == 1.0).await;
+    replica.metric(RESIDENTS, |count| (0.5..1.5).contains(&count)).await;
     let line = replica.logged("found: [pod-intrusion]").await;
     assert!(line.contains("Pod shop/resident runs on node"), "{line}");
     cluster.api.remove("pods", "shop/resident");
@@ -49,9 +48,9 @@ async fn a_node_that_lost_its_taint_is_found() {
     let replica = cluster.replica("one").await;
     replica.metric("poolguard_scan_last_success_timestamp_seconds", |at| at > 0.0).await;
     cluster.api.edit("nodes", POOL_A_NODE, |node| {
-        node["spec"].as_object_mut().unwrap().remove("taints");
+        node["spec"].as_object_mut().expect("has a spec").remove("taints");
     });
     let series = "poolguard_violations{pool=\"pool-a\",rule=\"node-taint\"}";
-    replica.metric(series, |count| count == 1.0).await;
+    replica.metric(series, |count| (0.5..1.5).contains(&count)).await;
     replica.logged(&format!("kubectl taint node {POOL_A_NODE} dedicated=automq:NoSchedule")).await;
 }
