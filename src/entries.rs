@@ -154,8 +154,7 @@ pub struct Condition {
 impl Condition {
     /// A condition that says something; `None` where it holds for everything.
     fn new(name: &str, cel: Cel) -> Option<Self> {
-        let expression = cel.to_string();
-        (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression })
+        (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
     }
 }
 

@@ -5,7 +5,7 @@
 //! asked for before it is read. Of `metadata` only its presence is taken for granted: no API server
 //! stores an object without it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::policy::name::Glob;
 
@@ -30,10 +30,10 @@ impl Cel {
 
     /// Whether it holds for one of what is in a list, bound to this name.
     pub(super) fn exists(list: impl fmt::Display, name: &'static str, holds: Self) -> Self {
-        match holds {
-            Self::Never => Self::Never,
-            holds => Self::Exists(list.to_string(), name, Box::new(holds)),
+        if holds == Self::Never {
+            return Self::Never;
         }
+        Self::Exists(list.to_string(), name, Box::new(holds))
     }
 
     pub(super) fn not(of: Self) -> Self {
@@ -100,9 +100,12 @@ impl Cel {
         }
         let margin = |indent: usize| format!("\n{}", " ".repeat(indent));
         let parts = |parts: &[Self], operator: &str| {
-            let of_part = |part: &Self| match part {
-                Self::All(_) | Self::Any(_) => format!("({})", part.text(indent + 4)),
-                part => part.text(indent + 3),
+            let of_part = |part: &Self| {
+                if part.is_compound() {
+                    format!("({})", part.text(indent + 4))
+                } else {
+                    part.text(indent + 3)
+                }
             };
             let parts: Vec<String> = parts.iter().map(of_part).collect();
             parts.join(&format!("{}{operator} ", margin(indent)))
@@ -118,11 +121,20 @@ impl Cel {
         }
     }
 
+    /// The condition as people can read it.
+    pub(super) fn into_text(self) -> String {
+        self.text(0)
+    }
+
+    /// Whether it needs parentheses among others.
+    fn is_compound(&self) -> bool {
+        matches!(self, Self::All(_) | Self::Any(_))
+    }
+
     fn line(&self) -> String {
         let parts = |parts: &[Self], operator: &str| {
-            let of_part = |part: &Self| match part {
-                Self::All(_) | Self::Any(_) => format!("({})", part.line()),
-                part => part.line(),
+            let of_part = |part: &Self| {
+                if part.is_compound() { format!("({})", part.line()) } else { part.line() }
             };
             parts.iter().map(of_part).collect::<Vec<_>>().join(&format!(" {operator} "))
         };
@@ -131,10 +143,11 @@ impl Cel {
             Self::Never => "false".to_owned(),
             Self::Term(text) => text.clone(),
             Self::Exists(list, name, holds) => format!("{list}.exists({name}, {})", holds.line()),
-            Self::Not(of) => match &**of {
-                Self::Term(text) if text.starts_with("has(") => format!("!{text}"),
-                of => format!("!({})", of.line()),
-            },
+            Self::Not(of) => {
+                let line = of.line();
+                let is_call = matches!(**of, Self::Term(_)) && line.starts_with("has(");
+                if is_call { format!("!{line}") } else { format!("!({line})") }
+            }
             Self::All(all) => parts(all, "&&"),
             Self::Any(any) => parts(any, "||"),
         }
@@ -155,8 +168,8 @@ pub(super) fn literal(text: &str) -> String {
         match character {
             '\'' | '\\' => literal.extend(['\\', character]),
             character if character.is_control() => {
-                // A control character has at most four hexadecimal digits.
-                literal.push_str(&format!("\\u{:04x}", u32::from(character)));
+                // A control character has at most four hexadecimal digits; writing cannot fail.
+                let _ = write!(literal, "\\u{:04x}", u32::from(character));
             }
             character => literal.push(character),
         }
@@ -197,8 +210,15 @@ pub(super) fn matches_any<'g>(expression: &str, globs: impl IntoIterator<Item = 
     Cel::any([is_one_of(expression, exact), matches(expression, "", &patterns, "")])
 }
 
+/// Those that stand for more than one name.
+pub(super) fn patterns<'g>(
+    globs: impl IntoIterator<Item = &'g Glob>,
+) -> impl Iterator<Item = &'g Glob> {
+    globs.into_iter().filter(|glob| glob.as_exact().is_none())
+}
+
 /// Whether a glob matches whatever there is.
-pub(super) fn is_everything(glob: &Glob) -> bool {
+fn is_everything(glob: &Glob) -> bool {
     glob.as_exact().is_none() && glob.to_string().chars().all(|it| it == '*')
 }
 
@@ -313,10 +333,8 @@ impl Path {
 
     /// Whether a key of the object here differs from that of `old`. Both must be objects.
     pub(super) fn differs(&self, old: &Self, key: &str) -> Cel {
-        let is_either = |has: &Cel| match has {
-            Cel::Term(text) if text.starts_with("has(") => text.clone(),
-            has => format!("({has})"),
-        };
+        let is_either =
+            |has: &Cel| if is_identifier(key) { has.line() } else { format!("({has})") };
         let (has, had) = (self.has(key), old.has(key));
         let differs = Cel::Term(format!("{} != {}", self.key(key), old.key(key)));
         let one = Cel::Term(format!("{} != {}", is_either(&has), is_either(&had)));

@@ -2,7 +2,7 @@
 
 use super::{
     Condition, NamespaceScope,
-    cel::{Cel, Path, is_one_of, literal, matches_any},
+    cel::{Cel, Path, is_one_of, literal, matches_any, patterns},
     sorted,
 };
 use crate::policy::{
@@ -58,7 +58,7 @@ impl<'p> Outside<'p> {
         let exempt = whole.map(|it| &it.namespace);
         let automq = self.policy.automq.is_by_namespace_only();
         let automq = automq.then_some(&self.policy.automq.namespaces).into_iter().flatten();
-        Cel::not(matches_any(NAMESPACE, automq.chain(exempt).filter(is_pattern)))
+        Cel::not(matches_any(NAMESPACE, patterns(automq.chain(exempt))))
     }
 
     /// Whether the namespace is none of AutoMQ's, where no selector has said so.
@@ -73,10 +73,10 @@ impl<'p> Outside<'p> {
 
     /// Whether a binding's namespace, which is all that it shows, is none that is out by a glob.
     pub(super) fn binding_is_outside(&self) -> Option<Condition> {
-        let automq = self.policy.automq.namespaces.iter().filter(is_pattern);
+        let automq = patterns(&self.policy.automq.namespaces);
         let in_no_automq = Cel::not(matches_any(NAMESPACE, automq));
         let exempt = self.policy.exempt.iter().filter(|it| it.is_by_namespace_only());
-        let exempt = exempt.map(|it| &it.namespace).filter(is_pattern);
+        let exempt = patterns(exempt.map(|it| &it.namespace));
         let in_none = Cel::all([in_no_automq, Cel::not(matches_any(NAMESPACE, exempt))]);
         Condition::new("in-no-namespace-of-automq-or-exempt", in_none)
     }
@@ -95,10 +95,6 @@ impl<'p> Outside<'p> {
             .chain(partial.map(|it| Cel::not(is_exempt(it))));
         Condition::new("neither-automqs-nor-exempt", Cel::all(none))
     }
-}
-
-fn is_pattern(glob: &&Glob) -> bool {
-    glob.as_exact().is_none()
 }
 
 /// AutoMQ's namespaces that have a name: instances' are always named.
@@ -145,13 +141,15 @@ fn service_account_matches(globs: &[Glob]) -> Cel {
     if globs.is_empty() {
         return Cel::Always;
     }
-    let any = match matches_any("a", globs) {
-        Cel::Always => return Cel::Always,
-        any if globs.iter().any(|glob| is_pattern(&glob)) => {
-            Cel::all([Cel::term("type(a) == string"), any])
-        }
-        any => any,
+    let any = matches_any("a", globs);
+    if any == Cel::Always {
+        return Cel::Always;
+    }
+    let is_text = match patterns(globs).next() {
+        Some(_) => Cel::term("type(a) == string"),
+        None => Cel::Always,
     };
+    let any = Cel::all([is_text, any]);
     let spec = Path::object().key("spec");
     let field = |name: &str| format!("({}) ? {}", spec.has_text(name), spec.key(name));
     // The API server fills in both spellings; a name that is not there means `default`.

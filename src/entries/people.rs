@@ -2,7 +2,7 @@
 
 use super::{
     Condition,
-    cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern},
+    cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern, patterns},
     pods::BY_NO_NODE_COMPONENT,
 };
 use crate::policy::{
@@ -26,19 +26,11 @@ pub(super) const EXCLUSIONS: [&str; 3] =
     [BY_NO_BREAK_GLASS_GROUP, BY_NO_TRUSTED_PRINCIPAL, BY_NO_NODE_COMPONENT];
 
 fn user_is(condition: Cel) -> Cel {
-    match condition {
-        Cel::Never => Cel::Never,
-        condition => Cel::all([Cel::term(format!("has({USER_NAME})")), condition]),
-    }
+    Cel::all([Cel::term(format!("has({USER_NAME})")), condition])
 }
 
 fn is_in_group(condition: Cel) -> Cel {
-    match condition {
-        Cel::Never => Cel::Never,
-        condition => {
-            Cel::all([Cel::term(format!("has({GROUPS})")), Cel::exists(GROUPS, "g", condition)])
-        }
-    }
+    Cel::all([Cel::term(format!("has({GROUPS})")), Cel::exists(GROUPS, "g", condition)])
 }
 
 fn has_group(group: &str) -> Cel {
@@ -88,14 +80,13 @@ pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<Condition> {
     let exact = users().filter_map(|glob| glob.as_exact()).map(str::to_owned);
     let never_judged = NEVER_JUDGED.into_iter().map(str::to_owned);
     let names: Vec<String> = never_judged.chain(exact).chain(account_names).collect();
-    let patterns: Vec<String> = accounts()
-        .filter(|glob| glob.as_exact().is_none())
+    let account_patterns: Vec<String> = patterns(accounts())
         .map(|glob| pattern(&glob.to_string().replace('/', ":"), Wildcards::ANYTHING))
         .collect();
     let user = Cel::any([
         is_one_of(USER_NAME, &names),
-        matches_any(USER_NAME, users().filter(|glob| glob.as_exact().is_none())),
-        matches(USER_NAME, SERVICE_ACCOUNT_PREFIX, &patterns, ""),
+        matches_any(USER_NAME, patterns(users())),
+        matches(USER_NAME, SERVICE_ACCOUNT_PREFIX, &account_patterns, ""),
     ]);
     let group = matches_any("g", principals().flat_map(|it: &Principals| &it.groups));
     Condition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(Cel::any([user_is(user), is_in_group(group)])))

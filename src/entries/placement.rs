@@ -2,7 +2,7 @@
 
 use super::{
     Condition, Entry, NamespaceScope, Reinvocation, SHORT_TIMEOUT_SECONDS,
-    cel::Cel,
+    cel::{Cel, Path},
     freedom::{automq_namespaces, is_automq_pod},
     people,
     pods::{binding_rule, rule},
@@ -26,14 +26,22 @@ pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Entry> 
     let mut entry = Entry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
     entry.namespaces = NamespaceScope::Only(namespaces);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
-    let by_another = Cel::not(people::is_kube_scheduler());
-    entry.conditions.extend(Condition::new("not-by-kube-scheduler", by_another));
+    let by_scheduler = Cel::all([people::is_kube_scheduler(), is_binding()]);
+    entry.conditions.extend(Condition::new("no-binding-by-kube-scheduler", Cel::not(by_scheduler)));
     if !policy.automq.is_by_namespace_only() {
-        let is_binding = Cel::term("request.kind.kind == 'Binding'");
-        let is_automqs = Cel::any([is_binding, is_automq_pod(&policy.automq)]);
+        let is_automqs = Cel::any([is_binding(), is_automq_pod(&policy.automq)]);
         entry.conditions.extend(Condition::new("automqs-pod", is_automqs));
     }
     Some(entry)
+}
+
+/// Either of the resources by which a pod is bound.
+fn is_binding() -> Cel {
+    let request = Path::bound("request");
+    Cel::any([
+        Cel::term("request.resource.resource == 'bindings'"),
+        request.text_is("subResource", ["binding"]),
+    ])
 }
 
 /// The half that changes pods.

@@ -9,7 +9,7 @@ use jsonptr::PointerBuf;
 
 use super::{
     Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope,
-    cel::{Cel, Path, Wildcards, is_one_of, list, matches, matches_any, pattern},
+    cel::{Cel, Path, Wildcards, is_one_of, list, matches, matches_any, pattern, patterns},
     freedom::automq_namespaces,
     people,
     reach::operation_is,
@@ -41,7 +41,7 @@ pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
     let groups = named
         .iter()
         .map(|&name| Group::Named(name))
-        .chain((!automq.is_empty()).then_some(Group::AutoMq(automq.clone())))
+        .chain((!automq.is_empty()).then_some(Group::AutoMq(automq)))
         .chain([Group::Others(others)]);
     groups.filter_map(|group| group.entry(policy)).collect()
 }
@@ -71,7 +71,9 @@ impl Group<'_> {
                 Group::Named(_) | Group::AutoMq(_) if is_cluster_scoped => Cel::Never,
                 Group::Named(name) => named_is_in(policy, entry, name),
                 Group::AutoMq(_) if matches!(entry.namespaces, Namespaces::AutoMq) => Cel::Always,
-                Group::AutoMq(_) | Group::Others(_) => is_in_namespace(policy, entry, is_pattern),
+                Group::AutoMq(_) | Group::Others(_) => {
+                    namespaces(policy, entry).map_or(Cel::Always, |globs| is_in(patterns(globs)))
+                }
             };
             (in_namespace != Cel::Never).then_some((entry, in_namespace))
         });
@@ -120,10 +122,6 @@ fn rules(meant: &[(&Protected, Cel)], scope: Scope) -> Vec<Rule> {
     groups.into_iter().map(rule).collect()
 }
 
-fn is_pattern(glob: &&Glob) -> bool {
-    glob.as_exact().is_none()
-}
-
 /// Whether an entry is about a namespace of this name.
 fn named_is_in(policy: &Policy, entry: &Protected, name: &str) -> Cel {
     let is_in = match &entry.namespaces {
@@ -134,25 +132,26 @@ fn named_is_in(policy: &Policy, entry: &Protected, name: &str) -> Cel {
     if is_in { Cel::Always } else { Cel::Never }
 }
 
-/// Whether the request's namespace is one that an entry is about, looking at some of its globs.
-fn is_in_namespace(policy: &Policy, entry: &Protected, counts: impl Fn(&&Glob) -> bool) -> Cel {
-    let globs = match &entry.namespaces {
-        Namespaces::Any => return Cel::Always,
-        Namespaces::Named(glob) => std::slice::from_ref(glob),
-        Namespaces::AutoMq => &policy.automq.namespaces,
-    };
-    match matches_any("request.namespace", globs.iter().filter(counts)) {
-        Cel::Never => Cel::Never,
-        is_in => Cel::all([Cel::term("has(request.namespace)"), is_in]),
+/// The namespaces that an entry is about; `None` for any.
+fn namespaces<'p>(policy: &'p Policy, entry: &'p Protected) -> Option<&'p [Glob]> {
+    match &entry.namespaces {
+        Namespaces::Any => None,
+        Namespaces::Named(glob) => Some(std::slice::from_ref(glob)),
+        Namespaces::AutoMq => Some(&policy.automq.namespaces),
     }
+}
+
+/// Whether the request's namespace is one of these.
+fn is_in<'g>(globs: impl IntoIterator<Item = &'g Glob>) -> Cel {
+    Cel::all([Cel::term("has(request.namespace)"), matches_any("request.namespace", globs)])
 }
 
 /// Whether the request harms a protected object of these resources, wherever it is.
 pub(super) fn is_protected(policy: &Policy, of: impl Fn(&str, &str) -> bool) -> Cel {
     let entries = policy.protected.iter();
     let entries = entries.filter(|entry| of(&entry.resource.group, &entry.resource.resource));
-    let meant: Vec<(&Protected, Cel)> =
-        entries.map(|entry| (entry, is_in_namespace(policy, entry, |_| true))).collect();
+    let in_namespace = |entry| namespaces(policy, entry).map_or(Cel::Always, is_in);
+    let meant: Vec<(&Protected, Cel)> = entries.map(|entry| (entry, in_namespace(entry))).collect();
     if meant.is_empty() { Cel::Never } else { harmed(policy, &meant) }
 }
 
@@ -205,10 +204,9 @@ fn is_resource(resource: &GroupResource) -> Cel {
 /// By the object: a DELETECOLLECTION has no name in the request.
 fn is_named(entry: &Protected) -> Cel {
     let metadata = Path::old_object().key("metadata");
-    match matches_any(&metadata.key("name").to_string(), &entry.names) {
-        Cel::Always => Cel::Always,
-        is_one => Cel::all([metadata.has("name"), is_one]),
-    }
+    let is_one = matches_any(&metadata.key("name").to_string(), &entry.names);
+    let is_there = if is_one == Cel::Always { Cel::Always } else { metadata.has("name") };
+    Cel::all([is_there, is_one])
 }
 
 fn is_recognised(policy: &Policy, entry: &Protected) -> Cel {
@@ -424,9 +422,8 @@ fn is_user(globs: &[Glob], subject: &Path) -> Cel {
 fn is_group(globs: &[Glob], subject: &Path) -> Cel {
     let exact = globs.iter().filter_map(Glob::as_exact);
     let exact = exact.map(|namespace| format!("{SERVICE_ACCOUNTS_GROUP_PREFIX}{namespace}"));
-    let patterns = globs.iter().filter(is_pattern);
     let patterns: Vec<String> =
-        patterns.map(|glob| pattern(&glob.to_string(), Wildcards::ANYTHING)).collect();
+        patterns(globs).map(|glob| pattern(&glob.to_string(), Wildcards::ANYTHING)).collect();
     let name = subject.key("name").to_string();
     Cel::all([
         subject.text_is("kind", ["Group"]),
