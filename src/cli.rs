@@ -3,6 +3,7 @@
 mod config;
 mod input;
 mod page;
+mod render;
 mod review;
 mod serve;
 
@@ -27,7 +28,8 @@ Examples:
   poolguard config check poolguard.yaml
   kubectl get nodes,namespaces -o yaml > cluster.yaml
   poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
-  poolguard serve --config poolguard.yaml --cluster cluster.yaml";
+  poolguard serve --config poolguard.yaml --cluster cluster.yaml
+  poolguard render webhooks --config poolguard.yaml | kubectl diff -f -";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -36,6 +38,9 @@ enum Command {
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print the objects that a config asks for, to read or to apply
+    #[command(subcommand)]
+    Render(render::RenderCommand),
 }
 
 impl Cli {
@@ -45,6 +50,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Review(review) => review.run(),
             Command::Config(config) => config::run(&config),
+            Command::Render(render) => render::run(&render),
         }
     }
 }

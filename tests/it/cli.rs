@@ -3,6 +3,7 @@
 
 mod config;
 mod help;
+mod render;
 mod review;
 mod serve;
 

@@ -31,6 +31,11 @@ pub(crate) fn yaml(text: &str) -> Value {
     documents::read(text).unwrap().remove(0)
 }
 
+/// The documents of a YAML text.
+pub(crate) fn documents_of(text: &str) -> Vec<Value> {
+    documents::read(text).unwrap()
+}
+
 /// A policy and a snapshot.
 pub(crate) struct Scenario {
     pub(crate) policy: Policy,
