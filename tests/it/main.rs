@@ -5,6 +5,8 @@
 mod apiserver;
 /// The binary as a black box.
 mod cli;
+/// The webhook entries, as an API server would take them.
+mod entries;
 /// Generated pods, taints and tolerations.
 mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.

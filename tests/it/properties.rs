@@ -6,7 +6,7 @@
 mod corpus;
 mod deep;
 mod invariants;
-mod reviews;
+pub(crate) mod reviews;
 mod texts;
 mod wire;
 

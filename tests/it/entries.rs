@@ -1,0 +1,68 @@
+//! The webhook entries, as an API server would take them: which of the requests are sent where, and
+//! what becomes of them while PoolGuard does not answer.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+/// A matcher over the registered objects.
+mod api_server;
+/// What is sent and what is not, over generated requests.
+mod generated;
+/// The objects themselves.
+mod objects;
+/// What the recorded requests come to.
+mod recorded;
+/// Configs that ask for different entries.
+mod variants;
+
+use poolguard::{
+    entries::entries,
+    policy::{
+        Phase,
+        verdict::{Outcome, Verdict},
+    },
+};
+use serde_json::Value;
+
+use self::api_server::{ApiServer, OWN_NAMESPACE, Webhook};
+use crate::scenario::Scenario;
+
+/// The API server of a scenario, with what its config asks for registered.
+fn api_server(scenario: &Scenario) -> ApiServer {
+    ApiServer::new(&entries(&scenario.policy, OWN_NAMESPACE))
+}
+
+/// Whether anybody would notice that the request was not sent.
+fn says_something(verdict: &Verdict) -> bool {
+    match &verdict.outcome {
+        Outcome::Deny(_) => true,
+        Outcome::Allow(operations) => !operations.is_empty() || !verdict.warnings.is_empty(),
+    }
+}
+
+/// Names of the entries of a configuration that a request is sent by.
+fn names<'s>(server: &'s ApiServer, configuration: Phase, review: &Value) -> Vec<&'s str> {
+    let called = server.called(review).into_iter();
+    called.filter(|it| it.configuration == configuration).map(Webhook::name).collect()
+}
+
+/// Entries of one configuration are disjoint.
+#[track_caller]
+fn assert_sent_once(server: &ApiServer, review: &Value, about: &str) {
+    let called = server.called(review);
+    for configuration in [Phase::Mutate, Phase::Validate] {
+        let of_it = called.iter().filter(|it| it.configuration == configuration);
+        let names: Vec<&str> = of_it.map(|it| it.name()).collect();
+        assert!(names.len() <= 1, "{about}: {names:?}\n{review:#}");
+    }
+}
+
+/// Whatever a phase has to say, it is asked.
+#[track_caller]
+fn assert_sent(server: &ApiServer, scenario: &Scenario, review: &Value, about: &str) {
+    let asked: Vec<Phase> = server.called(review).into_iter().map(Webhook::path).collect();
+    for phase in [Phase::Mutate, Phase::Validate] {
+        if !asked.contains(&phase) {
+            let says_something = says_something(&scenario.decide(phase, review));
+            assert!(!says_something, "{about}: {phase:?} is not asked\n{review:#}");
+        }
+    }
+}
