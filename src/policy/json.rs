@@ -1,4 +1,4 @@
-//! JSON read in one pass into borrowed views.
+//! JSON read in one pass into borrowed views, and written.
 //!
 //! The hot path of admission is reading: a review has 3 to 20 KB, of which rules want a few hundred
 //! bytes. A [`Cursor`] goes over the text once, hands out what is asked for, and skips the rest
@@ -7,10 +7,12 @@
 
 mod skip;
 mod stops;
+mod write;
 
 use std::borrow::Cow;
 
 use self::stops::Stops;
+pub use self::write::{Fields, write_object};
 use super::text::Text;
 
 /// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room

@@ -41,9 +41,14 @@ impl Stops {
     }
 }
 
+/// Whether a string cannot have this byte as it is.
+pub(super) fn needs_escape(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
 /// A bit for every stop. Compilers make vector instructions of the comparisons.
 fn stops(block: &[u8; BLOCK]) -> u64 {
-    let flags = block.map(|byte| u8::from(byte < b' ' || byte == b'"' || byte == b'\\'));
+    let flags = block.map(|byte| u8::from(needs_escape(byte)));
     let (octets, _) = flags.as_chunks();
     let mut bits = [0; 8];
     for (bits, flags) in bits.iter_mut().zip(octets) {
