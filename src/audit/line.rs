@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use serde::{Serialize, Serializer};
 
 use crate::policy::{
+    json::write_object,
     mode::{Mode, RuleName},
     request::Request,
     verdict::{Decision, Record},
@@ -22,32 +22,6 @@ pub enum Format {
     Coloured,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    time: &'a str,
-    uid: &'a str,
-    decision: &'static str,
-    rule: Option<&'static str>,
-    mode: Option<&'static str>,
-    operation: &'static str,
-    resource: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    sub_resource: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-    user: &'a str,
-    pool: Option<&'a str>,
-    node: Option<&'a str>,
-    field: Option<&'a str>,
-    exempt: Option<&'a str>,
-    #[serde(serialize_with = "message")]
-    message: &'a Record,
-    dry_run: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    stale_snapshot: bool,
-}
-
 impl Format {
     /// Appends the line of a record.
     pub(super) fn write(
@@ -60,8 +34,8 @@ impl Format {
     ) {
         let written = match self {
             Self::Json => {
-                let line = Line::new(time, request, record, is_stale);
-                serde_json::to_writer(&mut *lines, &line).map_err(Into::into)
+                write_json(lines, time, request, record, is_stale);
+                Ok(())
             }
             Self::Plain => write_plain(lines, time, request, record, Style::new()),
             Self::Coloured => write_plain(lines, time, request, record, style(record.decision)),
@@ -72,34 +46,38 @@ impl Format {
     }
 }
 
-impl<'a> Line<'a> {
-    fn new(time: &'a str, request: &'a Request<'_>, record: &'a Record, is_stale: bool) -> Self {
-        let target = &request.target;
-        Self {
-            time,
-            uid: &request.uid,
-            decision: record.decision.as_str(),
-            rule: record.rule().map(RuleName::as_str),
-            mode: record.mode.map(Mode::as_str),
-            operation: target.operation.as_str(),
-            resource: &target.resource,
-            sub_resource: &target.sub_resource,
-            namespace: &target.namespace,
-            name: &target.name,
-            user: &request.user.name,
-            pool: record.pool(),
-            node: record.node(),
-            field: record.field(),
-            exempt: record.exemption.as_deref(),
-            message: record,
-            dry_run: request.dry_run,
-            stale_snapshot: is_stale,
+fn write_json(
+    out: &mut Vec<u8>,
+    time: &str,
+    request: &Request<'_>,
+    record: &Record,
+    is_stale: bool,
+) {
+    let target = &request.target;
+    write_object(out, |line| {
+        line.text("time", time);
+        line.text("uid", &request.uid);
+        line.text("decision", record.decision.as_str());
+        line.text_or_null("rule", record.rule().map(RuleName::as_str));
+        line.text_or_null("mode", record.mode.map(Mode::as_str));
+        line.text("operation", target.operation.as_str());
+        line.text("resource", &target.resource);
+        if !target.sub_resource.is_empty() {
+            line.text("subResource", &target.sub_resource);
         }
-    }
-}
-
-fn message<S: Serializer>(record: &Record, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&record.message())
+        line.text("namespace", &target.namespace);
+        line.text("name", &target.name);
+        line.text("user", &request.user.name);
+        line.text_or_null("pool", record.pool());
+        line.text_or_null("node", record.node());
+        line.text_or_null("field", record.field());
+        line.text_or_null("exempt", record.exemption.as_deref());
+        line.display("message", record.message());
+        line.bool("dryRun", request.dry_run);
+        if is_stale {
+            line.bool("staleSnapshot", true);
+        }
+    });
 }
 
 fn write_plain(

@@ -1,10 +1,19 @@
-//! Going over what nobody reads, eight bytes of a string at a time.
+//! Going over what nobody reads.
+#![expect(clippy::inline_always, reason = "a call would take the cursor out of the registers")]
 
 use super::{Cursor, JsonError};
 
 impl Cursor<'_> {
     /// Skips the value that begins here.
     pub fn skip(&mut self) -> Result<(), JsonError> {
+        // On a copy that nobody else sees, so that it stays in registers.
+        let mut cursor = self.clone();
+        let skipped = cursor.skip_value();
+        *self = cursor;
+        skipped
+    }
+
+    fn skip_value(&mut self) -> Result<(), JsonError> {
         let mut open = Open::default();
         loop {
             match self.peek() {
@@ -44,7 +53,7 @@ impl Cursor<'_> {
 
     /// Closes what ends here; whether another value follows.
     fn skip_ends(&mut self, open: &mut Open) -> Result<bool, JsonError> {
-        while open.depth > 0 {
+        while !open.is_empty() {
             match (self.peek(), open.is_object()) {
                 (Some(b','), is_object) => {
                     self.at += 1;
@@ -64,6 +73,7 @@ impl Cursor<'_> {
         Ok(false)
     }
 
+    #[inline(always)]
     fn skip_key(&mut self) -> Result<(), JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a key"));
@@ -73,12 +83,12 @@ impl Cursor<'_> {
     }
 
     /// Skips the string whose quote the cursor stands on; whether it has escapes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_string(&mut self) -> Result<bool, JsonError> {
         let mut at = self.at + 1;
         let mut has_escapes = false;
         loop {
-            at = self.next_special(at);
+            at = self.stops.next(at, self.text.as_bytes());
             match self.text.as_bytes().get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
@@ -103,28 +113,6 @@ impl Cursor<'_> {
                 }
             }
         }
-    }
-
-    /// The next quote, backslash or control character from here on, or the end of the text.
-    #[inline]
-    fn next_special(&self, at: usize) -> usize {
-        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-        let (words, tail) = rest.as_chunks();
-        for (index, word) in words.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            let mut special = equal(word, b'"') | equal(word, b'\\');
-            if !self.is_compact {
-                special |= below(word, 0x20);
-            }
-            special &= HIGHS;
-            if special != 0 {
-                return at + index * 8 + (special.trailing_zeros() / 8) as usize;
-            }
-        }
-        // The last few bytes of the text, one by one.
-        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let end = tail.iter().position(is_special).unwrap_or(tail.len());
-        at + words.len() * 8 + end
     }
 
     /// A number, by the grammar of JSON.
@@ -161,37 +149,44 @@ impl Cursor<'_> {
 
 /// What is open while a value is skipped: a bit for each level, set for an object. There is no
 /// recursion, so that depth which nobody reads is no reason to refuse.
-#[derive(Default)]
 struct Open {
-    /// The innermost levels.
-    objects: u128,
+    /// The innermost levels, below a bit that marks their end.
+    inner: u64,
     /// The levels outside of those, in full words.
-    outer: Vec<u128>,
-    depth: usize,
+    outer: Vec<u64>,
 }
 
-/// Levels in a word.
-const WORD: usize = u128::BITS as usize;
+impl Default for Open {
+    fn default() -> Self {
+        Self { inner: Self::NONE, outer: Vec::new() }
+    }
+}
 
 impl Open {
+    /// No level but the mark.
+    const NONE: u64 = 1;
+
     fn push(&mut self, is_object: bool) {
-        if self.depth > 0 && self.depth.is_multiple_of(WORD) {
-            self.outer.push(self.objects);
+        if self.inner.leading_zeros() == 0 {
+            self.outer.push(self.inner);
+            self.inner = Self::NONE;
         }
-        self.objects = self.objects << 1 | u128::from(is_object);
-        self.depth += 1;
+        self.inner = self.inner << 1 | u64::from(is_object);
     }
 
     fn pop(&mut self) {
-        self.objects >>= 1;
-        self.depth -= 1;
-        if self.depth.is_multiple_of(WORD) {
-            self.objects = self.outer.pop().unwrap_or_default();
+        self.inner >>= 1;
+        if self.inner == Self::NONE {
+            self.inner = self.outer.pop().unwrap_or(Self::NONE);
         }
     }
 
     fn is_object(&self) -> bool {
-        self.objects & 1 == 1
+        self.inner & 1 == 1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inner == Self::NONE
     }
 }
 
@@ -205,18 +200,4 @@ fn escape_length(bytes: &[u8]) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGHS: u64 = ONES << 7;
-
-/// The high bit of every byte below `limit`, and other bits, high ones only above the lowest of
-/// these.
-fn below(word: u64, limit: u64) -> u64 {
-    word.wrapping_sub(ONES * limit) & !word
-}
-
-/// The same of every byte that is `byte`.
-fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ (ONES * u64::from(byte)), 1)
 }

@@ -1,0 +1,83 @@
+//! Where the strings of a text end, looked for in many bytes at a time.
+
+/// Bytes in a block, for each of which there is a bit in a word.
+const BLOCK: usize = u64::BITS as usize;
+
+/// Where a string may end or go wrong, for one block of a text: at quotes, backslashes and control
+/// characters, and behind the text. Strings are short, so that a block serves several of them.
+#[derive(Clone, Debug)]
+pub(super) struct Stops {
+    start: usize,
+    bits: u64,
+}
+
+impl Stops {
+    /// Those of the block around a place.
+    pub(super) fn around(at: usize, text: &[u8]) -> Self {
+        let start = at - at % BLOCK;
+        let rest = text.get(start..).unwrap_or_default();
+        let mut padded = [0; BLOCK];
+        let block = rest.first_chunk().unwrap_or_else(|| {
+            padded.iter_mut().zip(rest).for_each(|(padded, byte)| *padded = *byte);
+            &padded
+        });
+        Self { start, bits: stops(block) }
+    }
+
+    /// The next one from a place on. Behind the text there is always one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "its caller keeps the stops in registers")]
+    pub(super) fn next(&mut self, mut at: usize, text: &[u8]) -> usize {
+        loop {
+            if at.wrapping_sub(self.start) >= BLOCK {
+                *self = Self::around(at, text);
+            }
+            let ahead = self.bits >> (at % BLOCK);
+            if ahead != 0 {
+                return at + ahead.trailing_zeros() as usize;
+            }
+            at = self.start + BLOCK;
+        }
+    }
+}
+
+/// Whether a string cannot have this byte as it is.
+pub(super) fn needs_escape(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// A bit for every stop. Compilers make vector instructions of the comparisons.
+fn stops(block: &[u8; BLOCK]) -> u64 {
+    let flags = block.map(|byte| u8::from(needs_escape(byte)));
+    let (octets, _) = flags.as_chunks();
+    let mut bits = [0; 8];
+    for (bits, flags) in bits.iter_mut().zip(octets) {
+        let [.., highest] = u64::from_le_bytes(*flags).wrapping_mul(GATHER).to_le_bytes();
+        *bits = highest;
+    }
+    u64::from_le_bytes(bits)
+}
+
+/// Times this, the lowest bit of every byte of a word is in the highest byte, in order.
+const GATHER: u64 = 0x0102_0408_1020_4080;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_stop_is_found(text in "[a-zü \"\\\\\u{0}-\u{1f}]{0,200}") {
+            let bytes = text.as_bytes();
+            let is_stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let mut stops = Stops::around(0, bytes);
+            for (at, _) in bytes.iter().enumerate() {
+                let expected = bytes[at..].iter().position(is_stop).map(|ahead| at + ahead);
+                let found = stops.next(at, bytes);
+                prop_assert_eq!(bytes.get(found).map(|_| found), expected);
+            }
+        }
+    }
+}
