@@ -23,6 +23,7 @@
     )
 )]
 
+mod backstop;
 mod cel;
 mod freedom;
 mod namespaces;
@@ -39,7 +40,10 @@ mod workloads;
 use self::cel::Cel;
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation, selector::LabelSelector};
 
-pub use self::object::{Address, Installation, Owner};
+pub use self::{
+    backstop::backstop,
+    object::{Address, Installation, Owner},
+};
 
 /// What is registered with the API server, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

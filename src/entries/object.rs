@@ -82,7 +82,7 @@ impl Entries {
     }
 }
 
-fn metadata(installation: &Installation) -> Value {
+pub(super) fn metadata(installation: &Installation) -> Value {
     let Installation { name, namespace: _, address: _, owner, labels } = installation;
     let mut all = labels.clone();
     for key in ["app.kubernetes.io/name", "app.kubernetes.io/managed-by"] {
@@ -166,7 +166,7 @@ fn client_config(path: Phase, installation: &Installation, ca_bundle: Option<&st
     config
 }
 
-fn rule(rule: &Rule) -> Value {
+pub(super) fn rule(rule: &Rule) -> Value {
     let Rule { group, resources, operations, scope } = rule;
     let operations: Vec<&str> = operations.iter().copied().map(Operation::as_str).collect();
     json!({
@@ -178,7 +178,7 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn namespace_selector(namespaces: &NamespaceScope) -> Value {
+pub(super) fn namespace_selector(namespaces: &NamespaceScope) -> Value {
     let (operator, names) = match namespaces {
         NamespaceScope::Except(names) if names.is_empty() => return json!({}),
         NamespaceScope::Except(names) => ("NotIn", names),

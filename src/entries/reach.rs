@@ -23,16 +23,28 @@ pub(super) fn pool_taints(policy: &Policy) -> Vec<&Taint<'static>> {
 /// Whether a pod with the spec at this key may land on a dedicated node.
 pub(super) fn reaches(policy: &Policy, parent: &Path, key: &str) -> Cel {
     let spec = parent.key(key);
-    let tolerates = |taint: &&Taint<'_>| tolerates(taint, policy.placement.comparison_operators);
-    let tolerations = spec.key("tolerations");
-    let any = Cel::any(pool_taints(policy).iter().map(tolerates));
-    Cel::all([
-        parent.holds(key),
-        Cel::any([
-            spec.has_text("nodeName"),
-            Cel::all([spec.holds("tolerations"), Cel::exists(tolerations, "t", any)]),
-        ]),
-    ])
+    let comparison = policy.placement.comparison_operators;
+    let any = has_toleration(&spec, pool_taints(policy), comparison);
+    Cel::all([parent.holds(key), Cel::any([spec.has_text("nodeName"), any])])
+}
+
+/// Whether the spec at this key tolerates one of these taints.
+pub(super) fn tolerates_any<'t>(
+    parent: &Path,
+    key: &str,
+    taints: impl IntoIterator<Item = &'t Taint<'static>>,
+    comparison: ComparisonOperators,
+) -> Cel {
+    Cel::all([parent.holds(key), has_toleration(&parent.key(key), taints, comparison)])
+}
+
+fn has_toleration<'t>(
+    spec: &Path,
+    taints: impl IntoIterator<Item = &'t Taint<'static>>,
+    comparison: ComparisonOperators,
+) -> Cel {
+    let any = Cel::any(taints.into_iter().map(|taint| tolerates(taint, comparison)));
+    Cel::all([spec.holds("tolerations"), Cel::exists(spec.key("tolerations"), "t", any)])
 }
 
 fn tolerates(taint: &Taint<'_>, comparison: ComparisonOperators) -> Cel {

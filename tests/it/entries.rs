@@ -4,6 +4,8 @@
 
 /// A matcher over the registered objects.
 mod api_server;
+/// The policy that the API server evaluates by itself.
+mod backstop;
 /// What is sent and what is not, over generated requests.
 mod generated;
 /// The objects themselves.

@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 8] = [
+const COMMANDS: [(&[&str], &[&str]); 9] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -14,7 +14,18 @@ const COMMANDS: [(&[&str], &[&str]); 8] = [
             "--admin-listen",
             "--tls-cert",
             "--tls-key",
+            "--tls-ca",
             "--client-ca",
+            "--kubeconfig",
+            "--context",
+            "--service",
+            "--service-port",
+            "--webhook-url",
+            "--namespace",
+            "--name",
+            "--owner",
+            "--identity",
+            "--ca-rotation-wait",
             "--log-format",
             "--log-level",
             "--max-body",
@@ -51,6 +62,7 @@ const COMMANDS: [(&[&str], &[&str]); 8] = [
             "--output",
         ],
     ),
+    (&["render", "policy"], &["--config", "--namespace", "--name", "--output"]),
 ];
 
 /// Flags of `review` that say who asks and how to print: they differ from call to call.

@@ -126,20 +126,24 @@ impl ApiServer {
     }
 
     fn context(&self, review: &Value) -> Context<'_, '_> {
-        let mut request = review["request"].clone();
-        let fields = request.as_object_mut().unwrap();
-        let take = |fields: &mut serde_json::Map<String, Value>, key| {
-            fields.remove(key).unwrap_or_default()
-        };
-        let (object, old) = (take(fields, "object"), take(fields, "oldObject"));
-        // Empty texts are left out.
-        fields.retain(|_, value| *value != json!("") && !value.is_null());
-        let mut context = Context::with_env(Arc::clone(&self.env));
-        for (name, value) in [("object", &object), ("oldObject", &old), ("request", &request)] {
-            context.add_variable_from_value(name, cel::to_value(value).unwrap());
-        }
-        context
+        context(&self.env, review)
     }
+}
+
+/// What expressions see of a request.
+pub(super) fn context<'c>(env: &Arc<Env>, review: &Value) -> Context<'c, 'c> {
+    let mut request = review["request"].clone();
+    let fields = request.as_object_mut().unwrap();
+    let take =
+        |fields: &mut serde_json::Map<String, Value>, key| fields.remove(key).unwrap_or_default();
+    let (object, old) = (take(fields, "object"), take(fields, "oldObject"));
+    // Empty texts are left out.
+    fields.retain(|_, value| *value != json!("") && !value.is_null());
+    let mut context = Context::with_env(Arc::clone(env));
+    for (name, value) in [("object", &object), ("oldObject", &old), ("request", &request)] {
+        context.add_variable_from_value(name, cel::to_value(value).unwrap());
+    }
+    context
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -155,7 +159,7 @@ fn is_namespace(request: &Value) -> bool {
         && text(request, "/resource/resource") == "namespaces"
 }
 
-fn rule_matches(rule: &Value, request: &Value) -> bool {
+pub(super) fn rule_matches(rule: &Value, request: &Value) -> bool {
     let (resource, sub) = (text(request, "/resource/resource"), text(request, "/subResource"));
     let full = if sub.is_empty() { resource.to_owned() } else { format!("{resource}/{sub}") };
     // A request about a namespace has its name as namespace, and is cluster-scoped.
@@ -173,7 +177,7 @@ fn rule_matches(rule: &Value, request: &Value) -> bool {
         && lists(&rule["resources"], &full)
 }
 
-fn namespace_matches(selector: &Value, request: &Value) -> bool {
+pub(super) fn namespace_matches(selector: &Value, request: &Value) -> bool {
     let namespace =
         if is_namespace(request) { text(request, "/name") } else { text(request, "/namespace") };
     // What has no namespace is never left out.
