@@ -97,7 +97,7 @@ fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
     // What a comparison comes to is the webhook's to say, so that it counts against a denial only.
     let tolerates = |taint| tolerates_any(&new, "spec", [taint], ComparisonOperators::Off);
     let comparison = policy.placement.comparison_operators;
-    let tolerated = tolerates_any(&old, "spec", [taint], comparison);
+    let was_tolerant = tolerates_any(&old, "spec", [taint], comparison);
     // A node may carry the taint of another pool besides its own.
     let tolerates_all = Cel::all(taints(policy).into_iter().map(tolerates));
     let spec = new.key("spec");
@@ -108,7 +108,7 @@ fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
         selects_one_of(&spec, &pools),
         Cel::any([
             operation_is(Operation::Create.as_str()),
-            Cel::all([moves_unbound_pod(), Cel::not(tolerated)]),
+            Cel::all([moves_unbound_pod(), Cel::not(was_tolerant)]),
         ]),
     ]);
     json!({
