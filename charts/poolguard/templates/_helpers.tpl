@@ -1,0 +1,185 @@
+{{/* What the objects are called. Short enough for every suffix to fit 63 characters. */}}
+{{- define "poolguard.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 44 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 44 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 44 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels by which pods are selected; they never change. */}}
+{{- define "poolguard.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "poolguard.labels" -}}
+{{ include "poolguard.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "poolguard.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What each rule does when nobody says. */}}
+{{- define "poolguard.defaultModes" -}}
+pod-intrusion: enforce
+workload-intrusion: warn
+pod-placement: enforce
+cluster-exclusive: audit
+node-taint: enforce
+node-identity: enforce
+node-machine-type: warn
+node-zone: warn
+role-binding: enforce
+{{- end -}}
+
+{{/* The mode of each rule, with `mode` as a cap on those that are not given one. */}}
+{{- define "poolguard.modes" -}}
+{{- $strength := dict "off" 0 "audit" 1 "warn" 2 "enforce" 3 -}}
+{{- $cap := default "enforce" .Values.mode -}}
+{{- $given := default dict .Values.config.rules -}}
+{{- $modes := dict -}}
+{{- range $rule, $default := include "poolguard.defaultModes" . | fromYaml -}}
+{{- $mode := $default -}}
+{{- if gt (get $strength $default) (get $strength $cap) -}}
+{{- $mode = $cap -}}
+{{- end -}}
+{{- $_ := set $modes $rule (default $mode (default dict (get $given $rule)).mode) -}}
+{{- end -}}
+{{- toYaml $modes -}}
+{{- end -}}
+
+{{/* The config as it is mounted: that of the values, with the modes that `mode` lowers. */}}
+{{- define "poolguard.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $rules := default dict $config.rules -}}
+{{- $defaults := include "poolguard.defaultModes" . | fromYaml -}}
+{{- range $rule, $mode := include "poolguard.modes" . | fromYaml -}}
+{{- if ne $mode (get $defaults $rule) -}}
+{{- $_ := set $rules $rule (set (default dict (get $rules $rule)) "mode" $mode) -}}
+{{- end -}}
+{{- end -}}
+{{- if $rules -}}
+{{- $_ := set $config "rules" $rules -}}
+{{- else -}}
+{{- $_ := unset $config "rules" -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* The taint of every pool, and the one by which pools are discovered. */}}
+{{- define "poolguard.taints" -}}
+{{- $default := mergeOverwrite (dict "key" "dedicated" "value" "automq" "effect" "NoSchedule") (default dict .Values.config.taint) -}}
+{{- $taints := list $default -}}
+{{- range .Values.config.pools -}}
+{{- $taints = append $taints (mergeOverwrite (deepCopy $default) (default dict .taint)) -}}
+{{- end -}}
+{{- dict "taints" ($taints | uniq) | toYaml -}}
+{{- end -}}
+
+{{/* Refuses a toleration that lets PoolGuard onto the nodes that it guards. */}}
+{{- define "poolguard.checkTolerations" -}}
+{{- $taints := (include "poolguard.taints" . | fromYaml).taints -}}
+{{- range $index, $toleration := .Values.tolerations -}}
+{{- $exists := eq (default "Equal" $toleration.operator) "Exists" -}}
+{{- range $taint := $taints -}}
+{{- $effect := or (not $toleration.effect) (eq $toleration.effect $taint.effect) -}}
+{{- $key := or (and $exists (not $toleration.key)) (eq (default "" $toleration.key) $taint.key) -}}
+{{- $value := or $exists (eq (default "" $toleration.value) (default "" $taint.value)) -}}
+{{- if and $effect $key $value -}}
+{{- fail (printf "tolerations[%d] tolerates %s=%s:%s, the taint of a dedicated pool. PoolGuard must not run on the nodes that it guards: name the taints that it may tolerate, with key, value and effect" $index $taint.key (default "" $taint.value) $taint.effect) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Node selector terms that no node of a declared pool matches, even one that has lost its taint.
+A pool is left when one of its conditions does not hold, so that a pool with several of them multiplies
+the terms; beyond 32 of them the taint alone keeps PoolGuard away from that pool.
+*/}}
+{{- define "poolguard.nodeSelectorTerms" -}}
+{{- $opposite := dict "In" "NotIn" "NotIn" "In" "Exists" "DoesNotExist" "DoesNotExist" "Exists" -}}
+{{- $terms := list list -}}
+{{- range .Values.config.pools -}}
+{{- $outside := list -}}
+{{- range $key, $value := default dict .nodes.matchLabels -}}
+{{- $outside = append $outside (dict "key" $key "operator" "NotIn" "values" (list $value)) -}}
+{{- end -}}
+{{- range .nodes.matchExpressions -}}
+{{- $one := dict "key" .key "operator" (get $opposite .operator) -}}
+{{- with .values -}}
+{{- $_ := set $one "values" . -}}
+{{- end -}}
+{{- $outside = append $outside $one -}}
+{{- end -}}
+{{- if and $outside (le (mul (len $terms) (len $outside)) 32) -}}
+{{- $more := list -}}
+{{- range $term := $terms -}}
+{{- range $one := $outside -}}
+{{- $more = append $more (append $term $one) -}}
+{{- end -}}
+{{- end -}}
+{{- $terms = $more -}}
+{{- end -}}
+{{- end -}}
+{{- $wrapped := list -}}
+{{- range $terms -}}
+{{- with . -}}
+{{- $wrapped = append $wrapped (dict "matchExpressions" .) -}}
+{{- end -}}
+{{- end -}}
+{{- with $wrapped -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The groups that break the glass. */}}
+{{- define "poolguard.breakGlassGroups" -}}
+{{- $breakGlass := default dict .Values.config.breakGlass -}}
+{{- $groups := list "poolguard:break-glass" -}}
+{{- if hasKey $breakGlass "groups" -}}
+{{- $groups = $breakGlass.groups -}}
+{{- end -}}
+{{- dict "groups" (default list $groups) | toYaml -}}
+{{- end -}}
+
+{{/* The Secret that holds the certificate that is served, if PoolGuard does not make its own. */}}
+{{- define "poolguard.certificateSecret" -}}
+{{- if eq .Values.certificates.mode "cert-manager" -}}
+{{- include "poolguard.fullname" . }}-tls
+{{- else if eq .Values.certificates.mode "files" -}}
+{{- required "certificates.files.existingSecret names the Secret with the certificate: it is needed with certificates.mode=files" .Values.certificates.files.existingSecret -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Never on a node of a declared pool; rather not two on one host; and what the values add. */}}
+{{- define "poolguard.affinity" -}}
+{{- $affinity := deepCopy .Values.affinity -}}
+{{- if not (hasKey $affinity "podAntiAffinity") -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "poolguard.selector" . | fromYaml)) -}}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) -}}
+{{- end -}}
+{{- with include "poolguard.nodeSelectorTerms" . | fromYamlArray -}}
+{{- $node := default dict $affinity.nodeAffinity -}}
+{{- $_ := set $node "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" .) -}}
+{{- $_ := set $affinity "nodeAffinity" $node -}}
+{{- end -}}
+{{- toYaml $affinity -}}
+{{- end -}}

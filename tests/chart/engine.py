@@ -1,0 +1,113 @@
+"""The chart, rendered by Helm itself."""
+
+import functools
+import json
+import pathlib
+import subprocess
+
+import yaml
+from helm_python import HelmError, _native
+from helm_python.chart import Chart, values_from_yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/poolguard"
+VALUES = ROOT / "tests/chart/values"
+RELEASE = "poolguard"
+NAMESPACE = "poolguard-system"
+VERSIONS = ["1.30.0", "1.37.0"]
+
+# Sets of values that are given on top of others, as docs/install.md has it.
+LAYERS = {
+    "warn": ["audit"],
+    "enforce-pods": ["audit"],
+    "enforce": ["audit"],
+    "emergency": ["audit", "enforce-pods"],
+}
+
+SETS = sorted(path.stem for path in VALUES.glob("*.yaml"))
+
+
+def merged(base, top):
+    """Two files of values as `helm --values base --values top` merges them."""
+    result = dict(base)
+    for key, value in top.items():
+        both = isinstance(result.get(key), dict) and isinstance(value, dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read_values(name):
+    result = {}
+    for layer in [*LAYERS.get(name, []), name]:
+        result = merged(result, values_from_yaml((VALUES / f"{layer}.yaml").read_text()))
+    return result
+
+
+@functools.cache
+def chart():
+    return Chart.load(CHART)
+
+
+def render(values, version=VERSIONS[-1], release=RELEASE, namespace=NAMESPACE):
+    """Text by template, as `helm template --kube-version` makes it."""
+    # The wrapper's own `render` has no way to name the version.
+    options = {"name": release, "namespace": namespace, "kube_version": f"v{version}"}
+    handle = chart()._raw()
+    text = _native.call_string("helm_render", handle, json.dumps(values), json.dumps(options))
+    rendered = json.loads(text)
+    prefix = "poolguard/templates/"
+    return {path.removeprefix(prefix): text for path, text in sorted(rendered.items())}
+
+
+def refusal(values):
+    """What Helm says against these values; empty if it takes them."""
+    try:
+        chart().validate_schema(values)
+        render(values)
+    except HelmError as error:
+        return str(error)
+    return ""
+
+
+@functools.cache
+def rendered(name, version=VERSIONS[-1]):
+    return render(read_values(name), version)
+
+
+def objects_of(texts):
+    """The objects of rendered templates."""
+    manifests = [text for path, text in texts.items() if path.endswith(".yaml")]
+    documents = [it for text in manifests for it in yaml.load_all(text, Loader=yaml.CSafeLoader)]
+    return [document for document in documents if document]
+
+
+@functools.cache
+def objects(name, version=VERSIONS[-1]):
+    return objects_of(rendered(name, version))
+
+
+def only(found, kind, name=None):
+    """The one object of a kind, and perhaps of a name."""
+    matching = [
+        it for it in found if it["kind"] == kind and name in (None, it["metadata"]["name"])
+    ]
+    assert len(matching) == 1, f"{len(matching)} objects of kind {kind}, name {name}"
+    return matching[0]
+
+
+def container(found):
+    return only(found, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+
+
+def config_text(found):
+    return only(found, "ConfigMap", only(found, "Deployment")["metadata"]["name"])["data"][
+        "config.yaml"
+    ]
+
+
+def poolguard(*arguments, **options):
+    """The binary, as `make test-chart` built it."""
+    import os
+
+    binary = os.environ.get("POOLGUARD", str(ROOT / "target/debug/poolguard"))
+    return subprocess.run([binary, *arguments], capture_output=True, text=True, **options)

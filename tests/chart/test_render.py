@@ -1,0 +1,444 @@
+"""The chart, for every set of values: linted, rendered, validated, compared with what it was."""
+
+import difflib
+import functools
+import json
+import os
+import re
+import tempfile
+import unittest
+
+import jsonschema
+import kubernetes_validate
+import yaml
+from helm_python.chart import lint
+
+import engine
+from engine import CHART, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
+
+SCHEMAS = ROOT / "tests/data/schemas"
+GOLDEN = ROOT / "tests/chart/golden"
+CUSTOM_GROUPS = {"cert-manager.io", "monitoring.coreos.com"}
+
+# A schema is read once, and not for every object.
+kubernetes_validate.utils.schema_contents = functools.cache(
+    kubernetes_validate.utils.schema_contents
+)
+
+
+def custom_schema(thing):
+    group, version = thing["apiVersion"].split("/")
+    path = SCHEMAS / f"{group}_{version}_{thing['kind']}.json"
+    if not path.exists():
+        raise AssertionError(f"{path.relative_to(ROOT)} is missing: nothing checks {thing['kind']}")
+    return json.loads(path.read_text())
+
+
+def validate(thing, version):
+    """Strictly: a field that the API does not have is an error."""
+    if thing["apiVersion"].split("/")[0] in CUSTOM_GROUPS:
+        jsonschema.Draft202012Validator(custom_schema(thing)).validate(thing)
+    else:
+        found = kubernetes_validate.validate(thing, version, strict=True)
+        # The library takes an older schema where it has none of that version.
+        assert version.startswith(found), f"there are no schemas of Kubernetes {version}"
+
+
+@functools.cache
+def validate_once(text, version):
+    validate(json.loads(text), version)
+
+
+class Rendering(unittest.TestCase):
+    def test_helm_finds_nothing_to_complain_about(self):
+        for name in SETS:
+            for version in VERSIONS:
+                with self.subTest(name, version=version):
+                    values = engine.read_values(name)
+                    report = lint(CHART, values, strict=True, kube_version=f"v{version}")
+                    messages = [it for it in report["messages"] if "icon" not in it["error"]]
+                    self.assertEqual((messages, report["errors"]), ([], []))
+
+    def test_every_object_is_one_that_kubernetes_takes(self):
+        for name in SETS:
+            for version in VERSIONS:
+                for thing in objects(name, version):
+                    with self.subTest(name, version=version, kind=thing["kind"]):
+                        validate_once(json.dumps(thing, sort_keys=True), version)
+
+    def test_a_field_that_does_not_exist_is_noticed(self):
+        deployment = json.loads(json.dumps(engine.only(objects("defaults"), "Deployment")))
+        deployment["spec"]["template"]["spec"]["containers"][0]["readyProbe"] = {}
+        with self.assertRaises(kubernetes_validate.ValidationError):
+            validate(deployment, VERSIONS[0])
+        monitor = dict(engine.only(objects("monitoring"), "ServiceMonitor"))
+        monitor["spec"] = {**monitor["spec"], "selectors": {}}
+        with self.assertRaises(jsonschema.ValidationError):
+            validate(monitor, VERSIONS[0])
+        with self.assertRaisesRegex(AssertionError, "ThanosRuler.json is missing"):
+            validate({"apiVersion": "monitoring.coreos.com/v1", "kind": "ThanosRuler"}, "1.37.0")
+
+    def test_both_versions_get_the_same(self):
+        for name in SETS:
+            with self.subTest(name):
+                self.assertEqual(*[rendered(name, version) for version in VERSIONS])
+
+    def test_what_is_rendered_is_what_was_agreed_on(self):
+        """UPDATE_GOLDEN=1 writes the files again."""
+        for name in SETS:
+            with self.subTest(name):
+                path, text = GOLDEN / f"{name}.yaml", golden(rendered(name))
+                if os.environ.get("UPDATE_GOLDEN"):
+                    path.write_text(text)
+                self.assertTrue(path.exists(), "UPDATE_GOLDEN=1 makes it")
+                agreed = path.read_text().splitlines()
+                difference = difflib.unified_diff(agreed, text.splitlines(), n=1, lineterm="")
+                changed = "\n".join(difference)
+                if changed:
+                    self.fail(f"{path.relative_to(ROOT)} differs\n{changed}")
+        self.assertEqual(sorted(path.stem for path in GOLDEN.iterdir()), SETS)
+
+    def test_no_two_objects_have_one_name(self):
+        for name in SETS:
+            keys = [(it["apiVersion"], it["kind"], it["metadata"]["name"]) for it in objects(name)]
+            with self.subTest(name):
+                self.assertEqual(len(keys), len(set(keys)))
+
+    def test_alerts_and_dashboard_are_passed_on_as_they_are(self):
+        found = objects("monitoring")
+        rule = engine.only(found, "PrometheusRule")
+        self.assertEqual(rule["spec"], yaml.safe_load((CHART / "files/alerts.yaml").read_text()))
+        dashboard = engine.only(found, "ConfigMap", f"{RELEASE}-dashboard")
+        text = (CHART / "files/dashboard.json").read_text()
+        self.assertEqual(json.loads(dashboard["data"][f"{RELEASE}.json"]), json.loads(text))
+
+    def test_names_follow_the_release(self):
+        for thing in engine.objects_of(engine.render({}, release="blue", namespace="other")):
+            name = thing["metadata"]["name"]
+            self.assertRegex(name, r"^blue-poolguard(-metrics|-break-glass)?$")
+            self.assertIn(thing["metadata"].get("namespace"), (None, "other"))
+            self.assertNotIn(NAMESPACE, json.dumps(thing))
+
+    def test_names_of_a_long_release_are_still_names(self):
+        values = engine.read_values("break-glass")
+        for thing in engine.objects_of(engine.render(values, release="a" * 53)):
+            self.assertLessEqual(len(thing["metadata"]["name"]), 63)
+
+    def test_there_is_no_webhook_authority_or_hook(self):
+        for name in SETS:
+            for thing in objects(name):
+                with self.subTest(name, kind=thing["kind"]):
+                    self.assertNotIn("Webhook", thing["kind"])
+                    self.assertNotEqual(thing["kind"], "Secret")
+                    self.assertNotIn("helm.sh/hook", thing["metadata"].get("annotations", {}))
+
+    def test_a_cluster_that_is_too_old_is_refused(self):
+        self.assertEqual(engine.chart().metadata["kubeVersion"], ">=1.30.0-0")
+
+    def test_managed_clouds_may_call_their_version_as_they_like(self):
+        for version in ["1.30.4-eks-a1b2c3d", "1.31.1-gke.1146000", "1.33.1-aliyun.1"]:
+            self.assertTrue(engine.render({}, version), version)
+
+
+def golden(texts):
+    """The manifests, with files that have tests of their own left out, and the notes as a comment."""
+    parts = []
+    for path, text in texts.items():
+        if path == "NOTES.txt":
+            continue
+        for file in ["alerts.yaml", "dashboard.json"]:
+            whole = (CHART / "files" / file).read_text().strip()
+            indented = re.compile(r"\n *".join(re.escape(line.strip()) for line in whole.split("\n")))
+            text = indented.sub(f"# charts/poolguard/files/{file}", text)
+        if text.strip("- \n"):
+            lines = [line.rstrip() for line in text.strip().splitlines()]
+            parts.append("\n".join([f"# templates/{path}", *lines]))
+    notes = [f"# {line}".rstrip() for line in texts["NOTES.txt"].strip().splitlines()]
+    return "\n---\n".join(parts) + "\n---\n" + "\n".join(["# templates/NOTES.txt", *notes]) + "\n"
+
+
+class Values(unittest.TestCase):
+    # What somebody might write, and a part of what he is told.
+    WRONG = [
+        ({"replica": 3}, "additional properties 'replica' not allowed"),
+        ({"replicas": "3"}, "at '/replicas': got string, want integer"),
+        ({"mode": "dryrun"}, "at '/mode': value must be one of '', 'audit', 'warn', 'enforce'"),
+        ({"image": {"digest": "latest"}}, "at '/image/digest'"),
+        ({"config": {"pool": []}}, "at '/config': additional properties 'pool' not allowed"),
+        (
+            {"config": {"pools": [{"name": "a", "node": {}}]}},
+            "at '/config/pools/0': missing property 'nodes'",
+        ),
+        (
+            {"config": {"rules": {"pod-intrusion": {"mode": "deny"}}}},
+            "value must be one of 'enforce', 'warn', 'audit', 'off'",
+        ),
+        # YAML 1.1, which Helm reads, takes off without quotes for false.
+        (
+            {"config": {"rules": {"node-zone": {"mode": False}}}},
+            "at '/config/rules/node-zone/mode'",
+        ),
+        (
+            {"config": {"rules": {"node-zones": {"mode": "warn"}}}},
+            "at '/config/rules': additional properties 'node-zones' not allowed",
+        ),
+        ({"config": {"apiVersion": "v1"}}, "at '/config/apiVersion'"),
+        ({"certificates": {"mode": "vault"}}, "'self-managed', 'cert-manager', 'files'"),
+        (
+            {"certificates": {"mode": "files"}},
+            "certificates.files.existingSecret names the Secret with the certificate",
+        ),
+        ({"certificates": {"rotationWait": "2 minutes"}}, "at '/certificates/rotationWait'"),
+        ({"ports": {"webhook": 70000}}, "maximum: got 70,000, want 65,535"),
+        ({"ports": {"webhook": 8080}}, "ports.webhook and ports.admin must differ"),
+        ({"extraArgs": ["-v"]}, "at '/extraArgs/0'"),
+        (
+            {"tolerations": [{"operator": "Exists"}]},
+            "tolerations[0] tolerates dedicated=automq:NoSchedule, the taint of a dedicated pool",
+        ),
+        (
+            {"tolerations": [{"key": "a"}, {"key": "dedicated", "value": "automq"}]},
+            "tolerations[1] tolerates dedicated=automq:NoSchedule",
+        ),
+        (
+            {
+                "tolerations": [{"key": "dedicated", "value": "connect"}],
+                "config": {
+                    "pools": [
+                        {
+                            "name": "connect",
+                            "nodes": {"matchLabels": {"a": "b"}},
+                            "taint": {"value": "connect"},
+                        }
+                    ]
+                },
+            },
+            "tolerations[0] tolerates dedicated=connect:NoSchedule",
+        ),
+        (
+            {
+                "affinity": {
+                    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}
+                }
+            },
+            "at '/affinity/nodeAffinity': additional properties",
+        ),
+        (
+            {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
+            "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
+        ),
+        ({"metrics": {"monitor": {"kind": "Monitor"}}}, "'', 'ServiceMonitor', 'PodMonitor'"),
+        ({"networkPolicy": {"apiServerPorts": []}}, "at '/networkPolicy/apiServerPorts'"),
+        ({"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}}, "/networkPolicy/apiServerCidrs/0"),
+        ({"breakGlass": {"subjects": [{"kind": "Role", "name": "a"}]}}, "/breakGlass/subjects/0"),
+    ]
+
+    def test_wrong_ones_are_refused_with_a_reason(self):
+        for values, message in self.WRONG:
+            with self.subTest(message):
+                self.assertIn(message, engine.refusal(values))
+
+    def test_the_sets_are_taken(self):
+        for name in SETS:
+            with self.subTest(name):
+                self.assertEqual(engine.refusal(engine.read_values(name)), "")
+
+    def test_a_part_of_another_chart_may_have_globals(self):
+        self.assertEqual(engine.refusal({"global": {"imageRegistry": "x"}}), "")
+
+
+class Config(unittest.TestCase):
+    def test_poolguard_takes_it(self):
+        for name in SETS:
+            with self.subTest(name), tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(engine.config_text(objects(name)))
+                file.flush()
+                checked = engine.poolguard("config", "check", file.name)
+                self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_it_is_what_the_examples_say(self):
+        for path in sorted((ROOT / "examples").glob("*.yaml")):
+            name = path.stem.replace("minimal", "defaults")
+            with self.subTest(name):
+                self.assertEqual(modes_apart(config(name)), modes_apart(yaml.safe_load(path.read_text())))
+
+    def test_a_mode_lowers_the_rules_that_have_none_of_their_own(self):
+        self.assertNotIn("rules", config("defaults"))
+        self.assertNotIn("rules", config("enforce"))
+        lowered = ["node-identity", "node-taint", "pod-intrusion", "pod-placement", "role-binding"]
+        warned = {rule: {"mode": "warn"} for rule in lowered}
+        self.assertEqual(config("warn")["rules"], warned)
+        self.assertEqual(
+            config("enforce-pods")["rules"],
+            {
+                **{rule: {"mode": "warn"} for rule in lowered},
+                "pod-intrusion": {"mode": "enforce", "daemonSets": "warn"},
+                "pod-placement": {"mode": "enforce"},
+            },
+        )
+        audited = lowered + ["node-machine-type", "node-zone", "workload-intrusion"]
+        for name in ["audit", "emergency"]:
+            self.assertEqual(config(name)["rules"], {rule: {"mode": "audit"} for rule in audited})
+
+    def test_no_step_denies_every_pod_of_the_cluster(self):
+        for name in ["audit", "warn", "enforce-pods", "enforce"]:
+            self.assertNotIn("cluster-exclusive", config(name).get("rules", {}))
+
+    def test_the_chart_knows_the_defaults_of_the_rules(self):
+        helpers = (CHART / "templates/_helpers.tpl").read_text()
+        text = helpers.split('define "poolguard.defaultModes" -}}')[1].split("{{-")[0]
+        table = re.findall(
+            r"^\| `([a-z-]+)` \| `(enforce|warn|audit|off)` \|",
+            (ROOT / "docs/configuration.md").read_text(),
+            re.MULTILINE,
+        )
+        self.assertEqual(yaml.safe_load(text), dict(table))
+        self.assertEqual(len(table), 9)
+
+
+def config(name):
+    return yaml.safe_load(engine.config_text(objects(name)))
+
+
+def modes_apart(config):
+    """A config whose rules with nothing to say are left out."""
+    return {key: value for key, value in config.items() if (key, value) != ("rules", {})}
+
+
+class Replicas(unittest.TestCase):
+    def test_arguments_are_those_of_serve(self):
+        known = set(re.findall(r"--[a-z-]+", engine.poolguard("serve", "--help").stdout))
+        for name in SETS:
+            arguments = engine.container(objects(name))["args"]
+            with self.subTest(name):
+                flags = {argument.split("=")[0] for argument in arguments[1:]}
+                self.assertLessEqual(flags, known)
+                # The help is shown only if everything before it is an argument.
+                checked = engine.poolguard(*arguments, "--help")
+                self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertEqual(engine.poolguard("serve", "--nonsense=1", "--help").returncode, 2)
+
+    def test_they_end_in_the_time_that_they_are_given(self):
+        for name in SETS:
+            flags = dict(it.split("=", 1) for it in engine.container(objects(name))["args"][1:])
+            taken = int(flags["--shutdown-delay"][:-1]) + int(flags["--drain-timeout"][:-1])
+            pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
+            self.assertGreater(pod["terminationGracePeriodSeconds"], taken)
+
+    def test_ports_agree(self):
+        for name in SETS:
+            found = objects(name)
+            flags = dict(it.split("=", 1) for it in engine.container(found)["args"][1:])
+            ports = {it["name"]: it["containerPort"] for it in engine.container(found)["ports"]}
+            self.assertEqual(flags["--listen"].rpartition(":")[2], str(ports["webhook"]))
+            self.assertEqual(flags["--admin-listen"].rpartition(":")[2], str(ports["admin"]))
+            service = engine.only(found, "Service", flags["--service"])
+            self.assertEqual(str(service["spec"]["ports"][0]["port"]), flags["--service-port"])
+            self.assertEqual(service["spec"]["ports"][0]["targetPort"], "webhook")
+
+    def test_no_service_of_the_namespace_becomes_a_flag(self):
+        for name in SETS:
+            pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
+            self.assertIs(pod["enableServiceLinks"], False)
+
+    def test_files_are_where_the_arguments_say(self):
+        for name in SETS:
+            pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
+            mounts = {it["mountPath"]: it["name"] for it in engine.container(objects(name))["volumeMounts"]}
+            paths = re.findall(r"=(/\S+)/[^/ ]+", " ".join(engine.container(objects(name))["args"]))
+            with self.subTest(name):
+                self.assertEqual(set(paths), set(mounts))
+                self.assertEqual(set(mounts.values()), {it["name"] for it in pod["volumes"]})
+
+    def test_they_may_do_nothing_on_their_node(self):
+        for name in set(SETS) - {"everything"}:
+            pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
+            context = engine.container(objects(name))["securityContext"]
+            self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+            self.assertIs(context["readOnlyRootFilesystem"], True)
+            self.assertIs(context["allowPrivilegeEscalation"], False)
+            self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+
+    def test_a_pool_keeps_them_off_its_nodes(self):
+        for name in SETS:
+            pools = config(name).get("pools", [])
+            for pool in pools:
+                with self.subTest(name, pool=pool["name"]):
+                    self.assertFalse(takes(objects(name), member_of(pool)))
+            self.assertTrue(takes(objects(name), {"kubernetes.io/os": "linux"}))
+
+    def test_a_node_that_shares_a_label_with_a_pool_is_not_of_it(self):
+        found = objects("pools-by-several-labels")
+        self.assertTrue(takes(found, {"team": "kafka", "tier": "tools"}))
+        self.assertFalse(takes(found, {"team": "kafka", "tier": "brokers"}))
+        self.assertFalse(takes(found, {"team": "connectors"}))
+        self.assertFalse(takes(found, {"spare": ""}))
+
+    def test_a_config_with_many_conditions_makes_no_endless_list(self):
+        labels = {"a": "1", "b": "2", "c": "3"}
+        pools = [{"name": f"p{at}", "nodes": {"matchLabels": {**labels, "n": str(at)}}} for at in range(9)]
+        found = engine.objects_of(engine.render({"config": {"pools": pools}}))
+        self.assertEqual(len(terms_of(found)), 16)
+
+    def test_one_that_is_disturbed_leaves_another(self):
+        self.assertEqual(engine.only(objects("defaults"), "PodDisruptionBudget")["spec"]["maxUnavailable"], 1)
+        kinds = [it["kind"] for it in engine.objects_of(engine.render({"replicas": 1}))]
+        self.assertNotIn("PodDisruptionBudget", kinds)
+
+
+def member_of(pool):
+    """Labels of a node of a pool."""
+    labels = dict(pool["nodes"].get("matchLabels", {}))
+    for one in pool["nodes"].get("matchExpressions", []):
+        labels[one["key"]] = one.get("values", [""])[0]
+    return labels
+
+
+def terms_of(found):
+    pod = engine.only(found, "Deployment")["spec"]["template"]["spec"]
+    node = pod["affinity"].get("nodeAffinity", {})
+    return node.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms")
+
+
+def takes(found, labels):
+    """Whether PoolGuard may be scheduled on a node with these labels."""
+
+    def holds(one):
+        value = labels.get(one["key"])
+        return {
+            "In": value in one.get("values", []),
+            "NotIn": value not in one.get("values", []),
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }[one["operator"]]
+
+    terms = terms_of(found)
+    return terms is None or any(all(map(holds, it["matchExpressions"])) for it in terms)
+
+
+class Notes(unittest.TestCase):
+    def notes(self, name):
+        return rendered(name)["NOTES.txt"]
+
+    def test_they_name_pools_and_modes(self):
+        self.assertIn("pool-abc  eks.amazonaws.com/nodegroup=automq-abc  in us-east-1a", self.notes("aws"))
+        self.assertRegex(self.notes("audit"), r"pod-intrusion +audit")
+        self.assertIn("every node with the taint dedicated=automq:NoSchedule", self.notes("defaults"))
+
+    def test_they_warn_when_the_console_will_be_denied(self):
+        self.assertIn("nobody is trusted", self.notes("defaults"))
+        for name in ["aws", "audit", "warn", "enforce"]:
+            self.assertNotIn("nobody is trusted", self.notes(name))
+
+    def test_they_warn_when_nothing_is_registered(self):
+        self.assertIn("poolguard render webhooks", self.notes("external"))
+        self.assertNotIn("poolguard render webhooks", self.notes("aws"))
+
+    def test_they_say_what_to_do_in_an_emergency(self):
+        for name in SETS:
+            self.assertRegex(self.notes(name), r"scale deployment/\S+ --replicas=0\n +kubectl delete")
+
+
+if __name__ == "__main__":
+    unittest.main()
