@@ -29,7 +29,7 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 
 # Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
 $(VENV)/ready: tests/chart/requirements.txt
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import subprocess
 
@@ -18,10 +19,11 @@ VERSIONS = ["1.30.0", "1.37.0"]
 
 # Sets of values that are given on top of others, as docs/install.md has it.
 LAYERS = {
-    "warn": ["audit"],
-    "enforce-pods": ["audit"],
-    "enforce": ["audit"],
-    "emergency": ["audit", "enforce-pods"],
+    "audit": ["aws"],
+    "warn": ["aws"],
+    "enforce-pods": ["aws"],
+    "enforce": ["aws"],
+    "emergency": ["aws", "enforce-pods"],
 }
 
 SETS = sorted(path.stem for path in VALUES.glob("*.yaml"))
@@ -105,9 +107,17 @@ def config_text(found):
     ]
 
 
-def poolguard(*arguments, **options):
-    """The binary, as `make test-chart` built it."""
-    import os
+def binary():
+    """PoolGuard, as `make test-chart` built it."""
+    return os.environ.get("POOLGUARD", str(ROOT / "target/debug/poolguard"))
 
-    binary = os.environ.get("POOLGUARD", str(ROOT / "target/debug/poolguard"))
-    return subprocess.run([binary, *arguments], capture_output=True, text=True, **options)
+
+def poolguard(*arguments):
+    """Runs it to its end."""
+    return subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=60)
+
+
+def start(*arguments):
+    """Runs it beside the test."""
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen([binary(), *arguments], text=True, **streams)

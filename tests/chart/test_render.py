@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import tempfile
 import unittest
 
@@ -87,7 +88,7 @@ class Rendering(unittest.TestCase):
         """UPDATE_GOLDEN=1 writes the files again."""
         for name in SETS:
             with self.subTest(name):
-                path, text = GOLDEN / f"{name}.yaml", golden(rendered(name))
+                path, text = GOLDEN / f"{name}.yaml", golden(name)
                 if os.environ.get("UPDATE_GOLDEN"):
                     path.write_text(text)
                 self.assertTrue(path.exists(), "UPDATE_GOLDEN=1 makes it")
@@ -140,21 +141,30 @@ class Rendering(unittest.TestCase):
             self.assertTrue(engine.render({}, version), version)
 
 
-def golden(texts):
-    """The manifests, with files that have tests of their own left out, and the notes as a comment."""
-    parts = []
+def golden(name):
+    """The manifests of a set, without those that are as in the defaults; the notes as a comment."""
+    texts, defaults = rendered(name), rendered("defaults") if name != "defaults" else {}
+    parts, same = [], []
     for path, text in texts.items():
-        if path == "NOTES.txt":
-            continue
-        for file in ["alerts.yaml", "dashboard.json"]:
-            whole = (CHART / "files" / file).read_text().strip()
-            indented = re.compile(r"\n *".join(re.escape(line.strip()) for line in whole.split("\n")))
-            text = indented.sub(f"# charts/poolguard/files/{file}", text)
-        if text.strip("- \n"):
-            lines = [line.rstrip() for line in text.strip().splitlines()]
+        lines = [line.rstrip() for line in without_files(text).strip("- \n").splitlines()]
+        if defaults.get(path) == text and lines:
+            same.append(path)
+        elif path == "NOTES.txt":
+            parts.append("\n".join([f"# templates/{path}", *(f"# {it}".rstrip() for it in lines)]))
+        elif lines:
             parts.append("\n".join([f"# templates/{path}", *lines]))
-    notes = [f"# {line}".rstrip() for line in texts["NOTES.txt"].strip().splitlines()]
-    return "\n---\n".join(parts) + "\n---\n" + "\n".join(["# templates/NOTES.txt", *notes]) + "\n"
+    if same:
+        parts.append(f"# As in defaults.yaml: {', '.join(same)}")
+    return "\n---\n".join(parts) + "\n"
+
+
+def without_files(text):
+    """A manifest in which files of the chart are only named: they have tests of their own."""
+    for file in ["alerts.yaml", "dashboard.json"]:
+        lines = (CHART / "files" / file).read_text().strip().split("\n")
+        whole = re.compile(r"\n *".join(re.escape(line.lstrip()) for line in lines))
+        text = whole.sub(f"# charts/poolguard/files/{file}", text)
+    return text
 
 
 class Values(unittest.TestCase):
@@ -255,6 +265,18 @@ class Config(unittest.TestCase):
                 file.flush()
                 checked = engine.poolguard("config", "check", file.name)
                 self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_its_webhooks_are_ones_that_kubernetes_takes(self):
+        for text in sorted({engine.config_text(objects(name)) for name in SETS}):
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(text)
+                file.flush()
+                made = engine.poolguard("render", "webhooks", "--config", file.name)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            for thing in yaml.load_all(made.stdout, Loader=yaml.CSafeLoader):
+                for version in VERSIONS:
+                    with self.subTest(thing["kind"], version=version):
+                        validate_once(json.dumps(thing, sort_keys=True), version)
 
     def test_it_is_what_the_examples_say(self):
         for path in sorted((ROOT / "examples").glob("*.yaml")):
@@ -432,7 +454,10 @@ class Notes(unittest.TestCase):
             self.assertNotIn("nobody is trusted", self.notes(name))
 
     def test_they_warn_when_nothing_is_registered(self):
-        self.assertIn("poolguard render webhooks", self.notes("external"))
+        notes = self.notes("external")
+        command = next(it for it in notes.splitlines() if "poolguard render" in it)
+        words = shlex.split(command.split("|")[0])[1:]
+        self.assertEqual(engine.poolguard(*words, "--help").returncode, 0)
         self.assertNotIn("poolguard render webhooks", self.notes("aws"))
 
     def test_they_say_what_to_do_in_an_emergency(self):

@@ -15,11 +15,16 @@ type Grant = (String, String, String, String, Option<String>);
 /// What is installed for a set of values, as `make test-chart` has Helm render it.
 struct Installation(Vec<Value>);
 
+fn rendered(values: &str) -> Vec<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/chart/golden").join(values).with_extension("yaml");
+    documents::read(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
 impl Installation {
+    /// The objects of the set, and those that are as in the defaults.
     fn with(values: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let path = root.join("tests/chart/golden").join(values).with_extension("yaml");
-        Self(documents::read(&fs::read_to_string(path).unwrap()).unwrap())
+        Self(rendered(values).into_iter().chain(rendered("defaults")).collect())
     }
 
     fn object(&self, kind: &str, name: &str) -> &Value {
