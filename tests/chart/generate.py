@@ -193,7 +193,10 @@ def schema_of(tree, explained, path=""):
 
 
 def readable(schema):
-    """Alternatives that are constants, as an enumeration: Helm's message then lists them."""
+    """Alternatives that are constants, as an enumeration: Helm's message then lists them.
+
+    Keys of our own (x-…) are for other readers.
+    """
     if isinstance(schema, list):
         return [readable(item) for item in schema]
     if not isinstance(schema, dict):
@@ -202,7 +205,7 @@ def readable(schema):
     if alternatives and all("const" in one for one in alternatives):
         schema = {key: value for key, value in schema.items() if key != "oneOf"}
         schema["enum"] = [one["const"] for one in alternatives]
-    return {key: readable(value) for key, value in schema.items()}
+    return {key: readable(value) for key, value in schema.items() if not key.startswith("x-")}
 
 
 def make_schema():
@@ -214,13 +217,15 @@ def make_schema():
     schema = schema_of(yaml.safe_load(text), comments(text))
     # A chart that has this one as a part hands it its globals.
     schema["properties"]["global"] = {"type": "object"}
+    # Of an older draft, which Helm 3 knows as well.
     schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart poolguard",
         **schema,
-        "$defs": {**definitions, "PoolGuardConfig": config},
+        "definitions": {**definitions, "PoolGuardConfig": config},
     }
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(schema, indent=2, ensure_ascii=False)
+    return text.replace('"#/$defs/', '"#/definitions/') + "\n"
 
 
 def make_table():
