@@ -53,6 +53,13 @@ pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
 /// Their API group.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
+/// Everything that a replica of an installation asks for. With a certificate that is given to it, it
+/// keeps no authority.
+pub fn of_replica(names: &Names, keeps_authority: bool) -> Vec<Right> {
+    let certifying = if keeps_authority { certifying(names) } else { Vec::new() };
+    [watching(), scanning(), registering(names), certifying].concat()
+}
+
 /// What is asked for to learn the cluster.
 pub fn watching() -> Vec<Right> {
     Kind::ALL.into_iter().map(watch_of).collect()

@@ -101,13 +101,9 @@ fn grants_of_right(right: Right) -> Vec<Grant> {
 fn a_replica_with_its_own_authority_gets_what_it_asks_for() {
     for values in ["defaults", "everything"] {
         let installation = Installation::with(values);
-        let names = installation.names();
-        let asked = rights::watching()
-            .into_iter()
-            .chain(rights::registering(&names))
-            .chain(rights::certifying(&names))
-            .flat_map(grants_of_right);
-        assert_eq!(installation.granted(), asked.collect(), "{values}");
+        let asked = rights::of_replica(&installation.names(), true);
+        let asked = asked.into_iter().flat_map(grants_of_right).collect();
+        assert_eq!(installation.granted(), asked, "{values}");
     }
 }
 
@@ -115,9 +111,8 @@ fn a_replica_with_its_own_authority_gets_what_it_asks_for() {
 fn a_replica_with_given_files_gets_no_right_to_secrets() {
     for values in ["cert-manager", "files"] {
         let installation = Installation::with(values);
-        let names = installation.names();
-        let asked = rights::watching().into_iter().chain(rights::registering(&names));
-        let asked = asked.flat_map(grants_of_right);
-        assert_eq!(installation.granted(), asked.collect(), "{values}");
+        let asked = rights::of_replica(&installation.names(), false);
+        let asked = asked.into_iter().flat_map(grants_of_right).collect();
+        assert_eq!(installation.granted(), asked, "{values}");
     }
 }

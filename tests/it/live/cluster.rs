@@ -46,14 +46,7 @@ pub(crate) fn names() -> Names {
 
 /// Everything that PoolGuard asks for.
 pub(crate) fn all_rights() -> Vec<Right> {
-    let names = names();
-    let all = [
-        rights::watching(),
-        rights::scanning(),
-        rights::registering(&names),
-        rights::certifying(&names),
-    ];
-    all.concat()
+    rights::of_replica(&names(), true)
 }
 
 /// A right as a rule of a role.
