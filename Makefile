@@ -4,7 +4,7 @@ CARGO ?= cargo
 CONFIG ?= tests/data/config.yaml
 CLUSTER ?= tests/data/cluster.json
 
-.PHONY: help run test fmt lint bench docs
+.PHONY: help run test test-alerts fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked
+	$(MAKE) test-alerts
+
+test-alerts: ## Test the alerts, and check their runbooks and the dashboard
+	tests/alerts/run
 
 fmt: ## Format the code
 	$(CARGO) fmt
