@@ -26,12 +26,6 @@ SEVERITIES = ["critical", "warning", "info"]
 # What a scrape adds.
 TARGET_LABELS = {"job", "instance", "namespace", "pod"}
 
-# By the background scan.
-SCAN = {
-    "poolguard_violations": ["rule", "pool"],
-    "poolguard_scan_last_success_timestamp_seconds": [],
-}
-
 # Everything that is used of others, with its labels.
 OTHERS = {
     # Kubernetes' API server: staging/src/k8s.io/apiserver/pkg/admission/metrics/metrics.go
@@ -118,7 +112,7 @@ RECORDED = {rule["record"]: rule for rule in ALL_RULES if "record" in rule}
 def known_metrics():
     """Every series name that may be asked for, with its labels."""
     known = dict(OTHERS)
-    for name, labels in {**SCAN, **{name: labels for name, (labels, _) in CODE.items()}}.items():
+    for name, (labels, _) in CODE.items():
         known[name] = labels
         if name.endswith("_duration_seconds"):
             known[f"{name}_bucket"] = [*labels, "le"]
@@ -238,12 +232,6 @@ class Code(unittest.TestCase):
             for label in labels:
                 with self.subTest(metric=name, label=label):
                     self.assertTrue(label in ("pool", "zone", "version") or values(name, label))
-
-    def test_the_scan_has_the_labels_that_are_used(self):
-        for name, labels in SCAN.items():
-            if name in CODE:
-                self.assertEqual(CODE[name][0], labels, name)
-
 
 class Alerts(unittest.TestCase):
     def test_promtool_takes_the_rules(self):
@@ -449,8 +437,7 @@ class Page(unittest.TestCase):
         for name, labels, meaning in table(PAGE.read_text(), "## Metrics"):
             self.assertTrue(meaning)
             listed[name.strip("`")] = re.findall(r"`(\w+)`", labels)
-        expected = {**SCAN, **{name: labels for name, (labels, _) in CODE.items()}}
-        self.assertEqual(listed, expected)
+        self.assertEqual(listed, {name: labels for name, (labels, _) in CODE.items()})
 
     def test_it_lists_every_value_of_a_closed_label(self):
         listed = {}
