@@ -8,10 +8,10 @@ CLUSTER ?= tests/data/cluster.json
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-chart fmt lint bench docs
+.PHONY: help run test test-alerts test-chart fmt lint bench docs
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve the webhook on a recorded cluster: CONFIG=… CLUSTER=… for your own
 	$(CARGO) run --quiet -- serve --config $(CONFIG) --cluster $(CLUSTER)
@@ -22,6 +22,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked
 	$(MAKE) test-chart
+	$(MAKE) test-alerts
 
 test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
 	$(CARGO) build --locked --quiet
@@ -32,6 +33,9 @@ $(VENV)/ready: tests/chart/requirements.txt
 	$(PYTHON) -m venv $(VENV) || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+test-alerts: ## Test the alerts, and check their runbooks and the dashboard
+	tests/alerts/run
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -317,6 +317,10 @@ fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
 fn show_nodes(metrics: &Metrics, snapshot: &Snapshot) {
     let mut counts: BTreeMap<(&str, &str, NodeState), i64> = BTreeMap::new();
     for pool in snapshot.pools() {
+        if pool.nodes == 0 {
+            // A pool that nobody counts is one that no alert can miss.
+            counts.insert((&pool.name, "", NodeState::Ready), 0);
+        }
         for (zone, state, number) in &pool.states {
             let zone = zone.as_deref().unwrap_or_default();
             *counts.entry((&pool.name, zone, *state)).or_default() += i64::from(*number);

@@ -5,7 +5,9 @@ use std::{
     time::Instant,
 };
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, PullingGauge, Registry};
+use prometheus::{
+    GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, PullingGauge, Registry,
+};
 
 use super::{
     Metrics, counter, counters, gauge, gauges,
@@ -23,7 +25,7 @@ pub(super) struct Knowledge {
     pool_conflicts: IntGauge,
     config_reloads: IntCounterVec,
     violations: IntGaugeVec,
-    scan_succeeded: Gauge,
+    scan_succeeded: GaugeVec,
 }
 
 impl Knowledge {
@@ -60,9 +62,13 @@ impl Knowledge {
             )?,
             scan_succeeded: register(
                 registry,
-                Gauge::new(
-                    "poolguard_scan_last_success_timestamp_seconds",
-                    "When the last scan of this replica was complete, in Unix time; 0 before the first.",
+                // Without labels, and without a series until there is something to say.
+                GaugeVec::new(
+                    Opts::new(
+                        "poolguard_scan_last_success_timestamp_seconds",
+                        "When the last scan of this replica was complete, in Unix time; none before.",
+                    ),
+                    &[],
                 )?,
             )?,
         })
@@ -108,7 +114,7 @@ impl Metrics {
     /// A scan was complete at that Unix time.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn scan_succeeded(&self, unix_seconds: i64) {
-        self.knowledge.scan_succeeded.set(unix_seconds as f64);
+        self.knowledge.scan_succeeded.with_label_values::<&str>(&[]).set(unix_seconds as f64);
     }
 
     /// The config was read again.
