@@ -33,7 +33,7 @@ use crate::{
     entries::{Address, Installation, Owner, entries},
     events::{Event, Gravity, Recorder},
     guarding::InForce,
-    lease::{Held, is_held},
+    lease::{Held, is_held, turned},
     metrics::{Metrics, label::RegistrationWrite},
     rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
     server::readiness::Readiness,
@@ -89,12 +89,34 @@ pub struct Registration {
     inputs: Inputs,
     metrics: Arc<Metrics>,
     recorder: Recorder,
-    owner: Option<Owner>,
+    holds: bool,
+    owner: OwnerSearch,
+    /// What was written last is to be this, and since then it was written so often.
+    asked_for: [Value; 2],
     writes: [VecDeque<Instant>; 2],
     reported: [Vec<Difference>; 2],
     is_absence_reported: [bool; 2],
     ready_since: Option<Instant>,
-    trouble: Option<String>,
+    troubles: BTreeMap<Concern, String>,
+}
+
+/// The ClusterRole that is to own what is registered.
+enum OwnerSearch {
+    /// None is named, or it cannot be read.
+    Unknown,
+    /// This one.
+    Found(Owner),
+    /// It is not there. What is registered then would outlive the release, and block a cluster that
+    /// PoolGuard has left: so nothing is, until it is there again.
+    Absent,
+}
+
+/// What may be wrong, each told once for as long as it lasts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Concern {
+    Owner,
+    Probe,
+    Write(usize),
 }
 
 /// The configurations, and what it takes to watch them; mutating first.
@@ -148,12 +170,14 @@ impl Registration {
             inputs,
             metrics,
             recorder,
-            owner: None,
+            holds: false,
+            owner: OwnerSearch::Unknown,
+            asked_for: Default::default(),
             writes: Default::default(),
             reported: Default::default(),
             is_absence_reported: Default::default(),
             ready_since: None,
-            trouble: None,
+            troubles: BTreeMap::new(),
         }
     }
 
@@ -168,6 +192,7 @@ impl Registration {
                 Ok(()) = validating.changed() => {}
                 Ok(()) = self.inputs.bundle.changed() => {}
                 Ok(()) = self.inputs.in_force.changed() => {}
+                () = turned(&mut self.inputs.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -176,12 +201,13 @@ impl Registration {
     /// Does what is to be done now; when to look again at the latest.
     async fn step(&mut self) -> Duration {
         let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        self.holds = holds;
         self.metrics.set_holds_lease(holds);
         let in_force = self.inputs.in_force.borrow_and_update().clone();
         let bundle = self.inputs.bundle.borrow_and_update().clone();
         let (Some(in_force), Some(bundle), true) = (in_force, bundle, holds) else {
             if !holds {
-                self.owner = None;
+                self.owner = OwnerSearch::Unknown;
                 self.metrics.set_registration_drift(0);
             }
             return Duration::from_secs(1);
@@ -211,18 +237,23 @@ impl Registration {
             name: self.settings.names.release.clone(),
             namespace: self.settings.namespace.clone(),
             address: self.settings.address.clone(),
-            owner: self.owner.clone(),
+            owner: match &self.owner {
+                OwnerSearch::Found(owner) => Some(owner.clone()),
+                OwnerSearch::Unknown | OwnerSearch::Absent => None,
+            },
             labels: BTreeMap::new(),
         }
     }
 
-    /// The ClusterRole that owns what is registered, so that it goes when the release goes.
+    /// The ClusterRole that owns what is registered, so that it goes when the release goes. Where
+    /// something is gone, it may have gone with its owner: that is looked for again.
     async fn find_owner(&mut self) {
         let names = &self.settings.names;
-        let (Some(name), Some(right), None) = (&names.owner, rights::owner(names), &self.owner)
-        else {
+        let (Some(name), Some(right)) = (&names.owner, rights::owner(names)) else { return };
+        let is_absent = self.inputs.seen.iter().any(|seen| *seen.borrow() == Seen::Absent);
+        if matches!(self.owner, OwnerSearch::Found(_)) && !is_absent {
             return;
-        };
+        }
         let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
         let found = match http::Request::get(&path).body(Vec::new()) {
             Ok(request) => self.client.request::<Value>(request).await,
@@ -232,11 +263,22 @@ impl Registration {
             Ok(role) => {
                 let uid = role.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
-                self.owner = Some(Owner { name: name.clone(), uid });
+                self.owner = OwnerSearch::Found(Owner { name: name.clone(), uid });
+                self.troubles.remove(&Concern::Owner);
+            }
+            Err(error) if client::code(&error) == Some(404) => {
+                let why = format!(
+                    "there is no ClusterRole {name} to own the webhook configurations: they are \
+                     not created until there is"
+                );
+                self.owner = OwnerSearch::Absent;
+                self.complain(Concern::Owner, why);
             }
             Err(error) => {
                 let why = client::explain_with(&error, &right);
-                self.complain(format!("the ClusterRole {name} cannot own the webhooks: {why}"));
+                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
+                self.owner = OwnerSearch::Unknown;
+                self.complain(Concern::Owner, why);
             }
         }
     }
@@ -248,7 +290,8 @@ impl Registration {
             Seen::Unknown => return Kept::LATER,
             Seen::Absent if !has_entries => return Kept::GOOD,
             Seen::Absent => {
-                if !self.answers(bundle).await {
+                let is_ownerless = matches!(self.owner, OwnerSearch::Absent);
+                if is_ownerless || !self.answers(bundle).await {
                     return Kept::SOON;
                 }
                 (Vec::new(), RegistrationWrite::Absent)
@@ -261,7 +304,7 @@ impl Registration {
                 found => (found, RegistrationWrite::Changed),
             },
         };
-        if let Some(wait) = self.contest(index) {
+        if let Some(wait) = self.contest(index, desired) {
             return Kept { look_again: wait, is_drifted: true };
         }
         let body = match seen.object() {
@@ -297,7 +340,7 @@ impl Registration {
         let only_bundle = bundle_only(&desired, live);
         if !of_bundle.is_empty()
             && let Some(body) = only_bundle
-            && self.contest(index).is_none()
+            && self.contest(index, &desired).is_none()
         {
             self.apply(index, &body, BUNDLE_MANAGER, RegistrationWrite::Changed).await;
         }
@@ -318,21 +361,31 @@ impl Registration {
         }
         let since = *self.ready_since.get_or_insert_with(Instant::now);
         match probe::probe(&self.settings.address, &self.settings.namespace, bundle).await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.troubles.remove(&Concern::Probe);
+                true
+            }
             Err(why) if since.elapsed() > PROBE_PATIENCE => {
                 warn!("registering although this pod cannot reach the webhook: {why}");
                 true
             }
             Err(why) => {
-                self.complain(format!("waiting to register: the webhook cannot be reached: {why}"));
+                let why = format!("waiting to register: the webhook cannot be reached: {why}");
+                self.complain(Concern::Probe, why);
                 false
             }
         }
     }
 
-    /// How long to wait before writing against somebody who keeps writing something else.
-    fn contest(&mut self, index: usize) -> Option<Duration> {
+    /// How long to wait before writing against somebody who keeps writing something else. Writing
+    /// because something else is asked for is nobody's fault, and does not count.
+    fn contest(&mut self, index: usize, desired: &Value) -> Option<Duration> {
         let writes = self.writes.get_mut(index)?;
+        let asked_for = self.asked_for.get_mut(index)?;
+        if asked_for != desired {
+            asked_for.clone_from(desired);
+            writes.clear();
+        }
         while writes.front().is_some_and(|at| at.elapsed() > CONTEST_WINDOW) {
             writes.pop_front();
         }
@@ -371,7 +424,7 @@ impl Registration {
         }
         match applied {
             Ok(_) => {
-                self.trouble = None;
+                self.troubles.remove(&Concern::Write(index));
                 self.metrics.registration_written(reason);
                 Kept::GOOD
             }
@@ -380,7 +433,8 @@ impl Registration {
                 let Names { release: name, .. } = &self.settings.names;
                 let right = rights::configuration(resource(index), &self.settings.names);
                 let why = client::explain_with(&error, &right);
-                self.complain(format!("cannot write the {} {name}: {why}", kind(index)));
+                let why = format!("cannot write the {} {name}: {why}", kind(index));
+                self.complain(Concern::Write(index), why);
                 Kept::SOON
             }
         }
@@ -435,11 +489,11 @@ impl Registration {
         if index == 0 { mutating } else { validating }
     }
 
-    fn complain(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
+    fn complain(&mut self, concern: Concern, why: String) {
+        if self.troubles.get(&concern) != Some(&why) {
             error!("{why}");
         }
-        self.trouble = Some(why);
+        self.troubles.insert(concern, why);
     }
 }
 

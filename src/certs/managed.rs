@@ -27,7 +27,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     client,
-    lease::{Held, is_held},
+    lease::{Held, is_held, turned},
     metrics::{Metrics, label},
     rights::{self, Names, Scope},
     server::{
@@ -85,6 +85,7 @@ pub struct Managed {
     outputs: Outputs,
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
+    holds: bool,
     trouble: Option<String>,
 }
 
@@ -112,7 +113,8 @@ pub fn source(namespace: &str, names: &Names) -> Source {
 impl Managed {
     /// With nothing read yet.
     pub fn new(client: Client, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
-        Self { client, settings, inputs, outputs, remembered: None, leaf: None, trouble: None }
+        let (remembered, leaf, holds, trouble) = (None, None, false, None);
+        Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
     }
 
     /// Keeps them, for ever.
@@ -139,6 +141,7 @@ impl Managed {
             select! {
                 Ok(()) = self.inputs.secret.changed() => {}
                 Ok(()) = self.inputs.registered.changed() => {}
+                () = turned(&mut self.inputs.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -159,9 +162,9 @@ impl Managed {
             self.remembered = Some(stored.clone());
         }
         let registered = self.inputs.registered.borrow_and_update().clone();
-        let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        self.holds = is_held(*self.inputs.held.borrow(), Instant::now());
         // Before the registration is known, nobody can tell what a new authority would break.
-        if holds && registered != Registered::Unknown {
+        if self.holds && registered != Registered::Unknown {
             self.advance(seen.object(), secret, &registered).await?;
         } else if let Some(Err(error)) = secret {
             self.complain_of(&error);
@@ -219,7 +222,8 @@ impl Managed {
                 "annotations": annotations,
                 "labels": {"app.kubernetes.io/name": "poolguard", "app.kubernetes.io/managed-by": "poolguard"},
             },
-            "type": "Opaque",
+            // It cannot be changed, whatever somebody has made of it.
+            "type": before.and_then(|it| it.get("type")).unwrap_or(&json!("Opaque")),
             "data": data,
         });
         let unwritten = |why: String| Trouble::Unwritten(why);
