@@ -135,8 +135,10 @@ fn path(resource: &str) -> String {
 
 /// Which authorities every registered entry trusts.
 pub fn registered(seen: [&Seen; 2]) -> Registered {
-    if seen.contains(&&Seen::Unknown) {
-        return Registered::Unknown;
+    for seen in seen {
+        if let Seen::Unknown(why) = seen {
+            return Registered::Unknown(why.clone());
+        }
     }
     let webhooks = |seen: &Seen| -> Vec<Value> {
         let webhooks = seen.object().and_then(|object| object.get("webhooks"));
@@ -287,7 +289,7 @@ impl Registration {
     async fn keep(&mut self, index: usize, desired: &Value, seen: &Seen, bundle: &Bundle) -> Kept {
         let has_entries = desired.pointer("/webhooks/0").is_some();
         let (found, reason) = match seen {
-            Seen::Unknown => return Kept::LATER,
+            Seen::Unknown(_) => return Kept::LATER,
             Seen::Absent if !has_entries => return Kept::GOOD,
             Seen::Absent => {
                 let is_ownerless = matches!(self.owner, OwnerSearch::Absent);
@@ -319,7 +321,7 @@ impl Registration {
     async fn complete(&mut self, index: usize, desired: &Value, seen: &Seen) -> Kept {
         let kind = kind(index);
         let live = match seen {
-            Seen::Unknown => return Kept::LATER,
+            Seen::Unknown(_) => return Kept::LATER,
             Seen::Absent if desired.pointer("/webhooks/0").is_none() => return Kept::GOOD,
             Seen::Absent => {
                 let reported = self.is_absence_reported.get_mut(index);

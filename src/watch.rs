@@ -17,7 +17,7 @@ use kube::{
     core::Request,
 };
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -35,6 +35,9 @@ const WATCH_SECONDS: u32 = 290;
 
 /// API servers send a bookmark every minute: without a line in this time the connection is dead.
 const SILENCE: Duration = Duration::from_secs(150);
+
+/// A right that is granted is used after this long at the latest.
+const REFUSED_WAIT: Duration = Duration::from_secs(10);
 
 /// A watch that ends sooner than this without a line is a failure in disguise.
 const SHORT: Duration = Duration::from_secs(1);
@@ -77,6 +80,8 @@ enum Failure {
     Gone,
     /// Anything else, and when the server wants to be asked again.
     Other(String, Option<Duration>),
+    /// Somebody has to grant a right first.
+    Refused(String),
 }
 
 /// Follows a collection for ever.
@@ -119,6 +124,14 @@ pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infa
                 sink.fail(&why);
                 trouble = Some(why);
                 sleep(backoff.wait().max(wait.unwrap_or_default())).await;
+            }
+            Err(Failure::Refused(why)) => {
+                if trouble.as_ref() != Some(&why) {
+                    error!(path = source.path, "cannot follow {}: {why}", source.path);
+                }
+                sink.fail(&why);
+                trouble = Some(why);
+                sleep(backoff.wait().min(REFUSED_WAIT)).await;
             }
         }
     }
@@ -230,11 +243,13 @@ impl Source {
     }
 
     fn failure(&self, error: &kube::Error) -> Failure {
+        let why = client::explain_with(error, &self.right);
         match client::code(error) {
             Some(410) => Failure::Gone,
-            _ => {
-                Failure::Other(client::explain_with(error, &self.right), client::retry_after(error))
-            }
+            // A version that the server has not reached: it was restored from a backup.
+            Some(504) if why.contains("Too large resource version") => Failure::Gone,
+            Some(403) => Failure::Refused(why),
+            _ => Failure::Other(why, client::retry_after(error)),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Managed {
     async fn step(&mut self) -> Result<(), Trouble> {
         let seen = self.inputs.secret.borrow_and_update().clone();
         let secret = match &seen {
-            Seen::Unknown => return Ok(()),
+            Seen::Unknown(_) => return Ok(()),
             Seen::Absent => None,
             Seen::Present(secret) => Some(Stored::read(secret)),
         };
@@ -164,7 +164,8 @@ impl Managed {
         let registered = self.inputs.registered.borrow_and_update().clone();
         self.holds = is_held(*self.inputs.held.borrow(), Instant::now());
         // Before the registration is known, nobody can tell what a new authority would break.
-        if self.holds && registered != Registered::Unknown {
+        let is_known = !matches!(registered, Registered::Unknown(_));
+        if self.holds && is_known {
             self.advance(seen.object(), secret, &registered).await?;
         } else if let Some(Err(error)) = secret {
             self.complain_of(&error);
@@ -265,23 +266,34 @@ impl Managed {
     fn show_readiness(&self) {
         let certified = &self.outputs.certified;
         let Some(leaf) = &self.leaf else {
-            certified.fail(match &self.trouble {
-                Some(trouble) => trouble.clone(),
-                None => {
-                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
-                }
-            });
+            certified.fail(self.why_no_leaf());
             return;
         };
         let registered = self.inputs.registered.borrow();
+        let unread = unread(&registered);
         if !leaf.validity.contains(self.now()) {
             certified.fail("the certificate is not valid now");
-        } else if *registered == Registered::Unknown {
-            certified.fail("the registered webhook configurations have not been read yet");
+        } else if let Some(why) = unread {
+            certified.fail(why);
         } else if registered.bundle().is_some_and(|bundle| !bundle.contains(&leaf.signer)) {
             certified.fail("the registered caBundle does not trust the certificate yet");
         } else {
             certified.meet();
+        }
+    }
+
+    fn why_no_leaf(&self) -> String {
+        if let Some(trouble) = &self.trouble {
+            return trouble.clone();
+        }
+        let name = &self.settings.names.authority;
+        match &*self.inputs.secret.borrow() {
+            Seen::Unknown(Some(why)) => format!("the Secret {name} cannot be read: {why}"),
+            Seen::Unknown(None) => format!("the Secret {name} has not been read yet"),
+            Seen::Absent | Seen::Present(_) => unread(&self.inputs.registered.borrow())
+                .unwrap_or_else(|| {
+                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
+                }),
         }
     }
 
@@ -291,6 +303,13 @@ impl Managed {
             warn!("the Secret {name} is damaged ({error}); the Lease holder restores it");
         }
     }
+}
+
+/// Why it is not known what is registered.
+fn unread(registered: &Registered) -> Option<String> {
+    let Registered::Unknown(why) = registered else { return None };
+    let not_yet = "the registered webhook configurations have not been read yet";
+    Some(why.as_ref().map_or_else(|| not_yet.to_owned(), |why| format!("{not_yet}: {why}")))
 }
 
 fn label_of(reason: Reason) -> label::AuthorityStep {
