@@ -51,6 +51,9 @@ const CONTEST_WINDOW: Duration = Duration::from_mins(1);
 /// ahead: some networks let the API server through, and pods not.
 const PROBE_PATIENCE: Duration = Duration::from_mins(1);
 
+/// The watch shows what was written after this long, or something has come in between.
+const WATCH_LAG: Duration = Duration::from_secs(2);
+
 const FIELD_MANAGER: &str = "poolguard";
 const BUNDLE_MANAGER: &str = "poolguard-ca-bundle";
 
@@ -94,10 +97,19 @@ pub struct Registration {
     /// What was written last is to be this, and since then it was written so often.
     asked_for: [Value; 2],
     writes: [VecDeque<Instant>; 2],
+    written: [Option<Written>; 2],
     reported: [Vec<Difference>; 2],
     is_absence_reported: [bool; 2],
     ready_since: Option<Instant>,
     troubles: BTreeMap<Concern, String>,
+}
+
+/// What was written, which the watch has yet to show.
+struct Written {
+    at: Instant,
+    /// The version that the watch had shown by then.
+    over: Option<String>,
+    object: Value,
 }
 
 /// The ClusterRole that is to own what is registered.
@@ -176,6 +188,7 @@ impl Registration {
             owner: OwnerSearch::Unknown,
             asked_for: Default::default(),
             writes: Default::default(),
+            written: Default::default(),
             reported: Default::default(),
             is_absence_reported: Default::default(),
             ready_since: None,
@@ -223,6 +236,7 @@ impl Registration {
         for (index, desired) in desired.iter().enumerate() {
             let Some(receiver) = self.inputs.seen.get_mut(index) else { continue };
             let seen = receiver.borrow_and_update().clone();
+            let seen = self.or_written(index, seen);
             let kept = match in_force.settings.registration {
                 config::Registration::Managed => self.keep(index, desired, &seen, &bundle).await,
                 config::Registration::External => self.complete(index, desired, &seen).await,
@@ -232,6 +246,21 @@ impl Registration {
         }
         self.metrics.set_registration_drift(drifted);
         wait
+    }
+
+    /// What was just written, until the watch shows something else than before: to write it again
+    /// would not make it come sooner.
+    fn or_written(&mut self, index: usize, seen: Seen) -> Seen {
+        let Some(written) = self.written.get_mut(index) else { return seen };
+        let is_behind =
+            |it: &mut Written| it.at.elapsed() < WATCH_LAG && it.over == version(seen.object());
+        match written.take_if(|it| !is_behind(it)) {
+            Some(_) => seen,
+            None => match written {
+                Some(written) => Seen::Present(written.object.clone()),
+                None => seen,
+            },
+        }
     }
 
     fn installation(&self) -> Installation {
@@ -410,6 +439,8 @@ impl Registration {
         if let Some(writes) = self.writes.get_mut(index) {
             writes.push_back(Instant::now());
         }
+        let seen = self.inputs.seen.get(index);
+        let over = seen.and_then(|seen| version(seen.borrow().object()));
         let parameters = PatchParams::apply(manager).force();
         let mut applied = self.patch(index, &parameters, &Patch::Apply(body)).await;
         if manager == FIELD_MANAGER
@@ -425,10 +456,13 @@ impl Registration {
             applied = self.patch(index, &parameters, &Patch::Merge(&whole)).await;
         }
         match applied {
-            Ok(_) => {
+            Ok(object) => {
+                if let Some(written) = self.written.get_mut(index) {
+                    *written = Some(Written { at: Instant::now(), over, object });
+                }
                 self.troubles.remove(&Concern::Write(index));
                 self.metrics.registration_written(reason);
-                Kept::GOOD
+                Kept::WRITTEN
             }
             Err(error) => {
                 self.metrics.registration_written(RegistrationWrite::Failed);
@@ -506,9 +540,15 @@ struct Kept {
 }
 
 impl Kept {
+    const WRITTEN: Self = Self { look_again: WATCH_LAG, is_drifted: false };
     const GOOD: Self = Self { look_again: LOOK, is_drifted: false };
     const LATER: Self = Self { look_again: LOOK, is_drifted: false };
     const SOON: Self = Self { look_again: Duration::from_secs(1), is_drifted: true };
+}
+
+fn version(object: Option<&Value>) -> Option<String> {
+    let version = object?.pointer("/metadata/resourceVersion")?;
+    version.as_str().map(str::to_owned)
 }
 
 fn resource(index: usize) -> &'static str {
