@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     cluster::Index,
-    config::{self, Diagnostics, Settings},
+    config::{self, Diagnostic, Diagnostics, Settings, Severity},
     config_file::{ConfigFile, Look},
     metrics::{Metrics, label},
     observation::Observation,
@@ -324,14 +324,21 @@ fn read_config(
 ) -> anyhow::Result<InForce> {
     let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
     for warning in &loaded.warnings {
-        warn!("{}", warning.one_line(name));
+        warn!("{}", with_key(name, warning));
     }
     Ok(InForce { policy: Arc::new(loaded.policy), settings: loaded.settings })
 }
 
 fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
-    let lines: Vec<_> = found.as_slice().iter().map(|it| it.one_line(name)).collect();
+    let errors = found.as_slice().iter().filter(|it| it.severity == Severity::Error);
+    let lines: Vec<_> = errors.map(|error| with_key(name, error)).collect();
     anyhow::anyhow!("the config cannot be used:\n{}", lines.join("\n"))
+}
+
+/// In a log nobody sees the line that is meant, so that the key has to be there.
+fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
+    let (line, key) = (diagnostic.one_line(name), &diagnostic.key);
+    if line.contains(key) { line } else { format!("{line} (in `{key}`)") }
 }
 
 /// Replaces the node counts of every pool.

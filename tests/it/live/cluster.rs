@@ -254,7 +254,8 @@ impl Cluster {
 
 /// A pod of somebody else that wants to run on this node.
 pub(crate) fn pinned_to(node: &str) -> Value {
-    let spec = format!("{{nodeName: {node}, containers: [{{name: app, image: registry.example/p}}]}}");
+    let spec =
+        format!("{{nodeName: {node}, containers: [{{name: app, image: registry.example/p}}]}}");
     pod_in("shop", &spec)
 }
 
