@@ -427,8 +427,8 @@ impl Registration {
         Some(CONTEST_WINDOW.saturating_sub(oldest.elapsed()).max(Duration::from_millis(100)))
     }
 
-    /// Server-side apply; and where others have added what an apply does not take away, such as a
-    /// condition, the list of entries is replaced as a whole.
+    /// Server-side apply; and where others own what an apply does not take away, such as a condition,
+    /// or a selector of an entry that is to go, the list of entries is replaced as a whole.
     async fn apply(
         &mut self,
         index: usize,
@@ -443,12 +443,17 @@ impl Registration {
         let over = seen.and_then(|seen| version(seen.borrow().object()));
         let parameters = PatchParams::apply(manager).force();
         let mut applied = self.patch(index, &parameters, &Patch::Apply(body)).await;
+        let left_over = match &applied {
+            Ok(live) => version(Some(live)).filter(|_| !differences(body, live).is_empty()),
+            // What is left of an entry that is to go, and somebody else's, is no entry.
+            Err(error) if client::code(error) == Some(422) => over.clone(),
+            Err(_) => None,
+        };
         if manager == FIELD_MANAGER
-            && let Ok(live) = &applied
-            && !differences(body, live).is_empty()
+            && let Some(version) = left_over
         {
             let whole = json!({
-                "metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion")},
+                "metadata": with_version(body.get("metadata"), &version),
                 "webhooks": body.get("webhooks"),
             });
             let parameters =
@@ -544,6 +549,12 @@ impl Kept {
     const GOOD: Self = Self { look_again: LOOK, is_drifted: false };
     const LATER: Self = Self { look_again: LOOK, is_drifted: false };
     const SOON: Self = Self { look_again: Duration::from_secs(1), is_drifted: true };
+}
+
+fn with_version(metadata: Option<&Value>, version: &str) -> Value {
+    let mut metadata = metadata.and_then(Value::as_object).cloned().unwrap_or_default();
+    metadata.insert("resourceVersion".to_owned(), version.into());
+    metadata.into()
 }
 
 fn version(object: Option<&Value>) -> Option<String> {

@@ -7,10 +7,11 @@ pub mod one;
 
 use std::{
     convert::Infallible,
+    pin::pin,
     time::{Duration, Instant},
 };
 
-use futures_util::{AsyncBufRead, AsyncBufReadExt};
+use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::{
     Client,
     api::{ListParams, WatchParams},
@@ -142,6 +143,8 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
     sink.begin();
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     parameters.field_selector = source.field_selector();
+    // One buffer for all pages: a new one for each would leave holes in the heap that stay.
+    let mut text = Vec::new();
     loop {
         let request = Request::new(&*source.path);
         let request = if source.metadata_only {
@@ -150,12 +153,14 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
             request.list(&parameters)
         };
         let request = request.map_err(|error| Failure::Other(error.to_string(), None))?;
-        let text = timeout(REQUEST_TIMEOUT, client.request_text(request))
+        timeout(REQUEST_TIMEOUT, read_page(client, source, request, &mut text))
             .await
-            .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))?
-            .map_err(|error| source.failure(&error))?;
-        let page = Page::read(&text)
-            .map_err(|error| Failure::Other(format!("the list is not JSON: {error}"), None))?;
+            .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))??;
+        let not_json = |error: &dyn std::fmt::Display| {
+            Failure::Other(format!("the list is not JSON: {error}"), None)
+        };
+        let text = str::from_utf8(&text).map_err(|error| not_json(&error))?;
+        let page = Page::read(text).map_err(|error| not_json(&error))?;
         let items = page.items().into_iter().flatten();
         items.for_each(|object| sink.list(object));
         let Some(next) = page.next() else {
@@ -165,6 +170,19 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
         };
         parameters.continue_token = Some(next.to_owned());
     }
+}
+
+/// Reads the answer to a request, instead of what was read before.
+async fn read_page(
+    client: &Client,
+    source: &Source,
+    request: http::Request<Vec<u8>>,
+    text: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    text.clear();
+    let body = client.request_stream(request).await.map_err(|error| source.failure(&error))?;
+    let read = pin!(body).read_to_end(text).await;
+    read.map(drop).map_err(|error| Failure::Other(format!("the list broke off: {error}"), None))
 }
 
 /// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
