@@ -76,7 +76,7 @@ pub enum Cluster {
         settings: config::Settings,
     },
     /// A live cluster.
-    Live(Live),
+    Live(Box<Live>),
 }
 
 /// Which certificate is served.

@@ -7,6 +7,7 @@ pub mod one;
 
 use std::{
     convert::Infallible,
+    fmt,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -85,6 +86,35 @@ enum Failure {
     Refused(String),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the version is too old"),
+            Self::Other(why, _) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Failure {
+    /// How long to wait before the next try.
+    fn wait(&self, backoff: &mut Backoff) -> Duration {
+        match self {
+            Self::Gone => backoff.wait(),
+            Self::Other(_, asked_for) => backoff.wait().max(asked_for.unwrap_or_default()),
+            Self::Refused(_) => backoff.wait().min(REFUSED_WAIT),
+        }
+    }
+
+    /// For whoever can help: the API server's troubles pass by themselves, a missing right does not.
+    fn tell(&self, path: &str) {
+        if matches!(self, Self::Refused(_)) {
+            error!(path, "cannot follow {path}: {self}");
+        } else {
+            warn!(path, "cannot follow {path}: {self}");
+        }
+    }
+}
+
 /// Follows a collection for ever.
 pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infallible {
     let mut backoff = Backoff::default();
@@ -118,21 +148,15 @@ pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infa
                     sleep(backoff.wait()).await;
                 }
             }
-            Err(Failure::Other(why, wait)) => {
+            Err(failure) => {
+                let wait = failure.wait(&mut backoff);
+                let why = failure.to_string();
                 if trouble.as_ref() != Some(&why) {
-                    warn!(path = source.path, "cannot follow {}: {why}", source.path);
+                    failure.tell(&source.path);
                 }
                 sink.fail(&why);
                 trouble = Some(why);
-                sleep(backoff.wait().max(wait.unwrap_or_default())).await;
-            }
-            Err(Failure::Refused(why)) => {
-                if trouble.as_ref() != Some(&why) {
-                    error!(path = source.path, "cannot follow {}: {why}", source.path);
-                }
-                sink.fail(&why);
-                trouble = Some(why);
-                sleep(backoff.wait().min(REFUSED_WAIT)).await;
+                sleep(wait).await;
             }
         }
     }
@@ -156,7 +180,7 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
         timeout(REQUEST_TIMEOUT, read_page(client, source, request, &mut text))
             .await
             .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))??;
-        let not_json = |error: &dyn std::fmt::Display| {
+        let not_json = |error: &dyn fmt::Display| {
             Failure::Other(format!("the list is not JSON: {error}"), None)
         };
         let text = str::from_utf8(&text).map_err(|error| not_json(&error))?;
@@ -239,7 +263,7 @@ async fn open(
 
 /// Gives a line to the sink; the version to go on from after it.
 fn take(line: &[u8], sink: &mut impl Sink) -> Result<String, Failure> {
-    let damaged = |error: &dyn std::fmt::Display| {
+    let damaged = |error: &dyn fmt::Display| {
         Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
     };
     let text = str::from_utf8(line).map_err(|error| damaged(&error))?;

@@ -41,6 +41,9 @@ use crate::{
 /// clock that jumps, or a machine that was suspended.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// A rotation that need not wait for longer than this is looked at as often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(250);
+
 /// Where the authority is kept, and what it is for.
 pub struct Settings {
     /// PoolGuard's own namespace.
@@ -125,7 +128,7 @@ impl Managed {
                 Ok(()) => {
                     self.trouble = None;
                     backoff.reset();
-                    LOOK
+                    LOOK.min(self.settings.wait.max(SHORTEST_LOOK))
                 }
                 Err(trouble) => {
                     let trouble = trouble.to_string();
@@ -224,7 +227,7 @@ impl Managed {
                 "labels": {"app.kubernetes.io/name": "poolguard", "app.kubernetes.io/managed-by": "poolguard"},
             },
             // It cannot be changed, whatever somebody has made of it.
-            "type": before.and_then(|it| it.get("type")).unwrap_or(&json!("Opaque")),
+            "type": before.and_then(|it| it.get("type")).cloned().unwrap_or_else(|| "Opaque".into()),
             "data": data,
         });
         let unwritten = |why: String| Trouble::Unwritten(why);

@@ -98,7 +98,9 @@ impl Serve {
         let unseen = if is_dump { banner::unseen(&inputs.index) } else { Vec::new() };
         let text = inputs.config_text;
         let cluster = match (input.cluster, config) {
-            (_, Some(config)) => Cluster::Live(Live { config, installed: live.installed() }),
+            (_, Some(config)) => {
+                Cluster::Live(Box::new(Live { config, installed: live.installed() }))
+            }
             (file, None) => Cluster::Dump {
                 file: file.unwrap_or_default(),
                 guard: Box::new(guard(inputs.loaded.policy, &inputs.index)?),

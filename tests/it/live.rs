@@ -1,5 +1,7 @@
 //! The binary in a cluster: an API server in memory, a Service, and as many replicas as a test wants.
 
+#![expect(clippy::float_cmp, reason = "a metric that counts is exact")]
+
 mod certificates;
 mod cluster;
 mod lease;

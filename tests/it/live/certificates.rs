@@ -57,6 +57,11 @@ async fn served(cluster: &Cluster, replica: &Replica) -> Option<CertificateDer<'
     Some(connection.stream.get_ref().1.peer_certificates()?.first()?.clone().into_owned())
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact for millions of years")]
+fn seconds(time: Timestamp) -> f64 {
+    time.as_second() as f64
+}
+
 /// Asks for a rotation, as people do.
 fn rotate(cluster: &Cluster) {
     cluster.api.edit("secrets", SECRET, |secret| {
@@ -102,7 +107,7 @@ async fn replicas_that_start_at_once_share_one_authority() {
     assert_eq!(cluster.bundle(), stored(&cluster).bundle());
     let created = [one.metric_now(STEPS).await, two.metric_now(STEPS).await];
     assert_eq!(created[0] + created[1], 1.0, "one of them has made it");
-    let now = Timestamp::now().as_second() as f64;
+    let now = seconds(Timestamp::now());
     for replica in [&one, &two] {
         let days = async |certificate: &str| {
             let series = format!("{EXPIRY}{{certificate=\"{certificate}\"}}");
@@ -322,6 +327,6 @@ async fn given_files_are_followed_and_their_authority_is_registered() {
     assert_eq!(cluster.bundle(), registered);
     calls.stop().await;
     let series = format!("{EXPIRY}{{certificate=\"serving\"}}");
-    assert!(replica.metric_now(&series).await > Timestamp::now().as_second() as f64);
+    assert!(replica.metric_now(&series).await > seconds(Timestamp::now()));
     assert!(CONFIGURATIONS.iter().all(|it| cluster.registered(it).is_some()));
 }

@@ -52,6 +52,11 @@ pub(crate) fn all_rights() -> Vec<Right> {
     [rights::watching(), rights::registering(&names), rights::certifying(&names)].concat()
 }
 
+/// Everything but what is about this resource.
+pub(crate) fn rights_without(resource: &str) -> Vec<Right> {
+    all_rights().into_iter().filter(|right| right.resource != resource).collect()
+}
+
 /// A right as a rule of a role.
 pub(crate) fn rule(right: &Right) -> Rule {
     let names: Vec<_> = right.names.iter().map(String::as_str).collect();
@@ -97,13 +102,13 @@ impl Cluster {
         let mount = tempfile::tempdir().unwrap();
         symlink("..data/config.yaml", mount.path().join("config.yaml")).unwrap();
         let cluster = Self { api, service, kubeconfig, mount, generation: AtomicU32::new(0) };
-        cluster.grant(all_rights());
+        cluster.grant(&all_rights());
         cluster.configure(config);
         cluster
     }
 
     /// From now on PoolGuard may do this, and nothing else.
-    pub(crate) fn grant(&self, rights: Vec<Right>) {
+    pub(crate) fn grant(&self, rights: &[Right]) {
         self.api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(rights));
     }
 
@@ -269,6 +274,6 @@ pub(crate) fn add_owner(api: &ApiServer) {
 }
 
 /// Rights as rules of roles.
-pub(crate) fn rules(rights: Vec<Right>) -> Vec<Rule> {
+pub(crate) fn rules(rights: &[Right]) -> Vec<Rule> {
     rights.iter().map(rule).collect()
 }

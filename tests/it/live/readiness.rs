@@ -1,5 +1,4 @@
 //! When requests should come, and how a replica leaves.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use poolguard::rights::{self, Right};
 
@@ -19,7 +18,7 @@ async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_
     let cluster = Cluster::start().await;
     let (watching, authority) = (rights::watching(), rights::authority(&names()));
     let none = [&watching[..], &[authority]].concat();
-    cluster.grant(without(&none));
+    cluster.grant(&without(&none));
     let replica = cluster.replica("one").await;
     let text = replica
         .readiness(|text| text.contains("resources: [nodes]") && text.contains("[secrets]"))
@@ -28,11 +27,11 @@ async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_
     for condition in ["snapshot: not read yet: nodes", "certificate: the Secret poolguard-ca"] {
         assert!(text.contains(condition), "{text}");
     }
-    cluster.grant(without(&watching));
+    cluster.grant(&without(&watching));
     let text = replica.readiness(|text| !text.contains("certificate:")).await;
     assert!(text.contains("snapshot:"), "{text}");
     assert!(cluster.registered(CONFIGURATIONS[1]).is_none(), "nobody would answer");
-    cluster.grant(all_rights());
+    cluster.grant(&all_rights());
     replica.ready().await;
     cluster.until_registered().await;
 }
@@ -41,18 +40,18 @@ async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_
 async fn a_replica_that_may_not_read_what_is_registered_says_so() {
     let cluster = Cluster::start().await;
     let missing = rights::configuration(CONFIGURATIONS[1], &names());
-    cluster.grant(without(&[missing]));
+    cluster.grant(&without(&[missing]));
     let replica = cluster.replica("one").await;
     let text = replica.readiness(|text| text.contains("resourceNames: [poolguard]")).await;
     assert!(text.contains("certificate: the registered webhook configurations"), "{text}");
-    cluster.grant(all_rights());
+    cluster.grant(&all_rights());
     replica.ready().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_leaves_serves_on_and_leaves_what_is_registered() {
     let cluster = Cluster::start().await;
-    let mut replica = cluster.replica_with("one", &["--shutdown-delay", "3s"]).await;
+    let mut replica = cluster.replica_with("one", &["--shutdown-delay", "2s"]).await;
     replica.ready().await;
     cluster.until_registered().await;
     let before = CONFIGURATIONS.map(|it| cluster.registered(it).unwrap());

@@ -1,5 +1,4 @@
 //! The config changes while requests are answered.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use serde_json::Value;
 
