@@ -401,8 +401,11 @@ impl Registration {
                 true
             }
             Err(why) => {
-                let why = format!("waiting to register: the webhook cannot be reached: {why}");
-                self.complain(Concern::Probe, why);
+                // Why a connection fails differs from one to the next.
+                if !self.troubles.contains_key(&Concern::Probe) {
+                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
+                    self.complain(Concern::Probe, why);
+                }
                 false
             }
         }

@@ -178,7 +178,7 @@ async fn a_cloud_that_adds_to_every_selector_is_left_alone() {
         "{}rules: {{role-binding: {{mode: warn}}}}\n",
         data_text("config.yaml")
     ));
-    replica.metric(HEALED, |healed| healed >= 2.0).await;
+    replica.metric(HEALED, |healed| healed >= 3.0).await;
     replica.metric(DRIFT, |drift| drift == 0.0).await;
     for resource in CONFIGURATIONS {
         let object = cluster.registered(resource).unwrap();
