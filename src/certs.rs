@@ -30,11 +30,10 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub type Bundle = Vec<CertificateDer<'static>>;
 
 /// Which authorities the registered webhook configurations trust.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// It has not been read yet.
-    #[default]
-    Unknown,
+    /// It has not been read yet, and what is in the way.
+    Unknown(Option<String>),
     /// There is nothing registered, so that nobody asks.
     Nothing,
     /// Every entry trusts these.
@@ -45,7 +44,7 @@ impl Registered {
     /// The authorities that every entry trusts, where there are entries.
     pub fn bundle(&self) -> Option<&[CertificateDer<'static>]> {
         match self {
-            Self::Unknown | Self::Nothing => None,
+            Self::Unknown(_) | Self::Nothing => None,
             Self::Trusts(bundle) => Some(bundle),
         }
     }

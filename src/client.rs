@@ -38,6 +38,8 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
         );
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Whoever asks waits and asks again, and can say why; the client would do so in silence.
+    config.default_retry = false;
     Ok(config)
 }
 

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     cluster::Index,
-    config::{self, Diagnostics, Settings},
+    config::{self, Diagnostic, Diagnostics, Settings, Severity},
     config_file::{ConfigFile, Look},
     metrics::{Metrics, label},
     observation::Observation,
@@ -64,6 +64,8 @@ pub struct InForce {
 /// Makes the guard, and puts it in force.
 pub struct Guarding {
     config: ConfigFile,
+    /// What the config file held when it was last good: read again when the provider becomes known.
+    accepted: String,
     facts: Facts,
     cell: GuardCell,
     metrics: Arc<Metrics>,
@@ -85,6 +87,7 @@ impl Guarding {
         loaded: Condition,
     ) -> Self {
         Self {
+            accepted: config.text().to_owned(),
             config,
             facts,
             cell,
@@ -159,9 +162,9 @@ impl Guarding {
     async fn renew(&mut self) {
         let made = match self.known() {
             Ok((provider, in_force)) if provider == self.provider || in_force.is_none() => {
-                self.make(in_force).await
+                self.make(self.accepted.clone(), in_force).await
             }
-            Ok(_) => self.make(None).await,
+            Ok(_) => self.make(self.accepted.clone(), None).await,
             Err(why) => {
                 self.loaded.fail(why);
                 return;
@@ -177,7 +180,7 @@ impl Guarding {
 
     /// The config has changed.
     async fn reload(&mut self) {
-        let result = self.make(None).await;
+        let result = self.accept().await;
         match result {
             Ok(()) => {
                 info!(config = self.config.name(), "the config has changed, and is in force");
@@ -188,6 +191,17 @@ impl Guarding {
                 self.metrics.config_reloaded(label::ReloadResult::Failure);
             }
         }
+    }
+
+    /// Puts what the config file holds in force, or at once when the cluster has been read.
+    async fn accept(&mut self) -> anyhow::Result<()> {
+        let (name, text) = (self.config.name(), self.config.text().to_owned());
+        config::load(&name, &text, self.provider).map_err(|found| refused(&name, &found))?;
+        self.accepted.clone_from(&text);
+        if self.in_force.borrow().is_none() {
+            return Ok(());
+        }
+        self.make(text, None).await
     }
 
     /// The provider that the nodes tell, and the config in force; else what is in the way.
@@ -202,10 +216,10 @@ impl Guarding {
         }
     }
 
-    /// Makes a guard of what is known now, with the policy in force or, without one, of the config's
-    /// text, and puts it in force.
-    async fn make(&mut self, in_force: Option<InForce>) -> anyhow::Result<()> {
-        let (facts, config) = (self.facts.clone(), self.config.clone());
+    /// Makes a guard of what is known now, with the policy in force or, without one, of the text of a
+    /// config, and puts it in force.
+    async fn make(&mut self, text: String, in_force: Option<InForce>) -> anyhow::Result<()> {
+        let (facts, config) = (self.facts.clone(), ConfigText { name: self.config.name(), text });
         // Thousands of nodes take milliseconds, in which requests want their thread.
         let made = spawn_blocking(move || make(&facts, &config, in_force)).await;
         let (guard, settings, provider) = made.context("making a snapshot panicked")??;
@@ -264,9 +278,15 @@ impl Guarding {
     }
 }
 
+/// A config, and what messages call it.
+struct ConfigText {
+    name: String,
+    text: String,
+}
+
 fn make(
     facts: &Facts,
-    config: &ConfigFile,
+    config: &ConfigText,
     in_force: Option<InForce>,
 ) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
     match facts {
@@ -286,7 +306,7 @@ fn make(
 
 fn make_of(
     index: &Index,
-    config: &ConfigFile,
+    config: &ConfigText,
     in_force: Option<InForce>,
 ) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
     let provider = index.provider();
@@ -298,19 +318,27 @@ fn make_of(
     Ok((Guard { policy, snapshot }, settings, provider))
 }
 
-fn read_config(config: &ConfigFile, provider: Option<Provider>) -> anyhow::Result<InForce> {
-    let name = config.name();
-    let loaded =
-        config::load(&name, config.text(), provider).map_err(|found| refused(&name, &found))?;
+fn read_config(
+    ConfigText { name, text }: &ConfigText,
+    provider: Option<Provider>,
+) -> anyhow::Result<InForce> {
+    let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
     for warning in &loaded.warnings {
-        warn!("{}", warning.one_line(&name));
+        warn!("{}", with_key(name, warning));
     }
     Ok(InForce { policy: Arc::new(loaded.policy), settings: loaded.settings })
 }
 
 fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
-    let lines: Vec<_> = found.as_slice().iter().map(|it| it.one_line(name)).collect();
+    let errors = found.as_slice().iter().filter(|it| it.severity == Severity::Error);
+    let lines: Vec<_> = errors.map(|error| with_key(name, error)).collect();
     anyhow::anyhow!("the config cannot be used:\n{}", lines.join("\n"))
+}
+
+/// In a log nobody sees the line that is meant, so that the key has to be there.
+fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
+    let (line, key) = (diagnostic.one_line(name), &diagnostic.key);
+    if line.contains(key) { line } else { format!("{line} (in `{key}`)") }
 }
 
 /// Replaces the node counts of every pool.

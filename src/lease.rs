@@ -45,6 +45,16 @@ pub fn is_held(held: Held, now: Instant) -> bool {
     held.is_some_and(|until| now < until)
 }
 
+/// Completes when the Lease is gained or lost, for whoever has seen it to be otherwise.
+pub async fn turned(held: &mut watch::Receiver<Held>, was_held: bool) {
+    let is_other = |held: &Held| is_held(*held, Instant::now()) != was_held;
+    let is_gone = held.wait_for(is_other).await.is_err();
+    if is_gone {
+        // A sender that is gone says nothing more, which must not turn the caller's loop into a spin.
+        std::future::pending::<Infallible>().await;
+    }
+}
+
 /// What is known of the Lease, and since when.
 #[derive(Debug, Default)]
 struct Observed {

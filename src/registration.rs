@@ -33,7 +33,7 @@ use crate::{
     entries::{Address, Installation, Owner, entries},
     events::{Event, Gravity, Recorder},
     guarding::InForce,
-    lease::{Held, is_held},
+    lease::{Held, is_held, turned},
     metrics::{Metrics, label::RegistrationWrite},
     rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
     server::readiness::Readiness,
@@ -50,6 +50,9 @@ const CONTEST_WINDOW: Duration = Duration::from_mins(1);
 /// How long a first registration waits for the Service to lead to a replica. After that it goes
 /// ahead: some networks let the API server through, and pods not.
 const PROBE_PATIENCE: Duration = Duration::from_mins(1);
+
+/// The watch shows what was written after this long, or something has come in between.
+const WATCH_LAG: Duration = Duration::from_secs(2);
 
 const FIELD_MANAGER: &str = "poolguard";
 const BUNDLE_MANAGER: &str = "poolguard-ca-bundle";
@@ -89,12 +92,43 @@ pub struct Registration {
     inputs: Inputs,
     metrics: Arc<Metrics>,
     recorder: Recorder,
-    owner: Option<Owner>,
+    holds: bool,
+    owner: OwnerSearch,
+    /// What was written last is to be this, and since then it was written so often.
+    asked_for: [Value; 2],
     writes: [VecDeque<Instant>; 2],
+    written: [Option<Written>; 2],
     reported: [Vec<Difference>; 2],
     is_absence_reported: [bool; 2],
     ready_since: Option<Instant>,
-    trouble: Option<String>,
+    troubles: BTreeMap<Concern, String>,
+}
+
+/// What was written, which the watch has yet to show.
+struct Written {
+    at: Instant,
+    /// The version that the watch had shown by then.
+    over: Option<String>,
+    object: Value,
+}
+
+/// The ClusterRole that is to own what is registered.
+enum OwnerSearch {
+    /// None is named, or it cannot be read.
+    Unknown,
+    /// This one.
+    Found(Owner),
+    /// It is not there. What is registered then would outlive the release, and block a cluster that
+    /// PoolGuard has left: so nothing is, until it is there again.
+    Absent,
+}
+
+/// What may be wrong, each told once for as long as it lasts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Concern {
+    Owner,
+    Probe,
+    Write(usize),
 }
 
 /// The configurations, and what it takes to watch them; mutating first.
@@ -113,8 +147,10 @@ fn path(resource: &str) -> String {
 
 /// Which authorities every registered entry trusts.
 pub fn registered(seen: [&Seen; 2]) -> Registered {
-    if seen.contains(&&Seen::Unknown) {
-        return Registered::Unknown;
+    for seen in seen {
+        if let Seen::Unknown(why) = seen {
+            return Registered::Unknown(why.clone());
+        }
     }
     let webhooks = |seen: &Seen| -> Vec<Value> {
         let webhooks = seen.object().and_then(|object| object.get("webhooks"));
@@ -148,12 +184,15 @@ impl Registration {
             inputs,
             metrics,
             recorder,
-            owner: None,
+            holds: false,
+            owner: OwnerSearch::Unknown,
+            asked_for: Default::default(),
             writes: Default::default(),
+            written: Default::default(),
             reported: Default::default(),
             is_absence_reported: Default::default(),
             ready_since: None,
-            trouble: None,
+            troubles: BTreeMap::new(),
         }
     }
 
@@ -168,6 +207,7 @@ impl Registration {
                 Ok(()) = validating.changed() => {}
                 Ok(()) = self.inputs.bundle.changed() => {}
                 Ok(()) = self.inputs.in_force.changed() => {}
+                () = turned(&mut self.inputs.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -176,12 +216,13 @@ impl Registration {
     /// Does what is to be done now; when to look again at the latest.
     async fn step(&mut self) -> Duration {
         let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        self.holds = holds;
         self.metrics.set_holds_lease(holds);
         let in_force = self.inputs.in_force.borrow_and_update().clone();
         let bundle = self.inputs.bundle.borrow_and_update().clone();
         let (Some(in_force), Some(bundle), true) = (in_force, bundle, holds) else {
             if !holds {
-                self.owner = None;
+                self.owner = OwnerSearch::Unknown;
                 self.metrics.set_registration_drift(0);
             }
             return Duration::from_secs(1);
@@ -195,6 +236,7 @@ impl Registration {
         for (index, desired) in desired.iter().enumerate() {
             let Some(receiver) = self.inputs.seen.get_mut(index) else { continue };
             let seen = receiver.borrow_and_update().clone();
+            let seen = self.or_written(index, seen);
             let kept = match in_force.settings.registration {
                 config::Registration::Managed => self.keep(index, desired, &seen, &bundle).await,
                 config::Registration::External => self.complete(index, desired, &seen).await,
@@ -206,23 +248,43 @@ impl Registration {
         wait
     }
 
+    /// What was just written, until the watch shows something else than before: to write it again
+    /// would not make it come sooner.
+    fn or_written(&mut self, index: usize, seen: Seen) -> Seen {
+        let Some(written) = self.written.get_mut(index) else { return seen };
+        let is_behind =
+            |it: &mut Written| it.at.elapsed() < WATCH_LAG && it.over == version(seen.object());
+        match written.take_if(|it| !is_behind(it)) {
+            Some(_) => seen,
+            None => match written {
+                Some(written) => Seen::Present(written.object.clone()),
+                None => seen,
+            },
+        }
+    }
+
     fn installation(&self) -> Installation {
         Installation {
             name: self.settings.names.release.clone(),
             namespace: self.settings.namespace.clone(),
             address: self.settings.address.clone(),
-            owner: self.owner.clone(),
+            owner: match &self.owner {
+                OwnerSearch::Found(owner) => Some(owner.clone()),
+                OwnerSearch::Unknown | OwnerSearch::Absent => None,
+            },
             labels: BTreeMap::new(),
         }
     }
 
-    /// The ClusterRole that owns what is registered, so that it goes when the release goes.
+    /// The ClusterRole that owns what is registered, so that it goes when the release goes. Where
+    /// something is gone, it may have gone with its owner: that is looked for again.
     async fn find_owner(&mut self) {
         let names = &self.settings.names;
-        let (Some(name), Some(right), None) = (&names.owner, rights::owner(names), &self.owner)
-        else {
+        let (Some(name), Some(right)) = (&names.owner, rights::owner(names)) else { return };
+        let is_absent = self.inputs.seen.iter().any(|seen| *seen.borrow() == Seen::Absent);
+        if matches!(self.owner, OwnerSearch::Found(_)) && !is_absent {
             return;
-        };
+        }
         let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
         let found = match http::Request::get(&path).body(Vec::new()) {
             Ok(request) => self.client.request::<Value>(request).await,
@@ -232,11 +294,22 @@ impl Registration {
             Ok(role) => {
                 let uid = role.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
-                self.owner = Some(Owner { name: name.clone(), uid });
+                self.owner = OwnerSearch::Found(Owner { name: name.clone(), uid });
+                self.troubles.remove(&Concern::Owner);
+            }
+            Err(error) if client::code(&error) == Some(404) => {
+                let why = format!(
+                    "there is no ClusterRole {name} to own the webhook configurations: they are \
+                     not created until there is"
+                );
+                self.owner = OwnerSearch::Absent;
+                self.complain(Concern::Owner, why);
             }
             Err(error) => {
                 let why = client::explain_with(&error, &right);
-                self.complain(format!("the ClusterRole {name} cannot own the webhooks: {why}"));
+                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
+                self.owner = OwnerSearch::Unknown;
+                self.complain(Concern::Owner, why);
             }
         }
     }
@@ -245,10 +318,11 @@ impl Registration {
     async fn keep(&mut self, index: usize, desired: &Value, seen: &Seen, bundle: &Bundle) -> Kept {
         let has_entries = desired.pointer("/webhooks/0").is_some();
         let (found, reason) = match seen {
-            Seen::Unknown => return Kept::LATER,
+            Seen::Unknown(_) => return Kept::LATER,
             Seen::Absent if !has_entries => return Kept::GOOD,
             Seen::Absent => {
-                if !self.answers(bundle).await {
+                let is_ownerless = matches!(self.owner, OwnerSearch::Absent);
+                if is_ownerless || !self.answers(bundle).await {
                     return Kept::SOON;
                 }
                 (Vec::new(), RegistrationWrite::Absent)
@@ -261,7 +335,7 @@ impl Registration {
                 found => (found, RegistrationWrite::Changed),
             },
         };
-        if let Some(wait) = self.contest(index) {
+        if let Some(wait) = self.contest(index, desired) {
             return Kept { look_again: wait, is_drifted: true };
         }
         let body = match seen.object() {
@@ -276,7 +350,7 @@ impl Registration {
     async fn complete(&mut self, index: usize, desired: &Value, seen: &Seen) -> Kept {
         let kind = kind(index);
         let live = match seen {
-            Seen::Unknown => return Kept::LATER,
+            Seen::Unknown(_) => return Kept::LATER,
             Seen::Absent if desired.pointer("/webhooks/0").is_none() => return Kept::GOOD,
             Seen::Absent => {
                 let reported = self.is_absence_reported.get_mut(index);
@@ -297,7 +371,7 @@ impl Registration {
         let only_bundle = bundle_only(&desired, live);
         if !of_bundle.is_empty()
             && let Some(body) = only_bundle
-            && self.contest(index).is_none()
+            && self.contest(index, &desired).is_none()
         {
             self.apply(index, &body, BUNDLE_MANAGER, RegistrationWrite::Changed).await;
         }
@@ -318,21 +392,34 @@ impl Registration {
         }
         let since = *self.ready_since.get_or_insert_with(Instant::now);
         match probe::probe(&self.settings.address, &self.settings.namespace, bundle).await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.troubles.remove(&Concern::Probe);
+                true
+            }
             Err(why) if since.elapsed() > PROBE_PATIENCE => {
                 warn!("registering although this pod cannot reach the webhook: {why}");
                 true
             }
             Err(why) => {
-                self.complain(format!("waiting to register: the webhook cannot be reached: {why}"));
+                // Why a connection fails differs from one to the next.
+                if !self.troubles.contains_key(&Concern::Probe) {
+                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
+                    self.complain(Concern::Probe, why);
+                }
                 false
             }
         }
     }
 
-    /// How long to wait before writing against somebody who keeps writing something else.
-    fn contest(&mut self, index: usize) -> Option<Duration> {
+    /// How long to wait before writing against somebody who keeps writing something else. Writing
+    /// because something else is asked for is nobody's fault, and does not count.
+    fn contest(&mut self, index: usize, desired: &Value) -> Option<Duration> {
         let writes = self.writes.get_mut(index)?;
+        let asked_for = self.asked_for.get_mut(index)?;
+        if asked_for != desired {
+            asked_for.clone_from(desired);
+            writes.clear();
+        }
         while writes.front().is_some_and(|at| at.elapsed() > CONTEST_WINDOW) {
             writes.pop_front();
         }
@@ -343,8 +430,8 @@ impl Registration {
         Some(CONTEST_WINDOW.saturating_sub(oldest.elapsed()).max(Duration::from_millis(100)))
     }
 
-    /// Server-side apply; and where others have added what an apply does not take away, such as a
-    /// condition, the list of entries is replaced as a whole.
+    /// Server-side apply; and where others own what an apply does not take away, such as a condition,
+    /// or a selector of an entry that is to go, the list of entries is replaced as a whole.
     async fn apply(
         &mut self,
         index: usize,
@@ -355,14 +442,21 @@ impl Registration {
         if let Some(writes) = self.writes.get_mut(index) {
             writes.push_back(Instant::now());
         }
+        let seen = self.inputs.seen.get(index);
+        let over = seen.and_then(|seen| version(seen.borrow().object()));
         let parameters = PatchParams::apply(manager).force();
         let mut applied = self.patch(index, &parameters, &Patch::Apply(body)).await;
+        let left_over = match &applied {
+            Ok(live) => version(Some(live)).filter(|_| !differences(body, live).is_empty()),
+            // What is left of an entry that is to go, and somebody else's, is no entry.
+            Err(error) if client::code(error) == Some(422) => over.clone(),
+            Err(_) => None,
+        };
         if manager == FIELD_MANAGER
-            && let Ok(live) = &applied
-            && !differences(body, live).is_empty()
+            && let Some(version) = left_over
         {
             let whole = json!({
-                "metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion")},
+                "metadata": with_version(body.get("metadata"), &version),
                 "webhooks": body.get("webhooks"),
             });
             let parameters =
@@ -370,17 +464,21 @@ impl Registration {
             applied = self.patch(index, &parameters, &Patch::Merge(&whole)).await;
         }
         match applied {
-            Ok(_) => {
-                self.trouble = None;
+            Ok(object) => {
+                if let Some(written) = self.written.get_mut(index) {
+                    *written = Some(Written { at: Instant::now(), over, object });
+                }
+                self.troubles.remove(&Concern::Write(index));
                 self.metrics.registration_written(reason);
-                Kept::GOOD
+                Kept::WRITTEN
             }
             Err(error) => {
                 self.metrics.registration_written(RegistrationWrite::Failed);
                 let Names { release: name, .. } = &self.settings.names;
                 let right = rights::configuration(resource(index), &self.settings.names);
                 let why = client::explain_with(&error, &right);
-                self.complain(format!("cannot write the {} {name}: {why}", kind(index)));
+                let why = format!("cannot write the {} {name}: {why}", kind(index));
+                self.complain(Concern::Write(index), why);
                 Kept::SOON
             }
         }
@@ -435,11 +533,11 @@ impl Registration {
         if index == 0 { mutating } else { validating }
     }
 
-    fn complain(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
+    fn complain(&mut self, concern: Concern, why: String) {
+        if self.troubles.get(&concern) != Some(&why) {
             error!("{why}");
         }
-        self.trouble = Some(why);
+        self.troubles.insert(concern, why);
     }
 }
 
@@ -450,9 +548,21 @@ struct Kept {
 }
 
 impl Kept {
+    const WRITTEN: Self = Self { look_again: WATCH_LAG, is_drifted: false };
     const GOOD: Self = Self { look_again: LOOK, is_drifted: false };
     const LATER: Self = Self { look_again: LOOK, is_drifted: false };
     const SOON: Self = Self { look_again: Duration::from_secs(1), is_drifted: true };
+}
+
+fn with_version(metadata: Option<&Value>, version: &str) -> Value {
+    let mut metadata = metadata.and_then(Value::as_object).cloned().unwrap_or_default();
+    metadata.insert("resourceVersion".to_owned(), version.into());
+    metadata.into()
+}
+
+fn version(object: Option<&Value>) -> Option<String> {
+    let version = object?.pointer("/metadata/resourceVersion")?;
+    version.as_str().map(str::to_owned)
 }
 
 fn resource(index: usize) -> &'static str {

@@ -7,17 +7,19 @@ pub mod one;
 
 use std::{
     convert::Infallible,
+    fmt,
+    pin::pin,
     time::{Duration, Instant},
 };
 
-use futures_util::{AsyncBufRead, AsyncBufReadExt};
+use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::{
     Client,
     api::{ListParams, WatchParams},
     core::Request,
 };
 use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -35,6 +37,9 @@ const WATCH_SECONDS: u32 = 290;
 
 /// API servers send a bookmark every minute: without a line in this time the connection is dead.
 const SILENCE: Duration = Duration::from_secs(150);
+
+/// A right that is granted is used after this long at the latest.
+const REFUSED_WAIT: Duration = Duration::from_secs(10);
 
 /// A watch that ends sooner than this without a line is a failure in disguise.
 const SHORT: Duration = Duration::from_secs(1);
@@ -77,6 +82,37 @@ enum Failure {
     Gone,
     /// Anything else, and when the server wants to be asked again.
     Other(String, Option<Duration>),
+    /// Somebody has to grant a right first.
+    Refused(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the version is too old"),
+            Self::Other(why, _) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Failure {
+    /// How long to wait before the next try.
+    fn wait(&self, backoff: &mut Backoff) -> Duration {
+        match self {
+            Self::Gone => backoff.wait(),
+            Self::Other(_, asked_for) => backoff.wait().max(asked_for.unwrap_or_default()),
+            Self::Refused(_) => backoff.wait().min(REFUSED_WAIT),
+        }
+    }
+
+    /// For whoever can help: the API server's troubles pass by themselves, a missing right does not.
+    fn tell(&self, path: &str) {
+        if matches!(self, Self::Refused(_)) {
+            error!(path, "cannot follow {path}: {self}");
+        } else {
+            warn!(path, "cannot follow {path}: {self}");
+        }
+    }
 }
 
 /// Follows a collection for ever.
@@ -112,13 +148,15 @@ pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infa
                     sleep(backoff.wait()).await;
                 }
             }
-            Err(Failure::Other(why, wait)) => {
+            Err(failure) => {
+                let wait = failure.wait(&mut backoff);
+                let why = failure.to_string();
                 if trouble.as_ref() != Some(&why) {
-                    warn!(path = source.path, "cannot follow {}: {why}", source.path);
+                    failure.tell(&source.path);
                 }
                 sink.fail(&why);
                 trouble = Some(why);
-                sleep(backoff.wait().max(wait.unwrap_or_default())).await;
+                sleep(wait).await;
             }
         }
     }
@@ -129,6 +167,8 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
     sink.begin();
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     parameters.field_selector = source.field_selector();
+    // One buffer for all pages: a new one for each would leave holes in the heap that stay.
+    let mut text = Vec::new();
     loop {
         let request = Request::new(&*source.path);
         let request = if source.metadata_only {
@@ -137,12 +177,14 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
             request.list(&parameters)
         };
         let request = request.map_err(|error| Failure::Other(error.to_string(), None))?;
-        let text = timeout(REQUEST_TIMEOUT, client.request_text(request))
+        timeout(REQUEST_TIMEOUT, read_page(client, source, request, &mut text))
             .await
-            .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))?
-            .map_err(|error| source.failure(&error))?;
-        let page = Page::read(&text)
-            .map_err(|error| Failure::Other(format!("the list is not JSON: {error}"), None))?;
+            .map_err(|_| Failure::Other("the API server does not answer".to_owned(), None))??;
+        let not_json = |error: &dyn fmt::Display| {
+            Failure::Other(format!("the list is not JSON: {error}"), None)
+        };
+        let text = str::from_utf8(&text).map_err(|error| not_json(&error))?;
+        let page = Page::read(text).map_err(|error| not_json(&error))?;
         let items = page.items().into_iter().flatten();
         items.for_each(|object| sink.list(object));
         let Some(next) = page.next() else {
@@ -152,6 +194,19 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
         };
         parameters.continue_token = Some(next.to_owned());
     }
+}
+
+/// Reads the answer to a request, instead of what was read before.
+async fn read_page(
+    client: &Client,
+    source: &Source,
+    request: http::Request<Vec<u8>>,
+    text: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    text.clear();
+    let body = client.request_stream(request).await.map_err(|error| source.failure(&error))?;
+    let read = pin!(body).read_to_end(text).await;
+    read.map(drop).map_err(|error| Failure::Other(format!("the list broke off: {error}"), None))
 }
 
 /// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
@@ -208,7 +263,7 @@ async fn open(
 
 /// Gives a line to the sink; the version to go on from after it.
 fn take(line: &[u8], sink: &mut impl Sink) -> Result<String, Failure> {
-    let damaged = |error: &dyn std::fmt::Display| {
+    let damaged = |error: &dyn fmt::Display| {
         Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
     };
     let text = str::from_utf8(line).map_err(|error| damaged(&error))?;
@@ -230,11 +285,13 @@ impl Source {
     }
 
     fn failure(&self, error: &kube::Error) -> Failure {
+        let why = client::explain_with(error, &self.right);
         match client::code(error) {
             Some(410) => Failure::Gone,
-            _ => {
-                Failure::Other(client::explain_with(error, &self.right), client::retry_after(error))
-            }
+            // A version that the server has not reached: it was restored from a backup.
+            Some(504) if why.contains("Too large resource version") => Failure::Gone,
+            Some(403) => Failure::Refused(why),
+            _ => Failure::Other(why, client::retry_after(error)),
         }
     }
 }

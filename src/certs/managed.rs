@@ -27,7 +27,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     client,
-    lease::{Held, is_held},
+    lease::{Held, is_held, turned},
     metrics::{Metrics, label},
     rights::{self, Names, Scope},
     server::{
@@ -40,6 +40,9 @@ use crate::{
 /// How often the wall clock is looked at: a sleep until a certificate's end would sleep through a
 /// clock that jumps, or a machine that was suspended.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// A rotation that need not wait for longer than this is looked at as often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(250);
 
 /// Where the authority is kept, and what it is for.
 pub struct Settings {
@@ -85,6 +88,7 @@ pub struct Managed {
     outputs: Outputs,
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
+    holds: bool,
     trouble: Option<String>,
 }
 
@@ -112,7 +116,8 @@ pub fn source(namespace: &str, names: &Names) -> Source {
 impl Managed {
     /// With nothing read yet.
     pub fn new(client: Client, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
-        Self { client, settings, inputs, outputs, remembered: None, leaf: None, trouble: None }
+        let (remembered, leaf, holds, trouble) = (None, None, false, None);
+        Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
     }
 
     /// Keeps them, for ever.
@@ -123,7 +128,7 @@ impl Managed {
                 Ok(()) => {
                     self.trouble = None;
                     backoff.reset();
-                    LOOK
+                    LOOK.min(self.settings.wait.max(SHORTEST_LOOK))
                 }
                 Err(trouble) => {
                     let trouble = trouble.to_string();
@@ -139,6 +144,7 @@ impl Managed {
             select! {
                 Ok(()) = self.inputs.secret.changed() => {}
                 Ok(()) = self.inputs.registered.changed() => {}
+                () = turned(&mut self.inputs.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -151,7 +157,7 @@ impl Managed {
     async fn step(&mut self) -> Result<(), Trouble> {
         let seen = self.inputs.secret.borrow_and_update().clone();
         let secret = match &seen {
-            Seen::Unknown => return Ok(()),
+            Seen::Unknown(_) => return Ok(()),
             Seen::Absent => None,
             Seen::Present(secret) => Some(Stored::read(secret)),
         };
@@ -159,9 +165,10 @@ impl Managed {
             self.remembered = Some(stored.clone());
         }
         let registered = self.inputs.registered.borrow_and_update().clone();
-        let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        self.holds = is_held(*self.inputs.held.borrow(), Instant::now());
         // Before the registration is known, nobody can tell what a new authority would break.
-        if holds && registered != Registered::Unknown {
+        let is_known = !matches!(registered, Registered::Unknown(_));
+        if self.holds && is_known {
             self.advance(seen.object(), secret, &registered).await?;
         } else if let Some(Err(error)) = secret {
             self.complain_of(&error);
@@ -219,7 +226,8 @@ impl Managed {
                 "annotations": annotations,
                 "labels": {"app.kubernetes.io/name": "poolguard", "app.kubernetes.io/managed-by": "poolguard"},
             },
-            "type": "Opaque",
+            // It cannot be changed, whatever somebody has made of it.
+            "type": before.and_then(|it| it.get("type")).cloned().unwrap_or_else(|| "Opaque".into()),
             "data": data,
         });
         let unwritten = |why: String| Trouble::Unwritten(why);
@@ -261,23 +269,34 @@ impl Managed {
     fn show_readiness(&self) {
         let certified = &self.outputs.certified;
         let Some(leaf) = &self.leaf else {
-            certified.fail(match &self.trouble {
-                Some(trouble) => trouble.clone(),
-                None => {
-                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
-                }
-            });
+            certified.fail(self.why_no_leaf());
             return;
         };
         let registered = self.inputs.registered.borrow();
+        let unread = unread(&registered);
         if !leaf.validity.contains(self.now()) {
             certified.fail("the certificate is not valid now");
-        } else if *registered == Registered::Unknown {
-            certified.fail("the registered webhook configurations have not been read yet");
+        } else if let Some(why) = unread {
+            certified.fail(why);
         } else if registered.bundle().is_some_and(|bundle| !bundle.contains(&leaf.signer)) {
             certified.fail("the registered caBundle does not trust the certificate yet");
         } else {
             certified.meet();
+        }
+    }
+
+    fn why_no_leaf(&self) -> String {
+        if let Some(trouble) = &self.trouble {
+            return trouble.clone();
+        }
+        let name = &self.settings.names.authority;
+        match &*self.inputs.secret.borrow() {
+            Seen::Unknown(Some(why)) => format!("the Secret {name} cannot be read: {why}"),
+            Seen::Unknown(None) => format!("the Secret {name} has not been read yet"),
+            Seen::Absent | Seen::Present(_) => unread(&self.inputs.registered.borrow())
+                .unwrap_or_else(|| {
+                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
+                }),
         }
     }
 
@@ -287,6 +306,13 @@ impl Managed {
             warn!("the Secret {name} is damaged ({error}); the Lease holder restores it");
         }
     }
+}
+
+/// Why it is not known what is registered.
+fn unread(registered: &Registered) -> Option<String> {
+    let Registered::Unknown(why) = registered else { return None };
+    let not_yet = "the registered webhook configurations have not been read yet";
+    Some(why.as_ref().map_or_else(|| not_yet.to_owned(), |why| format!("{not_yet}: {why}")))
 }
 
 fn label_of(reason: Reason) -> label::AuthorityStep {

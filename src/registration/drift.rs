@@ -88,7 +88,7 @@ fn changed_fields(desired: &Value, live: &Value) -> Vec<String> {
         let registered = live.get(field);
         let is_same = match field.as_str() {
             "namespaceSelector" | "objectSelector" => {
-                Some(value) == registered.map(own_part).as_ref()
+                Some(own_part(value)) == registered.map(own_part)
             }
             "clientConfig" => {
                 let bundle = [desired, live].map(|it| it.pointer(CA_BUNDLE));
@@ -290,5 +290,6 @@ mod tests {
             live["webhooks"][1]["namespaceSelector"]
         );
         assert_eq!(with_foreign_parts(&configuration(), &configuration()), configuration());
+        assert!(differences(&written, &live).is_empty(), "what is written is what is asked for");
     }
 }

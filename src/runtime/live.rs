@@ -170,7 +170,7 @@ fn see(client: &Client, source: Source, tasks: &mut Tasks) -> watch::Receiver<Se
 
 /// Which authorities are registered, as it changes.
 fn registered(seen: &[watch::Receiver<Seen>; 2], tasks: &mut Tasks) -> watch::Receiver<Registered> {
-    let (sender, receiver) = watch::channel(Registered::Unknown);
+    let (sender, receiver) = watch::channel(Registered::Unknown(None));
     let [mut mutating, mut validating] = seen.clone();
     tasks.spawn(async move {
         loop {

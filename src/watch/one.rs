@@ -7,11 +7,10 @@ use tracing::warn;
 use super::{Sink, Source};
 
 /// What is known of the object.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// Nothing yet.
-    #[default]
-    Unknown,
+    /// Nothing yet, and what is in the way.
+    Unknown(Option<String>),
     /// It is not there.
     Absent,
     /// It is there.
@@ -23,7 +22,7 @@ impl Seen {
     pub fn object(&self) -> Option<&Value> {
         match self {
             Self::Present(object) => Some(object),
-            Self::Unknown | Self::Absent => None,
+            Self::Unknown(_) | Self::Absent => None,
         }
     }
 }
@@ -38,7 +37,7 @@ pub struct OneSink {
 
 /// A sink for the object that the source names, and what is known of it.
 pub fn one(source: &Source) -> (OneSink, watch::Receiver<Seen>) {
-    let (seen, receiver) = watch::channel(Seen::Unknown);
+    let (seen, receiver) = watch::channel(Seen::Unknown(None));
     let name = source.name.clone().unwrap_or_default();
     (OneSink { name, listed: Seen::Absent, seen }, receiver)
 }
@@ -79,7 +78,7 @@ impl Sink for OneSink {
     }
 
     fn end(&mut self) {
-        let listed = std::mem::take(&mut self.listed);
+        let listed = std::mem::replace(&mut self.listed, Seen::Absent);
         self.show(listed);
     }
 
@@ -92,6 +91,13 @@ impl Sink for OneSink {
     fn delete(&mut self, object: &str) {
         if self.read(object).is_some() {
             self.show(Seen::Absent);
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        let is_unknown = matches!(*self.seen.borrow(), Seen::Unknown(_));
+        if is_unknown {
+            self.show(Seen::Unknown(Some(why.to_owned())));
         }
     }
 }

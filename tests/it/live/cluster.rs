@@ -4,22 +4,24 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poolguard::rights::{self, Names, Right, Scope};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
-use super::{replica::Replica, service::Service};
+use super::{eventually, replica::Replica, service::Service};
 use crate::{
     apiserver::{ApiServer, Rule},
     http::{Connection, Reply, client_config},
-    scenario::data_text,
+    scenario::{data_text, pod_in},
 };
 
 /// Where PoolGuard is installed.
@@ -49,6 +51,11 @@ pub(crate) fn all_rights() -> Vec<Right> {
     rights::of_replica(&names(), true)
 }
 
+/// Everything but what is about this resource.
+pub(crate) fn rights_without(resource: &str) -> Vec<Right> {
+    all_rights().into_iter().filter(|right| right.resource != resource).collect()
+}
+
 /// A right as a rule of a role.
 pub(crate) fn rule(right: &Right) -> Rule {
     let names: Vec<_> = right.names.iter().map(String::as_str).collect();
@@ -65,9 +72,10 @@ impl Cluster {
         Self::with_config(&data_text("config.yaml")).await
     }
 
+    /// With the recorded nodes and objects.
     pub(crate) async fn with_config(config: &str) -> Self {
-        let api = ApiServer::start().await;
-        api.add_namespace(NAMESPACE);
+        let cluster = Self::empty(config).await;
+        let api = &cluster.api;
         let dump: Value = serde_json::from_str(&data_text("cluster.json")).unwrap();
         for item in dump["items"].as_array().unwrap() {
             if item["kind"] != "Namespace" {
@@ -80,19 +88,27 @@ impl Cluster {
                 api.put(item.clone());
             }
         }
-        api.put(json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": "poolguard"},
-        }));
-        api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(all_rights()));
+        cluster
+    }
+
+    /// Without a node.
+    pub(crate) async fn empty(config: &str) -> Self {
+        let api = ApiServer::start().await;
+        api.add_namespace(NAMESPACE);
+        add_owner(&api);
         let kubeconfig = api.kubeconfig(TOKEN);
         let service = Service::start().await;
         let mount = tempfile::tempdir().unwrap();
         symlink("..data/config.yaml", mount.path().join("config.yaml")).unwrap();
         let cluster = Self { api, service, kubeconfig, mount, generation: AtomicU32::new(0) };
+        cluster.grant(&all_rights());
         cluster.configure(config);
         cluster
+    }
+
+    /// From now on PoolGuard may do this, and nothing else.
+    pub(crate) fn grant(&self, rights: &[Right]) {
+        self.api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(rights));
     }
 
     /// Mounts another config, by swapping a symbolic link.
@@ -121,6 +137,7 @@ impl Cluster {
         let config = self.config_path().display().to_string();
         let url = self.service.url();
         let flags = [
+            ["--log-format", "json"],
             ["--kubeconfig", &kubeconfig],
             ["--config", &config],
             ["--webhook-url", &url],
@@ -138,8 +155,28 @@ impl Cluster {
 
     /// An installed replica that the Service leads to, alone.
     pub(crate) async fn replica(&self, name: &str) -> Replica {
-        let replica = Replica::start(&self.arguments(name)).await;
+        self.replica_with(name, &[]).await
+    }
+
+    /// The same with more flags. One that is given twice would be an error.
+    pub(crate) async fn replica_with(&self, name: &str, flags: &[&str]) -> Replica {
+        let mut arguments = self.arguments(name);
+        for pair in flags.chunks(2) {
+            match arguments.iter().position(|it| it == pair[0]) {
+                Some(index) => pair[1].clone_into(&mut arguments[index + 1]),
+                None => arguments.extend(pair.iter().map(|&text| text.to_owned())),
+            }
+        }
+        let replica = Replica::start(&arguments).await;
         self.service.lead_to(&[replica.webhook]);
+        replica
+    }
+
+    /// An installed replica that is ready and registered.
+    pub(crate) async fn installed(&self, name: &str) -> Replica {
+        let replica = self.replica(name).await;
+        replica.ready().await;
+        self.until_registered().await;
         replica
     }
 
@@ -155,23 +192,31 @@ impl Cluster {
             .await;
     }
 
-    /// The authorities that an entry trusts.
-    pub(crate) fn trusted(&self) -> RootCertStore {
+    /// The authorities that the entries trust, all of them the same.
+    pub(crate) fn bundle(&self) -> Vec<CertificateDer<'static>> {
         let configuration = self.registered(CONFIGURATIONS[1]).unwrap();
         let bundle = configuration["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap();
-        let pem = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, bundle);
+        let pem = STANDARD.decode(bundle).unwrap();
+        CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.unwrap()).collect()
+    }
+
+    pub(crate) fn trusted(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem.unwrap()) {
-            roots.add(certificate.unwrap()).unwrap();
+        for certificate in self.bundle() {
+            roots.add(certificate).unwrap();
         }
         roots
     }
 
+    /// A connection as the API server makes it: it trusts what is registered, and nothing else.
+    pub(crate) async fn connect(&self, to: SocketAddr) -> std::io::Result<Connection> {
+        let config = client_config(&self.trusted(), &[b"http/1.1"]);
+        Connection::open_as(to, "127.0.0.1", config).await
+    }
+
     /// Sends a review as the API server would: through the Service, trusting what is registered.
     pub(crate) async fn review(&self, path: &str, review: &Value) -> Reply {
-        let config = client_config(&self.trusted(), &[b"http/1.1"]);
-        let mut connection =
-            Connection::open_as(self.service.address, "127.0.0.1", config).await.unwrap();
+        let mut connection = self.connect(self.service.address).await.unwrap();
         connection.post(path, &review.to_string()).await
     }
 
@@ -184,7 +229,50 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Waits until a review is allowed, or denied.
+    pub(crate) async fn until_allows(&self, allows: bool, review: &Value) {
+        let what = format!("allowed is {allows}");
+        eventually(&what, async || self.allows("/validate", review).await == allows).await;
+    }
+
+    /// A node with labels, on which only AutoMQ may run if it is a dedicated one.
+    pub(crate) fn add_node(&self, name: &str, group: &str, is_dedicated: bool) {
+        let taint = json!({"key": "dedicated", "value": "automq", "effect": "NoSchedule"});
+        let taints = if is_dedicated { vec![taint] } else { Vec::new() };
+        self.api.put(json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {
+                "kubernetes.io/hostname": name,
+                "eks.amazonaws.com/nodegroup": group,
+                "node.kubernetes.io/instance-type": "r6in.large",
+                "topology.kubernetes.io/region": "us-east-1",
+                "topology.kubernetes.io/zone": "us-east-1a",
+            }},
+            "spec": {"providerID": format!("aws:///us-east-1a/i-{name}"), "taints": taints},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }));
+    }
+}
+
+/// A pod of somebody else that wants to run on this node.
+pub(crate) fn pinned_to(node: &str) -> Value {
+    let spec =
+        format!("{{nodeName: {node}, containers: [{{name: app, image: registry.example/p}}]}}");
+    pod_in("shop", &spec)
+}
+
+/// The ClusterRole of the release.
+pub(crate) fn add_owner(api: &ApiServer) {
+    api.put(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "poolguard"},
+    }));
+}
+
 /// Rights as rules of roles.
-pub(crate) fn rules(rights: Vec<Right>) -> Vec<Rule> {
+pub(crate) fn rules(rights: &[Right]) -> Vec<Rule> {
     rights.iter().map(rule).collect()
 }

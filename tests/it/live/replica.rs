@@ -64,6 +64,11 @@ impl Replica {
         self.log.lock().unwrap().clone()
     }
 
+    /// How many lines have this text.
+    pub(crate) fn lines(&self, text: &str) -> usize {
+        self.log().iter().filter(|line| line.contains(text)).count()
+    }
+
     /// Waits for a line with this text.
     pub(crate) async fn logged(&self, text: &str) -> String {
         let find = || self.log().into_iter().find(|line| line.contains(text));
@@ -90,12 +95,14 @@ impl Replica {
 
     /// Waits until a series of its metrics has a value.
     pub(crate) async fn metric(&self, series: &str, is_it: impl Fn(f64) -> bool) -> f64 {
-        let value = |text: &str| -> Option<f64> {
-            let line = text.lines().find(|line| line.starts_with(series))?;
-            line.rsplit(' ').next()?.parse().ok()
-        };
-        let text = self.admin_says("/metrics", |text| value(text).is_some_and(&is_it)).await;
-        value(&text).unwrap()
+        let is_met = |text: &str| value(text, series).is_some_and(&is_it);
+        let text = self.admin_says("/metrics", is_met).await;
+        value(&text, series).unwrap()
+    }
+
+    /// What a series of its metrics is now; nothing yet is 0.
+    pub(crate) async fn metric_now(&self, series: &str) -> f64 {
+        value(&self.get("/metrics").await, series).unwrap_or_default()
     }
 
     async fn admin_says(&self, path: &str, is_it: impl Fn(&str) -> bool) -> String {
@@ -123,8 +130,12 @@ impl Replica {
         text
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
@@ -140,6 +151,12 @@ impl Replica {
         });
         ended.await.unwrap()
     }
+}
+
+/// The value of the first series that starts so.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(series))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 fn collect(stream: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
