@@ -24,7 +24,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    client,
+    client, owner,
     rights::{self, Names, Scope},
 };
 
@@ -93,6 +93,7 @@ impl Observed {
 
 /// A replica that wants the Lease.
 pub struct Candidate {
+    client: Client,
     api: Api<Lease>,
     names: Names,
     identity: String,
@@ -111,8 +112,8 @@ impl Candidate {
     ) -> (Self, watch::Receiver<Held>) {
         let (held, receiver) = watch::channel(None);
         let (observed, trouble) = (Observed::default(), None);
-        let api = Api::namespaced(client, namespace);
-        (Self { api, names, identity, held, observed, trouble }, receiver)
+        let api = Api::namespaced(client.clone(), namespace);
+        (Self { client, api, names, identity, held, observed, trouble }, receiver)
     }
 
     /// Takes the Lease when it is free, and keeps it.
@@ -188,6 +189,7 @@ impl Candidate {
     }
 
     async fn create(&self) -> Result<bool, String> {
+        let owners = owner::references(&self.client, &self.names).await;
         let spec = LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
@@ -196,8 +198,11 @@ impl Candidate {
             lease_transitions: Some(0),
             ..LeaseSpec::default()
         };
-        let metadata =
-            ObjectMeta { name: Some(self.names.release.clone()), ..ObjectMeta::default() };
+        let metadata = ObjectMeta {
+            name: Some(self.names.release.clone()),
+            owner_references: serde_json::from_value(owners.into()).ok(),
+            ..ObjectMeta::default()
+        };
         let lease = Lease { metadata, spec: Some(spec) };
         match self.api.create(&PostParams::default(), &lease).await {
             Ok(_) => Ok(true),

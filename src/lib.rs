@@ -29,6 +29,7 @@ pub mod guarding;
 pub mod lease;
 pub mod metrics;
 pub mod observation;
+pub mod owner;
 pub mod registration;
 pub mod runtime;
 pub mod scan;

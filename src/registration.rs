@@ -35,6 +35,7 @@ use crate::{
     guarding::InForce,
     lease::{Held, is_held, turned},
     metrics::{Metrics, label::RegistrationWrite},
+    owner::{self, Search},
     rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
     server::readiness::Readiness,
     watch::{Source, one::Seen},
@@ -280,24 +281,18 @@ impl Registration {
     /// something is gone, it may have gone with its owner: that is looked for again.
     async fn find_owner(&mut self) {
         let names = &self.settings.names;
-        let (Some(name), Some(right)) = (&names.owner, rights::owner(names)) else { return };
+        let Some(name) = names.owner.clone() else { return };
         let is_absent = self.inputs.seen.iter().any(|seen| *seen.borrow() == Seen::Absent);
         if matches!(self.owner, OwnerSearch::Found(_)) && !is_absent {
             return;
         }
-        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
-        let found = match http::Request::get(&path).body(Vec::new()) {
-            Ok(request) => self.client.request::<Value>(request).await,
-            Err(error) => Err(kube::Error::HttpError(error)),
-        };
-        match found {
-            Ok(role) => {
-                let uid = role.pointer("/metadata/uid").and_then(Value::as_str);
-                let uid = uid.unwrap_or_default().to_owned();
-                self.owner = OwnerSearch::Found(Owner { name: name.clone(), uid });
+        match owner::search(&self.client, &self.settings.names).await {
+            Search::Nobody => {}
+            Search::Found(owner) => {
+                self.owner = OwnerSearch::Found(owner);
                 self.troubles.remove(&Concern::Owner);
             }
-            Err(error) if client::code(&error) == Some(404) => {
+            Search::Absent => {
                 let why = format!(
                     "there is no ClusterRole {name} to own the webhook configurations: they are \
                      not created until there is"
@@ -305,8 +300,7 @@ impl Registration {
                 self.owner = OwnerSearch::Absent;
                 self.complain(Concern::Owner, why);
             }
-            Err(error) => {
-                let why = client::explain_with(&error, &right);
+            Search::Unreadable(why) => {
                 let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
                 self.owner = OwnerSearch::Unknown;
                 self.complain(Concern::Owner, why);

@@ -167,7 +167,7 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
     sink.begin();
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     parameters.field_selector = source.field_selector();
-    // One buffer for all pages: a new one for each would leave holes in the heap that stay.
+    // One buffer for all pages, read where they lie: as texts they would be copied twice.
     let mut text = Vec::new();
     loop {
         let request = Request::new(&*source.path);

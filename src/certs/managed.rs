@@ -29,6 +29,7 @@ use crate::{
     client,
     lease::{Held, is_held, turned},
     metrics::{Metrics, label},
+    owner,
     rights::{self, Names, Scope},
     server::{
         readiness::Condition,
@@ -218,11 +219,17 @@ impl Managed {
         let Settings { namespace, names, .. } = &self.settings;
         let (data, annotations) = stored.write();
         let version = before.and_then(|it| it.pointer("/metadata/resourceVersion"));
+        // Whoever has changed its owners since knows better.
+        let owners = match before {
+            Some(before) => before.pointer("/metadata/ownerReferences").cloned(),
+            None => Some(owner::references(&self.client, names).await.into()),
+        };
         let secret = json!({
             "metadata": {
                 "name": names.authority,
                 "namespace": namespace,
                 "resourceVersion": version,
+                "ownerReferences": owners,
                 "annotations": annotations,
                 "labels": {"app.kubernetes.io/name": "poolguard", "app.kubernetes.io/managed-by": "poolguard"},
             },

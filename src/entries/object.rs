@@ -47,6 +47,19 @@ pub struct Owner {
     pub uid: String,
 }
 
+impl Owner {
+    /// As an object names its owner.
+    pub fn reference(&self) -> Value {
+        let Self { name, uid } = self;
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "name": name,
+            "uid": uid,
+        })
+    }
+}
+
 /// The label that the API server puts on every namespace.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -93,14 +106,8 @@ pub(super) fn metadata(installation: &Installation) -> Value {
         "labels": all,
         "annotations": { AKS_OPT_OUT: "true" },
     });
-    if let (Some(Owner { name, uid }), Some(metadata)) = (owner, metadata.as_object_mut()) {
-        let owner = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "name": name,
-            "uid": uid,
-        });
-        metadata.insert("ownerReferences".into(), json!([owner]));
+    if let (Some(owner), Some(metadata)) = (owner, metadata.as_object_mut()) {
+        metadata.insert("ownerReferences".into(), json!([owner.reference()]));
     }
     metadata
 }

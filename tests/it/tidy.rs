@@ -33,7 +33,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// What each module of the crate may use of the others. Arrows go down only.
-const ARROWS: [(&str, &[&str]); 28] = [
+const ARROWS: [(&str, &[&str]); 29] = [
     ("policy", &[]),
     ("documents", &[]),
     ("entries", &["policy"]),
@@ -65,15 +65,16 @@ const ARROWS: [(&str, &[&str]); 28] = [
             "webhook",
         ],
     ),
-    ("lease", &["client", "rights"]),
+    ("owner", &["client", "entries", "rights"]),
+    ("lease", &["client", "owner", "rights"]),
     ("events", &["client", "rights"]),
-    ("certs", &["backoff", "client", "lease", "metrics", "rights", "server", "watch"]),
+    ("certs", &["backoff", "client", "lease", "metrics", "owner", "rights", "server", "watch"]),
     ("scan", &["client", "cluster", "guarding", "lease", "metrics", "policy", "rights", "webhook"]),
     (
         "registration",
         &[
             "certs", "client", "config", "entries", "events", "guarding", "lease", "metrics",
-            "rights", "server", "watch",
+            "owner", "rights", "server", "watch",
         ],
     ),
     (

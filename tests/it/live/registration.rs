@@ -239,6 +239,21 @@ async fn what_is_registered_goes_with_its_owner_and_comes_back_with_one() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uninstalled_release_leaves_nothing() {
+    let cluster = Cluster::start().await;
+    let mut replica = cluster.installed("one").await;
+    let made =
+        [("leases", "poolguard-system/poolguard"), ("secrets", "poolguard-system/poolguard-ca")];
+    cluster.api.wait_until(|api| made.iter().all(|(it, path)| api.get(it, path).is_some())).await;
+    replica.signal("TERM");
+    replica.ended().await;
+    assert!(cluster.api.remove("clusterroles", "poolguard"));
+    let is_gone = |(resource, path): &(&str, &str)| cluster.api.get(resource, path).is_none();
+    assert!(made.iter().all(is_gone));
+    assert!(CONFIGURATIONS.iter().all(|it| cluster.registered(it).is_none()));
+}
+
 /// What people apply themselves.
 fn apply_by_hand(cluster: &Cluster) {
     let loaded = config::load("config.yaml", &external(), None).unwrap();
