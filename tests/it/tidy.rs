@@ -223,6 +223,7 @@ fn every_file_is_reachable() {
     for (folder, entries) in [
         ("src", &["src/main.rs", "src/lib.rs"][..]),
         ("tests/it", &["tests/it/main.rs"]),
+        ("tests/rollout", &["tests/rollout/main.rs"]),
         ("benches", &["benches/decide.rs", "benches/load.rs"]),
     ] {
         let sources = sources(folder);
@@ -252,7 +253,7 @@ fn every_file_is_reachable() {
 
 #[test]
 fn every_file_introduces_itself() {
-    for folder in ["src", "tests/it", "benches"] {
+    for folder in ["src", "tests", "benches"] {
         for (path, text) in sources(folder) {
             assert!(text.starts_with("//! "), "{} does not start with //!", path.display());
         }
@@ -286,7 +287,7 @@ fn functions_fit_a_screen() {
 
 #[test]
 fn nothing_is_left_undone() {
-    for folder in ["src", "tests/it", "benches"] {
+    for folder in ["src", "tests", "benches"] {
         for (path, text) in sources(folder) {
             for word in ["TODO", "FIXME", "XXX", "#[ignore"] {
                 let is_this_list = path.ends_with("tidy.rs");
