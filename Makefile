@@ -8,7 +8,7 @@ CLUSTER ?= tests/data/cluster.json
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-chart fmt lint bench docs
+.PHONY: help run test test-alerts test-chart rollout-test fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(VENV)/ready: tests/chart/requirements.txt
 
 test-alerts: ## Test the alerts, and check their runbooks and the dashboard
 	tests/alerts/run
+
+rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
+	$(CARGO) test --locked --quiet --test rollout
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -15,18 +15,4 @@ mod scan;
 mod service;
 mod watches;
 
-use std::time::Duration;
-
-use tokio::time::{sleep, timeout};
-
-use self::replica::PATIENCE;
-
-/// Waits until something is so that can only be asked for.
-async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    let met = timeout(PATIENCE, async {
-        while !is_so().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    });
-    met.await.unwrap_or_else(|_| panic!("never: {what}"));
-}
+use self::replica::eventually;

@@ -224,6 +224,8 @@ fn every_file_is_reachable() {
     for (folder, entries) in [
         ("src", &["src/main.rs", "src/lib.rs"][..]),
         ("tests/it", &["tests/it/main.rs"]),
+        ("tests/rollout", &["tests/rollout/main.rs"]),
+        ("tests/e2e", &["tests/e2e/main.rs"]),
         ("benches", &["benches/decide.rs", "benches/load.rs"]),
     ] {
         let sources = sources(folder);
@@ -253,7 +255,7 @@ fn every_file_is_reachable() {
 
 #[test]
 fn every_file_introduces_itself() {
-    for folder in ["src", "tests/it", "benches"] {
+    for folder in ["src", "tests", "benches"] {
         for (path, text) in sources(folder) {
             assert!(text.starts_with("//! "), "{} does not start with //!", path.display());
         }
@@ -287,7 +289,7 @@ fn functions_fit_a_screen() {
 
 #[test]
 fn nothing_is_left_undone() {
-    for folder in ["src", "tests/it", "benches"] {
+    for folder in ["src", "tests", "benches"] {
         for (path, text) in sources(folder) {
             for word in ["TODO", "FIXME", "XXX", "#[ignore"] {
                 let is_this_list = path.ends_with("tidy.rs");

@@ -159,6 +159,16 @@ fn value(text: &str, series: &str) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
+/// Waits until something is so that can only be asked for.
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let met = timeout(PATIENCE, async {
+        while !is_so().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    met.await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 fn collect(stream: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
