@@ -79,7 +79,7 @@ impl Service for AdmissionService {
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         recorder.decided(decision(&verdict));
         self.count(&verdict);
-        self.audit.record(&request, &verdict, self.is_stale.load(Ordering::Relaxed));
+        self.audit.record(&request, &verdict, arrived, self.is_stale.load(Ordering::Relaxed));
         Ok(answer.into())
     }
 }

@@ -53,6 +53,8 @@ pub struct OwnerReference<'a> {
     pub kind: Text<'a>,
     /// Name of the owner.
     pub name: Text<'a>,
+    /// What tells it from another of the same name.
+    pub uid: Text<'a>,
     /// Whether this owner is the controller.
     pub controller: bool,
 }
@@ -136,5 +138,6 @@ read_object!(OwnerReference {
     "apiVersion" => api_version,
     "kind" => kind,
     "name" => name,
+    "uid" => uid,
     "controller" => controller,
 });
