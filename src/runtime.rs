@@ -177,7 +177,9 @@ async fn run(
     let in_force = guarding.in_force();
     announce_when_loaded(announce, bound, &cell, in_force.clone());
     let metrics = Arc::clone(&shared.metrics);
-    let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale());
+    let denials = connected.as_ref().and_then(|it| it.tell_of_denials(&shared, &mut tasks));
+    let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
+        .telling(denials);
     tasks.spawn(guarding.run());
 
     let certificate = settings.certificate;

@@ -49,7 +49,8 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("client", &["rights"]),
     ("server", &["metrics", "shutdown"]),
     ("audit", &["policy"]),
-    ("webhook", &["audit", "metrics", "policy", "review", "server"]),
+    ("events", &["client", "policy", "review", "rights"]),
+    ("webhook", &["audit", "events", "metrics", "policy", "review", "server"]),
     ("watch", &["backoff", "client", "cluster", "rights"]),
     ("observation", &["cluster", "metrics", "rights", "watch"]),
     (
@@ -66,7 +67,6 @@ const ARROWS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("lease", &["client", "rights"]),
-    ("events", &["client", "rights"]),
     ("certs", &["backoff", "client", "lease", "metrics", "rights", "server", "watch"]),
     ("scan", &["client", "cluster", "guarding", "lease", "metrics", "policy", "rights", "webhook"]),
     (

@@ -16,6 +16,8 @@ pub struct Metadata<'a> {
     pub name: Text<'a>,
     /// Prefix of a name to come.
     pub generate_name: Text<'a>,
+    /// What tells it from another of the same name.
+    pub uid: Text<'a>,
     /// Empty for cluster-scoped objects.
     pub namespace: Text<'a>,
     /// Labels in the order of the object.
@@ -128,6 +130,7 @@ impl<'a> Read<'a> for MirrorAnnotation {
 read_object!(Metadata {
     "name" => name,
     "generateName" => generate_name,
+    "uid" => uid,
     "namespace" => namespace,
     "labels" => labels,
     "annotations" => mirror,
