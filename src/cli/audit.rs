@@ -43,9 +43,6 @@ pub(super) struct AuditCommand {
     #[arg(value_name = "FILE", default_value = "-")]
     files: Vec<PathBuf>,
 
-    #[command(flatten)]
-    filters: Filters,
-
     /// One table of all values, instead of the first of each
     #[arg(long, value_name = "WHAT", value_enum)]
     by: Option<Dimension>,
@@ -57,6 +54,9 @@ pub(super) struct AuditCommand {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+
+    #[command(flatten)]
+    filters: Filters,
 }
 
 const EXAMPLES: &str = "\
@@ -87,7 +87,7 @@ impl AuditCommand {
         let mut out = anstream::stdout().lock();
         match output {
             Output::Table => {
-                let top = top.unwrap_or(if by.is_some() { 50 } else { 10 });
+                let top = top.unwrap_or_else(|| if by.is_some() { 50 } else { 10 });
                 write!(out, "{}", Page { summary: &summary, look: Look::detect(), by, top })?;
             }
             Output::Json => writeln!(out, "{}", json::render(&summary, top)?)?,

@@ -101,9 +101,10 @@ impl Teller {
     /// Writes one, and takes what comes meanwhile.
     async fn publish(&mut self, telling: Telling) {
         let Telling { regarding, decision, note } = telling;
-        let (reason, action) = match decision {
-            Decision::Deny => ("DeniedByPoolGuard", "Deny"),
-            _ => ("WarnedByPoolGuard", "Warn"),
+        let (reason, action) = if decision == Decision::Deny {
+            ("DeniedByPoolGuard", "Deny")
+        } else {
+            ("WarnedByPoolGuard", "Warn")
         };
         let regarding = regarding.value();
         let event = Event { regarding, gravity: Gravity::Warning, reason, action, note };

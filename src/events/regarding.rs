@@ -137,12 +137,12 @@ mod tests {
 
     #[test]
     fn it_is_the_controller_or_what_is_there_or_the_namespace() {
-        let owner = json!({
+        let controller = json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true,
         });
         let bare = json!({"metadata": {"name": "p", "uid": "p-uid"}, "spec": {}});
-        let mut owned = bare.clone();
-        owned["metadata"]["ownerReferences"] = json!([owner]);
+        let mut pod = bare.clone();
+        pod["metadata"]["ownerReferences"] = json!([controller]);
         let daemon_set = json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet", "namespace": "shop", "name": "d", "uid": "u",
         });
@@ -159,8 +159,8 @@ mod tests {
         };
         let node = json!({"apiVersion": "v1", "kind": "Node", "name": "p", "uid": "p"});
         for (operation, resource, object, expected) in [
-            ("CREATE", "pods", &owned, &daemon_set),
-            ("UPDATE", "pods", &owned, &daemon_set),
+            ("CREATE", "pods", &pod, &daemon_set),
+            ("UPDATE", "pods", &pod, &daemon_set),
             ("CREATE", "pods", &bare, &namespace),
             ("UPDATE", "pods", &bare, &itself("v1", "Pod")),
             ("CREATE", "deployments", &bare, &namespace),

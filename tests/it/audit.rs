@@ -123,7 +123,7 @@ fn records_of(review: &Value) -> Vec<Value> {
     page.records()
 }
 
-fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.schema.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }

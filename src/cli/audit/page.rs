@@ -8,7 +8,7 @@ use jiff::{Timestamp, fmt::strtime};
 use super::{
     chart::Glyphs,
     record::DECISIONS,
-    tally::{Dimension, Groups, LeftOut, Summary, Tally, Use, position},
+    tally::{Dimension, FINE, Groups, LeftOut, Summary, Tally, Use, position},
     timeline::Columns,
 };
 use crate::{
@@ -39,8 +39,10 @@ const WIDTH: usize = 100;
 const WIDTH_MIN: usize = 40;
 /// Wider than this, the eye gets lost.
 const WIDTH_MAX: usize = 140;
-/// The longest bar of a table.
-const BAR: usize = 16;
+/// So many break-glass uses are shown one by one.
+const USES_MAX: usize = 50;
+/// The most cells that a column of the chart is wide.
+const WIDE: usize = 4;
 /// From so many denials of the pods of one controller on, somebody should stop it.
 const STUBBORN: u64 = 10;
 
@@ -54,15 +56,31 @@ impl Look {
         Self { width: width.clamp(WIDTH_MIN, WIDTH_MAX), glyphs, cuts: is_terminal }
     }
 
+    /// Text without its middle, if it is wider: names differ at both ends.
     fn cut(self, text: &str, width: usize) -> String {
-        if !self.cuts || text.chars().count() <= width {
+        let length = text.chars().count();
+        if !self.cuts || length <= width {
             return text.to_owned();
         }
-        let (mark, kept) = match self.glyphs {
-            Glyphs::Blocks => ("…", width.saturating_sub(1)),
-            Glyphs::Ascii => ("...", width.saturating_sub(3)),
+        let mark = match self.glyphs {
+            Glyphs::Blocks => "…",
+            Glyphs::Ascii => "..",
         };
-        text.chars().take(kept).chain(mark.chars()).collect()
+        let kept = width.saturating_sub(mark.chars().count());
+        let (head, tail) = (kept / 3, kept - kept / 3);
+        let mut cut: String = text.chars().take(head).collect();
+        cut.push_str(mark);
+        cut.extend(text.chars().skip(length - tail));
+        cut
+    }
+
+    /// The longest bar of a table.
+    fn bar(self) -> usize {
+        match self.width {
+            100.. => 16,
+            80.. => 8,
+            _ => 0,
+        }
     }
 }
 
@@ -127,12 +145,15 @@ impl Page<'_> {
         if counts.len() < 2 {
             return Ok(());
         }
+        // Few columns are drawn wider, so that they fill the page.
+        let wide = (columns / counts.len()).clamp(1, WIDE);
         writeln!(f)?;
         let mut height = 3;
         for decision in DECISIONS.into_iter().filter(|it| summary.all.of(*it) > 0) {
             let values: Vec<u64> = counts
                 .iter()
                 .map(|counts| counts.get(position(decision)).copied().unwrap_or(0))
+                .flat_map(|count| std::iter::repeat_n(count, wide))
                 .collect();
             let max = values.iter().copied().max().unwrap_or(0);
             let rows = look.glyphs.columns(&values, height);
@@ -147,8 +168,8 @@ impl Page<'_> {
             }
             height = 1;
         }
-        let axis = axis(start, seconds, counts.len(), look.glyphs.tick());
-        let step = format!("{:label$}one column is {}, times are UTC", "", duration(seconds));
+        let axis = axis(start, seconds, counts.len(), wide, look.glyphs.tick());
+        let step = format!("{:label$}one step is {}, times are UTC", "", duration(seconds));
         writeln!(f, "{:label$}{}", "", Styled(FAINT, axis))?;
         writeln!(f, "{}", Styled(FAINT, step))
     }
@@ -159,63 +180,67 @@ impl Page<'_> {
         groups: &Groups,
         is_everything: bool,
     ) -> fmt::Result {
-        let Self { summary, look, top, .. } = self;
         let ranked = groups.ranked();
-        let rows: Vec<_> =
-            ranked.iter().filter(|(_, it)| is_everything || it.trouble() > 0).collect();
-        let max = rows.iter().map(|(_, it)| shown(it, is_everything)).max().unwrap_or(0);
+        let counted = |tally: &Tally| if is_everything { tally.total() } else { tally.trouble() };
+        let rows: Vec<_> = ranked.iter().filter(|(_, tally)| counted(tally) > 0).collect();
         if rows.is_empty() {
             return Ok(());
         }
-        let decisions: Vec<_> =
-            DECISIONS.into_iter().filter(|decision| summary.all.of(*decision) > 0).collect();
-        let numbers = |tally: &Tally| -> Vec<String> {
-            let number = |decision: &Decision| match tally.of(*decision) {
-                0 => String::new(),
-                count => grouped(count),
-            };
-            decisions.iter().map(number).collect()
-        };
-        let name = |decision: &Decision| decision.as_str().to_uppercase();
-        let shown_rows: Vec<_> = rows.iter().take(*top).collect();
-        let width = |index: usize, decision: &Decision| {
-            let cells = shown_rows.iter().map(|(_, it)| numbers(it)[index].len());
-            cells.max().unwrap_or(0).max(decision.as_str().len())
-        };
-        let widths: Vec<_> = decisions.iter().enumerate().map(|(i, it)| width(i, it)).collect();
-        let taken = BAR + 16 + widths.iter().map(|width| width + 2).sum::<usize>() + 4;
-        let key_width = look.width.saturating_sub(taken).max(20);
+        let max = rows.iter().map(|(_, tally)| counted(tally)).max().unwrap_or(0);
+        let (shown, rest) = rows.split_at(rows.len().min(self.top));
+        let columns = self.columns(groups.dimension, is_everything, shown);
+        let bar_width = self.look.bar();
+        // Two blanks lie between columns, and a time is the last of them.
+        let last = self.summary.all.span().map_or(0, |(_, last)| self.when(last).len());
+        let taken: usize = columns.iter().map(|(_, width)| width + 2).sum();
+        let key_width = self.look.width.saturating_sub(taken + bar_width + last + 4).max(20);
         let mut table = Table::indented(0);
-        let right = |text: String, width: usize| format!("{text:>width$}");
+        let right = |text: &str, width: usize| format!("{text:>width$}");
         let mut heading = vec![(HEADING, title(groups.dimension).to_owned())];
-        heading.push((FAINT, String::new()));
-        for (decision, width) in decisions.iter().zip(&widths) {
-            heading.push((FAINT, right(name(decision), *width)));
-        }
+        heading.extend((bar_width > 0).then(|| (FAINT, String::new())));
+        let names = columns.iter().map(|(it, width)| right(&it.as_str().to_uppercase(), *width));
+        heading.extend(names.map(|name| (FAINT, name)));
         heading.push((FAINT, "LAST".to_owned()));
         table.row(heading);
-        for (key, tally) in &shown_rows {
+        for (key, tally) in shown {
             let is_stubborn = groups.dimension == Dimension::Owner && is_stubborn(tally);
             let key_style = if is_stubborn { BAD } else { Style::new() };
-            let mut row = vec![(key_style, look.cut(&clean(key), key_width))];
-            let bar = look.glyphs.bar(shown(tally, is_everything), max, BAR);
-            row.push((style(gravest(tally)), bar));
-            for ((text, width), decision) in numbers(tally).into_iter().zip(&widths).zip(&decisions)
-            {
-                row.push((style(*decision), right(text, *width)));
-            }
-            row.push((FAINT, tally.span().map(|(_, last)| short(last)).unwrap_or_default()));
+            let mut row = vec![(key_style, self.look.cut(&clean(key), key_width))];
+            let bar = || self.look.glyphs.bar(counted(tally), max, bar_width);
+            row.extend((bar_width > 0).then(|| (style(gravest(tally)), bar())));
+            let number = |(it, width): &(Decision, usize)| {
+                (style(*it), right(&number_text(tally.of(*it)), *width))
+            };
+            row.extend(columns.iter().map(number));
+            row.push((FAINT, tally.span().map(|(_, last)| self.when(last)).unwrap_or_default()));
             table.row(row);
         }
         write!(f, "\n{table}")?;
-        if rows.len() > shown_rows.len() {
-            let rest = format!("{} more", grouped((rows.len() - shown_rows.len()) as u64));
-            writeln!(f, "{}", Styled(FAINT, rest))?;
+        if !rest.is_empty() {
+            writeln!(f, "{}", Styled(FAINT, format!("{} more", grouped(rest.len() as u64))))?;
         }
         if groups.dimension == Dimension::Owner {
             self.stubborn(f, &ranked)?;
         }
         Ok(())
+    }
+
+    /// Decisions that there are, with the width of their numbers. Most tables are about trouble.
+    fn columns(
+        &self,
+        dimension: Dimension,
+        is_everything: bool,
+        rows: &[&(&str, &Tally)],
+    ) -> Vec<(Decision, usize)> {
+        let has_room = is_everything || dimension == Dimension::Rule;
+        let known = DECISIONS.into_iter().filter(|it| self.summary.all.of(*it) > 0);
+        let shown = known.filter(|it| has_room || !FINE.contains(it));
+        shown
+            .map(|decision| {
+                let numbers = rows.iter().map(|(_, tally)| number_text(tally.of(decision)).len());
+                (decision, numbers.max().unwrap_or(0).max(decision.as_str().len()))
+            })
+            .collect()
     }
 
     /// What tries the same again and again, and will not stop by itself.
@@ -224,11 +249,11 @@ impl Page<'_> {
         for (key, tally) in stubborn.take(3) {
             let Some((first, last)) = tally.span() else { continue };
             let text = format!(
-                "{} was denied {} times, {}: it tries again and again, until its pods keep off the \
+                "{} was denied {} times within {}, and will try again until its pods keep off the \
                  pool or the config exempts them",
                 clean(key),
                 grouped(tally.of(Decision::Deny)),
-                span(first, last),
+                duration((last.as_second() - first.as_second()).max(1)),
             );
             writeln!(f, "{}", self.wrapped(&text, WARNING, 2))?;
         }
@@ -243,7 +268,7 @@ impl Page<'_> {
         }
         writeln!(f, "\n{}", Styled(HEADING, "BREAK-GLASS"))?;
         let mut last = None;
-        for Use { time, uid, user, groups, request, rule, message } in uses {
+        for Use { time, uid, user, groups, request, rule, message } in uses.iter().take(USES_MAX) {
             if last != Some(uid) {
                 let who = if groups.is_empty() {
                     clean(user)
@@ -251,16 +276,17 @@ impl Page<'_> {
                     format!("{} ({})", clean(user), clean(groups))
                 };
                 let what = clean(request);
-                writeln!(f, "{}  {}  {what}", short(*time), Styled(BAD, who))?;
+                writeln!(f, "{}  {}  {what}", self.when(*time), Styled(BAD, who))?;
             }
             last = Some(uid);
             let rule = rule.as_ref().map(|rule| format!("[{rule}] ")).unwrap_or_default();
             let text = clean(&format!("{rule}{message}"));
             writeln!(f, "{}", self.wrapped(&text, FAINT, 4))?;
         }
-        let kept = uses.len() as u64;
+        let kept = uses.len().min(USES_MAX) as u64;
         if all.of(Decision::BreakGlass) > kept {
-            let rest = format!("{} more", grouped(all.of(Decision::BreakGlass) - kept));
+            let rest = grouped(all.of(Decision::BreakGlass) - kept);
+            let rest = format!("{rest} more, which --decision break-glass and -o json show");
             writeln!(f, "{}", Styled(FAINT, rest))?;
         }
         Ok(())
@@ -320,6 +346,13 @@ impl Page<'_> {
         self.footer(f)
     }
 
+    /// `18:27:15`, with the day where there are several.
+    fn when(&self, time: Timestamp) -> String {
+        let day = |time| format_time(time, "%Y-%m-%d");
+        let is_one_day = self.summary.all.span().is_some_and(|(a, b)| day(a) == day(b));
+        format_time(time, if is_one_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" })
+    }
+
     fn wrapped(&self, text: &str, style: Style, indent: usize) -> String {
         let margin = " ".repeat(indent);
         let options = textwrap::Options::new(self.look.width - indent)
@@ -332,9 +365,9 @@ impl Page<'_> {
     }
 }
 
-/// What the bar of a row stands for.
-fn shown(tally: &Tally, is_everything: bool) -> u64 {
-    if is_everything { tally.total() } else { tally.trouble() }
+/// Nothing for nothing: a table of zeros tells nothing.
+fn number_text(number: u64) -> String {
+    if number == 0 { String::new() } else { grouped(number) }
 }
 
 fn is_stubborn(tally: &Tally) -> bool {
@@ -403,11 +436,6 @@ fn format_time(time: Timestamp, format: &str) -> String {
     strtime::format(format, time).unwrap_or_default()
 }
 
-/// `2026-11-23 18:27:15`
-fn short(time: Timestamp) -> String {
-    format_time(time, "%Y-%m-%d %H:%M:%S")
-}
-
 /// `2026-11-23 09:12 to 18:40 UTC (9h28m)`
 fn span(first: Timestamp, last: Timestamp) -> String {
     let start = format_time(first, "%Y-%m-%d %H:%M");
@@ -435,33 +463,33 @@ fn duration(seconds: i64) -> String {
     }
 }
 
-/// Labels under columns, as far apart as they are readable.
-fn axis(start: i64, seconds: i64, columns: usize, tick: char) -> String {
+/// Labels under columns of so many cells, as far apart as they are readable. The last one may stick out
+/// on the right.
+fn axis(start: i64, seconds: i64, columns: usize, wide: usize, tick: char) -> String {
     let format = match i64::try_from(columns).unwrap_or(i64::MAX).saturating_mul(seconds) {
         ..=300 => "%H:%M:%S",
-        ..=86_400 => "%H:%M",
-        ..=345_600 => "%b %d %H:%M",
+        301..=86_400 => "%H:%M",
+        86_401..=345_600 => "%b %d %H:%M",
         _ => "%Y-%m-%d",
     };
     let mut axis = String::new();
-    let mut written = 0;
+    let mut next = 0;
     for (column, time) in (0..columns).zip((0..).map(|index: i64| start + index * seconds)) {
-        if column < written {
+        if column < next {
             continue;
         }
-        let label = Timestamp::from_second(time).map(|it| format_time(it, format));
-        let label = format!("{tick}{}", label.unwrap_or_default());
-        let length = label.chars().count();
-        if column > 0 && column + length > columns {
-            break;
-        }
-        axis.push_str(&label);
+        axis.push_str(&" ".repeat((column * wide).saturating_sub(axis.chars().count())));
+        axis.push(tick);
+        axis.extend(Timestamp::from_second(time).map(|it| format_time(it, format)));
         // The next label stands at a round number of columns, with room before it.
-        let next = (column + length + 3).div_ceil(12) * 12;
-        axis.push_str(&" ".repeat(next - column - length));
-        written = next;
+        let end = (axis.chars().count() + 3).div_ceil(wide);
+        next = [4, 6, 12, 24]
+            .into_iter()
+            .map(|round| end.next_multiple_of(round))
+            .min()
+            .unwrap_or(end);
     }
-    axis.trim_end().to_owned()
+    axis
 }
 
 #[cfg(test)]
@@ -484,11 +512,12 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_has_labels_that_do_not_touch_and_none_that_sticks_out() {
+    fn the_axis_has_labels_that_do_not_touch() {
         let day = 1_795_392_000;
-        assert_eq!(axis(day, 900, 30, '|'), "|00:00      |03:00      |06:00");
-        assert_eq!(axis(day, 900, 29, '|'), "|00:00      |03:00");
-        assert_eq!(axis(day, 1, 3, '|'), "|00:00:00");
+        assert_eq!(axis(day, 900, 30, 1, '|'), "|00:00      |03:00      |06:00");
+        assert_eq!(axis(day, 900, 24, 1, '|'), "|00:00      |03:00");
+        assert_eq!(axis(day, 900, 12, 2, '|'), "|00:00      |01:30      ".trim_end());
+        assert_eq!(axis(day, 1, 3, 1, '|'), "|00:00:00");
     }
 
     #[test]

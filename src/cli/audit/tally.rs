@@ -1,6 +1,6 @@
 //! What is counted, in as much memory as there are different values, up to a limit.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _};
 
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -178,10 +178,11 @@ impl Groups {
         tally.add(*time, *decision);
     }
 
-    /// Values and their tallies, those with the most denials first.
+    /// Values and their tallies, those with the most denials first: one weighs more than any number of
+    /// warnings.
     pub(super) fn ranked(&self) -> Vec<(&str, &Tally)> {
         let mut ranked: Vec<_> = self.tallies.iter().map(|(key, it)| (key.as_str(), it)).collect();
-        ranked.sort_by(|(_, a), (_, b)| b.rank().cmp(&a.rank()));
+        ranked.sort_by_key(|(_, tally)| Reverse(tally.counts));
         if self.beyond.total() > 0 {
             ranked.push(("(others)", &self.beyond));
         }
@@ -216,17 +217,14 @@ impl Tally {
         self.span
     }
 
-    /// Records that somebody should look at: an exemption or a patch is as it should be.
+    /// Records that somebody should look at.
     pub(super) fn trouble(&self) -> u64 {
-        let fine = [Decision::Exempt, Decision::Patch];
-        DECISIONS.into_iter().filter(|it| !fine.contains(it)).map(|it| self.of(it)).sum()
-    }
-
-    /// Denials weigh more than any number of warnings, and so on.
-    fn rank(&self) -> [u64; DECISIONS.len()] {
-        self.counts
+        DECISIONS.into_iter().filter(|it| !FINE.contains(it)).map(|it| self.of(it)).sum()
     }
 }
+
+/// Decisions that are as they should be.
+pub(super) const FINE: [Decision; 2] = [Decision::Patch, Decision::Exempt];
 
 /// Where [`DECISIONS`] has it.
 pub(super) fn position(decision: Decision) -> usize {
