@@ -125,16 +125,16 @@ fn poolguard_time(seconds_ago: i64) -> String {
 #[test]
 fn lines_are_found_among_others_and_behind_prefixes() {
     let expected = audit(&["-o", "json", FILE]).json();
-    let mut text = String::new();
-    for (index, line) in data_text(FILE).lines().enumerate() {
+    let surround = |(index, line): (usize, &str)| {
         let prefix = match index % 4 {
             0 => "",
             1 => "[pod/poolguard-7c9f5d-x2x4k/poolguard] ",
             2 => "2026-11-23T18:27:15.498123456Z ",
             _ => "2026-11-23T18:27:15.498123456Z stdout F ",
         };
-        text += &format!("{prefix}{line}\n{{\"level\":\"INFO\",\"message\":\"reloaded\"}}\n\n");
-    }
+        format!("{prefix}{line}\n{{\"level\":\"INFO\",\"message\":\"reloaded\"}}\n\n")
+    };
+    let text: String = data_text(FILE).lines().enumerate().map(surround).collect();
     let mut found = audit_text(&text, &["-o", "json"]).json();
     assert_eq!(found["leftOut"]["other"], records().len());
     found["leftOut"]["other"] = json!(0);

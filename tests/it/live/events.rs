@@ -1,5 +1,4 @@
 //! Events of denials: about whoever made the pod, few, and none for dry runs.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use serde_json::{Value, json};
 
