@@ -33,9 +33,9 @@ use super::{
 
 /// Sum up the audit stream: what was rejected, when, and whose it was.
 ///
-/// Takes the JSON lines of --audit-file, and those of `kubectl logs` with --log-format json, also with
-/// --prefix or --timestamps, with other lines in between. Damaged lines are counted. Exits with 0, or
-/// with 2 if a file cannot be read.
+/// Takes the JSON lines of --audit-file, and those of `kubectl logs` where PoolGuard runs with
+/// `--log-format json`. Prefixes and other lines are passed over, and damaged lines are counted. Exits
+/// with 0, or with 2 if a file cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct AuditCommand {

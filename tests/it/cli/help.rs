@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 9] = [
+const COMMANDS: [(&[&str], &[&str]); 10] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -176,6 +176,7 @@ fn long_help_says_what_short_help_leaves_out() {
     for (command, words) in [
         ("serve", "guards an embedded snapshot on loopback"),
         ("review", "Exits with 0 if everything is allowed"),
+        ("audit", "damaged lines are counted"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
