@@ -1,61 +1,114 @@
-//! The audit stream: one line on standard output for every record of a decision.
+//! The audit stream: a line for every record of a decision, on standard output and in a file.
 //!
-//! An answer never waits for it: lines go into a bounded buffer that a thread writes out, and what
-//! the buffer has no room for is counted. Nothing of a pod's environment or of a secret enters a
-//! line: a record names objects and fields.
+//! An answer never waits for it: every sink has a bounded buffer of lines that a thread of its own writes
+//! out, and one that fails does not stop the other. What a buffer has no room for is counted, and the
+//! stream says so once it works again. Nothing of a pod's environment or of a secret enters a line: a
+//! record names objects and fields.
 
 mod clock;
+mod file;
 mod line;
 mod queue;
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use prometheus::IntCounter;
+use tracing::warn;
 
-pub use self::line::Format;
-use self::queue::Queue;
+pub use self::{
+    file::RotatingFile,
+    line::{Format, VERSION},
+};
+use self::{line::Entry, queue::Queue};
 use crate::policy::{request::Request, verdict::Verdict};
 
 /// Takes the records of decisions. Clones feed the same stream.
 #[derive(Clone, Debug)]
 pub struct Audit {
+    streams: Arc<[Stream]>,
+    replica: Option<Arc<str>>,
+}
+
+/// Where lines go.
+pub struct Sink {
+    /// What it is called in the log.
+    pub name: &'static str,
+    /// What lines look like.
+    pub format: Format,
+    /// Where they are written.
+    pub out: Box<dyn io::Write + Send>,
+    /// Counts what there is no room for.
+    pub dropped: IntCounter,
+}
+
+/// A sink as requests see it.
+#[derive(Debug)]
+struct Stream {
     queue: Arc<Queue>,
     format: Format,
     dropped: IntCounter,
 }
 
-/// The thread that writes the stream.
+/// The threads that write the stream.
 #[derive(Debug)]
 pub struct Writer {
-    thread: JoinHandle<()>,
-    queue: Arc<Queue>,
+    threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
 }
 
+/// A sink that hangs, such as a pipe that nobody reads, does not keep the process.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
 impl Audit {
-    /// Starts the thread that writes to `out`. `dropped` counts what there is no room for.
+    /// Starts a thread for each sink. `replica` is what this process is called, if anything.
     pub fn start(
-        format: Format,
-        mut out: impl io::Write + Send + 'static,
-        dropped: IntCounter,
+        sinks: impl IntoIterator<Item = Sink>,
+        replica: Option<String>,
     ) -> io::Result<(Self, Writer)> {
-        let queue = Arc::new(Queue::default());
-        let lines = Arc::clone(&queue);
-        let run = move || lines.write_all(&mut out);
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run)?;
-        let writer = Writer { thread, queue: Arc::clone(&queue) };
-        Ok((Self { queue, format, dropped }, writer))
+        let replica: Option<Arc<str>> = replica.map(Into::into);
+        let (mut streams, mut threads) = (Vec::new(), Vec::new());
+        for Sink { name, format, mut out, dropped } in sinks {
+            let queue = Arc::new(Queue::default());
+            let (lines, lost, replica) = (Arc::clone(&queue), dropped.clone(), replica.clone());
+            let run = move || {
+                let left = lines.write_all(name, &mut out, |batch, time, drops| {
+                    format.write_drops(batch, time, drops, replica.as_deref());
+                });
+                lost.inc_by(left);
+            };
+            let thread = thread::Builder::new().name("audit".to_owned()).spawn(run)?;
+            threads.push((thread, Arc::clone(&queue)));
+            streams.push(Stream { queue, format, dropped });
+        }
+        Ok((Self { streams: streams.into(), replica }, Writer { threads }))
     }
 
-    /// Queues the records of a decision. A plain allow has none, and costs nothing here. `is_stale`
-    /// tells whether the decision rests on facts that are older than they may be.
-    pub fn record(&self, request: &Request<'_>, verdict: &Verdict, is_stale: bool) {
+    /// Queues the records of a decision on a request that arrived at that instant. A plain allow has
+    /// none, and costs nothing here. `is_stale` tells whether the decision rests on facts that are older
+    /// than they may be.
+    pub fn record(
+        &self,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        arrived: Instant,
+        is_stale: bool,
+    ) {
+        if verdict.records.is_empty() {
+            return;
+        }
+        let (now, duration) = (Timestamp::now(), arrived.elapsed());
+        let replica = self.replica.as_deref();
         for record in &verdict.records {
-            let write = |lines: &mut Vec<u8>, time: &str| {
-                self.format.write(lines, time, request, record, is_stale);
-            };
-            if !self.queue.push(Timestamp::now(), write) {
-                self.dropped.inc();
+            let entry = Entry { request, record, duration, replica, is_stale };
+            for Stream { queue, format, dropped } in &*self.streams {
+                if !queue.push(now, |lines, time| format.write(lines, time, &entry)) {
+                    dropped.inc();
+                }
             }
         }
     }
@@ -64,9 +117,20 @@ impl Audit {
 impl Writer {
     /// Writes what is queued, and ends.
     pub fn finish(self) {
-        let Self { thread, queue } = self;
-        queue.stop();
-        // A thread that is gone already leaves nothing to wait for.
-        drop(thread.join());
+        for (_, queue) in &self.threads {
+            queue.stop();
+        }
+        let due = Instant::now() + FINISH_WITHIN;
+        for (thread, _) in self.threads {
+            while !thread.is_finished() && Instant::now() < due {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                // A thread that panicked has said so in the log.
+                drop(thread.join());
+            } else {
+                warn!("the audit stream hangs: its last lines are lost");
+            }
+        }
     }
 }

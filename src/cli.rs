@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod audit;
 mod config;
 mod input;
 mod page;
@@ -29,12 +30,14 @@ Examples:
   kubectl get nodes,namespaces -o yaml > cluster.yaml
   poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
   poolguard serve --config poolguard.yaml --cluster cluster.yaml
-  poolguard render webhooks --config poolguard.yaml | kubectl diff -f -";
+  poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
+  kubectl logs -n poolguard -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
     Review(review::Review),
+    Audit(Box<audit::AuditCommand>),
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -49,6 +52,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Review(review) => review.run(),
+            Command::Audit(audit) => audit.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
         }

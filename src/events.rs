@@ -1,5 +1,9 @@
 //! Events: what `kubectl get events` shows of what PoolGuard did.
 
+mod aggregate;
+mod denials;
+mod regarding;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::debug;
 
+pub use self::denials::{Denials, Teller, denials};
 use crate::{client, rights};
 
 /// Nothing waits for an Event for longer.

@@ -12,7 +12,7 @@ use prometheus::{
 
 use self::{
     knowledge::Knowledge,
-    label::{Decision, FaultReason, Operation, Resource, Webhook},
+    label::{AuditSink, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     recorder::Recorder,
     standing::Standing,
@@ -48,8 +48,9 @@ pub struct Metrics {
     standing: Standing,
     faults: Vec<IntCounter>,
     panics: IntCounter,
-    /// Records that the audit queue had no room for.
-    pub audit_dropped: IntCounter,
+    audit_dropped: IntCounterVec,
+    /// Denials and warnings that no Event tells of.
+    pub events_dropped: IntCounter,
     /// Open connections to the webhook's port.
     pub connections: Level,
     /// Webhook requests that are being read or answered.
@@ -86,10 +87,16 @@ impl Metrics {
                 "poolguard_panics_total",
                 "Requests whose decision panicked: each one is a bug.",
             )?,
-            audit_dropped: counter(
+            audit_dropped: counters(
                 &registry,
                 "poolguard_audit_dropped_total",
                 "Audit records dropped because their queue was full.",
+                &["sink"],
+            )?,
+            events_dropped: counter(
+                &registry,
+                "poolguard_events_dropped_total",
+                "Denials and warnings that no Event tells of, because there were too many.",
             )?,
             connections: level(
                 &registry,
@@ -150,6 +157,11 @@ impl Metrics {
     /// Somebody broke the glass.
     pub fn broke_glass(&self) {
         self.break_glass.inc();
+    }
+
+    /// The counter of records that a sink of the audit stream had no room for.
+    pub fn audit_dropped(&self, sink: AuditSink) -> IntCounter {
+        self.audit_dropped.with_label_values(&[sink.as_str()])
     }
 
     /// A request got an HTTP error.

@@ -20,7 +20,7 @@ use tracing::info;
 pub use self::live::{Installed, Live};
 
 use crate::{
-    audit::{self, Audit},
+    audit::{self, Audit, RotatingFile, Sink},
     certs::{
         Clock, Registered,
         files::{Files, Paths},
@@ -28,7 +28,10 @@ use crate::{
     config,
     config_file::ConfigFile,
     guarding::{Facts, Guarding, InForce},
-    metrics::{Metrics, label},
+    metrics::{
+        Metrics,
+        label::{self, AuditSink},
+    },
     server::{
         Drained, Server,
         admin::Admin,
@@ -58,8 +61,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Time to keep serving after the first signal.
     pub shutdown_delay: Duration,
-    /// What lines of the audit stream look like.
-    pub audit_format: audit::Format,
+    /// Where the audit stream goes.
+    pub audit: Stream,
     /// Wall clock, for certificates.
     pub clock: Clock,
 }
@@ -77,6 +80,15 @@ pub enum Cluster {
     },
     /// A live cluster.
     Live(Box<Live>),
+}
+
+/// Where the audit stream goes.
+#[derive(Debug)]
+pub struct Stream {
+    /// What lines on standard output look like.
+    pub format: audit::Format,
+    /// A file that gets them as well, as JSON.
+    pub file: Option<RotatingFile>,
 }
 
 /// Which certificate is served.
@@ -142,6 +154,7 @@ async fn run(
     let admin_listener = bind(settings.admin_listen, "--admin-listen").await?;
     let admin = Admin::new(admin_listener, shared.readiness.clone(), Arc::clone(&shared.metrics));
     let bound = Bound { webhook: listener.local_addr()?, admin: admin.local_addr()? };
+    let (audit, writer) = settings.audit.start(&settings.cluster, &shared.metrics)?;
     let cell = GuardCell::default();
     let mut tasks = Tasks::new();
 
@@ -163,11 +176,10 @@ async fn run(
     }
     let in_force = guarding.in_force();
     announce_when_loaded(announce, bound, &cell, in_force.clone());
-    let dropped = shared.metrics.audit_dropped.clone();
-    let (audit, writer) = Audit::start(settings.audit_format, io::stdout(), dropped)
-        .context("cannot start the audit stream")?;
     let metrics = Arc::clone(&shared.metrics);
-    let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale());
+    let denials = connected.as_ref().and_then(|it| it.tell_of_denials(&shared, &mut tasks));
+    let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
+        .telling(denials);
     tasks.spawn(guarding.run());
 
     let certificate = settings.certificate;
@@ -194,6 +206,26 @@ async fn run(
     }
     writer.finish();
     report(ending)
+}
+
+impl Stream {
+    fn start(self, cluster: &Cluster, metrics: &Metrics) -> anyhow::Result<(Audit, audit::Writer)> {
+        let Self { format, file } = self;
+        let sink = |sink: AuditSink, format, out| Sink {
+            name: sink.as_str(),
+            format,
+            out,
+            dropped: metrics.audit_dropped(sink),
+        };
+        let stdout = sink(AuditSink::Stdout, format, Box::new(io::stdout()));
+        let file = file.map(|file| sink(AuditSink::File, audit::Format::Json, Box::new(file)));
+        let replica = match cluster {
+            Cluster::Dump { .. } => None,
+            Cluster::Live(live) => live.installed.as_ref().map(|it| it.identity.clone()),
+        };
+        Audit::start([Some(stdout), file].into_iter().flatten(), replica)
+            .context("cannot start the audit stream")
+    }
 }
 
 /// A certificate that needs no cluster: given files, or one for this run.

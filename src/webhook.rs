@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     audit::Audit,
+    events::Denials,
     metrics::{
         Metrics,
         label::{self, Resource, Webhook},
@@ -41,6 +42,7 @@ pub struct AdmissionService {
     guard: GuardCell,
     metrics: Arc<Metrics>,
     audit: Audit,
+    denials: Option<Denials>,
     is_stale: Arc<AtomicBool>,
 }
 
@@ -53,7 +55,13 @@ impl AdmissionService {
         audit: Audit,
         is_stale: Arc<AtomicBool>,
     ) -> Self {
-        Self { guard, metrics, audit, is_stale }
+        Self { guard, metrics, audit, denials: None, is_stale }
+    }
+
+    /// Lets denials and warnings become Events.
+    #[must_use]
+    pub fn telling(self, denials: Option<Denials>) -> Self {
+        Self { denials, ..self }
     }
 }
 
@@ -79,7 +87,10 @@ impl Service for AdmissionService {
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         recorder.decided(decision(&verdict));
         self.count(&verdict);
-        self.audit.record(&request, &verdict, self.is_stale.load(Ordering::Relaxed));
+        self.audit.record(&request, &verdict, arrived, self.is_stale.load(Ordering::Relaxed));
+        if let Some(denials) = &self.denials {
+            denials.tell(&request, &verdict);
+        }
         Ok(answer.into())
     }
 }

@@ -1,14 +1,15 @@
 //! Lines on their way from the requests to the thread that writes them.
 
 use std::{
-    io, mem,
+    io::{self, ErrorKind},
+    mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use tracing::error;
+use tracing::{error, info};
 
 use super::clock::Clock;
 
@@ -18,6 +19,9 @@ const BYTES_MAX: usize = 4 << 20;
 /// How long lines wait for others to be written with: waking a thread for every line of a burst
 /// would cost more than the line.
 const GATHERING: Duration = Duration::from_millis(2);
+
+/// How long a sink that failed is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Written lines, back to back. A request appends to them, and the writing thread takes them all at
 /// once: neither holds the lock for longer than that.
@@ -30,8 +34,25 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     lines: Vec<u8>,
+    drops: Option<Drops>,
     clock: Clock,
     stops: bool,
+}
+
+/// Records that there was no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drops {
+    /// How many.
+    pub(super) count: u64,
+    /// When the first of them was dropped.
+    pub(super) since: Timestamp,
+}
+
+/// Lines that have left the queue, as far as they are not written.
+#[derive(Debug, Default)]
+struct Batch {
+    lines: Vec<u8>,
+    written: usize,
 }
 
 impl Queue {
@@ -39,10 +60,12 @@ impl Queue {
     pub(super) fn push(&self, now: Timestamp, write: impl FnOnce(&mut Vec<u8>, &str)) -> bool {
         let mut state = self.state();
         if state.lines.len() >= BYTES_MAX {
+            let drops = state.drops.get_or_insert(Drops { count: 0, since: now });
+            drops.count += 1;
             return false;
         }
         let was_empty = state.lines.is_empty();
-        let State { lines, clock, stops: _ } = &mut *state;
+        let State { lines, clock, drops: _, stops: _ } = &mut *state;
         write(lines, clock.text(now));
         drop(state);
         if was_empty {
@@ -57,30 +80,70 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Writes lines until it is told to stop. A sink that fails is reported once, and tried again.
-    pub(super) fn write_all(&self, out: &mut impl io::Write) {
+    /// Writes lines until it is told to stop; `report` writes the line that tells of drops. A sink that
+    /// fails is tried again with what it has not taken, while the queue fills.
+    ///
+    /// Returns how many lines it had to give up in the end.
+    pub(super) fn write_all(
+        &self,
+        name: &str,
+        out: &mut dyn io::Write,
+        report: impl Fn(&mut Vec<u8>, &str, Drops),
+    ) -> u64 {
+        let mut batch = Batch::default();
         let mut has_failed = false;
-        let mut lines = Vec::new();
         loop {
-            let idle = |state: &mut State| state.lines.is_empty() && !state.stops;
-            let mut state =
-                self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
-            mem::swap(&mut state.lines, &mut lines);
-            let stops = state.stops;
-            drop(state);
-            let written = out.write_all(&lines).and_then(|()| out.flush());
-            lines.clear();
-            if let Err(error) = &written
-                && !has_failed
-            {
-                error!(%error, "cannot write the audit stream");
+            let stops = self.take(&mut batch, &report);
+            match batch.write(out) {
+                Ok(()) => {
+                    if has_failed {
+                        info!("the audit stream to {name} works again");
+                    }
+                    has_failed = false;
+                }
+                Err(error) => {
+                    if !has_failed {
+                        error!(%error, "cannot write the audit stream to {name}: tried every second");
+                    }
+                    has_failed = true;
+                }
             }
-            has_failed = written.is_err();
             if stops {
-                return;
+                return batch.lines_left();
             }
-            thread::sleep(GATHERING);
+            if has_failed {
+                self.pause();
+            } else {
+                thread::sleep(GATHERING);
+            }
         }
+    }
+
+    /// Waits for lines, unless some are left over; then moves all of them into the batch, if it is empty
+    /// or will have no other chance. Whether this is the end.
+    fn take(&self, batch: &mut Batch, report: &impl Fn(&mut Vec<u8>, &str, Drops)) -> bool {
+        let is_left = !batch.lines.is_empty();
+        let idle = |state: &mut State| state.lines.is_empty() && !state.stops && !is_left;
+        let mut state =
+            self.changed.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        if !is_left {
+            mem::swap(&mut state.lines, &mut batch.lines);
+        } else if state.stops {
+            batch.lines.append(&mut state.lines);
+        } else {
+            return false;
+        }
+        // They came after every line of the batch.
+        if let Some(drops) = state.drops.take() {
+            report(&mut batch.lines, state.clock.text(Timestamp::now()), drops);
+        }
+        state.stops
+    }
+
+    /// Leaves a sink alone for a while, unless it is time to stop.
+    fn pause(&self) {
+        let goes_on = |state: &mut State| !state.stops;
+        drop(self.changed.wait_timeout_while(self.state(), RETRY_AFTER, goes_on));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -88,48 +151,121 @@ impl Queue {
     }
 }
 
+impl Batch {
+    /// Goes on where it failed the last time.
+    fn write(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+        while let Some(rest) = self.lines.get(self.written..)
+            && !rest.is_empty()
+        {
+            match out.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        out.flush()?;
+        self.lines.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    fn lines_left(&self) -> u64 {
+        let rest = self.lines.get(self.written..).unwrap_or_default();
+        rest.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    fn report(lines: &mut Vec<u8>, _: &str, drops: Drops) {
+        lines.extend(format!("dropped {}\n", drops.count).bytes());
+    }
+
+    fn push(queue: &Queue, line: &str) -> bool {
+        queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.extend(line.bytes()))
+    }
+
+    /// Takes so many bytes, then fails so many times, and then takes everything.
+    #[derive(Clone, Debug, Default)]
+    struct FullDisk {
+        room: usize,
+        failures: usize,
+        text: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl io::Write for FullDisk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = if self.failures > 0 { bytes.len().min(self.room) } else { bytes.len() };
+            if count == 0 {
+                self.failures -= 1;
+                return Err(ErrorKind::StorageFull.into());
+            }
+            self.room = self.room.saturating_sub(count);
+            self.text.lock().unwrap().extend(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn what_is_queued_is_written_before_the_end() {
         let queue = Queue::default();
         for line in ["one\n", "two\n"] {
-            assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.extend(line.bytes())));
+            assert!(push(&queue, line));
         }
         queue.stop();
         let mut out = Vec::new();
-        queue.write_all(&mut out);
+        assert_eq!(queue.write_all("a test", &mut out, report), 0);
         assert_eq!(out, b"one\ntwo\n");
     }
 
     #[test]
-    fn a_full_queue_refuses_lines_and_loses_none_that_it_took() {
+    fn a_full_queue_refuses_lines_and_says_so_after_those_that_it_took() {
         let queue = Queue::default();
         assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.resize(BYTES_MAX, b'x')));
-        assert!(!queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'y')));
+        assert!(!push(&queue, "y\n"));
+        assert!(!push(&queue, "y\n"));
         queue.stop();
         let mut out = Vec::new();
-        queue.write_all(&mut out);
-        assert_eq!(out.len(), BYTES_MAX);
-        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'z')));
+        queue.write_all("a test", &mut out, report);
+        assert!(out[..BYTES_MAX].iter().all(|byte| *byte == b'x'));
+        assert_eq!(&out[BYTES_MAX..], b"dropped 2\n");
+        assert!(push(&queue, "z\n"));
+        let mut out = Vec::new();
+        queue.write_all("a test", &mut out, report);
+        assert_eq!(out, b"z\n", "drops are told once");
     }
 
     #[test]
-    fn a_sink_that_fails_does_not_end_the_stream() {
-        struct Broken;
-        impl io::Write for Broken {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
+    fn a_full_disk_that_has_room_again_gets_every_line_whole() {
+        let queue = Arc::new(Queue::default());
+        let disk = FullDisk { room: 6, failures: 1, ..FullDisk::default() };
+        let (lines, mut out) = (Arc::clone(&queue), disk.clone());
+        assert!(push(&queue, "one\ntwo\n"));
+        let writing = thread::spawn(move || lines.write_all("a test", &mut out, report));
+        assert!(push(&queue, "three\n"));
+        while disk.text.lock().unwrap().len() < "one\ntwo\nthree\n".len() {
+            thread::sleep(Duration::from_millis(5));
         }
-        let queue = Queue::default();
-        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.push(b'x')));
         queue.stop();
-        queue.write_all(&mut Broken);
+        assert_eq!(writing.join().unwrap(), 0);
+        assert_eq!(*disk.text.lock().unwrap(), b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn a_sink_that_fails_to_the_end_is_counted() {
+        let queue = Queue::default();
+        assert!(push(&queue, "one\ntwo\nthree\n"));
+        queue.stop();
+        let mut out = FullDisk { room: 5, failures: usize::MAX, ..FullDisk::default() };
+        assert_eq!(queue.write_all("a test", &mut out, report), 2);
     }
 }

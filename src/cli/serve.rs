@@ -11,19 +11,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use clap::builder::RangedU64ValueParser;
 use jiff::Timestamp;
 use tracing::warn;
 
 use self::cluster::ClusterFlags;
 use super::input::{Input, Inputs};
 use crate::{
-    audit,
+    audit::{self, RotatingFile},
     certs::files::Paths,
     config_file::ConfigFile,
     policy::Policy,
-    runtime::{self, Certificate, Cluster, Live},
-    server::limits::Limits,
+    runtime::{self, Certificate, Cluster, Live, Stream},
+    server::{limits::Limits, quantity::parse_size},
     telemetry::{Log, LogFormat},
     webhook::Guard,
 };
@@ -57,10 +58,43 @@ pub(super) struct Serve {
     live: ClusterFlags,
 
     #[command(flatten)]
+    audit: AuditFlags,
+
+    #[command(flatten)]
     limits: Limits,
 
     #[command(flatten)]
     log: Log,
+}
+
+/// A file for the audit stream, beside standard output.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Audit")]
+#[expect(clippy::struct_field_names, reason = "flags and variables are named after the fields")]
+struct AuditFlags {
+    /// File that gets the audit stream as well, as JSON lines; it is rotated to FILE.1, FILE.2 and so on
+    #[arg(long, env = "POOLGUARD_AUDIT_FILE", value_name = "FILE")]
+    audit_file: Option<PathBuf>,
+
+    /// Size at which the audit file is rotated; 64KiB at least
+    #[arg(
+        long,
+        env = "POOLGUARD_AUDIT_FILE_SIZE",
+        value_name = "SIZE",
+        value_parser = parse_file_size,
+        default_value = "100MiB"
+    )]
+    audit_file_size: usize,
+
+    /// How many audit files there are at most, the one that is written included
+    #[arg(
+        long,
+        env = "POOLGUARD_AUDIT_FILE_COUNT",
+        value_name = "NUMBER",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000),
+        default_value = "5"
+    )]
+    audit_file_count: usize,
 }
 
 /// Given certificate files, which are followed as they change.
@@ -86,7 +120,7 @@ const ADMIN_PORT: u16 = 8080;
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { input, live, listen, admin_listen, tls, client_ca, limits, log } = self;
+        let Self { input, live, listen, admin_listen, tls, client_ca, audit, limits, log } = self;
         // Before anything is said: without a cluster there is nothing to say.
         let config = if input.cluster.is_none() { Some(live.configure()?) } else { None };
         let inputs = input.load()?;
@@ -121,7 +155,7 @@ impl Serve {
             client_ca,
             shutdown_delay: limits.shutdown_delay.unwrap_or(delay),
             limits,
-            audit_format: audit_format(log.log_format),
+            audit: audit.stream(log.log_format)?,
             clock: Arc::new(Timestamp::now),
         };
         runtime::serve(settings, move |bound, guard| {
@@ -145,6 +179,25 @@ impl TlsFlags {
             (_, _) if is_installed => Certificate::Managed,
             (_, _) => Certificate::InMemory,
         }
+    }
+}
+
+/// Smaller files would be gone before anybody has read them.
+const FILE_SIZE_MIN: usize = 64 << 10;
+
+fn parse_file_size(text: &str) -> Result<usize, String> {
+    let size = parse_size(text).map_err(|error| error.to_string())?;
+    if size < FILE_SIZE_MIN { Err("is less than 64KiB".to_owned()) } else { Ok(size) }
+}
+
+impl AuditFlags {
+    fn stream(self, format: LogFormat) -> anyhow::Result<Stream> {
+        let Self { audit_file, audit_file_size, audit_file_count } = self;
+        let open = |path: PathBuf| {
+            let context = format!("cannot open the audit file {}", path.display());
+            RotatingFile::open(path, audit_file_size as u64, audit_file_count).context(context)
+        };
+        Ok(Stream { format: audit_format(format), file: audit_file.map(open).transpose()? })
     }
 }
 

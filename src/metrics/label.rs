@@ -140,6 +140,16 @@ labels! {
 }
 
 labels! {
+    /// Where the audit stream goes.
+    AuditSink {
+        /// Standard output.
+        Stdout = "stdout",
+        /// The file of `--audit-file`.
+        File = "file",
+    }
+}
+
+labels! {
     /// Why a request got an HTTP error instead of an answer.
     FaultReason {
         /// 400: the request makes no sense.

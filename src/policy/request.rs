@@ -1,10 +1,12 @@
 //! What an admission request asks, as far as rules read it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{
     identity::User,
-    object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
+    object::{Binding, Metadata, Node, OwnerReference, Pod, Workload, WorkloadKind},
     text::Text,
 };
 
@@ -23,6 +25,43 @@ pub struct Request<'a> {
     pub subject: Subject<'a>,
     /// The objects as they are, where an entry of the protected objects covers them.
     pub whole: Option<Change<Value>>,
+}
+
+impl<'a> Request<'a> {
+    /// `metadata` of the object as it will be, or as it is where it goes; `None` where no rule has a
+    /// view of it.
+    pub fn metadata(&self) -> Option<&Metadata<'a>> {
+        match &self.subject {
+            Subject::Unread => None,
+            Subject::Pod(change) => Some(&change.latest().metadata),
+            Subject::Binding(binding) => Some(&binding.metadata),
+            Subject::Workload(_, change) => Some(&change.latest().metadata),
+            Subject::Node(change) => Some(&change.latest().metadata),
+            Subject::Namespace(metadata) => Some(metadata),
+        }
+    }
+
+    /// The owner that controls the object.
+    pub fn controller(&self) -> Option<&OwnerReference<'a>> {
+        self.metadata()?.controller()
+    }
+
+    /// The object's name, with a `*` for the part of it that the API server has yet to make.
+    pub fn name(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            let metadata = self.metadata();
+            if !self.target.name.is_empty() {
+                return f.write_str(&self.target.name);
+            }
+            match metadata {
+                Some(metadata) if !metadata.name.is_empty() => f.write_str(&metadata.name),
+                Some(metadata) if !metadata.generate_name.is_empty() => {
+                    write!(f, "{}*", metadata.generate_name)
+                }
+                Some(_) | None => Ok(()),
+            }
+        })
+    }
 }
 
 /// Operation and resource.
@@ -116,6 +155,16 @@ pub enum Change<T> {
         /// The object as it is.
         old: T,
     },
+}
+
+impl<T> Change<T> {
+    /// The object as it will be, or as it is where it goes.
+    pub fn latest(&self) -> &T {
+        match self {
+            Self::Create { new } | Self::Update { old: _, new } => new,
+            Self::Delete { old } => old,
+        }
+    }
 }
 
 /// The objects of a request.

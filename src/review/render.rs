@@ -58,7 +58,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
 
 /// What a client sees of a denial.
 fn status(fields: &mut Fields<'_>, denials: &Denials) {
-    fields.number("code", 403);
+    fields.number("code", 403_u16);
     fields.text("reason", "Forbidden");
     let message = fmt::from_fn(|f| {
         denials.iter().enumerate().try_for_each(|(index, denial)| {

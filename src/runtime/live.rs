@@ -15,7 +15,7 @@ use crate::{
         managed::{self, Managed},
     },
     entries::Address,
-    events::Recorder,
+    events::{Denials, Recorder, denials},
     guarding::InForce,
     lease::Candidate,
     metrics::Metrics,
@@ -88,6 +88,15 @@ impl Connected {
             tasks.spawn(follow(self.client.clone(), source, sink));
         }
         observation
+    }
+
+    /// Begins to write Events of denials and warnings, if this is a replica of an installation.
+    pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<Denials> {
+        let identity = self.installed.as_ref()?.identity.clone();
+        let recorder = Recorder::new(self.client.clone(), identity);
+        let (denials, teller) = denials(recorder, shared.metrics.events_dropped.clone());
+        tasks.spawn(teller.run());
+        Some(denials)
     }
 
     /// Begins whatever a replica of an installation does.

@@ -1,6 +1,7 @@
 //! The binary as a black box: arguments, files and signals in; text and exit codes out.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod audit;
 mod config;
 mod help;
 mod render;

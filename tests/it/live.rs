@@ -4,6 +4,7 @@
 
 mod certificates;
 mod cluster;
+mod events;
 mod lease;
 mod memory;
 mod readiness;

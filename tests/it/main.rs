@@ -3,6 +3,8 @@
 /// A Kubernetes API server in memory.
 #[allow(dead_code, reason = "not every test needs all that an API server does")]
 mod apiserver;
+/// The audit stream.
+mod audit;
 /// The chart.
 mod chart;
 /// The binary as a black box.

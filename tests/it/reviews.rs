@@ -1,12 +1,12 @@
 //! Reviews that a real API server sent: each must get the outcome that was recorded with it.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{collections::BTreeMap, fs, io, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    audit::{self, Audit},
+    audit::Audit,
     metrics::Metrics,
     server::limits::Limits,
     webhook::{AdmissionService, Guard},
@@ -66,8 +66,7 @@ fn service(scenario: Option<Scenario>) -> AdmissionService {
         Arc::new(Guard { policy: Arc::new(policy), snapshot })
     });
     let metrics = Arc::new(Metrics::new().unwrap());
-    let dropped = metrics.audit_dropped.clone();
-    let (audit, _writer) = Audit::start(audit::Format::Json, io::sink(), dropped).unwrap();
+    let (audit, _writer) = Audit::start([], None).unwrap();
     AdmissionService::new(Arc::new(ArcSwapOption::from(guard)), metrics, audit, Arc::default())
 }
 

@@ -49,7 +49,8 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("client", &["rights"]),
     ("server", &["metrics", "shutdown"]),
     ("audit", &["policy"]),
-    ("webhook", &["audit", "metrics", "policy", "review", "server"]),
+    ("events", &["client", "policy", "review", "rights"]),
+    ("webhook", &["audit", "events", "metrics", "policy", "review", "server"]),
     ("watch", &["backoff", "client", "cluster", "rights"]),
     ("observation", &["cluster", "metrics", "rights", "watch"]),
     (
@@ -67,7 +68,6 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ),
     ("owner", &["client", "entries", "rights"]),
     ("lease", &["client", "owner", "rights"]),
-    ("events", &["client", "rights"]),
     ("certs", &["backoff", "client", "lease", "metrics", "owner", "rights", "server", "watch"]),
     ("scan", &["client", "cluster", "guarding", "lease", "metrics", "policy", "rights", "webhook"]),
     (

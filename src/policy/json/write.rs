@@ -63,9 +63,9 @@ impl Fields<'_> {
     }
 
     /// A number.
-    pub fn number(&mut self, key: &'static str, value: u16) {
+    pub fn number(&mut self, key: &'static str, value: impl Into<u64>) {
         // Writing to memory does not fail.
-        let _ = write!(Escaped(self.value(key)), "{value}");
+        let _ = write!(Escaped(self.value(key)), "{}", value.into());
     }
 
     /// An object.
@@ -132,7 +132,7 @@ mod tests {
             fields.text("a", "x");
             fields.text_or_null("b", None);
             fields.bool("c", true);
-            fields.number("n", 403);
+            fields.number("n", 403_u16);
             fields.texts("d", ["y", "z"]);
             fields.object("e", |fields| fields.display("f", 1));
         });

@@ -16,6 +16,8 @@ pub struct Metadata<'a> {
     pub name: Text<'a>,
     /// Prefix of a name to come.
     pub generate_name: Text<'a>,
+    /// What tells it from another of the same name.
+    pub uid: Text<'a>,
     /// Empty for cluster-scoped objects.
     pub namespace: Text<'a>,
     /// Labels in the order of the object.
@@ -53,6 +55,8 @@ pub struct OwnerReference<'a> {
     pub kind: Text<'a>,
     /// Name of the owner.
     pub name: Text<'a>,
+    /// What tells it from another of the same name.
+    pub uid: Text<'a>,
     /// Whether this owner is the controller.
     pub controller: bool,
 }
@@ -126,6 +130,7 @@ impl<'a> Read<'a> for MirrorAnnotation {
 read_object!(Metadata {
     "name" => name,
     "generateName" => generate_name,
+    "uid" => uid,
     "namespace" => namespace,
     "labels" => labels,
     "annotations" => mirror,
@@ -136,5 +141,6 @@ read_object!(OwnerReference {
     "apiVersion" => api_version,
     "kind" => kind,
     "name" => name,
+    "uid" => uid,
     "controller" => controller,
 });

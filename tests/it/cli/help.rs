@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 9] = [
+const COMMANDS: [(&[&str], &[&str]); 10] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -28,6 +28,9 @@ const COMMANDS: [(&[&str], &[&str]); 9] = [
             "--ca-rotation-wait",
             "--log-format",
             "--log-level",
+            "--audit-file",
+            "--audit-file-size",
+            "--audit-file-count",
             "--max-body",
             "--max-body-bytes-in-flight",
             "--max-requests-in-flight",
@@ -44,6 +47,20 @@ const COMMANDS: [(&[&str], &[&str]); 9] = [
     (
         &["review"],
         &["--config", "--cluster", "--as", "--as-group", "--namespace", "--fail-on", "--output"],
+    ),
+    (
+        &["audit"],
+        &[
+            "--by",
+            "--top",
+            "--output",
+            "--since",
+            "--until",
+            "--rule",
+            "--decision",
+            "--namespace",
+            "--user",
+        ],
     ),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
@@ -69,10 +86,11 @@ const COMMANDS: [(&[&str], &[&str]); 9] = [
 const WITHOUT_TWIN: [&str; 6] =
     ["--as", "--as-group", "--fail-on", "--output", "--help", "--version"];
 
-/// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs.
+/// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for
+/// differs from call to call.
 fn has_twin(command: &[&str], flag: &str) -> bool {
     let is_of_review = command == ["review"] && flag == "--namespace";
-    !is_of_review && !WITHOUT_TWIN.contains(&flag)
+    !is_of_review && command != ["audit"] && !WITHOUT_TWIN.contains(&flag)
 }
 
 #[test]
@@ -139,6 +157,13 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--max-body", "7MeB"], "--max-body"),
         (&["serve", "--tls-cert", "a.pem"], "--tls-key"),
+        (&["serve", "--audit-file-size", "1KiB"], "64KiB"),
+        (&["serve", "--audit-file-count", "0"], "--audit-file-count"),
+        (&["audit", "--since", "yesterday"], "2h"),
+        (&["audit", "--rule", "pod-intrusoin"], "pod-intrusion"),
+        (&["audit", "--decision", "denied"], "deny"),
+        (&["audit", "--by", "nodes"], "node"),
+        (&["audit", "--namespace", "[a-z]"], "glob"),
     ] {
         let said = run(arguments);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}: {said:?}");
@@ -151,6 +176,7 @@ fn long_help_says_what_short_help_leaves_out() {
     for (command, words) in [
         ("serve", "guards an embedded snapshot on loopback"),
         ("review", "Exits with 0 if everything is allowed"),
+        ("audit", "damaged lines are counted"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -19,7 +19,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::{Value, json};
 
 use super::{poolguard, run, said};
-use crate::http::{Connection, client_config};
+use crate::{
+    http::{Connection, client_config},
+    scenario::recorded,
+};
 
 /// Nothing here takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -289,4 +292,46 @@ fn no_line_of_the_banner_ends_in_blanks() {
     {
         assert_eq!(line, line.trim_end());
     }
+}
+
+/// Sends the same denied review so many times.
+async fn deny(webhook: SocketAddr, times: usize) {
+    let body = recorded("pod-create-job-key-exists-toleration").to_string();
+    let mut connection = Connection::open(webhook, trusting()).await.unwrap();
+    for _ in 0..times {
+        assert_eq!(connection.post("/validate", &body).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_file_is_rotated_outlives_a_restart_and_is_summed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl").to_str().unwrap().to_owned();
+    let flags = ["--audit-file", &file, "--audit-file-size", "64KiB", "--audit-file-count", "3"];
+    for _ in 0..2 {
+        let server = Served::start(&mut poolguard(&[&INPUT[..], &ANYWHERE, &flags].concat()));
+        let (webhook, _) = server.addresses();
+        deny(webhook, 70).await;
+        server.signal("TERM");
+        server.ended();
+    }
+    let first = format!("{file}.1");
+    assert!(fs::metadata(&first).unwrap().len() <= 64 << 10);
+    let summary = run(&["audit", "-o", "json", &file, &first]).json();
+    assert_eq!((&summary["records"], &summary["leftOut"]["damaged"]), (&140.into(), &0.into()));
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_no_answer_and_is_counted() {
+    let flags = ["--audit-file", "/dev/full"];
+    let server = Served::start(&mut poolguard(&[&INPUT[..], &ANYWHERE, &flags].concat()));
+    let (webhook, _) = server.addresses();
+    deny(webhook, 10).await;
+    server.line("cannot write the audit stream to file");
+    server.signal("TERM");
+    let (status, _) = server.ended();
+    assert_eq!(status.code(), Some(0));
+    let refused = run(&[&INPUT[..], &["--audit-file", "no/such/folder/file"]].concat());
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("no/such/folder/file"), "{}", refused.err);
 }

@@ -1,0 +1,151 @@
+//! Which records count.
+
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::record::{DECISIONS, Record};
+use crate::{
+    policy::{
+        mode::RuleName,
+        name::{Glob, any_matches},
+        verdict::Decision,
+    },
+    server::quantity::parse_duration,
+};
+
+/// The flags that leave records out. Those that may be given several times take any of their values.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Filters")]
+pub(super) struct Filters {
+    /// Only since this time (2026-11-23T18:00:00Z, or 2026-11-23), or for so long (90m, 2h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    since: Option<Moment>,
+
+    /// Only before this time, or until so long ago
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    until: Option<Moment>,
+
+    /// Only this rule; may be given several times, or with commas
+    #[arg(
+        long = "rule",
+        value_name = "RULE",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(RuleName::ALL.map(RuleName::as_str))
+    )]
+    rules: Vec<String>,
+
+    /// Only this decision; may be given several times, or with commas
+    #[arg(
+        long = "decision",
+        value_name = "DECISION",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(DECISIONS.map(Decision::as_str))
+    )]
+    decisions: Vec<String>,
+
+    /// Only this namespace, or those that match, such as 'shop-*'; may be given several times
+    #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = parse_glob)]
+    namespaces: Vec<Glob>,
+
+    /// Only this user, or those that match, such as 'system:serviceaccount:*'; may be given several
+    /// times
+    #[arg(long = "user", value_name = "USER", value_parser = parse_glob)]
+    users: Vec<Glob>,
+}
+
+/// A point in time, as people give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+/// Filters, once it is known what time it is.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    filters: Filters,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Filters {
+    pub(super) fn at(self, now: Timestamp) -> Filter {
+        let at = |moment, otherwise| match moment {
+            None => otherwise,
+            Some(Moment::At(at)) => at,
+            Some(Moment::Ago(ago)) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
+        };
+        let (since, until) = (at(self.since, Timestamp::MIN), at(self.until, Timestamp::MAX));
+        Filter { filters: self, since, until }
+    }
+}
+
+impl Filter {
+    /// Whether a record counts.
+    pub(super) fn takes(&self, record: &Record<'_>) -> bool {
+        let Filters { since: _, until: _, rules, decisions, namespaces, users } = &self.filters;
+        let Record { time, decision, fields } = record;
+        let rule = fields.rule.as_deref();
+        (self.since..self.until).contains(time)
+            && (rules.is_empty() || rules.iter().any(|it| Some(it.as_str()) == rule))
+            && (decisions.is_empty() || decisions.iter().any(|it| it == decision.as_str()))
+            && (namespaces.is_empty() || any_matches(namespaces, &fields.namespace))
+            && (users.is_empty() || any_matches(users, &fields.user))
+    }
+}
+
+fn parse_glob(text: &str) -> Result<Glob, &'static str> {
+    Glob::parse(text)
+}
+
+const MOMENT: &str = "is neither a time such as 2026-11-23T18:00:00Z, nor a day such as 2026-11-23, \
+                      nor a duration such as 90m, 2h or 7d";
+
+fn parse_moment(text: &str) -> Result<Moment, &'static str> {
+    if let Ok(at) = text.parse() {
+        return Ok(Moment::At(at));
+    }
+    if text.contains('-') {
+        let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC));
+        return day.map(|day| Moment::At(day.timestamp())).map_err(|_| MOMENT);
+    }
+    let (days, rest) = text.split_once('d').unwrap_or(("0", text));
+    let days: u64 = days.parse().map_err(|_| MOMENT)?;
+    let days = days.checked_mul(24 * 3600).map(Duration::from_secs).ok_or(MOMENT)?;
+    let rest = if rest.is_empty() && text.ends_with('d') { "0" } else { rest };
+    let rest = parse_duration(rest).map_err(|_| MOMENT)?;
+    days.checked_add(rest).map(Moment::Ago).ok_or(MOMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_times_days_and_durations() {
+        let at = |text: &str| Ok(Moment::At(text.parse().unwrap()));
+        let hours = |hours| Ok(Moment::Ago(Duration::from_hours(hours)));
+        for (text, expected) in [
+            ("2026-11-23T18:00:00Z", at("2026-11-23T18:00:00Z")),
+            ("2026-11-23T18:00:00+01:00", at("2026-11-23T17:00:00Z")),
+            ("2026-11-23", at("2026-11-23T00:00:00Z")),
+            ("2h", hours(2)),
+            ("90m", Ok(Moment::Ago(Duration::from_mins(90)))),
+            ("7d", hours(168)),
+            ("1d12h", hours(36)),
+            ("0", hours(0)),
+            ("", Err(MOMENT)),
+            ("d", Err(MOMENT)),
+            ("-2h", Err(MOMENT)),
+            ("2", Err(MOMENT)),
+            ("yesterday", Err(MOMENT)),
+            ("2026-13-01", Err(MOMENT)),
+            ("99999999999999999999d", Err(MOMENT)),
+            ("9999999999999999d", Err(MOMENT)),
+        ] {
+            assert_eq!(parse_moment(text), expected, "{text}");
+        }
+    }
+}
