@@ -1,7 +1,8 @@
 //! `audit`: the summary of a recorded stream, whatever is around its lines.
 //!
-//! `audit.jsonl` is what PoolGuard wrote when it was sent the recorded reviews, some of them many times,
-//! with its times spread over a day.
+//! `audit.jsonl` is what PoolGuard wrote when it was sent the recorded reviews, some of them many times and
+//! with other namespaces, users and groups. Its times, durations and replicas are made up, to show a day of
+//! two replicas: nothing in it is a measurement.
 
 use std::fs;
 
