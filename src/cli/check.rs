@@ -1,6 +1,9 @@
 //! `poolguard check`: is this cluster fit for AutoMQ?
 
+mod html;
 mod json;
+mod junit;
+mod live;
 mod table;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -8,10 +11,11 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::input::{ConfigText, read};
+use super::input::{ConfigText, Named, read};
 use crate::{
     cluster::inventory::{Inventory, Stock},
-    fitness::{Fitness, Severity, examine, wanted},
+    fitness::{Finding, Fitness, Severity, Status, examine, wanted},
+    policy::Policy,
 };
 
 /// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
@@ -29,6 +33,20 @@ pub(super) struct Check {
     /// input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
+
+    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig; given several times, several clusters are checked
+    #[arg(
+        long = "context",
+        env = "POOLGUARD_CONTEXT",
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "cluster"
+    )]
+    contexts: Vec<String>,
 
     /// What makes the exit code 1
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Error)]
@@ -56,6 +74,10 @@ enum Output {
     Table,
     /// For machines: {"verdict": …, "findings": […]}
     Json,
+    /// For a build server: failures are what --fail-on counts
+    Junit,
+    /// One page for a colleague, self-contained
+    Html,
 }
 
 /// A cluster that was checked.
@@ -69,19 +91,27 @@ struct Checked {
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { config, cluster, fail_on, output } = self;
+        let Self { config, cluster, kubeconfig, contexts, fail_on, output } = self;
         let config = ConfigText::read(config.as_deref())?;
-        let mut checked = Vec::new();
-        if let Some(file) = &cluster {
-            let text = read(file)?;
-            let inventory = Inventory::read_dump(&text)
-                .with_context(|| format!("{} is no dump of a cluster", file.display()))?;
-            checked.push(Checked::of(file.display().to_string(), &config, &inventory)?);
-        }
+        let checked = match &cluster {
+            Some(file) => {
+                let text = read(file)?;
+                let inventory = Inventory::read_dump(&text)
+                    .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
+                let policy = config.load(inventory.index().provider())?.policy;
+                vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
+            }
+            None => live::check(kubeconfig.as_deref(), &contexts, &config)?,
+        };
         let mut out = anstream::stdout().lock();
         match output {
             Output::Table => write!(out, "{}", table::Page { checked: &checked })?,
             Output::Json => writeln!(out, "{}", json::render(&checked)?)?,
+            Output::Junit => write!(out, "{}", junit::Report { checked: &checked, fail_on })?,
+            Output::Html => {
+                let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+                write!(out, "{}", html::Page { checked: &checked, made: &made })?;
+            }
         }
         let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -90,22 +120,31 @@ impl Check {
 
 impl FailOn {
     fn is_met_by(self, fitness: &Fitness) -> bool {
-        let fails = |severity| fitness.failures(severity) > 0;
-        fails(Severity::Error)
-            || (self >= Self::Warning && fails(Severity::Warning))
-            || (self >= Self::Unknown && fitness.unknowns() > 0)
+        fitness.findings.iter().any(|finding| self.counts(finding))
+    }
+
+    /// Whether a finding makes a cluster unfit.
+    fn counts(self, finding: &Finding) -> bool {
+        match finding.status {
+            Status::Pass => false,
+            Status::Unknown => self >= Self::Unknown,
+            Status::Fail => match finding.severity {
+                Severity::Error => true,
+                Severity::Warning => self >= Self::Warning,
+                Severity::Note => false,
+            },
+        }
     }
 }
 
 impl Checked {
-    fn of(name: String, config: &ConfigText, inventory: &Inventory) -> anyhow::Result<Self> {
-        let policy = config.load(inventory.index().provider())?.policy;
+    fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
         let mut others: Vec<String> =
-            wanted(&policy).into_iter().map(|(resource, ..)| resource.to_string()).collect();
+            wanted(policy).into_iter().map(|(resource, ..)| resource.to_string()).collect();
         others.sort();
         others.dedup();
         let dump_command = Stock::dump_command(&others);
-        Ok(Self { name, fitness: examine(&policy, inventory), dump_command })
+        Self { name, fitness: examine(policy, inventory), dump_command }
     }
 }
 

@@ -80,7 +80,10 @@ fn pods(
     }
     let (name, namespace) = (&instance.name, &instance.namespace);
     if outside.is_empty() {
-        let fact = format!("{} of instance {name} on nodes of its pool", count(inside, "pod"));
+        let fact = match inside {
+            0 => format!("No pod of instance {name} runs yet"),
+            inside => format!("{} of instance {name} on nodes of its pool", count(inside, "pod")),
+        };
         findings.push(Finding::pass(PLACE, Severity::Error, fact).pool(pool.name()));
         return;
     }
@@ -206,7 +209,10 @@ fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         );
     }
     if findings.len() == before {
-        let fact = format!("{} of instances in the zones of their pools", count(fine, "volume"));
+        let fact = match fine {
+            0 => "No volume of an instance is bound to a zone".to_owned(),
+            fine => format!("{} of instances in the zones of their pools", count(fine, "volume")),
+        };
         findings.push(Finding::pass(rule, Severity::Error, fact));
     }
 }

@@ -71,21 +71,23 @@ pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     for (maker, _) in intruders.keys() {
         denied.remove(maker);
     }
-    for (maker, Denied { why, pools, fix }) in &denied {
-        for pool in pools {
-            let finding = Finding::fail(WORKLOAD, Severity::Error, capital(&why.fact))
-                .why(WOULD_LAND)
-                .pool(pool)
-                .object(maker.object())
-                .fix(fix);
-            findings.push(match &why.node {
-                Some(node) if pools.len() == 1 => finding.nodes(&[node]),
-                Some(_) | None => finding,
-            });
-        }
-    }
+    findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
     knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
     exclusive(facts, &strangers, &intruders, findings);
+}
+
+/// A workload is one finding, however many pools its pods could reach.
+fn would_land(maker: &Maker, denied: &Denied) -> Finding {
+    let Denied { why, pools, fix } = denied;
+    let finding = Finding::fail(WORKLOAD, Severity::Error, capital(&why.fact))
+        .why(WOULD_LAND)
+        .object(maker.object())
+        .fix(fix);
+    match (pools.as_slice(), &why.node) {
+        ([pool], Some(node)) => finding.pool(pool).nodes(&[node]),
+        ([pool], None) => finding.pool(pool),
+        _ => finding,
+    }
 }
 
 /// Names of the pools that a pod is in, or can still come to.

@@ -69,15 +69,14 @@ fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     let open = pool.nodes.len() - not_ready.len() - cordoned.len();
     let rule = Constraint::PoolSize;
     let name = pool.name();
-    let mut fact = format!("Pool {name} has {}", count(open, "ready node"));
-    if !not_ready.is_empty() {
-        let is = verb(&not_ready, "is", "are");
-        fact.push_str(&format!("; {} {is} not ready", named("node", &not_ready)));
+    let mut closed = String::new();
+    for (nodes, state) in [(&not_ready, "not ready"), (&cordoned, "cordoned")] {
+        if !nodes.is_empty() {
+            let is = verb(nodes, "is", "are");
+            closed.push_str(&format!("; {} {is} {state}", named("node", nodes)));
+        }
     }
-    if !cordoned.is_empty() {
-        let is = verb(&cordoned, "is", "are");
-        fact.push_str(&format!("; {} {is} cordoned", named("node", &cordoned)));
-    }
+    let ready = count(open, "ready node");
     let mut fixes = Vec::new();
     if !cordoned.is_empty() {
         fixes.push(format!("kubectl uncordon {}", cordoned.join(" ")));
@@ -89,19 +88,23 @@ fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
         fixes.push(fix::scale(facts, pool, READY_MIN));
     }
     let idle: Vec<&str> = not_ready.iter().chain(&cordoned).copied().collect();
-    let finding = if open == 0 {
-        let fact = if pool.nodes.is_empty() { format!("Pool {name} has no node") } else { fact };
-        Finding::fail(rule, Severity::Error, fact)
+    let finding = if pool.nodes.is_empty() {
+        Finding::fail(rule, Severity::Error, format!("Pool {name} has no node"))
+            .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+    } else if open == 0 {
+        Finding::fail(rule, Severity::Error, format!("Pool {name} has no ready node{closed}"))
             .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
     } else if open < READY_MIN {
-        Finding::fail(rule, Severity::Warning, format!("{fact}, and AutoMQ asks for three")).why(
+        let fact =
+            format!("Pool {name} has {ready} of the {READY_MIN} that AutoMQ asks for{closed}");
+        Finding::fail(rule, Severity::Warning, fact).why(
             "A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all",
         )
     } else if idle.is_empty() {
-        findings.push(Finding::pass(rule, Severity::Warning, fact).pool(name));
+        findings.push(Finding::pass(rule, Severity::Warning, ready).pool(name));
         return;
     } else {
-        Finding::fail(rule, Severity::Note, fact)
+        Finding::fail(rule, Severity::Note, format!("Pool {name} has {ready}{closed}"))
             .why("What is closed takes no broker when another node fails")
     };
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));

@@ -300,7 +300,7 @@ fn edit(resource: &GroupResource, name: &ObjectName) -> String {
 }
 
 fn bindings(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let mut intact = 0;
+    let (mut intact, mut unknown) = (0, None);
     let before = findings.len();
     for stock in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
         let resource = stock.group_resource();
@@ -313,14 +313,17 @@ fn bindings(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
                 _ => (CLUSTER_ROLES, ""),
             };
             if !facts.knows(kind) {
-                continue;
-            }
-            if facts.inventory.has(&kind.group_resource(), namespace, &role.name) {
+                unknown = Some(kind);
+            } else if facts.inventory.has(&kind.group_resource(), namespace, &role.name) {
                 intact += 1;
             } else {
                 findings.push(without_role(stock, name, kind, &role.name));
             }
         }
+    }
+    if let Some(kind) = unknown {
+        let fact = format!("{}: whether bindings refer to any is not known", facts.ignorance(kind));
+        findings.push(Finding::unknown(RULE, Severity::Error, fact));
     }
     if intact > 0 && findings.len() == before {
         let refer =
