@@ -153,8 +153,19 @@ impl Fitness {
         }
         let parts =
             if parts.is_empty() { "every constraint holds".to_owned() } else { list(&parts) };
-        let word = if errors > 0 { "not fit for AutoMQ" } else { "fit for AutoMQ" };
-        let as_far = if errors == 0 && unknowns > 0 { ", as far as the input tells" } else { "" };
-        format!("{word}{as_far}: {parts}")
+        format!("{}: {parts}", self.headline())
+    }
+
+    /// The answer, in a few words.
+    pub fn headline(&self) -> &'static str {
+        if self.failures(Severity::Error) > 0 {
+            "not fit for AutoMQ"
+        } else if self.nodes == 0 {
+            "not known whether it is fit for AutoMQ"
+        } else if self.unknowns() > 0 {
+            "fit for AutoMQ, as far as the input tells"
+        } else {
+            "fit for AutoMQ"
+        }
     }
 }

@@ -31,6 +31,9 @@ pub enum DumpError {
     /// There is nothing in it.
     #[error("it holds no objects; `kubectl get nodes,namespaces -o yaml` prints a dump")]
     Empty,
+    /// There are objects in it, of other kinds.
+    #[error("it holds nothing that a check reads: nodes above all")]
+    NothingToCheck,
 }
 
 /// What an object is.

@@ -171,7 +171,8 @@ impl Inventory {
                 inventory.add_item(position, &document.to_string(), ("", ""))?;
             }
         }
-        if inventory.known.is_empty() { Err(DumpError::Empty) } else { Ok(inventory) }
+        let is_read = Stock::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
+        if is_read { Ok(inventory) } else { Err(DumpError::NothingToCheck) }
     }
 
     fn add_item(
@@ -307,5 +308,55 @@ fn without_containers(spec: &mut Value) {
     let Some(spec) = spec.as_object_mut() else { return };
     for key in ["containers", "initContainers", "ephemeralContainers"] {
         spec.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_come_first_since_they_tell_the_provider() {
+        assert_eq!(Stock::ALL.first(), Some(&NODES));
+    }
+
+    #[test]
+    fn plurals_are_what_kinds_become() {
+        for Stock { kind, group, resource, .. } in Stock::ALL {
+            let expected = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
+            assert_eq!(resource_of(group, kind), expected);
+        }
+    }
+
+    #[test]
+    fn containers_and_what_repeats_the_object_are_let_go() {
+        let text = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"b",
+            "managedFields":[{"x":1}],"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"s3cret"}},
+            "spec":{"nodeName":"n","containers":[{"env":[{"name":"PASSWORD","value":"s3cret"}]}]},
+            "status":{"phase":"Running","podIP":"10.0.0.1"}}"#;
+        let inventory = Inventory::read_dump(text).expect("is an object");
+        let (name, kept) = inventory.objects(&PODS.group_resource()).next().expect("is kept");
+        assert_eq!(name.to_string(), "b/a");
+        for gone in ["s3cret", "podIP", "managedFields"] {
+            assert!(!kept.contains(gone), "{kept}");
+        }
+        assert!(kept.contains(r#""nodeName":"n""#) && kept.contains("Running"), "{kept}");
+    }
+
+    #[test]
+    fn a_list_of_its_own_is_known_even_if_it_is_empty() {
+        let text = r#"{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}"#;
+        let inventory = Inventory::read_dump(text).expect("is a list");
+        assert!(inventory.knows(&PODS.group_resource()));
+        assert!(!inventory.knows(&NODES.group_resource()));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_known() {
+        let mut inventory = Inventory::default();
+        let pods = PODS.group_resource();
+        inventory.begin(&pods);
+        inventory.miss(&pods, "forbidden".to_owned());
+        assert_eq!((inventory.knows(&pods), inventory.gap(&pods)), (false, Some("forbidden")));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     facts::{Facts, PoolNodes, Standing},
     finding::{Constraint, Finding, Severity},
+    picture::is_misplaced,
     words::{capital, count, list, named, verb},
 };
 use crate::{
@@ -70,8 +71,7 @@ fn pods(
         if !matches!(resident.standing, Standing::AutoMq(Some(it)) if it == index) {
             continue;
         }
-        let found = facts.strict.inspect_pod(facts.snapshot, &resident.pod);
-        if found.iter().any(|it| it.rule == RuleName::PodPlacement) {
+        if is_misplaced(facts, &resident.pod) {
             let node = resident.pod.spec.node_name.as_str();
             outside.entry(node).or_default().push(&resident.pod.metadata.name);
         } else if !resident.pod.spec.node_name.is_empty() {

@@ -2,6 +2,8 @@
 
 use super::facts::{Facts, Standing, machine_type};
 use crate::policy::{
+    mode::RuleName,
+    object::Pod,
     pool::ZONE_LABEL,
     snapshot::{NodeRecord, PoolOrigin},
 };
@@ -63,6 +65,8 @@ pub struct ResidentPicture {
 pub enum ResidentKind {
     /// Neither AutoMQ's nor exempt.
     Intruder,
+    /// AutoMQ's, of an instance that belongs elsewhere.
+    Misplaced,
     /// AutoMQ's.
     AutoMq,
     /// Exempt.
@@ -106,11 +110,18 @@ fn zone(node: &NodeRecord) -> &str {
     node.label(ZONE_LABEL).map_or("", AsRef::as_ref)
 }
 
+/// Whether a pod of an instance is on a node where its pool's pods do not belong.
+pub(super) fn is_misplaced(facts: &Facts<'_>, pod: &Pod<'_>) -> bool {
+    let found = facts.strict.inspect_pod(facts.snapshot, pod);
+    found.iter().any(|it| it.rule == RuleName::PodPlacement)
+}
+
 fn picture(facts: &Facts<'_>, node: &NodeRecord, tainted: bool) -> NodePicture {
     let on_node = facts.pods.iter().filter(|it| it.pod.spec.node_name == &*node.name);
     let mut residents: Vec<ResidentPicture> = on_node
         .map(|it| ResidentPicture {
             kind: match it.standing {
+                Standing::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
                 Standing::AutoMq(_) => ResidentKind::AutoMq,
                 Standing::Exempt => ResidentKind::Exempt,
                 Standing::Stranger => ResidentKind::Intruder,

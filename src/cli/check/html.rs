@@ -100,20 +100,17 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
     writeln!(f, "</section>")
 }
 
-fn headline(fitness: &Fitness) -> &'static str {
-    if fitness.failures(Severity::Error) > 0 {
-        "Not fit for AutoMQ"
-    } else if fitness.unknowns() > 0 {
-        "Fit for AutoMQ, as far as the input tells"
-    } else {
-        "Fit for AutoMQ"
-    }
+/// The answer, as a heading.
+fn headline(fitness: &Fitness) -> String {
+    let text = fitness.headline();
+    let (first, rest) = text.split_at(1);
+    format!("{}{rest}", first.to_uppercase())
 }
 
 fn tone(fitness: &Fitness) -> &'static str {
     if fitness.failures(Severity::Error) > 0 {
         "unfit"
-    } else if fitness.failures(Severity::Warning) > 0 {
+    } else if fitness.failures(Severity::Warning) > 0 || fitness.nodes == 0 {
         "weak"
     } else {
         "fit"
@@ -127,12 +124,17 @@ fn part_link<'a>(
     name: &str,
     findings: impl Iterator<Item = &'a Finding>,
 ) -> fmt::Result {
-    let gravest = findings.map(|it| (it.status, it.severity)).max();
-    let (class, word) = match gravest {
-        Some((Status::Fail, Severity::Error)) => ("error", "errors"),
-        Some((Status::Fail, Severity::Warning)) => ("warning", "warnings"),
-        Some((Status::Unknown, _)) => ("unknown", "unknown in part"),
-        Some((Status::Fail, Severity::Note) | (Status::Pass, _)) | None => ("good", "fine"),
+    let weight = |it: &Finding| match (it.status, it.severity) {
+        (Status::Fail, Severity::Error) => 3,
+        (Status::Fail, Severity::Warning) => 2,
+        (Status::Unknown, _) => 1,
+        (Status::Fail, Severity::Note) | (Status::Pass, _) => 0,
+    };
+    let (class, word) = match findings.map(weight).max() {
+        Some(3) => ("error", "errors"),
+        Some(2) => ("warning", "warnings"),
+        Some(1) => ("unknown", "unknown in part"),
+        Some(_) | None => ("good", "fine"),
     };
     writeln!(
         f,
@@ -155,7 +157,7 @@ fn pool_section<'a>(
         writeln!(f, "<span class=\"tag\">found by its taint</span>")?;
     }
     for instance in instances {
-        writeln!(f, "<span class=\"tag\">instance {}</span>", Text(instance))?;
+        writeln!(f, "<span class=\"tag\">{}</span>", Text(instance))?;
     }
     writeln!(f, "</div></header>\n<div class=\"beside\">")?;
     drawing::zones(f, pool)?;

@@ -17,7 +17,7 @@ const NAMED_MAX: usize = 6;
 /// What the colours mean.
 pub(super) const LEGEND: &str = "<ul class=\"legend\" aria-label=\"Colours\">\
 <li><i class=\"good\"></i>ready node, AutoMQ's pod</li>\
-<li><i class=\"warning\"></i>cordoned</li>\
+<li><i class=\"warning\"></i>cordoned, or a pod of another pool</li>\
 <li><i class=\"error\"></i>not ready, without its taint, or an intruder</li></ul>";
 
 /// The zones of a pool, with their nodes.
@@ -114,6 +114,7 @@ fn node(f: &mut fmt::Formatter<'_>, node: &NodePicture) -> fmt::Result {
             for ResidentPicture { kind, name } in residents.iter().take(named) {
                 let (class, word) = match kind {
                     ResidentKind::Intruder => ("intruder", "intruder"),
+                    ResidentKind::Misplaced => ("misplaced", "AutoMQ's, of another pool"),
                     ResidentKind::AutoMq => ("automq", "AutoMQ's"),
                     ResidentKind::Exempt => ("exempt", "exempt"),
                 };
