@@ -101,7 +101,7 @@ fn demote(policy: &Policy, finding: &mut Finding) {
 fn missing(inventory: &Inventory) -> Vec<String> {
     let knows = |stock: &Stock| inventory.knows(&stock.group_resource());
     let has_workloads = Stock::ALL.iter().filter(|it| it.is_workload()).any(knows);
-    let lacks = |stock: &Stock| !knows(stock) && !(has_workloads && stock.is_workload());
+    let lacks = |stock: &Stock| !(knows(stock) || has_workloads && stock.is_workload());
     Stock::ALL.into_iter().filter(lacks).map(|stock| stock.resource.to_owned()).collect()
 }
 

@@ -69,13 +69,18 @@ fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     let open = pool.nodes.len() - not_ready.len() - cordoned.len();
     let rule = Constraint::PoolSize;
     let name = pool.name();
-    let mut closed = String::new();
-    for (nodes, state) in [(&not_ready, "not ready"), (&cordoned, "cordoned")] {
-        if !nodes.is_empty() {
-            let is = verb(nodes, "is", "are");
-            closed.push_str(&format!("; {} {is} {state}", named("node", nodes)));
-        }
-    }
+    let closed: String = [(&not_ready, "not ready"), (&cordoned, "cordoned")]
+        .into_iter()
+        .filter(|(nodes, _)| !nodes.is_empty())
+        .flat_map(|(nodes, state)| {
+            [
+                "; ".to_owned(),
+                named("node", nodes),
+                verb(nodes, " is ", " are ").to_owned(),
+                state.to_owned(),
+            ]
+        })
+        .collect();
     let ready = count(open, "ready node");
     let mut fixes = Vec::new();
     if !cordoned.is_empty() {
@@ -256,18 +261,26 @@ fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     }
     let strays: Vec<&str> =
         stray.iter().filter_map(|zone| populated.get(zone)).flatten().copied().collect();
-    let mut parts = Vec::new();
-    if !is_one_or_three {
-        parts.push(format!("spans {} ({})", count(spans.len(), "zone"), spans.join(", ")));
-    }
+    let mut details = Vec::new();
     if !stray.is_empty() {
-        let nodes = named("node", &strays);
-        parts.push(format!("is for {} and has {nodes} in {}", list(&declared), list(&stray)));
+        let (nodes, are) = (named("node", &strays), verb(&strays, "is", "are"));
+        details.push(format!(
+            "{nodes} {are} in {}, and it is for {}",
+            list(&stray),
+            list(&declared)
+        ));
     }
     if !empty.is_empty() {
-        let zones = named("its zone", &empty);
-        parts.push(format!("has no node in {zones}"));
+        let has = verb(&empty, "has", "have");
+        details.push(format!("{} {has} no node", named("its zone", &empty)));
     }
+    let what = if is_one_or_three {
+        "is not in its zones".to_owned()
+    } else {
+        format!("spans {} ({})", count(spans.len(), "zone"), spans.join(", "))
+    };
+    let colon = if details.is_empty() { "" } else { ": " };
+    let fact = format!("Pool {name} {what}{colon}{}", details.join("; "));
     let fix = if !strays.is_empty() {
         fix::out_of_zones(facts, pool, &strays)
     } else if !empty.is_empty() {
@@ -277,7 +290,7 @@ fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
         fix::replace(facts, pool, pool.nodes.first().and_then(|node| machine_type(node)))
     };
     findings.push(
-        Finding::fail(ZONE, Severity::Error, format!("Pool {name} {}", parts.join(", ")))
+        Finding::fail(ZONE, Severity::Error, fact)
             .why(TWO_ZONES)
             .pool(name)
             .nodes(&strays)

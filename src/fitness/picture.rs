@@ -117,7 +117,7 @@ pub(super) fn is_misplaced(facts: &Facts<'_>, pod: &Pod<'_>) -> bool {
 }
 
 fn picture(facts: &Facts<'_>, node: &NodeRecord, tainted: bool) -> NodePicture {
-    let on_node = facts.pods.iter().filter(|it| it.pod.spec.node_name == &*node.name);
+    let on_node = facts.pods.iter().filter(|it| it.pod.spec.node_name == *node.name);
     let mut residents: Vec<ResidentPicture> = on_node
         .map(|it| ResidentPicture {
             kind: match it.standing {

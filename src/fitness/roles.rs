@@ -262,7 +262,7 @@ fn missing(entry: &Protected, name: &str) -> Finding {
 fn lost_items(entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> {
     let Guard::Fields(fields) = &entry.guard else { return Vec::new() };
     let object: Value = serde_json::from_str(text).unwrap_or_default();
-    let mut lost = Vec::new();
+    let mut findings = Vec::new();
     for field in fields {
         let FieldChange::Items(items) = &field.change else { continue };
         let text = object.pointer(field.pointer.as_str()).and_then(Value::as_str);
@@ -279,7 +279,7 @@ fn lost_items(entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> 
                 "{resource} {name} has no item with {} {} in {pointer}",
                 item.by, item.value
             );
-            lost.push(
+            findings.push(
                 Finding::fail(RULE, Severity::Error, fact)
                     .why("Nodes of that role cannot join, or lose what they may do")
                     .object(format!("{resource} {name}"))
@@ -287,7 +287,7 @@ fn lost_items(entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> 
             );
         }
     }
-    lost
+    findings
 }
 
 fn edit(resource: &GroupResource, name: &ObjectName) -> String {

@@ -14,8 +14,8 @@ pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
             format!("{} and {last}", rest.join(", "))
         }
         names => {
-            let named = names.get(..NAMED_MAX - 1).unwrap_or_default();
-            format!("{} and {} others", named.join(", "), names.len() - named.len())
+            let first = names.get(..NAMED_MAX - 1).unwrap_or_default();
+            format!("{} and {} others", first.join(", "), names.len() - first.len())
         }
     }
 }

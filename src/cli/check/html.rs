@@ -86,11 +86,11 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
     }
     for (at, pool) in pools.iter().enumerate() {
         let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
-        pool_section(f, &format!("{index}-pool-{at}"), pool, findings.iter().filter(own))?;
+        pool_section(f, &format!("{index}-pool-{at}"), pool, &findings.iter().filter(own))?;
     }
     writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
     writeln!(f, "<header><h2>The whole cluster</h2></header>")?;
-    finding_list(f, findings.iter().filter(is_rest))?;
+    finding_list(f, &findings.iter().filter(is_rest))?;
     if !missing.is_empty() {
         let missing = missing.join(", ");
         writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", Text(&missing))?;
@@ -147,7 +147,7 @@ fn pool_section<'a>(
     f: &mut fmt::Formatter<'_>,
     id: &str,
     pool: &PoolPicture,
-    findings: impl Iterator<Item = &'a Finding> + Clone,
+    findings: &(impl Iterator<Item = &'a Finding> + Clone),
 ) -> fmt::Result {
     let PoolPicture { name, is_declared, taint, instances, zones: _ } = pool;
     writeln!(f, "<section class=\"pool\" id=\"{id}\">")?;
@@ -168,7 +168,7 @@ fn pool_section<'a>(
 /// What fails, open; what holds and what is not known, folded.
 fn finding_list<'a>(
     f: &mut fmt::Formatter<'_>,
-    findings: impl Iterator<Item = &'a Finding> + Clone,
+    findings: &(impl Iterator<Item = &'a Finding> + Clone),
 ) -> fmt::Result {
     let of = |status| findings.clone().filter(move |it| it.status == status);
     writeln!(f, "<div class=\"findings\">")?;

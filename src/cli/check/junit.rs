@@ -1,4 +1,4 @@
-//! The findings for a build server, as JUnit has them: what `--fail-on` counts is a failure, what the
+//! The findings for a build server: what `--fail-on` counts is a failure, what the
 //! input does not tell is skipped.
 
 use std::fmt;

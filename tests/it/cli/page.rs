@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn chromium() -> Option<&'static str> {
     let found = BROWSERS.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
@@ -41,8 +42,8 @@ const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
 /// A cluster in which everything that is drawn differs is there.
 fn cluster() -> String {
     dump(|items| {
-        let broken = node(items, "ip-10-0-3-3b.ec2.internal");
-        broken["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown"}]);
+        let down = node(items, "ip-10-0-3-3b.ec2.internal");
+        down["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown"}]);
         node(items, "ip-10-0-3-3a.ec2.internal")["spec"]["unschedulable"] = json!(true);
         node(items, "ip-10-0-2-21.ec2.internal")["spec"]["taints"] = json!([]);
         let labels = &mut node(items, "ip-10-0-3-3c.ec2.internal")["metadata"]["labels"];
