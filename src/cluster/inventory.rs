@@ -261,10 +261,15 @@ impl Inventory {
         self.objects.get(resource).map_or(0, BTreeMap::len)
     }
 
+    /// An object, as JSON.
+    pub fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<&str> {
+        let name = ObjectName { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.objects.get(resource)?.get(&name).map(|text| &**text)
+    }
+
     /// Whether this object is there.
     pub fn has(&self, resource: &GroupResource, namespace: &str, name: &str) -> bool {
-        let name = ObjectName { namespace: namespace.to_owned(), name: name.to_owned() };
-        self.objects.get(resource).is_some_and(|objects| objects.contains_key(&name))
+        self.get(resource, namespace, name).is_some()
     }
 }
 

@@ -249,8 +249,7 @@ fn unbound(
     claim: &str,
     class: &str,
 ) -> Option<Finding> {
-    let mut classes = facts.inventory.objects(&STORAGE_CLASSES.group_resource());
-    let (_, text) = classes.find(|(name, _)| name.name == class)?;
+    let text = facts.inventory.get(&STORAGE_CLASSES.group_resource(), "", class)?;
     let object: Value = serde_json::from_str(text).ok()?;
     let mode = object.get("volumeBindingMode").and_then(Value::as_str).unwrap_or("Immediate");
     if mode != "Immediate" {
@@ -269,8 +268,8 @@ fn unbound(
 
 /// The zones that a volume can be used in; empty if it does not say.
 fn volume_zones(facts: &Facts<'_>, name: &str) -> BTreeSet<String> {
-    let mut volumes = facts.inventory.objects(&VOLUMES.group_resource());
-    let Some((_, text)) = volumes.find(|(it, _)| it.name == name) else { return BTreeSet::new() };
+    let found = facts.inventory.get(&VOLUMES.group_resource(), "", name);
+    let Some(text) = found else { return BTreeSet::new() };
     let volume: Value = serde_json::from_str(text).unwrap_or_default();
     let terms = volume.pointer("/spec/nodeAffinity/required/nodeSelectorTerms");
     let terms = terms.and_then(Value::as_array).into_iter().flatten();

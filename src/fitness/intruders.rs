@@ -294,9 +294,8 @@ fn maker(facts: &Facts<'_>, pod: &Pod<'_>) -> Maker {
         if kind != parent.kind {
             continue;
         }
-        let mut objects = facts.inventory.objects(&parent.group_resource());
-        let found = objects.find(|(it, _)| it.namespace == namespace && it.name == name);
-        let workload = found.and_then(|(_, text)| json::from_str::<Workload<'_>>(text).ok());
+        let found = facts.inventory.get(&parent.group_resource(), &namespace, &name);
+        let workload = found.and_then(|text| json::from_str::<Workload<'_>>(text).ok());
         if let Some(owner) = workload.as_ref().and_then(|it| it.metadata.controller()) {
             (kind, name) = (owner.kind.to_string(), owner.name.to_string());
         }

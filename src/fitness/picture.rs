@@ -1,6 +1,8 @@
 //! A pool as it can be drawn: zones, nodes, and who lives there.
 
-use super::facts::{Facts, Standing, machine_type};
+use std::collections::BTreeMap;
+
+use super::facts::{Facts, Resident, Standing, machine_type};
 use crate::policy::{
     mode::RuleName,
     object::Pod,
@@ -74,6 +76,11 @@ pub enum ResidentKind {
 }
 
 pub(super) fn draw(facts: &Facts<'_>) -> Vec<PoolPicture> {
+    let mut by_node: BTreeMap<&str, Vec<&Resident<'_>>> = BTreeMap::new();
+    for resident in facts.pods.iter().filter(|it| it.pool.is_some()) {
+        by_node.entry(&resident.pod.spec.node_name).or_default().push(resident);
+    }
+    let on = |node: &NodeRecord| by_node.get(&*node.name).map_or(&[][..], Vec::as_slice);
     let pools = facts.pools.iter().enumerate();
     pools
         .map(|(index, pool)| {
@@ -88,7 +95,10 @@ pub(super) fn draw(facts: &Facts<'_>) -> Vec<PoolPicture> {
                     .nodes
                     .iter()
                     .filter(|node| zone(node) == name)
-                    .map(|node| picture(facts, node, node.taints.contains(&pool.facts.taint)))
+                    .map(|node| {
+                        let tainted = node.taints.contains(&pool.facts.taint);
+                        picture(facts, node, tainted, on(node))
+                    })
                     .collect(),
                 name,
             });
@@ -116,9 +126,14 @@ pub(super) fn is_misplaced(facts: &Facts<'_>, pod: &Pod<'_>) -> bool {
     found.iter().any(|it| it.rule == RuleName::PodPlacement)
 }
 
-fn picture(facts: &Facts<'_>, node: &NodeRecord, tainted: bool) -> NodePicture {
-    let on_node = facts.pods.iter().filter(|it| it.pod.spec.node_name == *node.name);
-    let mut residents: Vec<ResidentPicture> = on_node
+fn picture(
+    facts: &Facts<'_>,
+    node: &NodeRecord,
+    tainted: bool,
+    residents: &[&Resident<'_>],
+) -> NodePicture {
+    let mut residents: Vec<ResidentPicture> = residents
+        .iter()
         .map(|it| ResidentPicture {
             kind: match it.standing {
                 Standing::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,

@@ -90,6 +90,7 @@ fn group<'a>(
     findings: impl Iterator<Item = &'a Finding>,
 ) -> fmt::Result {
     writeln!(f, "{heading}")?;
+    let mut told = None;
     for finding in findings {
         let (style, word) = word(finding);
         let rule = finding.rule;
@@ -112,7 +113,10 @@ fn group<'a>(
         if !is_failure {
             continue;
         }
-        for line in finding.why.iter().flat_map(|why| wrapped(why)) {
+        // The same reason is not told twice in a row.
+        let why = finding.why.filter(|why| told != Some(*why));
+        told = finding.why;
+        for line in why.iter().flat_map(|why| wrapped(why)) {
             writeln!(f, "{margin}{}", Styled(FAINT, line))?;
         }
         // Commands are to be copied, and stay on their line.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use poolguard::cluster::inventory::Stock;
 use serde_json::{Value, json};
 
 use super::{Said, poolguard, run, run_on, said};
@@ -158,6 +159,13 @@ fn json_is_as_its_schema_says() {
         }
     }
     assert!(!validator.is_valid(&json!({"verdict": "fit"})));
+}
+
+#[test]
+fn the_documented_command_dumps_everything() {
+    let page = include_str!("../../../docs/commands.md");
+    let command = Stock::dump_command(&[]);
+    assert!(page.lines().any(|line| line == command), "{command}");
 }
 
 #[test]
