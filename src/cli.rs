@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod audit;
+mod check;
 mod config;
 mod input;
 mod page;
@@ -30,6 +31,7 @@ Examples:
   kubectl get nodes,namespaces -o yaml > cluster.yaml
   poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
   poolguard serve --config poolguard.yaml --cluster cluster.yaml
+  poolguard check --config poolguard.yaml --context production
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
   kubectl logs -n poolguard -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
 
@@ -38,6 +40,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Review(review::Review),
     Audit(Box<audit::AuditCommand>),
+    Check(check::Check),
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -53,6 +56,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Review(review) => review.run(),
             Command::Audit(audit) => audit.run(),
+            Command::Check(check) => check.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
         }

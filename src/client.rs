@@ -33,8 +33,8 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
         bail!("no kubeconfig has the context {context}: see `kubectl config get-contexts`");
     } else {
         bail!(
-            "`poolguard serve` needs a cluster to guard: run it in a pod, give it a kubeconfig with \
-             --kubeconfig FILE, or a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
+            "there is no cluster to look at: run it in a pod, give it a kubeconfig with --kubeconfig \
+             FILE, or a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
         );
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_methods, reason = "an index is fed, and fetches nothing")]
 
 mod dump;
+pub mod inventory;
 mod kind;
 mod live;
 mod node;
@@ -55,13 +56,18 @@ struct ObjectKey {
 impl Index {
     /// Compiles what has been observed for a policy.
     pub fn snapshot(&self, policy: &Policy) -> Snapshot {
-        let nodes: Vec<&NodeRecord> = self.nodes.values().map(AsRef::as_ref).collect();
+        let nodes: Vec<&NodeRecord> = self.nodes().collect();
         let protected = self
             .objects
             .iter()
             .filter_map(|(key, object)| policy.protected_reference(&key.resource, object))
             .collect::<Vec<ProtectedReference>>();
         Snapshot::build(policy, &nodes, protected)
+    }
+
+    /// The nodes, by name.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeRecord> {
+        self.nodes.values().map(AsRef::as_ref)
     }
 
     /// The provider that the nodes' identifiers tell.

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod config;
 pub mod documents;
 pub mod entries;
+pub mod fitness;
 pub mod review;
 pub mod rights;
 

@@ -83,13 +83,12 @@ pub fn scanning() -> Vec<Right> {
 
 /// The pods of every namespace.
 pub fn listing_pods() -> Right {
-    Right {
-        scope: Scope::Cluster,
-        group: "",
-        resource: "pods",
-        verbs: &["list"],
-        names: Vec::new(),
-    }
+    listing("", "pods")
+}
+
+/// The objects of one kind in every namespace, for a check.
+pub fn listing(group: &'static str, resource: &'static str) -> Right {
+    Right { scope: Scope::Cluster, group, resource, verbs: &["list"], names: Vec::new() }
 }
 
 /// What is asked for to register, and to be one of several replicas.

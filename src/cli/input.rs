@@ -13,6 +13,7 @@ use crate::{
     cluster::Index,
     config::{self, Decoration, Loaded, Source},
     config_file::DEFAULTS,
+    policy::provider::Provider,
 };
 
 /// Which config and which cluster.
@@ -52,13 +53,31 @@ impl Input {
             }
             None => Index::default(),
         };
-        let (name, text) = match &self.config {
-            Some(file) => (file.display().to_string(), read(file)?),
-            None => (DEFAULTS.to_owned(), String::new()),
-        };
-        let loaded = config::load(&name, &text, index.provider())
-            .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)))?;
-        Ok(Inputs { loaded, index, config_name: name, config_text: text })
+        let config = ConfigText::read(self.config.as_deref())?;
+        let loaded = config.load(index.provider())?;
+        Ok(Inputs { loaded, index, config_name: config.name, config_text: config.text })
+    }
+}
+
+/// A config that is still text: what it means depends on where the cluster runs.
+pub(super) struct ConfigText {
+    name: String,
+    text: String,
+}
+
+impl ConfigText {
+    /// The config of a file, or the defaults.
+    pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(match file {
+            Some(file) => Self { name: file.display().to_string(), text: read(file)? },
+            None => Self { name: DEFAULTS.to_owned(), text: String::new() },
+        })
+    }
+
+    /// What it says in a cluster of this provider.
+    pub(super) fn load(&self, provider: Option<Provider>) -> anyhow::Result<Loaded> {
+        config::load(&self.name, &self.text, provider)
+            .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)).into())
     }
 }
 

@@ -31,12 +31,23 @@ pub enum DumpError {
     /// There is nothing in it.
     #[error("it holds no objects; `kubectl get nodes,namespaces -o yaml` prints a dump")]
     Empty,
+    /// There are objects in it, of other kinds.
+    #[error("it holds nothing that a check reads: nodes above all")]
+    NothingToCheck,
 }
 
-#[derive(Default)]
-struct TypeMeta<'a> {
-    api_version: Text<'a>,
-    kind: Text<'a>,
+/// What an object is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TypeMeta<'a> {
+    pub(super) api_version: Text<'a>,
+    pub(super) kind: Text<'a>,
+}
+
+impl TypeMeta<'_> {
+    /// The API group; empty for the core group.
+    pub(super) fn group(&self) -> &str {
+        self.api_version.as_str().split_once('/').map_or("", |(group, _)| group)
+    }
 }
 
 read_object!(TypeMeta { "apiVersion" => api_version, "kind" => kind });
@@ -69,21 +80,25 @@ impl Index {
         if index.kinds.is_empty() { Err(DumpError::Empty) } else { Ok(index) }
     }
 
+    /// Adds a node, as JSON.
+    pub(super) fn add_node(&mut self, item: &str) -> Result<(), JsonError> {
+        let record = self.node_record(json::from_str::<ObservedNode<'_>>(item)?);
+        self.nodes.insert(record.name.clone(), record.into());
+        Ok(())
+    }
+
     fn apply_item(&mut self, position: usize, item: &str) -> Result<(), DumpError> {
         let fault = |kind: &str| {
             let kind = kind.to_owned();
             move |error: JsonError| DumpError::Item { index: position, kind, error: error.into() }
         };
-        let TypeMeta { api_version, kind } =
-            json::from_str(item).map_err(fault("without a kind"))?;
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let meta: TypeMeta<'_> = json::from_str(item).map_err(fault("without a kind"))?;
+        let (group, kind) = (meta.group(), &meta.kind);
         if kind == "Node" && group.is_empty() {
-            let node = json::from_str::<ObservedNode<'_>>(item).map_err(fault("Node"))?;
-            let record = self.node_record(node);
-            self.nodes.insert(record.name.clone(), record.into());
+            self.add_node(item).map_err(fault("Node"))?;
         } else if let Some((group, _, resource)) = PROTECTED_KINDS
             .into_iter()
-            .find(|(known_group, known, _)| kind == *known && group == *known_group)
+            .find(|(known_group, known, _)| *kind == *known && group == *known_group)
         {
             let object: Value = serde_json::from_str(item).map_err(|error| DumpError::Item {
                 index: position,

@@ -29,6 +29,13 @@ pub(in crate::policy) fn keep_off_text<'p>(
     })
 }
 
+impl Policy {
+    /// What keeps a pod off these pools, as an order: `remove the toleration, or …`.
+    pub fn keep_off(&self, pools: &[&PoolFacts]) -> String {
+        keep_off_text(self, pools).to_string()
+    }
+}
+
 /// A requirement that no node of a pool meets.
 struct Negation<'p> {
     key: &'p str,

@@ -132,6 +132,17 @@ pub fn any_matches(globs: &[Glob], name: &str) -> bool {
     globs.iter().any(|glob| glob.matches(name))
 }
 
+/// The plural that Kubernetes gives a kind by default.
+pub fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    let ends_with_any = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
+    match lower.strip_suffix('y') {
+        Some(stem) if !ends_with_any(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
+        _ if ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
 /// A resource without its version: `plural` or `plural.group`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupResource {

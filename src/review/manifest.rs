@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{API_VERSION, KIND};
+use crate::policy::name::plural;
 
 /// Who applies a manifest, and where to.
 #[derive(Clone, Debug)]
@@ -68,15 +69,4 @@ pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestErro
     let mut review = json!({ "kind": KIND, "apiVersion": API_VERSION, "request": request });
     review["request"]["object"] = object;
     Ok(review)
-}
-
-/// The plural that Kubernetes gives a kind by default.
-fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    let ends_with_any = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
-    match lower.strip_suffix('y') {
-        Some(stem) if !ends_with_any(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
-        _ if ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{lower}es"),
-        _ => format!("{lower}s"),
-    }
 }

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod audit;
+mod check;
 mod config;
 mod help;
+mod page;
 mod render;
 mod review;
 mod serve;

@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "a metric that counts is exact")]
 
 mod certificates;
+mod check;
 mod cluster;
 mod events;
 mod lease;

@@ -11,6 +11,8 @@ mod chart;
 mod cli;
 /// The webhook entries, as an API server would take them.
 mod entries;
+/// The constraints of `poolguard check`, one cluster after the other.
+mod fitness;
 /// Generated pods, taints and tolerations.
 mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.

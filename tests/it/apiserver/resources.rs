@@ -42,7 +42,7 @@ const REPORTS: &str = "openreports.io";
 /// Groups that come with a custom resource definition: absent until a test serves them.
 pub(crate) const CUSTOM: [&str; 2] = [POLICY, REPORTS];
 
-pub(crate) static TABLE: [Resource; 32] = [
+pub(crate) static TABLE: [Resource; 34] = [
     row("", "v1", "nodes", "Node", Cluster, true),
     row("", "v1", "namespaces", "Namespace", Cluster, true),
     row("", "v1", "pods", "Pod", Namespace, true),
@@ -53,6 +53,8 @@ pub(crate) static TABLE: [Resource; 32] = [
     row("", "v1", "events", "Event", Namespace, false),
     row("", "v1", "persistentvolumes", "PersistentVolume", Cluster, true),
     row("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", Namespace, true),
+    row("", "v1", "replicationcontrollers", "ReplicationController", Namespace, true),
+    row("storage.k8s.io", "v1", "storageclasses", "StorageClass", Cluster, false),
     row("events.k8s.io", "v1", "events", "Event", Namespace, false),
     row("coordination.k8s.io", "v1", "leases", "Lease", Namespace, false),
     row(RBAC, "v1", "roles", "Role", Namespace, false),

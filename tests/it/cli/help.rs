@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 10] = [
+const COMMANDS: [(&[&str], &[&str]); 11] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -62,6 +62,7 @@ const COMMANDS: [(&[&str], &[&str]); 10] = [
             "--user",
         ],
     ),
+    (&["check"], &["--config", "--cluster", "--kubeconfig", "--context", "--fail-on", "--output"]),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
     (&["config", "schema"], &["--help"]),
@@ -82,7 +83,7 @@ const COMMANDS: [(&[&str], &[&str]); 10] = [
     (&["render", "policy"], &["--config", "--namespace", "--name", "--output"]),
 ];
 
-/// Flags of `review` that say who asks and how to print: they differ from call to call.
+/// Flags that say who asks, what counts and how to print: they differ from call to call.
 const WITHOUT_TWIN: [&str; 6] =
     ["--as", "--as-group", "--fail-on", "--output", "--help", "--version"];
 
@@ -154,6 +155,8 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["review"], "<FILE>"),
         (&["review", "-o", "yaml", "-"], "json"),
         (&["review", "--fail-on", "never", "-"], "warn"),
+        (&["check", "--fail-on", "never"], "unknown"),
+        (&["check", "--cluster", "a", "--context", "b"], "--context"),
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--max-body", "7MeB"], "--max-body"),
         (&["serve", "--tls-cert", "a.pem"], "--tls-key"),
@@ -177,6 +180,7 @@ fn long_help_says_what_short_help_leaves_out() {
         ("serve", "guards an embedded snapshot on loopback"),
         ("review", "Exits with 0 if everything is allowed"),
         ("audit", "damaged lines are counted"),
+        ("check", "What the input does not hold is unknown"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,0 +1,161 @@
+//! `poolguard check`: is this cluster fit for AutoMQ?
+
+mod html;
+mod json;
+mod junit;
+mod live;
+mod table;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use super::input::{ConfigText, Named, read};
+use crate::{
+    cluster::inventory::{Inventory, Stock},
+    fitness::{Finding, Fitness, Severity, Status, examine, wanted},
+    policy::Policy,
+};
+
+/// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
+///
+/// Reads a live cluster, or a dump of one. Exits with 0 if the cluster is fit, 1 if it is not (from
+/// what severity up is what --fail-on says), 2 if it cannot be read. What the input does not hold is
+/// unknown, and named.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// Config file; without it everything is at its defaults and pools are found by their taint
+    #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it; `-` for standard
+    /// input
+    #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
+    cluster: Option<PathBuf>,
+
+    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig; given several times, several clusters are checked
+    #[arg(
+        long = "context",
+        env = "POOLGUARD_CONTEXT",
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "cluster"
+    )]
+    contexts: Vec<String>,
+
+    /// What makes the exit code 1
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Error)]
+    fail_on: FailOn,
+
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// From what on a cluster is not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum FailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Errors, warnings, and what the input does not tell
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// For machines: {"verdict": …, "findings": […]}
+    Json,
+    /// For a build server: failures are what --fail-on counts
+    Junit,
+    /// One page for a colleague, self-contained
+    Html,
+}
+
+/// A cluster that was checked.
+struct Checked {
+    /// Context or file.
+    name: String,
+    fitness: Fitness,
+    /// The command that dumps all that is asked for.
+    dump_command: String,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { config, cluster, kubeconfig, contexts, fail_on, output } = self;
+        let config = ConfigText::read(config.as_deref())?;
+        let checked = match &cluster {
+            Some(file) => {
+                let text = read(file)?;
+                let inventory = Inventory::read_dump(&text)
+                    .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
+                let policy = config.load(inventory.index().provider())?.policy;
+                vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
+            }
+            None => live::check(kubeconfig.as_deref(), &contexts, &config)?,
+        };
+        let mut out = anstream::stdout().lock();
+        match output {
+            Output::Table => write!(out, "{}", table::Page { checked: &checked })?,
+            Output::Json => writeln!(out, "{}", json::render(&checked)?)?,
+            Output::Junit => write!(out, "{}", junit::Report { checked: &checked, fail_on })?,
+            Output::Html => {
+                let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+                write!(out, "{}", html::Page { checked: &checked, made: &made })?;
+            }
+        }
+        let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));
+        Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+impl FailOn {
+    fn is_met_by(self, fitness: &Fitness) -> bool {
+        fitness.findings.iter().any(|finding| self.counts(finding))
+    }
+
+    /// Whether a finding makes a cluster unfit.
+    fn counts(self, finding: &Finding) -> bool {
+        match finding.status {
+            Status::Pass => false,
+            Status::Unknown => self >= Self::Unknown,
+            Status::Fail => match finding.severity {
+                Severity::Error => true,
+                Severity::Warning => self >= Self::Warning,
+                Severity::Note => false,
+            },
+        }
+    }
+}
+
+impl Checked {
+    fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
+        let mut others: Vec<String> =
+            wanted(policy).into_iter().map(|(resource, ..)| resource.to_string()).collect();
+        others.sort();
+        others.dedup();
+        let dump_command = Stock::dump_command(&others);
+        Self { name, fitness: examine(policy, inventory), dump_command }
+    }
+}
+
+/// Several clusters in one line, each by its name; one by its verdict.
+fn verdict(checked: &[Checked]) -> String {
+    match checked {
+        [one] => one.fitness.verdict(),
+        several => {
+            let verdicts =
+                several.iter().map(|it| format!("{}: {}", it.name, it.fitness.verdict()));
+            verdicts.collect::<Vec<_>>().join("; ")
+        }
+    }
+}

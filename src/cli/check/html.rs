@@ -1,0 +1,249 @@
+//! One page for a colleague: pools drawn as zones with their nodes and residents, findings beside
+//! them. Self-contained and without any script; all text is escaped.
+
+mod drawing;
+
+use std::fmt;
+
+use super::Checked;
+use crate::{
+    cli::page::count,
+    fitness::{Finding, Fitness, PoolPicture, Severity, Status},
+};
+
+pub(super) struct Page<'a> {
+    pub(super) checked: &'a [Checked],
+    /// When, for people.
+    pub(super) made: &'a str,
+}
+
+const STYLE: &str = include_str!("page.css");
+
+/// Nothing is loaded from anywhere, and nothing runs.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+impl fmt::Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { checked, made } = self;
+        let title = match checked {
+            [one] => format!("{}: {}", one.name, headline(&one.fitness)),
+            several => format!("{} checked for AutoMQ", count(several.len(), "cluster")),
+        };
+        write!(
+            f,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+             <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+            Text(&title)
+        )?;
+        for (index, checked) in checked.iter().enumerate() {
+            cluster(f, index, checked)?;
+        }
+        writeln!(
+            f,
+            "<footer>Made by poolguard {} on {}</footer>\n</main>\n</body>\n</html>",
+            env!("CARGO_PKG_VERSION"),
+            Text(made)
+        )
+    }
+}
+
+fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::Result {
+    let Checked { name, fitness, dump_command } = checked;
+    let Fitness { provider, findings, pools, missing, nodes } = fitness;
+    writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", Text(name))?;
+    let verdict = fitness.verdict();
+    let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
+    writeln!(
+        f,
+        "<div class=\"verdict {}\" role=\"status\"><strong>{}</strong><span>{}</span></div>",
+        tone(fitness),
+        headline(fitness),
+        Text(counts)
+    )?;
+    let provider = provider.map_or("unknown provider", |it| it.as_str());
+    let nodes = count(*nodes, "node");
+    let pool_count = count(pools.len(), "pool");
+    writeln!(f, "<p class=\"facts\">{provider} · {nodes} · {pool_count}</p>")?;
+    writeln!(f, "<nav aria-label=\"Parts\">")?;
+    for (at, pool) in pools.iter().enumerate() {
+        let own = findings.iter().filter(|it| it.pool.as_deref() == Some(&pool.name));
+        part_link(f, &format!("{index}-pool-{at}"), &pool.name, own)?;
+    }
+    let is_pool = |name: &str| pools.iter().any(|it| it.name == name);
+    let is_rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
+    part_link(
+        f,
+        &format!("{index}-cluster"),
+        "The whole cluster",
+        findings.iter().filter(is_rest),
+    )?;
+    writeln!(f, "</nav>")?;
+    if !pools.is_empty() {
+        writeln!(f, "{}", drawing::LEGEND)?;
+    }
+    for (at, pool) in pools.iter().enumerate() {
+        let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
+        pool_section(f, &format!("{index}-pool-{at}"), pool, &findings.iter().filter(own))?;
+    }
+    writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
+    writeln!(f, "<header><h2>The whole cluster</h2></header>")?;
+    finding_list(f, &findings.iter().filter(is_rest))?;
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", Text(&missing))?;
+        writeln!(f, "This dumps everything that is asked for:</p>")?;
+        writeln!(f, "<pre><code>{}</code></pre></div>", Text(dump_command))?;
+    }
+    writeln!(f, "</section>")
+}
+
+/// The answer, as a heading.
+fn headline(fitness: &Fitness) -> String {
+    let text = fitness.headline();
+    let (first, rest) = text.split_at(1);
+    format!("{}{rest}", first.to_uppercase())
+}
+
+fn tone(fitness: &Fitness) -> &'static str {
+    if fitness.failures(Severity::Error) > 0 {
+        "unfit"
+    } else if fitness.failures(Severity::Warning) > 0 || fitness.nodes == 0 {
+        "weak"
+    } else {
+        "fit"
+    }
+}
+
+/// A link to a part, with a dot for the gravest of its findings.
+fn part_link<'a>(
+    f: &mut fmt::Formatter<'_>,
+    id: &str,
+    name: &str,
+    findings: impl Iterator<Item = &'a Finding>,
+) -> fmt::Result {
+    let weight = |it: &Finding| match (it.status, it.severity) {
+        (Status::Fail, Severity::Error) => 3,
+        (Status::Fail, Severity::Warning) => 2,
+        (Status::Unknown, _) => 1,
+        (Status::Fail, Severity::Note) | (Status::Pass, _) => 0,
+    };
+    let (class, word) = match findings.map(weight).max() {
+        Some(3) => ("error", "errors"),
+        Some(2) => ("warning", "warnings"),
+        Some(1) => ("unknown", "unknown in part"),
+        Some(_) | None => ("good", "fine"),
+    };
+    writeln!(
+        f,
+        "<a href=\"#{id}\"><i class=\"{class}\" role=\"img\" aria-label=\"{word}\"></i>{}</a>",
+        Text(name)
+    )
+}
+
+fn pool_section<'a>(
+    f: &mut fmt::Formatter<'_>,
+    id: &str,
+    pool: &PoolPicture,
+    findings: &(impl Iterator<Item = &'a Finding> + Clone),
+) -> fmt::Result {
+    let PoolPicture { name, is_declared, taint, instances, zones: _ } = pool;
+    writeln!(f, "<section class=\"pool\" id=\"{id}\">")?;
+    writeln!(f, "<header><h2>{}</h2><div class=\"tags\">", Text(name))?;
+    writeln!(f, "<span class=\"tag\">{}</span>", Text(taint))?;
+    if !is_declared {
+        writeln!(f, "<span class=\"tag\">found by its taint</span>")?;
+    }
+    for instance in instances {
+        writeln!(f, "<span class=\"tag\">{}</span>", Text(instance))?;
+    }
+    writeln!(f, "</div></header>\n<div class=\"beside\">")?;
+    drawing::zones(f, pool)?;
+    finding_list(f, findings)?;
+    writeln!(f, "</div>\n</section>")
+}
+
+/// What fails, open; what holds and what is not known, folded.
+fn finding_list<'a>(
+    f: &mut fmt::Formatter<'_>,
+    findings: &(impl Iterator<Item = &'a Finding> + Clone),
+) -> fmt::Result {
+    let of = |status| findings.clone().filter(move |it| it.status == status);
+    writeln!(f, "<div class=\"findings\">")?;
+    for found in of(Status::Fail) {
+        finding(f, found)?;
+    }
+    for (status, words) in [(Status::Unknown, "not known"), (Status::Pass, "as it should be")] {
+        let number = of(status).count();
+        if number == 0 {
+            continue;
+        }
+        writeln!(f, "<details><summary>{number} {words}</summary>")?;
+        for found in of(status) {
+            finding(f, found)?;
+        }
+        writeln!(f, "</details>")?;
+    }
+    writeln!(f, "</div>")
+}
+
+fn finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    let (class, word) = match (finding.status, finding.severity) {
+        (Status::Pass, _) => ("good", "ok"),
+        (Status::Unknown, _) => ("unknown", "unknown"),
+        (Status::Fail, severity) => (severity.as_str(), severity.as_str()),
+    };
+    let emphasis = if finding.status == Status::Fail { " class=\"fact\"" } else { "" };
+    writeln!(f, "<div class=\"finding\">")?;
+    writeln!(f, "<div class=\"mark\"><b class=\"{class}\">{word}</b>{}</div>", finding.rule)?;
+    writeln!(f, "<p{emphasis}>{}</p>", Text(&finding.fact))?;
+    if let Some(why) = finding.why {
+        writeln!(f, "<p class=\"faint\">{}</p>", Text(why))?;
+    }
+    if let Some(fix) = finding.fix.as_deref().filter(|it| !it.is_empty()) {
+        write!(f, "<pre><code>")?;
+        for (index, line) in fix.lines().enumerate() {
+            let end = if index == 0 { "" } else { "\n" };
+            if line.starts_with('#') {
+                write!(f, "{end}<span class=\"comment\">{}</span>", Text(line))?;
+            } else {
+                write!(f, "{end}{}", Text(line))?;
+            }
+        }
+        writeln!(f, "</code></pre>")?;
+    }
+    writeln!(f, "</div>")
+}
+
+/// Text in HTML, in an element or in a quoted attribute.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                character => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_leave_its_place() {
+        let text = Text("<script>alert(\"a\" & 'b')</script>").to_string();
+        assert_eq!(text, "&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;");
+    }
+}

@@ -1,0 +1,37 @@
+//! The findings for machines: `docs/check.schema.json` says what they look like.
+
+use serde_json::{Value, json};
+
+use super::{Checked, verdict};
+use crate::fitness::Finding;
+
+/// `{"verdict": …, "findings": […]}`; of several clusters, each finding says which.
+pub(super) fn render(checked: &[Checked]) -> Result<String, serde_json::Error> {
+    let several = checked.len() > 1;
+    let findings: Vec<Value> = checked
+        .iter()
+        .flat_map(|it| {
+            it.fitness.findings.iter().map(move |found| {
+                let mut value = finding(found);
+                if several {
+                    value["cluster"] = json!(it.name);
+                }
+                value
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&json!({ "verdict": verdict(checked), "findings": findings }))
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule.as_str(),
+        "status": finding.status.as_str(),
+        "severity": finding.severity.as_str(),
+        "pool": finding.pool,
+        "node": finding.node,
+        "object": finding.object,
+        "message": finding.message(),
+        "fix": finding.fix,
+    })
+}

@@ -1,0 +1,110 @@
+//! The findings for a build server: what `--fail-on` counts is a failure, what the
+//! input does not tell is skipped.
+
+use std::fmt;
+
+use super::{Checked, FailOn};
+use crate::fitness::{Finding, Status};
+
+pub(super) struct Report<'a> {
+    pub(super) checked: &'a [Checked],
+    pub(super) fail_on: FailOn,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+        writeln!(f, r#"<testsuites name="poolguard check">"#)?;
+        for checked in self.checked {
+            self.suite(f, checked)?;
+        }
+        writeln!(f, "</testsuites>")
+    }
+}
+
+impl Report<'_> {
+    fn suite(&self, f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
+        let Checked { name, fitness, dump_command: _ } = checked;
+        let findings = &fitness.findings;
+        let failures = findings.iter().filter(|it| self.fail_on.counts(it)).count();
+        let skipped = findings.iter().filter(|it| self.is_skipped(it)).count();
+        writeln!(
+            f,
+            r#"  <testsuite name="{}" tests="{}" failures="{failures}" errors="0" skipped="{skipped}">"#,
+            Xml(name),
+            findings.len()
+        )?;
+        for finding in findings {
+            self.case(f, finding)?;
+        }
+        writeln!(f, "    <system-out>{}</system-out>", Xml(&fitness.verdict()))?;
+        writeln!(f, "  </testsuite>")
+    }
+
+    fn is_skipped(&self, finding: &Finding) -> bool {
+        finding.status == Status::Unknown && !self.fail_on.counts(finding)
+    }
+
+    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+        let pool = finding.pool.as_deref().unwrap_or("cluster");
+        // Two findings of a rule are two cases, and a build server tells cases apart by their name.
+        let about = finding.object.as_deref().or(finding.node.as_deref());
+        let name = about.unwrap_or(&finding.fact);
+        write!(
+            f,
+            r#"    <testcase classname="{}.{}" name="{}">"#,
+            Xml(pool),
+            finding.rule,
+            Xml(name)
+        )?;
+        let message = finding.message();
+        let fix = finding.fix.as_deref().unwrap_or_default();
+        let severity = finding.severity.as_str();
+        if self.fail_on.counts(finding) {
+            write!(
+                f,
+                r#"<failure type="{severity}" message="{}">{}</failure>"#,
+                Xml(&message),
+                Xml(fix)
+            )?;
+        } else if self.is_skipped(finding) {
+            write!(f, r#"<skipped message="{}"/>"#, Xml(&message))?;
+        } else if finding.status == Status::Fail {
+            write!(f, "<system-out>{severity}: {}\n{}</system-out>", Xml(&message), Xml(fix))?;
+        }
+        writeln!(f, "</testcase>")
+    }
+}
+
+/// Text in XML: what it has no character for is left out.
+struct Xml<'a>(&'a str);
+
+impl fmt::Display for Xml<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\n' | '\t' => f.write_char(character)?,
+                '\u{fffe}' | '\u{ffff}' => {}
+                character if character.is_control() => {}
+                character => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_control_characters_are_left_out() {
+        let text = "<a b=\"c\">&\u{0}\u{1b}\u{ffff}é\n";
+        assert_eq!(Xml(text).to_string(), "&lt;a b=&quot;c&quot;&gt;&amp;é\n");
+    }
+}

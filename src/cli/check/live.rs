@@ -1,0 +1,250 @@
+//! A live cluster, listed kind by kind and page by page. Nothing in it is changed.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
+
+use anyhow::bail;
+use kube::{Client, api::ListParams, core::Request};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::Checked;
+use crate::{
+    cli::input::ConfigText,
+    client::{self, REQUEST_TIMEOUT},
+    cluster::{
+        inventory::{Inventory, PODS, Stock},
+        wire::Page,
+    },
+    fitness::wanted,
+    policy::name::GroupResource,
+    rights,
+};
+
+/// A page of pods has a few megabytes.
+const PAGE: u32 = 500;
+
+/// Pods that have ended hold no node.
+const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// A list whose continuation has expired begins again, but not for ever.
+const ATTEMPTS: usize = 3;
+
+/// Checks the cluster of each context, or of the usual one.
+pub(super) fn check(
+    kubeconfig: Option<&Path>,
+    contexts: &[String],
+    config: &ConfigText,
+) -> anyhow::Result<Vec<Checked>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut checked = Vec::new();
+        if contexts.is_empty() {
+            checked.push(check_one(kubeconfig, None, config).await?);
+        }
+        for context in contexts {
+            checked.push(check_one(kubeconfig, Some(context), config).await?);
+        }
+        Ok(checked)
+    })
+}
+
+async fn check_one(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    config: &ConfigText,
+) -> anyhow::Result<Checked> {
+    let reached = client::configure(kubeconfig, context).await?;
+    let name = context.map_or_else(|| reached.cluster_url.to_string(), str::to_owned);
+    let mut reader = Reader {
+        client: Client::try_from(reached)?,
+        inventory: Inventory::default(),
+        progress: Progress::new(&name),
+    };
+    for stock in Stock::ALL {
+        if let Err(failure) = reader.read_stock(stock).await {
+            if failure.code.is_none() {
+                bail!("{name}: {}", failure.why);
+            }
+            reader.inventory.miss(&stock.group_resource(), failure.why);
+        }
+    }
+    let policy = config.load(reader.inventory.index().provider())?.policy;
+    for (resource, namespace, object) in wanted(&policy) {
+        if let Err(failure) = reader.read_named(&resource, namespace.as_deref(), &object).await {
+            reader.inventory.miss(&resource, failure.why);
+        }
+    }
+    let Reader { client: _, inventory, progress } = reader;
+    progress.clear();
+    Ok(Checked::of(name, &policy, &inventory))
+}
+
+struct Reader {
+    client: Client,
+    inventory: Inventory,
+    progress: Progress,
+}
+
+/// Why something could not be read, with the status of the answer if there was one.
+struct Failure {
+    code: Option<u16>,
+    why: String,
+}
+
+impl Failure {
+    fn unreadable(error: impl std::fmt::Display) -> Self {
+        Self { code: Some(200), why: format!("the answer cannot be read: {error}") }
+    }
+}
+
+impl Reader {
+    async fn read_stock(&mut self, stock: Stock) -> Result<(), Failure> {
+        let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        if stock == PODS {
+            parameters.field_selector = Some(RUNNING.to_owned());
+        }
+        // A role by RBAC names what is missing; nodes have one already.
+        let right = rights::listing(stock.group, stock.resource);
+        let resource = stock.group_resource();
+        let found = self.list(&resource, &stock.path(), parameters, stock.is_metadata_only).await;
+        found.map_err(|error| match error {
+            Fault::Api(error) => {
+                Failure { code: client::code(&error), why: client::explain_with(&error, &right) }
+            }
+            Fault::Other(failure) => failure,
+        })
+    }
+
+    /// An object that the config names, of a resource that not every check reads.
+    async fn read_named(
+        &mut self,
+        resource: &GroupResource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        let explained = |fault| match fault {
+            Fault::Api(error) => {
+                Failure { code: client::code(&error), why: client::explain(&error) }
+            }
+            Fault::Other(failure) => failure,
+        };
+        let base = self.base(&resource.group).await.map_err(explained)?;
+        let path = match namespace {
+            Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),
+            None => format!("{base}/{}", resource.resource),
+        };
+        let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        parameters.field_selector = Some(format!("metadata.name={name}"));
+        self.list(resource, &path, parameters, false).await.map_err(explained)
+    }
+
+    /// Where a group is served, in the version that it prefers.
+    async fn base(&self, group: &str) -> Result<String, Fault> {
+        if group.is_empty() {
+            return Ok("/api/v1".to_owned());
+        }
+        let text = self.get(format!("/apis/{group}"), &ListParams::default(), false).await?;
+        let found: Value = serde_json::from_str(&text).map_err(Failure::unreadable)?;
+        let version = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
+        let version = version.ok_or_else(|| Failure::unreadable("it names no version"))?;
+        Ok(format!("/apis/{version}"))
+    }
+
+    async fn list(
+        &mut self,
+        resource: &GroupResource,
+        path: &str,
+        mut parameters: ListParams,
+        is_metadata_only: bool,
+    ) -> Result<(), Fault> {
+        self.inventory.begin(resource);
+        let mut attempts = 0;
+        loop {
+            self.progress.tell(&resource.resource, self.inventory.count(resource));
+            let text = match self.get(path.to_owned(), &parameters, is_metadata_only).await {
+                Ok(text) => text,
+                Err(Fault::Api(error))
+                    if client::code(&error) == Some(410) && attempts < ATTEMPTS =>
+                {
+                    // What was read already is read again, and the newest counts.
+                    attempts += 1;
+                    parameters.continue_token = None;
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
+            let page = Page::read(&text).map_err(Failure::unreadable)?;
+            for object in page.items().into_iter().flatten() {
+                self.inventory.add(resource, object).map_err(Failure::unreadable)?;
+            }
+            let Some(next) = page.next() else { return Ok(()) };
+            parameters.continue_token = Some(next.to_owned());
+        }
+    }
+
+    async fn get(
+        &self,
+        path: String,
+        parameters: &ListParams,
+        is_metadata_only: bool,
+    ) -> Result<String, Fault> {
+        let request = Request::new(path);
+        let request = if is_metadata_only {
+            request.list_metadata(parameters)
+        } else {
+            request.list(parameters)
+        };
+        let request = request.map_err(Failure::unreadable)?;
+        let silent = || Failure { code: None, why: "the API server does not answer".to_owned() };
+        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request));
+        answer.await.map_err(|_| silent())?.map_err(Fault::Api)
+    }
+}
+
+enum Fault {
+    Api(kube::Error),
+    Other(Failure),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+/// One line on a terminal, written over and over.
+struct Progress {
+    cluster: String,
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new(cluster: &str) -> Self {
+        Self { cluster: cluster.to_owned(), is_shown: io::stderr().is_terminal() }
+    }
+
+    fn tell(&self, resource: &str, count: usize) {
+        if self.is_shown {
+            let mut out = anstream::stderr().lock();
+            // Nobody is told if the terminal has gone.
+            drop(write!(out, "\r\u{1b}[K{}: reading {resource}, {count} so far", self.cluster));
+            drop(out.flush());
+        }
+    }
+
+    fn clear(&self) {
+        if self.is_shown {
+            drop(write!(anstream::stderr().lock(), "\r\u{1b}[K"));
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// An error is not to stand behind half a line.
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,164 @@
+//! The findings for people: by pool, the gravest first, and a verdict at the end.
+
+use std::fmt;
+
+use anstyle::Style;
+
+use super::Checked;
+use crate::{
+    cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width},
+    fitness::{Finding, Fitness, PoolPicture, Severity, Status},
+};
+
+pub(super) struct Page<'a> {
+    pub(super) checked: &'a [Checked],
+}
+
+const UNKNOWN: Style = anstyle::AnsiColor::Magenta.on_default();
+
+/// Widths of the first two columns, indentation included.
+const WORD_WIDTH: usize = 9;
+const RULE_WIDTH: usize = 20;
+const INDENT: usize = 2 + WORD_WIDTH + RULE_WIDTH;
+
+impl fmt::Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, checked) in self.checked.iter().enumerate() {
+            if self.checked.len() > 1 {
+                let gap = if index == 0 { "" } else { "\n\n" };
+                writeln!(f, "{gap}{}\n", Styled(HEADING, format!("== {}", checked.name)))?;
+            }
+            cluster(f, checked)?;
+        }
+        if self.checked.len() > 1 {
+            writeln!(f)?;
+            for Checked { name, fitness, .. } in self.checked {
+                writeln!(f, "{name}: {}", Verdict(fitness))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
+    let Checked { name: _, fitness, dump_command } = checked;
+    for pool in &fitness.pools {
+        let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
+        group(f, &pool_heading(pool), fitness.findings.iter().filter(own))?;
+    }
+    let is_pool = |name: &str| fitness.pools.iter().any(|it| it.name == name);
+    let rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
+    let provider = fitness.provider.map_or("unknown provider", |it| it.as_str());
+    let heading = format!(
+        "{}  {}",
+        Styled(HEADING, "cluster"),
+        Styled(FAINT, format!("{provider}, {}", count(fitness.nodes, "node")))
+    );
+    group(f, &heading, fitness.findings.iter().filter(rest))?;
+    if !fitness.missing.is_empty() {
+        writeln!(f, "The input lacks {}.", fitness.missing.join(", "))?;
+        writeln!(f, "This dumps everything that is asked for:")?;
+        writeln!(f, "  {}\n", Styled(CHANGED, dump_command))?;
+    }
+    writeln!(f, "{}", Verdict(fitness))
+}
+
+fn pool_heading(pool: &PoolPicture) -> String {
+    let nodes = pool.zones.iter().map(|zone| zone.nodes.len()).sum();
+    let zones: Vec<&str> =
+        pool.zones.iter().map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect();
+    let mut parts = vec![count(nodes, "node")];
+    if !zones.is_empty() {
+        parts.push(zones.join(" "));
+    }
+    if !pool.is_declared {
+        parts.push("found by its taint".to_owned());
+    }
+    if !pool.instances.is_empty() {
+        parts.push(pool.instances.join(" "));
+    }
+    format!(
+        "{}  {}",
+        Styled(HEADING, format!("pool {}", pool.name)),
+        Styled(FAINT, parts.join(", "))
+    )
+}
+
+fn group<'a>(
+    f: &mut fmt::Formatter<'_>,
+    heading: &str,
+    findings: impl Iterator<Item = &'a Finding>,
+) -> fmt::Result {
+    writeln!(f, "{heading}")?;
+    let mut told = None;
+    for finding in findings {
+        let (style, word) = word(finding);
+        let rule = finding.rule;
+        let is_failure = finding.status == Status::Fail;
+        let text = wrapped(&finding.fact);
+        let mut lines = text.iter();
+        let first = lines.next().map_or("", String::as_str);
+        let blank = " ".repeat(WORD_WIDTH - word.len());
+        let margin = " ".repeat(INDENT);
+        write!(f, "  {}{blank}{rule:RULE_WIDTH$}", Styled(style, word))?;
+        if is_failure {
+            writeln!(f, "{first}")?;
+        } else {
+            writeln!(f, "{}", Styled(FAINT, first))?;
+        }
+        let faint = if is_failure { Style::new() } else { FAINT };
+        for line in lines {
+            writeln!(f, "{margin}{}", Styled(faint, line))?;
+        }
+        if !is_failure {
+            continue;
+        }
+        // The same reason is not told twice in a row.
+        let why = finding.why.filter(|why| told != Some(*why));
+        told = finding.why;
+        for line in why.iter().flat_map(|why| wrapped(why)) {
+            writeln!(f, "{margin}{}", Styled(FAINT, line))?;
+        }
+        // Commands are to be copied, and stay on their line.
+        for line in finding.fix.iter().flat_map(|fix| fix.lines()) {
+            let style = if line.starts_with('#') { FAINT } else { CHANGED };
+            writeln!(f, "{margin}{}", Styled(style, line))?;
+        }
+    }
+    writeln!(f)
+}
+
+fn word(finding: &Finding) -> (Style, &'static str) {
+    match (finding.status, finding.severity) {
+        (Status::Pass, _) => (GOOD, "ok"),
+        (Status::Unknown, _) => (UNKNOWN, "unknown"),
+        (Status::Fail, Severity::Note) => (CHANGED, "note"),
+        (Status::Fail, Severity::Warning) => (WARNING, "warning"),
+        (Status::Fail, Severity::Error) => (BAD, "error"),
+    }
+}
+
+/// Text as lines that fit beside the first columns.
+fn wrapped(text: &str) -> Vec<String> {
+    let options = textwrap::Options::new(width().saturating_sub(INDENT))
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace);
+    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+}
+
+struct Verdict<'a>(&'a Fitness);
+
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fitness = self.0;
+        let style = if fitness.failures(Severity::Error) > 0 {
+            BAD
+        } else if fitness.failures(Severity::Warning) > 0 {
+            WARNING
+        } else {
+            GOOD.bold()
+        };
+        Styled(style, fitness.verdict()).fmt(f)
+    }
+}

@@ -1,0 +1,367 @@
+//! What a cluster holds, as far as a check reads it: nodes, and objects trimmed to what is asked of
+//! them. Made for one look at a cluster; what is followed for longer is an [`Index`].
+//!
+//! What the input does not hold is unknown. A list of many kinds does not say of which kinds there is
+//! none, so that a kind counts as known once one of its objects is there, or once it was listed by
+//! itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use serde_json::{Map, Value};
+
+use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::Page};
+use crate::{
+    documents,
+    policy::{
+        json,
+        name::{GroupResource, plural},
+        object::WorkloadKind,
+    },
+};
+
+/// A kind that a check reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stock {
+    /// As the API spells it.
+    pub kind: &'static str,
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Plural of the kind.
+    pub resource: &'static str,
+    /// Whether the metadata is all that is wanted.
+    pub is_metadata_only: bool,
+}
+
+const fn stock(kind: &'static str, group: &'static str, resource: &'static str) -> Stock {
+    Stock { kind, group, resource, is_metadata_only: false }
+}
+
+const fn names(kind: &'static str, group: &'static str, resource: &'static str) -> Stock {
+    Stock { kind, group, resource, is_metadata_only: true }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// `nodes`
+pub const NODES: Stock = stock("Node", "", "nodes");
+/// `namespaces`
+pub const NAMESPACES: Stock = names("Namespace", "", "namespaces");
+/// `pods`
+pub const PODS: Stock = stock("Pod", "", "pods");
+/// `serviceaccounts`
+pub const SERVICE_ACCOUNTS: Stock = names("ServiceAccount", "", "serviceaccounts");
+/// `roles`
+pub const ROLES: Stock = names("Role", RBAC, "roles");
+/// `clusterroles`
+pub const CLUSTER_ROLES: Stock = names("ClusterRole", RBAC, "clusterroles");
+/// `rolebindings`
+pub const ROLE_BINDINGS: Stock = stock("RoleBinding", RBAC, "rolebindings");
+/// `clusterrolebindings`
+pub const CLUSTER_ROLE_BINDINGS: Stock = stock("ClusterRoleBinding", RBAC, "clusterrolebindings");
+/// `persistentvolumes`
+pub const VOLUMES: Stock = stock("PersistentVolume", "", "persistentvolumes");
+/// `persistentvolumeclaims`
+pub const CLAIMS: Stock = stock("PersistentVolumeClaim", "", "persistentvolumeclaims");
+/// `storageclasses`
+pub const STORAGE_CLASSES: Stock = stock("StorageClass", "storage.k8s.io", "storageclasses");
+/// `deployments`
+pub const DEPLOYMENTS: Stock = stock("Deployment", "apps", "deployments");
+/// `replicasets`
+pub const REPLICA_SETS: Stock = stock("ReplicaSet", "apps", "replicasets");
+
+impl Stock {
+    /// Everything that a check reads, what matters most first.
+    pub const ALL: [Self; 18] = [
+        NODES,
+        NAMESPACES,
+        PODS,
+        DEPLOYMENTS,
+        stock("StatefulSet", "apps", "statefulsets"),
+        stock("DaemonSet", "apps", "daemonsets"),
+        REPLICA_SETS,
+        stock("ReplicationController", "", "replicationcontrollers"),
+        stock("Job", "batch", "jobs"),
+        stock("CronJob", "batch", "cronjobs"),
+        SERVICE_ACCOUNTS,
+        ROLES,
+        CLUSTER_ROLES,
+        ROLE_BINDINGS,
+        CLUSTER_ROLE_BINDINGS,
+        VOLUMES,
+        CLAIMS,
+        STORAGE_CLASSES,
+    ];
+
+    /// Whether it makes pods.
+    pub fn is_workload(self) -> bool {
+        WorkloadKind::ALL.iter().any(|kind| kind.names().1 == self.resource)
+    }
+
+    /// The same, as rules name it.
+    pub fn group_resource(self) -> GroupResource {
+        GroupResource { group: self.group.to_owned(), resource: self.resource.to_owned() }
+    }
+
+    /// Where the objects of every namespace are listed.
+    pub fn path(self) -> String {
+        match self.group {
+            "" => format!("/api/v1/{}", self.resource),
+            group => format!("/apis/{group}/v1/{}", self.resource),
+        }
+    }
+
+    /// The command that dumps everything a check reads, and what else a config asks for.
+    pub fn dump_command(others: &[String]) -> String {
+        let own = Self::ALL.iter().map(|stock| match stock.group {
+            "" | "apps" | "batch" => stock.resource.to_owned(),
+            group => format!("{}.{group}", stock.resource),
+        });
+        let all: Vec<String> = own.chain(others.iter().cloned()).collect();
+        format!("kubectl get {} -A -o json > cluster.json", all.join(","))
+    }
+}
+
+/// What a cluster holds.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    index: Index,
+    objects: BTreeMap<GroupResource, BTreeMap<ObjectName, Box<str>>>,
+    known: BTreeSet<GroupResource>,
+    gaps: BTreeMap<GroupResource, String>,
+}
+
+/// Namespace, empty for what has none, and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    /// Empty for what has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    /// `shop/web`, or `web`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, name } = self;
+        if namespace.is_empty() { f.write_str(name) } else { write!(f, "{namespace}/{name}") }
+    }
+}
+
+impl Inventory {
+    /// Reads a dump: lists or any number of documents, as JSON or YAML.
+    pub fn read_dump(text: &str) -> Result<Self, DumpError> {
+        let mut inventory = Self::default();
+        let page = Page::read(text);
+        if let Some(items) = page.as_ref().ok().and_then(Page::items) {
+            let list: TypeMeta<'_> = json::from_str(text).unwrap_or_default();
+            // `kind: PodList` says of its items what they do not say themselves.
+            let kind = list.kind.as_str().strip_suffix("List").unwrap_or_default();
+            let group = list.group();
+            if !kind.is_empty() {
+                inventory.begin(&resource_of(group, kind));
+            }
+            for (position, item) in items.enumerate() {
+                inventory.add_item(position, item, (group, kind))?;
+            }
+        } else {
+            for (position, document) in documents::read(text)?.into_iter().enumerate() {
+                inventory.add_item(position, &document.to_string(), ("", ""))?;
+            }
+        }
+        let is_read = Stock::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
+        if is_read { Ok(inventory) } else { Err(DumpError::NothingToCheck) }
+    }
+
+    fn add_item(
+        &mut self,
+        position: usize,
+        item: &str,
+        (list_group, list_kind): (&str, &str),
+    ) -> Result<(), DumpError> {
+        let fault = |kind: &str, error: ObjectError| DumpError::Item {
+            index: position,
+            kind: kind.to_owned(),
+            error,
+        };
+        let meta: TypeMeta<'_> =
+            json::from_str(item).map_err(|error| fault("without a kind", error.into()))?;
+        let (group, kind) = if meta.kind.is_empty() {
+            (list_group, list_kind)
+        } else {
+            (meta.group(), meta.kind.as_str())
+        };
+        if kind.is_empty() {
+            return Ok(());
+        }
+        self.add(&resource_of(group, kind), item).map_err(|error| fault(kind, error))
+    }
+
+    /// A kind is listed by itself: from now on it is known, even if there is none.
+    pub fn begin(&mut self, resource: &GroupResource) {
+        self.known.insert(resource.clone());
+    }
+
+    /// An object, as JSON.
+    pub fn add(&mut self, resource: &GroupResource, object: &str) -> Result<(), ObjectError> {
+        self.begin(resource);
+        if *resource == NODES.group_resource() {
+            return Ok(self.index.add_node(object)?);
+        }
+        let mut object: Value = serde_json::from_str(object)?;
+        trim(resource, &mut object);
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let name =
+            ObjectName { namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+        let objects = self.objects.entry(resource.clone()).or_default();
+        objects.insert(name, object.to_string().into());
+        Ok(())
+    }
+
+    /// A kind could not be read, and why.
+    pub fn miss(&mut self, resource: &GroupResource, why: String) {
+        self.known.remove(resource);
+        self.objects.remove(resource);
+        self.gaps.insert(resource.clone(), why);
+    }
+
+    /// Nodes, and what they tell.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether the input holds this kind.
+    pub fn knows(&self, resource: &GroupResource) -> bool {
+        self.known.contains(resource)
+    }
+
+    /// Why a kind could not be read, where it was tried.
+    pub fn gap(&self, resource: &GroupResource) -> Option<&str> {
+        self.gaps.get(resource).map(String::as_str)
+    }
+
+    /// The objects of a kind, by namespace and name; each as JSON.
+    pub fn objects(
+        &self,
+        resource: &GroupResource,
+    ) -> impl Iterator<Item = (&ObjectName, &str)> + use<'_> {
+        let objects = self.objects.get(resource);
+        objects.into_iter().flatten().map(|(name, text)| (name, &**text))
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, resource: &GroupResource) -> usize {
+        if *resource == NODES.group_resource() {
+            return self.index.nodes().count();
+        }
+        self.objects.get(resource).map_or(0, BTreeMap::len)
+    }
+
+    /// An object, as JSON.
+    pub fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<&str> {
+        let name = ObjectName { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.objects.get(resource)?.get(&name).map(|text| &**text)
+    }
+
+    /// Whether this object is there.
+    pub fn has(&self, resource: &GroupResource, namespace: &str, name: &str) -> bool {
+        self.get(resource, namespace, name).is_some()
+    }
+}
+
+fn resource_of(group: &str, kind: &str) -> GroupResource {
+    GroupResource { group: group.to_owned(), resource: plural(kind) }
+}
+
+/// Annotations that repeat the object, or are long and tell nothing.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Takes out what nobody asks for: containers above all, whose environment is nobody's business.
+fn trim(resource: &GroupResource, object: &mut Value) {
+    let Some(object) = object.as_object_mut() else { return };
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+    let phase = object.get("status").and_then(|status| status.get("phase")).cloned();
+    object.remove("status");
+    if let Some(phase) = phase {
+        let status = Map::from_iter([("phase".to_owned(), phase)]);
+        object.insert("status".to_owned(), Value::Object(status));
+    }
+    if resource.resource == "secrets" {
+        object.remove("data");
+        object.remove("stringData");
+    }
+    if let Some(spec) = object.get_mut("spec") {
+        without_containers(spec);
+        for template in ["/template/spec", "/jobTemplate/spec/template/spec"] {
+            if let Some(spec) = spec.pointer_mut(template) {
+                without_containers(spec);
+            }
+        }
+    }
+}
+
+fn without_containers(spec: &mut Value) {
+    let Some(spec) = spec.as_object_mut() else { return };
+    for key in ["containers", "initContainers", "ephemeralContainers"] {
+        spec.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_come_first_since_they_tell_the_provider() {
+        assert_eq!(Stock::ALL.first(), Some(&NODES));
+    }
+
+    #[test]
+    fn plurals_are_what_kinds_become() {
+        for Stock { kind, group, resource, .. } in Stock::ALL {
+            let expected = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
+            assert_eq!(resource_of(group, kind), expected);
+        }
+    }
+
+    #[test]
+    fn containers_and_what_repeats_the_object_are_let_go() {
+        let text = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"b",
+            "managedFields":[{"x":1}],"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"s3cret"}},
+            "spec":{"nodeName":"n","containers":[{"env":[{"name":"PASSWORD","value":"s3cret"}]}]},
+            "status":{"phase":"Running","podIP":"10.0.0.1"}}"#;
+        let inventory = Inventory::read_dump(text).expect("is an object");
+        let (name, kept) = inventory.objects(&PODS.group_resource()).next().expect("is kept");
+        assert_eq!(name.to_string(), "b/a");
+        for gone in ["s3cret", "podIP", "managedFields"] {
+            assert!(!kept.contains(gone), "{kept}");
+        }
+        assert!(kept.contains(r#""nodeName":"n""#) && kept.contains("Running"), "{kept}");
+    }
+
+    #[test]
+    fn a_list_of_its_own_is_known_even_if_it_is_empty() {
+        let text = r#"{"apiVersion":"v1","kind":"PodList","metadata":{},"items":[]}"#;
+        let inventory = Inventory::read_dump(text).expect("is a list");
+        assert!(inventory.knows(&PODS.group_resource()));
+        assert!(!inventory.knows(&NODES.group_resource()));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_known() {
+        let mut inventory = Inventory::default();
+        let pods = PODS.group_resource();
+        inventory.begin(&pods);
+        inventory.miss(&pods, "forbidden".to_owned());
+        assert_eq!((inventory.knows(&pods), inventory.gap(&pods)), (false, Some("forbidden")));
+    }
+}
