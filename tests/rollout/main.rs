@@ -72,8 +72,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Shorter than in a cluster, in the same proportions: an endpoint is gone, and every connection has
 /// been used once more, before the drain.
 const SHUTDOWN_DELAY: &str = "2s";
-/// Longer than the client needs to see a new `caBundle`.
-const ROTATION_WAIT: &str = "1s";
+/// Longer than the client needs to see a new `caBundle`, and than a replica takes to end: the one that
+/// begins a rotation does not finish it.
+const ROTATION_WAIT: &str = "4s";
 
 const RELOADED: &str = "poolguard_config_reloads_total{result=\"success\"}";
 const PROMOTED: &str = "poolguard_certificate_authority_steps_total{step=\"promoted\"}";
@@ -308,10 +309,17 @@ impl Load {
     }
 
     /// Lets every worker finish its call.
-    async fn stop(self) {
+    async fn stop(mut self) {
         self.stop.cancel();
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             task.await.unwrap();
         }
+    }
+}
+
+/// A run that ends early leaves nobody to call.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
