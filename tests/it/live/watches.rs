@@ -10,7 +10,7 @@ use super::{
     eventually,
 };
 use crate::{
-    apiserver::Cut,
+    apiserver::{ApiServer, Cut},
     scenario::{data_text, recorded},
 };
 
@@ -46,14 +46,19 @@ async fn a_watch_that_breaks_loses_no_event() {
         let pod = pinned_to(&name);
         eventually(why, async || !cluster.allows("/validate", &pod).await).await;
     };
+    // Only a watch that is open can break.
+    let is_open = |api: &ApiServer| api.watching("nodes") == 1;
     for how in [Cut::Cleanly, Cut::Abruptly, Cut::MidLine, Cut::Expired] {
+        cluster.api.wait_until(is_open).await;
         cluster.api.cut_watches(how);
         joins(&format!("known after {how:?}")).await;
     }
     for garbage in ["{\"type\":\"MODIFIED\",\"object\":{\"meta", "<html>", "\u{0}"] {
+        cluster.api.wait_until(is_open).await;
         cluster.api.garble(garbage);
         joins(&format!("known after {garbage:?}")).await;
     }
+    cluster.api.wait_until(is_open).await;
     cluster.api.disconnect();
     joins("known after every connection was closed").await;
     replica.logged("following /api/v1/nodes again").await;
