@@ -96,17 +96,17 @@ pub(crate) async fn what_is_no_intruder_passes(world: &mut World) {
     let broker = alice.create(BROKERS, &pod("broker-while-down")).await.unwrap();
     assert_eq!(broker["spec"].get("affinity"), None, "nobody could place it");
 
-    let mut agent = intruder("agent-while-down");
-    agent["metadata"]["labels"] = json!({"app": "agent", "pod-template-generation": "1"});
-    agent["metadata"]["ownerReferences"] = json!([{
+    let mut exporter = intruder("exporter-while-down");
+    exporter["metadata"]["labels"] = json!({"app": "exporter", "pod-template-generation": "1"});
+    exporter["metadata"]["ownerReferences"] = json!([{
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "name": "agent",
+        "name": "exporter",
         "uid": "11111111-2222-3333-4444-555555555555",
         "controller": true,
     }]);
     let controller = world.user("system:serviceaccount:kube-system:daemon-set-controller");
-    controller.create("/api/v1/namespaces/monitoring/pods", &agent).await.unwrap();
+    controller.create("/api/v1/namespaces/monitoring/pods", &exporter).await.unwrap();
 
     let mut mirror = intruder("mirror-while-down");
     mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "1"});
