@@ -64,6 +64,7 @@ LABEL_SETS = {
     "result": "ReloadResult",
     "certificate": "Certificate",
     "step": "AuthorityStep",
+    "sink": "AuditSink",
 }
 REASON_SETS = {
     "poolguard_faults_total": "FaultReason",
