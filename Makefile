@@ -24,8 +24,8 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-chart
 	$(MAKE) test-alerts
 
+# It takes the binary that the tests are built with: another choice of features would build everything again.
 test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
-	# The binary that the tests are built with: another choice of features would build everything again.
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
