@@ -31,7 +31,7 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 
 # Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
 $(VENV)/ready: tests/chart/requirements.txt
-	$(PYTHON) -m venv $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
