@@ -4,9 +4,12 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, bail};
 use kube::{
-    Config,
+    Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+
+use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::rights::Right;
 
@@ -41,6 +44,27 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
     // Whoever asks waits and asks again, and can say why; the client would do so in silence.
     config.default_retry = false;
     Ok(config)
+}
+
+/// Asks, and waits for the answer, but not for ever.
+pub async fn text(client: &Client, request: http::Request<Vec<u8>>) -> Result<String, kube::Error> {
+    match timeout(REQUEST_TIMEOUT, client.request_text(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(kube::Error::Service("it does not answer".into())),
+    }
+}
+
+/// Where a group is served, in the version that it prefers.
+pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
+    if group.is_empty() {
+        return Ok("/api/v1".to_owned());
+    }
+    let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
+    let found = text(client, request.map_err(kube::Error::HttpError)?).await?;
+    let found: Value = serde_json::from_str(&found).map_err(kube::Error::SerdeError)?;
+    let version = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
+    let unnamed = || kube::Error::Service(format!("{group} names no version").into());
+    Ok(format!("/apis/{}", version.ok_or_else(unnamed)?))
 }
 
 /// An error of a request, as one line.

@@ -2,7 +2,6 @@
 
 mod aggregate;
 mod denials;
-mod regarding;
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 pub use self::denials::{Denials, Teller, denials};
-use crate::{client, rights};
+use crate::{client, policy::text::cut, rights};
 
 /// Nothing waits for an Event for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,7 +85,7 @@ impl Recorder {
             },
             "reason": reason,
             "action": action,
-            "note": cut(&note),
+            "note": cut(note, NOTE_MAX),
             "regarding": regarding,
             "reportingController": "poolguard.io/poolguard",
             "reportingInstance": self.instance,
@@ -99,27 +98,5 @@ impl Recorder {
         let created = self.client.request::<Value>(request).await;
         let right = rights::creating(rights::Scope::Cluster, "events.k8s.io", "events");
         created.map(drop).map_err(|error| client::explain_with(&error, &right))
-    }
-}
-
-/// The text as far as an Event may hold it.
-fn cut(note: &str) -> &str {
-    let mut end = note.len().min(NOTE_MAX);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    note.get(..end).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_is_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        let long = "ä".repeat(NOTE_MAX);
-        assert_eq!(cut(&long).len(), NOTE_MAX);
-        assert_eq!(cut(&format!("a{long}")).len(), NOTE_MAX - 1);
     }
 }

@@ -38,6 +38,7 @@ use crate::{
         name::GroupResource,
         protection::{Namespaces, Origin},
         provider::Provider,
+        snapshot::ProtectedReference,
     },
 };
 
@@ -105,24 +106,48 @@ fn missing(inventory: &Inventory) -> Vec<String> {
     Stock::ALL.into_iter().filter(lacks).map(|stock| stock.resource.to_owned()).collect()
 }
 
-/// Resources outside those that every check reads, which the config names objects of: with namespace,
-/// if it is one, and name.
-pub fn wanted(policy: &Policy) -> Vec<(GroupResource, Option<String>, String)> {
-    let mut wanted = Vec::new();
+/// An object that the config names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedObject {
+    /// What kind of object.
+    pub resource: GroupResource,
+    /// `None`: any, or it has none.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl NamedObject {
+    /// Whether every check reads all objects of this kind.
+    pub fn is_stock(&self) -> bool {
+        Stock::ALL.iter().any(|stock| stock.group_resource() == self.resource)
+    }
+}
+
+/// The objects that the config protects, by their names; a glob may stand for nothing.
+pub fn named(policy: &Policy) -> Vec<NamedObject> {
+    let mut named = Vec::new();
     for entry in policy.protected.iter().filter(|it| it.origin == Origin::Config) {
-        let is_stock = |stock: &Stock| stock.group_resource() == entry.resource;
-        if Stock::ALL.iter().any(is_stock) {
-            continue;
-        }
         let namespace = match &entry.namespaces {
-            Namespaces::Named(glob) => glob.as_exact().map(str::to_owned),
+            Namespaces::Named(glob) => glob.as_exact(),
             Namespaces::Any | Namespaces::AutoMq => None,
         };
         for name in entry.names.iter().filter_map(|name| name.as_exact()) {
-            wanted.push((entry.resource.clone(), namespace.clone(), name.to_owned()));
+            let (resource, namespace) = (entry.resource.clone(), namespace.map(str::to_owned));
+            named.push(NamedObject { resource, namespace, name: name.to_owned() });
         }
     }
-    wanted
+    named
+}
+
+/// What of the roles a look at a few objects tells: whether what the config protects is there, and the
+/// roles that these bindings refer to. The same that [`examine`] finds of them.
+pub fn examine_roles(
+    policy: &Policy,
+    references: &[ProtectedReference],
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    roles::judge_named(policy, references, inventory)
 }
 
 impl Fitness {

@@ -15,6 +15,8 @@ pub mod config;
 pub mod documents;
 pub mod entries;
 pub mod fitness;
+pub mod regarding;
+pub mod report;
 pub mod review;
 pub mod rights;
 
@@ -32,6 +34,7 @@ pub mod metrics;
 pub mod observation;
 pub mod owner;
 pub mod registration;
+pub mod reporting;
 pub mod runtime;
 pub mod scan;
 pub mod server;

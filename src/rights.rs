@@ -1,9 +1,9 @@
 //! What PoolGuard asks of an API server, as rules of RBAC: the chart grants these and no others, and
 //! a request that is refused names the rule that is missing.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use crate::cluster::Kind;
+use crate::{cluster::Kind, fitness::NamedObject, policy::protection::RBAC_GROUP, report::Api};
 
 /// A rule of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct Right {
     /// Where it is needed.
     pub scope: Scope,
     /// API group; empty for the core group.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// Plural of the kind.
-    pub resource: &'static str,
+    pub resource: Cow<'static, str>,
     /// What is done with it.
     pub verbs: &'static [&'static str],
     /// The only objects that it is needed for; empty: any.
@@ -53,11 +53,20 @@ pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
 /// Their API group.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
-/// Everything that a replica of an installation asks for. With a certificate that is given to it, it
-/// keeps no authority.
-pub fn of_replica(names: &Names, keeps_authority: bool) -> Vec<Right> {
-    let certifying = if keeps_authority { certifying(names) } else { Vec::new() };
-    [watching(), scanning(), registering(names), certifying].concat()
+/// What a replica of an installation does beside answering, where it may be told not to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duties {
+    /// Keeping a certificate authority; with a certificate that is given to it, it keeps none.
+    pub certifies: bool,
+    /// Writing reports.
+    pub reports: bool,
+}
+
+/// Everything that a replica of an installation asks for.
+pub fn of_replica(names: &Names, duties: Duties) -> Vec<Right> {
+    let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
+    let reporting = if duties.reports { reporting(names) } else { Vec::new() };
+    [watching(), scanning(), registering(names), certifying, reporting].concat()
 }
 
 /// What is asked for to learn the cluster.
@@ -69,8 +78,8 @@ pub fn watching() -> Vec<Right> {
 pub fn watch_of(kind: Kind) -> Right {
     Right {
         scope: Scope::Cluster,
-        group: kind.group(),
-        resource: kind.resource(),
+        group: kind.group().into(),
+        resource: kind.resource().into(),
         verbs: &["list", "watch"],
         names: Vec::new(),
     }
@@ -78,7 +87,29 @@ pub fn watch_of(kind: Kind) -> Right {
 
 /// What is asked for to look at what runs already.
 pub fn scanning() -> Vec<Right> {
-    vec![listing_pods()]
+    vec![listing_pods(), role("roles"), role("clusterroles")]
+}
+
+/// The roles that AutoMQ's bindings refer to: which ones is not known before.
+pub fn role(resource: &'static str) -> Right {
+    let (scope, group) = (Scope::Cluster, RBAC_GROUP.into());
+    Right { scope, group, resource: resource.into(), verbs: &["get"], names: Vec::new() }
+}
+
+/// The objects that the config protects by their names.
+pub fn protecting<'o>(objects: impl IntoIterator<Item = &'o NamedObject>) -> Vec<Right> {
+    objects.into_iter().map(protected).collect()
+}
+
+/// An object that the config protects.
+pub fn protected(object: &NamedObject) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: object.resource.group.clone().into(),
+        resource: object.resource.resource.clone().into(),
+        verbs: &["list"],
+        names: vec![object.name.clone()],
+    }
 }
 
 /// The pods of every namespace.
@@ -88,7 +119,13 @@ pub fn listing_pods() -> Right {
 
 /// The objects of one kind in every namespace, for a check.
 pub fn listing(group: &'static str, resource: &'static str) -> Right {
-    Right { scope: Scope::Cluster, group, resource, verbs: &["list"], names: Vec::new() }
+    Right {
+        scope: Scope::Cluster,
+        group: group.into(),
+        resource: resource.into(),
+        verbs: &["list"],
+        names: Vec::new(),
+    }
 }
 
 /// What is asked for to register, and to be one of several replicas.
@@ -110,12 +147,40 @@ pub fn certifying(names: &Names) -> Vec<Right> {
     vec![authority(names), creating(Scope::Namespace, "", "secrets")]
 }
 
+/// What is asked for to write reports of both kinds.
+pub fn reporting(names: &Names) -> Vec<Right> {
+    let mut rights = Vec::new();
+    for api in Api::ALL {
+        for is_namespaced in [true, false] {
+            rights.push(report(api, is_namespaced, names));
+            rights.push(creating(Scope::Cluster, api.group(), api.resource(is_namespaced)));
+        }
+    }
+    rights
+}
+
+/// The reports of one kind, in every namespace or without one.
+pub fn report(api: Api, is_namespaced: bool, names: &Names) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: api.group().into(),
+        resource: api.resource(is_namespaced).into(),
+        verbs: &["delete", "list", "update"],
+        names: report_names(names).to_vec(),
+    }
+}
+
+/// What reports of findings are called, and those of denials.
+pub fn report_names(names: &Names) -> [String; 2] {
+    [names.release.clone(), format!("{}-denials", names.release)]
+}
+
 /// The Lease.
 pub fn leading(names: &Names) -> Right {
     Right {
         scope: Scope::Namespace,
-        group: "coordination.k8s.io",
-        resource: "leases",
+        group: "coordination.k8s.io".into(),
+        resource: "leases".into(),
         verbs: &["get", "update"],
         names: vec![names.release.clone()],
     }
@@ -125,8 +190,8 @@ pub fn leading(names: &Names) -> Right {
 pub fn authority(names: &Names) -> Right {
     Right {
         scope: Scope::Namespace,
-        group: "",
-        resource: "secrets",
+        group: "".into(),
+        resource: "secrets".into(),
         verbs: &["list", "update", "watch"],
         names: vec![names.authority.clone()],
     }
@@ -136,8 +201,8 @@ pub fn authority(names: &Names) -> Right {
 pub fn configuration(resource: &'static str, names: &Names) -> Right {
     Right {
         scope: Scope::Cluster,
-        group: ADMISSION_GROUP,
-        resource,
+        group: ADMISSION_GROUP.into(),
+        resource: resource.into(),
         verbs: &["list", "patch", "watch"],
         names: vec![names.release.clone()],
     }
@@ -147,8 +212,8 @@ pub fn configuration(resource: &'static str, names: &Names) -> Right {
 pub fn owner(names: &Names) -> Option<Right> {
     names.owner.as_ref().map(|owner| Right {
         scope: Scope::Cluster,
-        group: "rbac.authorization.k8s.io",
-        resource: "clusterroles",
+        group: "rbac.authorization.k8s.io".into(),
+        resource: "clusterroles".into(),
         verbs: &["get"],
         names: vec![owner.clone()],
     })
@@ -156,7 +221,13 @@ pub fn owner(names: &Names) -> Option<Right> {
 
 /// What cannot be limited to a name, since the object is not there yet.
 pub fn creating(scope: Scope, group: &'static str, resource: &'static str) -> Right {
-    Right { scope, group, resource, verbs: &["create"], names: Vec::new() }
+    Right {
+        scope,
+        group: group.into(),
+        resource: resource.into(),
+        verbs: &["create"],
+        names: Vec::new(),
+    }
 }
 
 /// The rule as a role has it.
@@ -201,7 +272,7 @@ mod tests {
     #[test]
     fn whatever_can_be_limited_to_a_name_is() {
         let names = Names::of("poolguard", Some("poolguard".into()));
-        for right in registering(&names).into_iter().chain(certifying(&names)) {
+        for right in [registering(&names), certifying(&names), reporting(&names)].concat() {
             assert!(right.names.is_empty() == (right.verbs == ["create"]), "{right}");
         }
     }

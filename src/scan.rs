@@ -1,5 +1,9 @@
-//! The background scan: the Lease holder looks at what runs already, page by page, at an interval and
-//! when the config has changed. What it finds is a metric, and a line of the log when it comes and goes.
+//! The background scan: the Lease holder looks at what is there already, pods page by page, at an
+//! interval and when the config has changed. What it finds is a metric, a line of the log when it comes
+//! and goes, and a report.
+
+mod found;
+mod roles;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,19 +14,19 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{Client, api::ListParams, core::Request};
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::sleep};
 use tracing::{debug, info, warn};
 
+use self::found::Found;
 use crate::{
-    client::{self, REQUEST_TIMEOUT},
+    client,
     cluster::wire::Page,
     guarding::InForce,
     lease::{Held, is_held},
     metrics::Metrics,
-    policy::{Policy, json, mode::RuleName, object::Pod, snapshot::Snapshot, verdict::Finding},
+    policy::mode::Rules,
+    report::{Examined, reports},
+    reporting::{Reports, Subject},
     rights,
     webhook::GuardCell,
 };
@@ -36,106 +40,137 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Pods that have ended hold no node.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// So many findings are told one by one; the others are in the counts.
-const TOLD_MAX: usize = 100;
-
 /// How often it is looked whether a scan is due.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Reports are not written more often for what happens between two scans.
+const REPORT_REST: Duration = Duration::from_secs(10);
+
+/// Where a scan looks, and where it tells.
+pub struct Inputs {
+    /// What is in force.
+    pub guard: GuardCell,
+    /// The config.
+    pub in_force: watch::Receiver<Option<InForce>>,
+    /// The Lease.
+    pub held: watch::Receiver<Held>,
+    /// How what is registered differs from what the config asks for; `None` while that is not known.
+    pub deviations: watch::Receiver<Option<Vec<String>>>,
+    /// Where reports are written, if anywhere.
+    pub reports: Option<Reports>,
+}
 
 /// Scans while this replica holds the Lease.
 pub struct Scan {
     client: Client,
-    guard: GuardCell,
-    in_force: watch::Receiver<Option<InForce>>,
-    held: watch::Receiver<Held>,
+    inputs: Inputs,
     metrics: Arc<Metrics>,
     told: BTreeSet<String>,
-    trouble: Option<String>,
+    last: Option<Last>,
+    /// Whether the reports of a scan that is off have been taken away.
+    is_withdrawn: bool,
+    troubles: BTreeMap<Concern, String>,
 }
 
-/// What a scan found.
-#[derive(Debug, Default)]
-struct Found {
-    counts: BTreeMap<(RuleName, String), usize>,
-    /// Pods of others by namespace: in a cluster that is not AutoMQ's alone they are many.
-    strangers: BTreeMap<String, usize>,
-    told: BTreeSet<String>,
-    pods: usize,
+/// The last scan.
+struct Last {
+    at: Instant,
+    /// What it came to, if it was complete.
+    examined: Option<(Examined, Rules)>,
+    reported: Instant,
+}
+
+/// What may be wrong, each told once for as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Concern {
+    Scan,
+    Reports,
 }
 
 impl Scan {
     /// With nothing found yet.
-    pub fn new(
-        client: Client,
-        guard: GuardCell,
-        in_force: watch::Receiver<Option<InForce>>,
-        held: watch::Receiver<Held>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let (told, trouble) = (BTreeSet::new(), None);
-        Self { client, guard, in_force, held, metrics, told, trouble }
+    pub fn new(client: Client, inputs: Inputs, metrics: Arc<Metrics>) -> Self {
+        let (told, troubles) = (BTreeSet::new(), BTreeMap::new());
+        Self { client, inputs, metrics, told, last: None, is_withdrawn: false, troubles }
     }
 
     /// Scans when it is time, for ever.
     pub async fn run(mut self) -> Infallible {
-        let mut last: Option<Instant> = None;
         loop {
             sleep(LOOK).await;
-            let settings = self.in_force.borrow().as_ref().map(|it| it.settings.scan);
-            let holds = is_held(*self.held.borrow(), Instant::now());
-            let Some(settings) = settings.filter(|it| holds && it.enabled) else {
-                if last.take().is_some() {
-                    self.metrics.set_violations([]);
-                    self.told.clear();
+            let settings = self.inputs.in_force.borrow().as_ref().map(|it| it.settings.scan);
+            let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+            match settings.filter(|_| holds) {
+                None => {
+                    self.is_withdrawn = false;
+                    self.forget();
                 }
-                continue;
-            };
-            let is_changed = self.in_force.has_changed().unwrap_or(false);
-            if !is_changed && last.is_some_and(|last| last.elapsed() < settings.interval) {
-                continue;
-            }
-            self.in_force.mark_unchanged();
-            last = Some(Instant::now());
-            match self.scan().await {
-                Ok(found) => self.tell(found),
-                Err(why) => self.complain(why),
+                Some(settings) if !settings.enabled => {
+                    self.forget();
+                    self.withdraw().await;
+                }
+                Some(settings) => {
+                    self.is_withdrawn = false;
+                    self.look(settings.interval).await;
+                }
             }
         }
     }
 
-    async fn scan(&self) -> Result<Found, String> {
+    /// Scans if it is time, and else reports what else has changed.
+    async fn look(&mut self, interval: Duration) {
+        let is_changed = self.inputs.in_force.has_changed().unwrap_or(false);
+        let is_due = |last: &Last| is_changed || last.at.elapsed() >= interval;
+        if self.last.as_ref().is_none_or(is_due) {
+            self.inputs.in_force.mark_unchanged();
+            let now = Instant::now();
+            let examined = match self.scan().await {
+                Ok((found, rules)) => Some((self.tell(found), rules)),
+                Err(why) => {
+                    self.judge(Concern::Scan, Some(why));
+                    None
+                }
+            };
+            self.last = Some(Last { at: now, examined, reported: now });
+            self.report().await;
+        } else if self.inputs.deviations.has_changed().unwrap_or(false)
+            && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_REST)
+        {
+            self.report().await;
+        }
+    }
+
+    async fn scan(&self) -> Result<(Found, Rules), String> {
         let mut found = Found::default();
-        let Some(guard) = self.guard.load_full() else {
+        let Some(guard) = self.inputs.guard.load_full() else {
             return Err("nothing is loaded yet".into());
         };
-        for finding in guard.policy.inspect_nodes(&guard.snapshot) {
-            found.add(&finding, "");
-        }
+        found.inspect_nodes(&guard.policy, &guard.snapshot);
+        roles::inspect(&self.client, &guard.policy, &guard.snapshot, &mut found).await;
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(RUNNING.to_owned());
         loop {
             let request = Request::new("/api/v1/pods").list(&parameters);
             let request = request.map_err(|error| error.to_string())?;
-            let text = timeout(REQUEST_TIMEOUT, self.client.request_text(request))
+            let text = client::text(&self.client, request)
                 .await
-                .map_err(|_| "the API server does not answer".to_owned())?
                 .map_err(|error| client::explain_with(&error, &rights::listing_pods()))?;
             let page =
                 Page::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
             // Facts may have changed between two pages: the newest count.
-            let guard = self.guard.load_full().unwrap_or_else(|| Arc::clone(&guard));
+            let guard = self.inputs.guard.load_full().unwrap_or_else(|| Arc::clone(&guard));
             for object in page.items().into_iter().flatten() {
-                found.inspect(&guard.policy, &guard.snapshot, object);
+                found.inspect_pod(&guard.policy, &guard.snapshot, object);
             }
-            let Some(next) = page.next() else { return Ok(found) };
+            let Some(next) = page.next() else { return Ok((found, guard.policy.rules.clone())) };
             parameters.continue_token = Some(next.to_owned());
             sleep(BREATH).await;
         }
     }
 
-    fn tell(&mut self, found: Found) {
-        let Found { counts, strangers, told, pods } = found;
-        self.trouble = None;
+    fn tell(&mut self, found: Found) -> Examined {
+        let Found { counts, told, examined, pods } = found;
+        self.judge(Concern::Scan, None);
         let counted = counts.iter().map(|((rule, pool), count)| (*rule, pool.as_str(), *count));
         self.metrics.set_violations(counted);
         self.metrics.scan_succeeded(Timestamp::now().as_second());
@@ -145,7 +180,7 @@ impl Scan {
         for finding in self.told.difference(&told) {
             info!("found no more: {finding}");
         }
-        for (namespace, count) in strangers {
+        for (namespace, count) in &examined.strangers {
             debug!(
                 namespace,
                 count, "pods in AutoMQ's cluster that are neither AutoMQ's nor exempt"
@@ -154,33 +189,62 @@ impl Scan {
         self.told = told;
         let findings: usize = counts.values().sum();
         debug!(pods, findings, "scanned");
+        examined
     }
 
-    fn complain(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
-            warn!("cannot scan what runs already: {why}");
-        }
-        self.trouble = Some(why);
-    }
-}
-
-impl Found {
-    /// A pod that cannot be read is one that the API server would not have taken.
-    fn inspect(&mut self, policy: &Policy, snapshot: &Snapshot, object: &str) {
-        let Ok(pod) = json::from_str::<Pod<'_>>(object) else { return };
-        self.pods += 1;
-        for finding in policy.inspect_pod(snapshot, &pod) {
-            self.add(&finding, &pod.metadata.namespace);
+    /// Somebody else scans, or nobody.
+    fn forget(&mut self) {
+        if self.last.take().is_some() {
+            self.metrics.set_violations([]);
+            self.told.clear();
         }
     }
 
-    fn add(&mut self, finding: &Finding, namespace: &str) {
-        let pool = finding.pool.clone().unwrap_or_default();
-        *self.counts.entry((finding.rule, pool)).or_default() += 1;
-        if finding.rule == RuleName::ClusterExclusive {
-            *self.strangers.entry(namespace.to_owned()).or_default() += 1;
-        } else if self.told.len() < TOLD_MAX {
-            self.told.insert(finding.denial_text());
+    /// Makes the reports say what is known now.
+    async fn report(&mut self) {
+        let deviations = self.inputs.deviations.borrow_and_update().clone();
+        let Some(Last { examined: Some((examined, rules)), reported, .. }) = &mut self.last else {
+            return;
+        };
+        *reported = Instant::now();
+        examined.deviations = deviations;
+        let wanted = reports(examined, rules, Timestamp::now().as_second());
+        self.write(wanted).await;
+    }
+
+    /// Takes away the reports of a scan that is off.
+    async fn withdraw(&mut self) {
+        if !self.is_withdrawn {
+            self.is_withdrawn = self.write(BTreeMap::new()).await;
         }
+    }
+
+    /// Whether what there is to say is written.
+    async fn write(&mut self, wanted: BTreeMap<String, crate::report::Report>) -> bool {
+        let Some(reports) = &self.inputs.reports else { return true };
+        let written = async {
+            for api in reports.kinds().await? {
+                reports.replace(api, Subject::Findings, &wanted).await?;
+            }
+            Ok::<_, String>(())
+        };
+        let trouble = written.await.err();
+        let is_written = trouble.is_none();
+        self.judge(Concern::Reports, trouble);
+        is_written
+    }
+
+    fn judge(&mut self, concern: Concern, trouble: Option<String>) {
+        let Some(why) = trouble else {
+            self.troubles.remove(&concern);
+            return;
+        };
+        if self.troubles.get(&concern) != Some(&why) {
+            match concern {
+                Concern::Scan => warn!("cannot scan what is there already: {why}"),
+                Concern::Reports => warn!("cannot report what the scan found: {why}"),
+            }
+        }
+        self.troubles.insert(concern, why);
     }
 }

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use super::input::{ConfigText, Named, read};
 use crate::{
     cluster::inventory::{Inventory, Stock},
-    fitness::{Finding, Fitness, Severity, Status, examine, wanted},
+    fitness::{Finding, Fitness, Severity, Status, examine, named},
     policy::Policy,
 };
 
@@ -139,8 +139,8 @@ impl FailOn {
 
 impl Checked {
     fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
-        let mut others: Vec<String> =
-            wanted(policy).into_iter().map(|(resource, ..)| resource.to_string()).collect();
+        let others = named(policy).into_iter().filter(|object| !object.is_stock());
+        let mut others: Vec<String> = others.map(|object| object.resource.to_string()).collect();
         others.sort();
         others.dedup();
         let dump_command = Stock::dump_command(&others);

@@ -244,6 +244,14 @@ impl Inventory {
         self.gaps.get(resource).map(String::as_str)
     }
 
+    /// Why nothing is known of a kind.
+    pub fn ignorance(&self, stock: Stock) -> String {
+        match self.gap(&stock.group_resource()) {
+            Some(why) => format!("{} could not be read: {why}", stock.resource),
+            None => format!("The input holds no {}", stock.resource),
+        }
+    }
+
     /// The objects of a kind, by namespace and name; each as JSON.
     pub fn objects(
         &self,

@@ -7,10 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::regarding::Regarding;
-use crate::policy::{
-    mode::RuleName,
-    verdict::{Decision, Finding},
+use crate::{
+    policy::{
+        mode::RuleName,
+        verdict::{Decision, Finding},
+    },
+    regarding::Regarding,
 };
 
 /// Between two Events about the same.
@@ -215,7 +217,7 @@ mod tests {
             aggregate.observe(now, occurrence(&format!("n-{}", 100 - index), RULE));
         }
         let first = aggregate.due(start).unwrap();
-        assert_eq!(first.regarding.value()["name"], "n-100");
+        assert_eq!(first.regarding.of_event()["name"], "n-100");
         assert_eq!(notes(&mut aggregate, start).len(), BURST as usize - 1);
         assert_eq!(notes(&mut aggregate, start + REFILL / 2).len(), 0);
         assert_eq!(notes(&mut aggregate, start + REFILL).len(), 1);

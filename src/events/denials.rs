@@ -1,4 +1,5 @@
-//! Denials and warnings on their way from the requests to the task that writes Events of them.
+//! Denials and warnings on their way from the requests to the task that writes Events of them, and hands
+//! them on for reports.
 
 use std::{convert::Infallible, time::Instant};
 
@@ -12,11 +13,14 @@ use tokio::{
 use super::{
     Event, Gravity, Recorder,
     aggregate::{Aggregate, Occurrence, Telling},
-    regarding::Regarding,
 };
-use crate::policy::{
-    request::Request,
-    verdict::{Decision, Verdict},
+use crate::{
+    policy::{
+        request::Request,
+        verdict::{Decision, Verdict},
+    },
+    regarding::Regarding,
+    reporting::denials::Told,
 };
 
 /// Some tenths of a second of nothing but denials.
@@ -40,13 +44,15 @@ pub struct Teller {
     recorder: Recorder,
     aggregate: Aggregate,
     dropped: IntCounter,
+    told: Option<Told>,
 }
 
-/// A way for denials and warnings to become Events. `dropped` counts those that will not.
-pub fn denials(recorder: Recorder, dropped: IntCounter) -> (Denials, Teller) {
+/// A way for denials and warnings to become Events, and reports if those are `told`. `dropped` counts
+/// those that will not become Events.
+pub fn denials(recorder: Recorder, dropped: IntCounter, told: Option<Told>) -> (Denials, Teller) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let aggregate = Aggregate::new(Instant::now());
-    let teller = Teller { receiver, recorder, aggregate, dropped: dropped.clone() };
+    let teller = Teller { receiver, recorder, aggregate, dropped: dropped.clone(), told };
     (Denials { sender, dropped }, teller)
 }
 
@@ -93,6 +99,9 @@ impl Teller {
     }
 
     fn observe(&mut self, occurrence: Occurrence) {
+        if let Some(told) = &self.told {
+            told.note(&occurrence.regarding, occurrence.decision, &occurrence.finding);
+        }
         if !self.aggregate.observe(Instant::now(), occurrence) {
             self.dropped.inc();
         }
@@ -106,7 +115,7 @@ impl Teller {
         } else {
             ("WarnedByPoolGuard", "Warn")
         };
-        let regarding = regarding.value();
+        let regarding = regarding.of_event();
         let event = Event { regarding, gravity: Gravity::Warning, reason, action, note };
         let recorder = self.recorder.clone();
         let publish = recorder.publish(event);

@@ -90,14 +90,6 @@ impl<'a> Facts<'a> {
     pub(super) fn knows(&self, stock: Stock) -> bool {
         self.inventory.knows(&stock.group_resource())
     }
-
-    /// Why nothing is known of a kind.
-    pub(super) fn ignorance(&self, stock: Stock) -> String {
-        match self.inventory.gap(&stock.group_resource()) {
-            Some(why) => format!("{} could not be read: {why}", stock.resource),
-            None => format!("The input holds no {}", stock.resource),
-        }
-    }
 }
 
 impl PoolNodes<'_> {

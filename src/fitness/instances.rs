@@ -36,7 +36,7 @@ fn namespace(
 ) {
     let (rule, namespace) = (Constraint::Instance, &instance.namespace);
     let finding = if !facts.knows(NAMESPACES) {
-        Finding::unknown(rule, Severity::Warning, facts.ignorance(NAMESPACES))
+        Finding::unknown(rule, Severity::Warning, facts.inventory.ignorance(NAMESPACES))
     } else if facts.inventory.has(&NAMESPACES.group_resource(), "", namespace) {
         let fact = format!("Instance {} has its namespace {namespace}", instance.name);
         Finding::pass(rule, Severity::Warning, fact)
@@ -58,7 +58,7 @@ fn pods(
     findings: &mut Vec<Finding>,
 ) {
     if !facts.knows(PODS) {
-        let fact = facts.ignorance(PODS);
+        let fact = facts.inventory.ignorance(PODS);
         findings.push(Finding::unknown(PLACE, Severity::Error, fact).pool(pool.name()));
         return;
     }
@@ -160,7 +160,11 @@ fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let rule = Constraint::VolumeZone;
     for stock in [VOLUMES, CLAIMS] {
         if !facts.knows(stock) {
-            findings.push(Finding::unknown(rule, Severity::Error, facts.ignorance(stock)));
+            findings.push(Finding::unknown(
+                rule,
+                Severity::Error,
+                facts.inventory.ignorance(stock),
+            ));
             return;
         }
     }

@@ -315,7 +315,7 @@ fn knowledge(
     findings: &mut Vec<Finding>,
 ) {
     if !facts.knows(PODS) {
-        findings.push(Finding::unknown(POD, Severity::Error, facts.ignorance(PODS)));
+        findings.push(Finding::unknown(POD, Severity::Error, facts.inventory.ignorance(PODS)));
     } else if no_intruder {
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
         let exempt = on_pools.filter(|it| matches!(it.standing, Standing::Exempt)).count();
@@ -372,7 +372,7 @@ fn exclusive(
         Mode::Audit | Mode::Off => Severity::Note,
     };
     if !facts.knows(PODS) {
-        findings.push(Finding::unknown(EXCLUSIVE, severity, facts.ignorance(PODS)));
+        findings.push(Finding::unknown(EXCLUSIVE, severity, facts.inventory.ignorance(PODS)));
         return;
     }
     // Intruders are told already, as what they are first of all.

@@ -34,7 +34,7 @@ const SYSTEM_TAINT_KEYS: [&str; 2] =
 pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     if !facts.knows(NODES) {
         let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize, Constraint::SystemPool];
-        let why = facts.ignorance(NODES);
+        let why = facts.inventory.ignorance(NODES);
         findings.extend(all.map(|rule| Finding::unknown(rule, Severity::Error, &why)));
         return;
     }

@@ -11,25 +11,41 @@ use super::{
 };
 use crate::{
     cluster::inventory::{
-        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ObjectName, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS,
-        Stock,
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Inventory, ObjectName, ROLE_BINDINGS, ROLES,
+        SERVICE_ACCOUNTS, Stock,
     },
     policy::{
+        Policy,
         identity::PodIdentity,
         mode::RuleName,
         name::{GroupResource, any_matches},
         object::Labels,
         protection::{FieldChange, Guard, Namespaces, Origin, Protected, Recognition},
         provider::Provider,
+        snapshot::ProtectedReference,
     },
 };
 
 const RULE: Constraint = Constraint::Rule(RuleName::RoleBinding);
 
 pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Facts { policy, inventory, .. } = facts;
     identities(facts, findings);
-    protected(facts, findings);
-    bindings(facts, findings);
+    protected(policy, inventory, findings);
+    bindings(inventory, &references(policy, inventory), findings);
+}
+
+/// What of [`judge`] a look at a few objects tells: whether what the config protects is there, and the
+/// roles that these bindings refer to.
+pub(super) fn judge_named(
+    policy: &Policy,
+    references: &[ProtectedReference],
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    protected(policy, inventory, &mut findings);
+    bindings(inventory, references, &mut findings);
+    findings
 }
 
 /// A service account of AutoMQ's.
@@ -54,7 +70,7 @@ fn annotation(provider: Provider) -> Option<&'static str> {
 fn identities(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let policy = facts.policy;
     if !facts.knows(SERVICE_ACCOUNTS) {
-        let fact = facts.ignorance(SERVICE_ACCOUNTS);
+        let fact = facts.inventory.ignorance(SERVICE_ACCOUNTS);
         findings.push(Finding::unknown(RULE, Severity::Error, fact));
         return;
     }
@@ -193,8 +209,8 @@ fn is_used(facts: &Facts<'_>, name: &ObjectName) -> bool {
     })
 }
 
-fn protected(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let configured = facts.policy.protected.iter().filter(|it| it.origin == Origin::Config);
+fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let configured = policy.protected.iter().filter(|it| it.origin == Origin::Config);
     for entry in configured {
         // A glob may stand for nothing.
         let names: Vec<&str> = entry.names.iter().filter_map(|name| name.as_exact()).collect();
@@ -202,8 +218,8 @@ fn protected(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let resource = &entry.resource;
-        if !facts.inventory.knows(resource) {
-            let fact = match facts.inventory.gap(resource) {
+        if !inventory.knows(resource) {
+            let fact = match inventory.gap(resource) {
                 Some(why) => format!("{resource} could not be read: {why}"),
                 None => format!(
                     "The input holds no {resource}: whether {} of entry {} {} there is not known",
@@ -217,7 +233,7 @@ fn protected(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         }
         let before = findings.len();
         for name in &names {
-            match found(facts, entry, name) {
+            match found(policy, inventory, entry, name) {
                 None => findings.push(missing(entry, name)),
                 Some((name, text)) => findings.extend(lost_items(entry, name, text)),
             }
@@ -231,16 +247,17 @@ fn protected(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn found<'a>(
-    facts: &'a Facts<'_>,
+    policy: &Policy,
+    inventory: &'a Inventory,
     entry: &Protected,
     name: &str,
 ) -> Option<(&'a ObjectName, &'a str)> {
     let is_meant = |namespace: &str| match &entry.namespaces {
         Namespaces::Any => true,
         Namespaces::Named(glob) => glob.matches(namespace),
-        Namespaces::AutoMq => facts.policy.automq.owns_namespace(namespace),
+        Namespaces::AutoMq => policy.automq.owns_namespace(namespace),
     };
-    let mut objects = facts.inventory.objects(&entry.resource);
+    let mut objects = inventory.objects(&entry.resource);
     objects.find(|(it, _)| it.name == name && is_meant(&it.namespace))
 }
 
@@ -299,30 +316,39 @@ fn edit(resource: &GroupResource, name: &ObjectName) -> String {
     }
 }
 
-fn bindings(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let (mut intact, mut unknown) = (0, None);
-    let before = findings.len();
+/// AutoMQ's bindings, and the roles that they refer to.
+fn references(policy: &Policy, inventory: &Inventory) -> Vec<ProtectedReference> {
+    let mut references = Vec::new();
     for stock in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
         let resource = stock.group_resource();
-        for (name, text) in facts.inventory.objects(&resource) {
-            let object: Value = serde_json::from_str(text).unwrap_or_default();
-            let reference = facts.policy.protected_reference(&resource, &object);
-            let Some(role) = reference.and_then(|it| it.role) else { continue };
-            let (kind, namespace) = match role.kind.as_str() {
-                "Role" => (ROLES, name.namespace.as_str()),
-                _ => (CLUSTER_ROLES, ""),
-            };
-            if !facts.knows(kind) {
-                unknown = Some(kind);
-            } else if facts.inventory.has(&kind.group_resource(), namespace, &role.name) {
-                intact += 1;
-            } else {
-                findings.push(without_role(stock, name, kind, &role.name));
-            }
+        references.extend(inventory.objects(&resource).filter_map(|(_, text)| {
+            let object: Value = serde_json::from_str(text).ok()?;
+            policy.protected_reference(&resource, &object)
+        }));
+    }
+    references
+}
+
+fn bindings(inventory: &Inventory, references: &[ProtectedReference], findings: &mut Vec<Finding>) {
+    let (mut intact, mut unknown) = (0, None);
+    let before = findings.len();
+    for reference in references {
+        let Some(role) = &reference.role else { continue };
+        let (kind, namespace) = match role.kind.as_str() {
+            "Role" => (ROLES, reference.namespace.as_str()),
+            _ => (CLUSTER_ROLES, ""),
+        };
+        if !inventory.knows(&kind.group_resource()) {
+            unknown = Some(kind);
+        } else if inventory.has(&kind.group_resource(), namespace, &role.name) {
+            intact += 1;
+        } else {
+            findings.push(without_role(reference, kind, &role.name));
         }
     }
     if let Some(kind) = unknown {
-        let fact = format!("{}: whether bindings refer to any is not known", facts.ignorance(kind));
+        let fact =
+            format!("{}: whether bindings refer to any is not known", inventory.ignorance(kind));
         findings.push(Finding::unknown(RULE, Severity::Error, fact));
     }
     if intact > 0 && findings.len() == before {
@@ -333,11 +359,18 @@ fn bindings(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn without_role(binding: Stock, name: &ObjectName, role: Stock, role_name: &str) -> Finding {
-    let fact =
-        format!("{} {name} refers to {} {role_name}, which is not there", binding.kind, role.kind);
+fn without_role(binding: &ProtectedReference, role: Stock, role_name: &str) -> Finding {
+    let ProtectedReference { resource, namespace, name, .. } = binding;
+    let stock = if *resource == ROLE_BINDINGS.group_resource() {
+        ROLE_BINDINGS
+    } else {
+        CLUSTER_ROLE_BINDINGS
+    };
+    let name = ObjectName { namespace: namespace.clone(), name: name.clone() };
+    let binding = format!("{} {name}", stock.kind);
+    let fact = format!("{binding} refers to {} {role_name}, which is not there", role.kind);
     Finding::fail(RULE, Severity::Error, fact)
         .why("The binding grants nothing, and AutoMQ's service accounts may do nothing by it")
-        .object(format!("{} {name}", binding.kind))
+        .object(binding)
         .fix(format!("# create {} {role_name} again, as AutoMQ's chart has it", role.kind))
 }

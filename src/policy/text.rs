@@ -55,3 +55,27 @@ impl PartialEq<&str> for Text<'_> {
         self.as_str() == *other
     }
 }
+
+/// Cuts text to `bytes` at a character boundary, and marks the cut.
+pub fn cut(mut text: String, bytes: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes - ELLIPSIS.len_utf8()));
+        text.push(ELLIPSIS);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        for (text, cut_text) in
+            [("", ""), ("1234567", "1234567"), ("12345678", "1234…"), ("123äöü", "123…")]
+        {
+            assert_eq!(cut(text.to_owned(), 7), cut_text);
+        }
+    }
+}

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use json_patch::PatchOperation;
 
-use super::mode::{Mode, RuleName};
+use super::{
+    mode::{Mode, RuleName},
+    text::cut,
+};
 
 /// The answer to a request. A denial cannot carry a patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,16 +131,6 @@ impl Finding {
         let text = |part: &String| cut(format!("[{}] {part}", self.rule), WARNING_BYTES_MAX);
         parts.into_iter().flatten().map(text).collect()
     }
-}
-
-/// Cuts text to `bytes` at a character boundary and marks the cut.
-fn cut(mut text: String, bytes: usize) -> String {
-    const ELLIPSIS: char = '…';
-    if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes - ELLIPSIS.len_utf8()));
-        text.push(ELLIPSIS);
-    }
-    text
 }
 
 /// What is kept of a decision.

@@ -17,12 +17,16 @@ use crate::{
     entries::Address,
     events::{Denials, Recorder, denials},
     guarding::InForce,
-    lease::Candidate,
+    lease::{Candidate, Held},
     metrics::Metrics,
     observation::Observation,
     registration::{self, Registration},
+    reporting::{
+        Reports,
+        denials::{DenialReports, Told},
+    },
     rights::Names,
-    scan::Scan,
+    scan::{self, Scan},
     server::tls::Certificates,
     watch::{
         Source, follow,
@@ -53,12 +57,16 @@ pub struct Installed {
     pub address: Address,
     /// How long a new certificate authority waits before it signs.
     pub rotation_wait: Duration,
+    /// Whether it writes reports, where the cluster has a kind for them.
+    pub writes_reports: bool,
 }
 
 /// A cluster that answers.
 pub(super) struct Connected {
     client: Client,
     installed: Option<Installed>,
+    /// What there is to report of denials.
+    told: Told,
 }
 
 /// The task that keeps the Lease.
@@ -76,7 +84,7 @@ impl Live {
         let Self { config, installed } = self;
         let client =
             Client::try_from(config).context("cannot set up the connection to the API server")?;
-        Ok(Connected { client, installed })
+        Ok(Connected { client, installed, told: Told::default() })
     }
 }
 
@@ -92,9 +100,10 @@ impl Connected {
 
     /// Begins to write Events of denials and warnings, if this is a replica of an installation.
     pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<Denials> {
-        let identity = self.installed.as_ref()?.identity.clone();
-        let recorder = Recorder::new(self.client.clone(), identity);
-        let (denials, teller) = denials(recorder, shared.metrics.events_dropped.clone());
+        let installed = self.installed.as_ref()?;
+        let recorder = Recorder::new(self.client.clone(), installed.identity.clone());
+        let told = installed.writes_reports.then(|| self.told.clone());
+        let (denials, teller) = denials(recorder, shared.metrics.events_dropped.clone(), told);
         tasks.spawn(teller.run());
         Some(denials)
     }
@@ -107,19 +116,24 @@ impl Connected {
         shared: &Shared,
         tasks: &mut Tasks,
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
-        let Self { client, installed } = self;
+        let Self { client, installed, told } = self;
         let Some(installed) = installed else {
             return Ok((serve_alone(certificate, shared, tasks)?, None));
         };
-        let Installed { namespace, names, identity, address, rotation_wait } = installed;
+        let Installed { namespace, names, identity, address, rotation_wait, writes_reports } =
+            installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
         let (candidate, held) =
             Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
         let lease = LeaseTask::spawn(candidate);
-        let metrics = Arc::clone(&shared.metrics);
-        let scan = Scan::new(client.clone(), guard, in_force.clone(), held.clone(), metrics);
-        tasks.spawn(scan.run());
+        let deviations = watch::channel(None).1;
+        let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
+        if let Some(reports) = reports.clone() {
+            tasks.spawn(DenialReports::new(reports, told, held.clone()).run());
+        }
+        let inputs = (guard, in_force.clone(), held.clone(), deviations);
+        tasks.spawn(scan(&client, inputs, reports, &shared.metrics).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
@@ -168,6 +182,22 @@ impl Connected {
         };
         Ok((certificates, Some(lease)))
     }
+}
+
+/// The scan of what is there already.
+fn scan(
+    client: &Client,
+    (guard, in_force, held, deviations): (
+        GuardCell,
+        watch::Receiver<Option<InForce>>,
+        watch::Receiver<Held>,
+        watch::Receiver<Option<Vec<String>>>,
+    ),
+    reports: Option<Reports>,
+    metrics: &Arc<Metrics>,
+) -> Scan {
+    let inputs = scan::Inputs { guard, in_force, held, deviations, reports };
+    Scan::new(client.clone(), inputs, Arc::clone(metrics))
 }
 
 /// Watches one object.

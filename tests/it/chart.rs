@@ -4,10 +4,12 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use poolguard::{
-    documents,
-    rights::{self, Names, Right, Scope},
+    config, documents,
+    fitness::named,
+    policy::Policy,
+    rights::{self, Duties, Names, Right, Scope},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One verb on one resource of one name; the least that can be granted.
 type Grant = (String, String, String, String, Option<String>);
@@ -82,7 +84,7 @@ fn grants_of_rule(kind: &str, rule: &Value) -> Vec<Grant> {
     pairs
         .flat_map(|(group, resource)| {
             let (verbs, names) = (texts(&rule["verbs"]), texts(&rule["resourceNames"]));
-            grants(kind, group, resource, &verbs, names)
+            grants(kind, &group, &resource, &verbs, names)
         })
         .collect()
 }
@@ -94,25 +96,51 @@ fn grants_of_right(right: Right) -> Vec<Grant> {
         Scope::Namespace => "Role",
     };
     let verbs: Vec<String> = verbs.iter().map(|&verb| verb.to_owned()).collect();
-    grants(kind, group, resource, &verbs, names)
+    grants(kind, &group, &resource, &verbs, names)
+}
+
+/// What is asked for with these values.
+fn asked(values: &str, names: &Names, duties: Duties) -> BTreeSet<Grant> {
+    let mut asked = rights::of_replica(names, duties);
+    asked.extend(rights::protecting(&named(&policy(values))));
+    asked.into_iter().flat_map(grants_of_right).collect()
+}
+
+/// The policy of a set of values.
+fn policy(values: &str) -> Policy {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/chart/values").join(values).with_extension("yaml");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let values = documents::read(&text).unwrap();
+    let mut config = json!({"apiVersion": "poolguard.io/v1alpha1", "kind": "PoolGuardConfig"});
+    if let Some(given) = values.first().and_then(|it| it["config"].as_object()) {
+        config.as_object_mut().unwrap().extend(given.clone());
+    }
+    config::load("values", &config.to_string(), None).unwrap().policy
 }
 
 #[test]
-fn a_replica_with_its_own_authority_gets_what_it_asks_for() {
-    for values in ["defaults", "everything"] {
+fn a_replica_gets_what_it_asks_for_and_nothing_else() {
+    const EVERY: Duties = Duties { certifies: true, reports: true };
+    for (values, duties) in [
+        ("defaults", EVERY),
+        ("everything", EVERY),
+        ("aws", EVERY),
+        ("no-reports", Duties { reports: false, ..EVERY }),
+        ("cert-manager", Duties { certifies: false, ..EVERY }),
+        ("files", Duties { certifies: false, ..EVERY }),
+    ] {
         let installation = Installation::with(values);
-        let asked = rights::of_replica(&installation.names(), true);
-        let asked = asked.into_iter().flat_map(grants_of_right).collect();
+        let asked = asked(values, &installation.names(), duties);
         assert_eq!(installation.granted(), asked, "{values}");
     }
 }
 
 #[test]
-fn a_replica_with_given_files_gets_no_right_to_secrets() {
-    for values in ["cert-manager", "files"] {
-        let installation = Installation::with(values);
-        let asked = rights::of_replica(&installation.names(), false);
-        let asked = asked.into_iter().flat_map(grants_of_right).collect();
-        assert_eq!(installation.granted(), asked, "{values}");
-    }
+fn what_the_config_protects_by_name_may_be_looked_for() {
+    let granted = Installation::with("aws").granted();
+    let binding = Some("automq-operator".to_owned());
+    assert!(granted.iter().any(|(_, _, resource, verb, name)| {
+        resource == "clusterrolebindings" && verb == "list" && *name == binding
+    }));
 }

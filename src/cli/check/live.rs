@@ -7,18 +7,16 @@ use std::{
 
 use anyhow::bail;
 use kube::{Client, api::ListParams, core::Request};
-use serde_json::Value;
-use tokio::time::timeout;
 
 use super::Checked;
 use crate::{
     cli::input::ConfigText,
-    client::{self, REQUEST_TIMEOUT},
+    client,
     cluster::{
         inventory::{Inventory, PODS, Stock},
         wire::Page,
     },
-    fitness::wanted,
+    fitness::{NamedObject, named},
     policy::name::GroupResource,
     rights,
 };
@@ -72,9 +70,9 @@ async fn check_one(
         }
     }
     let policy = config.load(reader.inventory.index().provider())?.policy;
-    for (resource, namespace, object) in wanted(&policy) {
-        if let Err(failure) = reader.read_named(&resource, namespace.as_deref(), &object).await {
-            reader.inventory.miss(&resource, failure.why);
+    for object in named(&policy).into_iter().filter(|object| !object.is_stock()) {
+        if let Err(failure) = reader.read_named(&object).await {
+            reader.inventory.miss(&object.resource, failure.why);
         }
     }
     let Reader { client: _, inventory, progress } = reader;
@@ -119,19 +117,16 @@ impl Reader {
     }
 
     /// An object that the config names, of a resource that not every check reads.
-    async fn read_named(
-        &mut self,
-        resource: &GroupResource,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Result<(), Failure> {
+    async fn read_named(&mut self, object: &NamedObject) -> Result<(), Failure> {
+        let NamedObject { resource, namespace, name } = object;
         let explained = |fault| match fault {
             Fault::Api(error) => {
                 Failure { code: client::code(&error), why: client::explain(&error) }
             }
             Fault::Other(failure) => failure,
         };
-        let base = self.base(&resource.group).await.map_err(explained)?;
+        let base = client::base(&self.client, &resource.group).await;
+        let base = base.map_err(|error| explained(Fault::Api(error)))?;
         let path = match namespace {
             Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),
             None => format!("{base}/{}", resource.resource),
@@ -139,18 +134,6 @@ impl Reader {
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(format!("metadata.name={name}"));
         self.list(resource, &path, parameters, false).await.map_err(explained)
-    }
-
-    /// Where a group is served, in the version that it prefers.
-    async fn base(&self, group: &str) -> Result<String, Fault> {
-        if group.is_empty() {
-            return Ok("/api/v1".to_owned());
-        }
-        let text = self.get(format!("/apis/{group}"), &ListParams::default(), false).await?;
-        let found: Value = serde_json::from_str(&text).map_err(Failure::unreadable)?;
-        let version = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
-        let version = version.ok_or_else(|| Failure::unreadable("it names no version"))?;
-        Ok(format!("/apis/{version}"))
     }
 
     async fn list(
@@ -198,9 +181,7 @@ impl Reader {
             request.list(parameters)
         };
         let request = request.map_err(Failure::unreadable)?;
-        let silent = || Failure { code: None, why: "the API server does not answer".to_owned() };
-        let answer = timeout(REQUEST_TIMEOUT, self.client.request_text(request));
-        answer.await.map_err(|_| silent())?.map_err(Fault::Api)
+        client::text(&self.client, request).await.map_err(Fault::Api)
     }
 }
 

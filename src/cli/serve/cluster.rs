@@ -62,6 +62,17 @@ pub(super) struct ClusterFlags {
         default_value = "2m"
     )]
     ca_rotation_wait: Duration,
+
+    /// Whether findings and denials become PolicyReport and OpenReports objects, where the cluster has
+    /// such kinds
+    #[arg(
+        long,
+        env = "POOLGUARD_REPORTS",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set,
+        default_value_t = true
+    )]
+    reports: bool,
 }
 
 impl ClusterFlags {
@@ -90,6 +101,7 @@ impl ClusterFlags {
             owner,
             identity,
             ca_rotation_wait,
+            reports,
         } = self;
         let service = service.map(|name| Address::Service { name, port: service_port });
         service.or_else(|| webhook_url.map(Address::Url)).map(|address| Installed {
@@ -98,6 +110,7 @@ impl ClusterFlags {
             identity: identity.unwrap_or_else(host_name),
             address,
             rotation_wait: ca_rotation_wait,
+            writes_reports: reports,
         })
     }
 }

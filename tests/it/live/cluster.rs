@@ -11,7 +11,11 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use poolguard::rights::{self, Names, Right, Scope};
+use poolguard::{
+    config,
+    fitness::named,
+    rights::{self, Duties, Names, Right, Scope},
+};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
@@ -48,7 +52,10 @@ pub(crate) fn names() -> Names {
 
 /// Everything that PoolGuard asks for.
 pub(crate) fn all_rights() -> Vec<Right> {
-    rights::of_replica(&names(), true)
+    let mut rights = rights::of_replica(&names(), Duties { certifies: true, reports: true });
+    let policy = config::load("config.yaml", &data_text("config.yaml"), None).unwrap().policy;
+    rights.extend(rights::protecting(&named(&policy)));
+    rights
 }
 
 /// Everything but what is about this resource.
@@ -59,7 +66,7 @@ pub(crate) fn rights_without(resource: &str) -> Vec<Right> {
 /// A right as a rule of a role.
 pub(crate) fn rule(right: &Right) -> Rule {
     let names: Vec<_> = right.names.iter().map(String::as_str).collect();
-    let rule = Rule::new(&[right.group], &[right.resource], right.verbs).named(&names);
+    let rule = Rule::new(&[&right.group], &[&right.resource], right.verbs).named(&names);
     match right.scope {
         Scope::Cluster => rule,
         Scope::Namespace => rule.within(NAMESPACE),

@@ -1,4 +1,4 @@
-//! Which object an Event about a decision is about. A denied pod does not exist, but who made it does.
+//! Which object an Event or a report is about. A denied pod does not exist, but who made it does.
 
 use serde_json::{Value, json};
 
@@ -9,22 +9,45 @@ use crate::policy::{
 
 /// A reference to an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Regarding {
+pub struct Regarding {
     api_version: String,
     kind: String,
-    /// Where the Event is kept as well; empty for what has none.
+    /// Where Events and reports of it are kept as well; empty for what has none.
     namespace: String,
     name: String,
-    /// `kubectl describe` finds Events by it; empty where it is not known.
+    /// Empty where it is not known.
     uid: String,
 }
 
 impl Regarding {
     /// The controller; else the object itself, if it is there already; else the namespace.
-    pub(super) fn of(request: &Request<'_>) -> Option<Self> {
+    pub fn of(request: &Request<'_>) -> Option<Self> {
         let namespace = request.target.namespace.as_str();
         let controller = request.controller().map(|owner| Self::owner(owner, namespace));
         controller.or_else(|| Self::object(request)).or_else(|| Self::namespace(namespace))
+    }
+
+    /// A pod that is there.
+    pub fn pod(metadata: &Metadata<'_>) -> Self {
+        Self {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: metadata.namespace.to_string(),
+            name: metadata.name.to_string(),
+            uid: metadata.uid.to_string(),
+        }
+    }
+
+    /// An object without a namespace of which the name is known.
+    pub fn named(api_version: &str, kind: &str, name: &str) -> Self {
+        let (namespace, uid) = (String::new(), String::new());
+        Self {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace,
+            name: name.into(),
+            uid,
+        }
     }
 
     fn owner(owner: &OwnerReference<'_>, namespace: &str) -> Self {
@@ -60,8 +83,7 @@ impl Regarding {
             kind: kind.to_owned(),
             namespace: request.target.namespace.to_string(),
             name: name.to_string(),
-            // Kubelets, and kubectl after them, look for the Events of a node by its name.
-            uid: if kind == "Node" { name.to_string() } else { uid.to_string() },
+            uid: uid.to_string(),
         })
     }
 
@@ -76,25 +98,36 @@ impl Regarding {
         })
     }
 
-    /// A namespace, whose Events belong into it: that is where its people look.
+    /// A namespace, of which Events and reports belong into it: that is where its people look.
     fn namespace(name: &str) -> Option<Self> {
-        let namespace = || Self {
-            api_version: "v1".to_owned(),
-            kind: "Namespace".to_owned(),
-            namespace: name.to_owned(),
-            name: name.to_owned(),
-            uid: String::new(),
-        };
-        (!name.is_empty()).then(namespace)
+        let namespace = Self::named("v1", "Namespace", name);
+        (!name.is_empty()).then(|| Self { namespace: name.to_owned(), ..namespace })
     }
 
-    /// As an Event has it.
-    pub(super) fn value(&self) -> Value {
-        let Self { api_version, kind, namespace, name, uid } = self;
+    /// Where Events and reports of it are kept; empty for what has no namespace.
+    pub fn kept_in(&self) -> &str {
+        &self.namespace
+    }
+
+    /// As an Event has it: whose namespace the object has to be in.
+    pub fn of_event(&self) -> Value {
+        // Kubelets, and kubectl after them, look for the Events of a node by its name.
+        let uid = if self.kind == "Node" { &self.name } else { &self.uid };
+        self.reference(&self.namespace, uid)
+    }
+
+    /// As a report has it.
+    pub fn of_report(&self) -> Value {
+        let namespace = if self.kind == "Namespace" { "" } else { &self.namespace };
+        self.reference(namespace, &self.uid)
+    }
+
+    fn reference(&self, namespace: &str, uid: &str) -> Value {
+        let Self { api_version, kind, name, .. } = self;
         let mut value = json!({"apiVersion": api_version, "kind": kind, "name": name});
         for (key, text) in [("namespace", namespace), ("uid", uid)] {
             if !text.is_empty() {
-                value[key] = text.as_str().into();
+                value[key] = text.into();
             }
         }
         value
@@ -118,7 +151,7 @@ mod tests {
         let body = review.to_string();
         let reads = |target: &Target<'_>| Reads { view: View::of(target), whole };
         let request = review::parse(body.as_bytes(), reads).unwrap();
-        Regarding::of(&request).map(|it| it.value())
+        Regarding::of(&request).map(|it| it.of_event())
     }
 
     fn request(operation: &str, resource: &str, object: &Value) -> Value {

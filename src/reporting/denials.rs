@@ -1,0 +1,133 @@
+//! Reports of recent denials and warnings: every replica adds its own, and the Lease holder takes away
+//! what is not recent any more.
+
+use std::{
+    convert::Infallible,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use super::{Reports, Subject};
+use crate::{
+    lease::{Held, is_held},
+    policy::verdict::{Decision, Finding},
+    regarding::Regarding,
+    report::{News, Place, recent},
+};
+
+/// Others are waited for, so that a rollout that is denied makes one write of it.
+const GATHERING: Duration = Duration::from_secs(2);
+
+/// Between two rounds of writing.
+const REST: Duration = Duration::from_secs(30);
+
+/// How often the Lease holder looks for what is not recent any more.
+const PRUNING: Duration = Duration::from_mins(10);
+
+/// Takes denials and warnings, for reports.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    news: Mutex<News>,
+    is_there: Notify,
+}
+
+/// Writes reports of them.
+pub struct DenialReports {
+    reports: Reports,
+    told: Told,
+    held: watch::Receiver<Held>,
+    trouble: Option<String>,
+}
+
+impl Told {
+    /// Takes note of a denial or a warning, if there is room.
+    pub fn note(&self, regarding: &Regarding, decision: Decision, finding: &Arc<Finding>) {
+        let now = Timestamp::now().as_second();
+        let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if !news.note(regarding, decision, finding, now) {
+            debug!("too many objects at once for reports: the records have them all");
+        }
+        drop(news);
+        self.0.is_there.notify_one();
+    }
+
+    fn take(&self) -> News {
+        mem::take(&mut self.0.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl DenialReports {
+    /// Of what is told there.
+    pub fn new(reports: Reports, told: Told, held: watch::Receiver<Held>) -> Self {
+        Self { reports, told, held, trouble: None }
+    }
+
+    /// Writes, for ever.
+    pub async fn run(mut self) -> Infallible {
+        let mut pruned = Instant::now();
+        loop {
+            let is_news = timeout(PRUNING, self.told.0.is_there.notified()).await.is_ok();
+            sleep(GATHERING).await;
+            let mut done = self.tell(self.told.take()).await;
+            let is_due =
+                pruned.elapsed() >= PRUNING && is_held(*self.held.borrow(), Instant::now());
+            if is_due && done.is_ok() {
+                pruned = Instant::now();
+                done = self.prune().await;
+            }
+            self.judge(done);
+            if is_news {
+                sleep(REST).await;
+            }
+        }
+    }
+
+    /// Adds what is new. What cannot be written is not kept: the records have it.
+    async fn tell(&self, news: News) -> Result<(), String> {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let kinds = self.reports.kinds().await?;
+        let now = Timestamp::now().as_second();
+        for (namespace, news) in news.by_namespace() {
+            for api in &kinds {
+                self.reports
+                    .add(*api, Subject::Denials, &namespace, |before| recent(before, &news, now))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<(), String> {
+        let now = Timestamp::now().as_second();
+        for api in self.reports.kinds().await? {
+            for place in [Place::Everywhere, Place::Cluster] {
+                let still = |_: &str, before: &_| recent(before, &News::default(), now);
+                self.reports.edit(api, Subject::Denials, place, still).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, done: Result<(), String>) {
+        let trouble = done.err();
+        if let Some(why) = &trouble
+            && trouble != self.trouble
+        {
+            warn!("cannot report denials: {why}");
+        }
+        self.trouble = trouble;
+    }
+}
