@@ -1,11 +1,12 @@
 //! The registered webhook configurations: written by the Lease holder once something answers, healed
 //! when somebody edits or deletes them, written again when the config changes, and never removed.
 
+mod contest;
 pub mod drift;
 mod probe;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +26,10 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::drift::{Difference, differences, with_foreign_parts};
+use self::{
+    contest::Contest,
+    drift::{Difference, differences, with_foreign_parts},
+};
 use crate::{
     certs::{Bundle, Registered, bundle},
     client::{self, REQUEST_TIMEOUT},
@@ -43,10 +47,6 @@ use crate::{
 
 /// How often everything is looked at without a reason.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// So many writes in [`CONTEST_WINDOW`] are a contest, which is slowed down and reported, not won.
-const CONTEST_WRITES: usize = 5;
-const CONTEST_WINDOW: Duration = Duration::from_mins(1);
 
 /// How long a first registration waits for the Service to lead to a replica. After that it goes
 /// ahead: some networks let the API server through, and pods not.
@@ -95,9 +95,7 @@ pub struct Registration {
     recorder: Recorder,
     holds: bool,
     owner: OwnerSearch,
-    /// What was written last is to be this, and since then it was written so often.
-    asked_for: [Value; 2],
-    writes: [VecDeque<Instant>; 2],
+    contests: [Contest; 2],
     written: [Option<Written>; 2],
     reported: [Vec<Difference>; 2],
     is_absence_reported: [bool; 2],
@@ -187,8 +185,7 @@ impl Registration {
             recorder,
             holds: false,
             owner: OwnerSearch::Unknown,
-            asked_for: Default::default(),
-            writes: Default::default(),
+            contests: Default::default(),
             written: Default::default(),
             reported: Default::default(),
             is_absence_reported: Default::default(),
@@ -405,23 +402,8 @@ impl Registration {
         }
     }
 
-    /// How long to wait before writing against somebody who keeps writing something else. Writing
-    /// because something else is asked for is nobody's fault, and does not count.
     fn contest(&mut self, index: usize, desired: &Value) -> Option<Duration> {
-        let writes = self.writes.get_mut(index)?;
-        let asked_for = self.asked_for.get_mut(index)?;
-        if asked_for != desired {
-            asked_for.clone_from(desired);
-            writes.clear();
-        }
-        while writes.front().is_some_and(|at| at.elapsed() > CONTEST_WINDOW) {
-            writes.pop_front();
-        }
-        if writes.len() < CONTEST_WRITES {
-            return None;
-        }
-        let oldest = writes.front()?;
-        Some(CONTEST_WINDOW.saturating_sub(oldest.elapsed()).max(Duration::from_millis(100)))
+        self.contests.get_mut(index)?.wait(desired, Instant::now())
     }
 
     /// Server-side apply; and where others own what an apply does not take away, such as a condition,
@@ -433,8 +415,8 @@ impl Registration {
         manager: &str,
         reason: RegistrationWrite,
     ) -> Kept {
-        if let Some(writes) = self.writes.get_mut(index) {
-            writes.push_back(Instant::now());
+        if let Some(contest) = self.contests.get_mut(index) {
+            contest.wrote(Instant::now());
         }
         let seen = self.inputs.seen.get(index);
         let over = seen.and_then(|seen| version(seen.borrow().object()));
