@@ -3,7 +3,10 @@
 
 mod contest;
 pub mod drift;
+mod ownership;
 mod probe;
+mod trouble;
+mod trust;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{
     Client,
     api::{Patch, PatchParams},
@@ -24,22 +26,25 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+pub use self::trust::registered;
 use self::{
     contest::Contest,
     drift::{Difference, differences, with_foreign_parts},
+    ownership::Ownership,
+    probe::Probe,
+    trouble::Trouble,
 };
 use crate::{
-    certs::{Bundle, Registered, bundle},
+    certs::{Bundle, bundle},
     client::{self, REQUEST_TIMEOUT},
     config,
-    entries::{Address, Installation, Owner, entries},
+    entries::{Address, Installation, entries},
     events::{Event, Gravity, Recorder},
     guarding::InForce,
     lease::{Held, is_held, turned},
     metrics::{Metrics, label::RegistrationWrite},
-    owner::{self, Search},
     rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
     server::readiness::Readiness,
     watch::{Source, one::Seen},
@@ -47,10 +52,6 @@ use crate::{
 
 /// How often everything is looked at without a reason.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// How long a first registration waits for the Service to lead to a replica. After that it goes
-/// ahead: some networks let the API server through, and pods not.
-const PROBE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The watch shows what was written after this long, or something has come in between.
 const WATCH_LAG: Duration = Duration::from_secs(2);
@@ -94,13 +95,13 @@ pub struct Registration {
     metrics: Arc<Metrics>,
     recorder: Recorder,
     holds: bool,
-    owner: OwnerSearch,
+    ownership: Ownership,
+    probe: Probe,
     contests: [Contest; 2],
     written: [Option<Written>; 2],
     reported: [Vec<Difference>; 2],
     is_absence_reported: [bool; 2],
-    ready_since: Option<Instant>,
-    troubles: BTreeMap<Concern, String>,
+    troubles: [Trouble; 2],
 }
 
 /// What was written, which the watch has yet to show.
@@ -109,25 +110,6 @@ struct Written {
     /// The version that the watch had shown by then.
     over: Option<String>,
     object: Value,
-}
-
-/// The ClusterRole that is to own what is registered.
-enum OwnerSearch {
-    /// None is named, or it cannot be read.
-    Unknown,
-    /// This one.
-    Found(Owner),
-    /// It is not there. What is registered then would outlive the release, and block a cluster that
-    /// PoolGuard has left: so nothing is, until it is there again.
-    Absent,
-}
-
-/// What may be wrong, each told once for as long as it lasts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Concern {
-    Owner,
-    Probe,
-    Write(usize),
 }
 
 /// The configurations, and what it takes to watch them; mutating first.
@@ -144,30 +126,6 @@ fn path(resource: &str) -> String {
     format!("/apis/{ADMISSION_GROUP}/v1/{resource}")
 }
 
-/// Which authorities every registered entry trusts.
-pub fn registered(seen: [&Seen; 2]) -> Registered {
-    for seen in seen {
-        if let Seen::Unknown(why) = seen {
-            return Registered::Unknown(why.clone());
-        }
-    }
-    let webhooks = |seen: &Seen| -> Vec<Value> {
-        let webhooks = seen.object().and_then(|object| object.get("webhooks"));
-        webhooks.and_then(Value::as_array).cloned().unwrap_or_default()
-    };
-    let mut common: Option<Bundle> = None;
-    for entry in seen.into_iter().flat_map(webhooks) {
-        let text = entry.pointer("/clientConfig/caBundle").and_then(Value::as_str);
-        let pem = text.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-        let trusted = bundle::certificates(&pem);
-        match &mut common {
-            None => common = Some(trusted),
-            Some(common) => common.retain(|certificate| trusted.contains(certificate)),
-        }
-    }
-    common.map_or(Registered::Nothing, Registered::Trusts)
-}
-
 impl Registration {
     /// With nothing written yet.
     pub fn new(
@@ -177,6 +135,9 @@ impl Registration {
         metrics: Arc<Metrics>,
         recorder: Recorder,
     ) -> Self {
+        let ownership = Ownership::new(client.clone(), settings.names.clone());
+        let Settings { namespace, address, .. } = &settings;
+        let probe = Probe::new(address.clone(), namespace.clone(), inputs.readiness.clone());
         Self {
             client,
             settings,
@@ -184,13 +145,13 @@ impl Registration {
             metrics,
             recorder,
             holds: false,
-            owner: OwnerSearch::Unknown,
+            ownership,
+            probe,
             contests: Default::default(),
             written: Default::default(),
             reported: Default::default(),
             is_absence_reported: Default::default(),
-            ready_since: None,
-            troubles: BTreeMap::new(),
+            troubles: Default::default(),
         }
     }
 
@@ -220,12 +181,13 @@ impl Registration {
         let bundle = self.inputs.bundle.borrow_and_update().clone();
         let (Some(in_force), Some(bundle), true) = (in_force, bundle, holds) else {
             if !holds {
-                self.owner = OwnerSearch::Unknown;
+                self.ownership.forget();
                 self.metrics.set_registration_drift(0);
             }
             return Duration::from_secs(1);
         };
-        self.find_owner().await;
+        let is_gone = |seen: &watch::Receiver<Seen>| *seen.borrow() == Seen::Absent;
+        self.ownership.find(self.inputs.seen.iter().any(is_gone)).await;
         let pem = bundle::pem(&bundle);
         let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
         let all = entries(&in_force.policy, &self.settings.namespace);
@@ -266,42 +228,8 @@ impl Registration {
             name: self.settings.names.release.clone(),
             namespace: self.settings.namespace.clone(),
             address: self.settings.address.clone(),
-            owner: match &self.owner {
-                OwnerSearch::Found(owner) => Some(owner.clone()),
-                OwnerSearch::Unknown | OwnerSearch::Absent => None,
-            },
+            owner: self.ownership.owner().cloned(),
             labels: BTreeMap::new(),
-        }
-    }
-
-    /// The ClusterRole that owns what is registered, so that it goes when the release goes. Where
-    /// something is gone, it may have gone with its owner: that is looked for again.
-    async fn find_owner(&mut self) {
-        let names = &self.settings.names;
-        let Some(name) = names.owner.clone() else { return };
-        let is_absent = self.inputs.seen.iter().any(|seen| *seen.borrow() == Seen::Absent);
-        if matches!(self.owner, OwnerSearch::Found(_)) && !is_absent {
-            return;
-        }
-        match owner::search(&self.client, &self.settings.names).await {
-            Search::Nobody => {}
-            Search::Found(owner) => {
-                self.owner = OwnerSearch::Found(owner);
-                self.troubles.remove(&Concern::Owner);
-            }
-            Search::Absent => {
-                let why = format!(
-                    "there is no ClusterRole {name} to own the webhook configurations: they are \
-                     not created until there is"
-                );
-                self.owner = OwnerSearch::Absent;
-                self.complain(Concern::Owner, why);
-            }
-            Search::Unreadable(why) => {
-                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
-                self.owner = OwnerSearch::Unknown;
-                self.complain(Concern::Owner, why);
-            }
         }
     }
 
@@ -312,8 +240,7 @@ impl Registration {
             Seen::Unknown(_) => return Kept::LATER,
             Seen::Absent if !has_entries => return Kept::GOOD,
             Seen::Absent => {
-                let is_ownerless = matches!(self.owner, OwnerSearch::Absent);
-                if is_ownerless || !self.answers(bundle).await {
+                if self.ownership.is_absent() || !self.probe.answers(bundle).await {
                     return Kept::SOON;
                 }
                 (Vec::new(), RegistrationWrite::Absent)
@@ -375,33 +302,6 @@ impl Registration {
         Kept { look_again: LOOK, is_drifted }
     }
 
-    /// Whether something answers, so that a first registration rejects nothing.
-    async fn answers(&mut self, bundle: &Bundle) -> bool {
-        if !self.inputs.readiness.unmet().is_empty() {
-            self.ready_since = None;
-            return false;
-        }
-        let since = *self.ready_since.get_or_insert_with(Instant::now);
-        match probe::probe(&self.settings.address, &self.settings.namespace, bundle).await {
-            Ok(()) => {
-                self.troubles.remove(&Concern::Probe);
-                true
-            }
-            Err(why) if since.elapsed() > PROBE_PATIENCE => {
-                warn!("registering although this pod cannot reach the webhook: {why}");
-                true
-            }
-            Err(why) => {
-                // Why a connection fails differs from one to the next.
-                if !self.troubles.contains_key(&Concern::Probe) {
-                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
-                    self.complain(Concern::Probe, why);
-                }
-                false
-            }
-        }
-    }
-
     fn contest(&mut self, index: usize, desired: &Value) -> Option<Duration> {
         self.contests.get_mut(index)?.wait(desired, Instant::now())
     }
@@ -444,7 +344,7 @@ impl Registration {
                 if let Some(written) = self.written.get_mut(index) {
                     *written = Some(Written { at: Instant::now(), over, object });
                 }
-                self.troubles.remove(&Concern::Write(index));
+                self.trouble_mut(index).end();
                 self.metrics.registration_written(reason);
                 Kept::WRITTEN
             }
@@ -454,7 +354,7 @@ impl Registration {
                 let right = rights::configuration(resource(index), &self.settings.names);
                 let why = client::explain_with(&error, &right);
                 let why = format!("cannot write the {} {name}: {why}", kind(index));
-                self.complain(Concern::Write(index), why);
+                self.trouble_mut(index).tell(why);
                 Kept::SOON
             }
         }
@@ -509,11 +409,9 @@ impl Registration {
         if index == 0 { mutating } else { validating }
     }
 
-    fn complain(&mut self, concern: Concern, why: String) {
-        if self.troubles.get(&concern) != Some(&why) {
-            error!("{why}");
-        }
-        self.troubles.insert(concern, why);
+    fn trouble_mut(&mut self, index: usize) -> &mut Trouble {
+        let [mutating, validating] = &mut self.troubles;
+        if index == 0 { mutating } else { validating }
     }
 }
 
