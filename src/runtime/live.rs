@@ -134,7 +134,7 @@ impl Connected {
             registration::Settings { namespace: namespace.clone(), names: names.clone(), address };
         let metrics = Arc::clone(&shared.metrics);
         let recorder = Recorder::new(client.clone(), identity);
-        tasks.spawn(Registration::new(client.clone(), settings, inputs, metrics, recorder).run());
+        tasks.spawn(Registration::new(client.clone(), settings, inputs, metrics, &recorder).run());
         let certified = shared.certified.clone();
         let (metrics, clock) = (Arc::clone(&shared.metrics), Arc::clone(&shared.clock));
         let certificates = match certificate {
