@@ -24,7 +24,11 @@ use kube::Client;
 use serde_json::Value;
 use tokio::{select, sync::watch, time::sleep};
 
-pub use self::{configuration::sources, standing::Drift, trust::registered};
+pub use self::{
+    configuration::sources,
+    standing::{Deviation, Drift, Standing},
+    trust::registered,
+};
 use self::{
     configuration::{Configuration, Kept, LOOK, SOON},
     external::without_metadata,
@@ -76,6 +80,7 @@ pub struct Registration {
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<Held>,
     metrics: Arc<Metrics>,
+    standing: watch::Sender<Standing>,
     holds: bool,
     ownership: Ownership,
     probe: Probe,
@@ -90,6 +95,7 @@ impl Registration {
         inputs: Inputs,
         metrics: Arc<Metrics>,
         recorder: &Recorder,
+        standing: watch::Sender<Standing>,
     ) -> Self {
         let Settings { namespace, names, address } = &settings;
         let Inputs { in_force, seen, bundle, held, readiness } = inputs;
@@ -102,6 +108,7 @@ impl Registration {
             bundle,
             held,
             metrics,
+            standing,
             holds: false,
             ownership,
             probe,
@@ -134,14 +141,14 @@ impl Registration {
         let bundle = self.bundle.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
-            self.metrics.set_registration_drift(0);
+            Standing::default().publish(&self.metrics, &self.standing);
             return SOON;
         }
         let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
         self.ownership.find(self.configurations.iter().any(Configuration::is_gone)).await;
         let is_external = in_force.settings.registration == config::Registration::External;
         let desired = self.desired(&in_force, &bundle);
-        let (mut wait, mut drifted) = (LOOK, 0);
+        let (mut wait, mut standing) = (LOOK, Standing::default());
         for (configuration, mut desired) in self.configurations.iter_mut().zip(desired) {
             if is_external {
                 desired = without_metadata(desired);
@@ -158,9 +165,9 @@ impl Registration {
                 Some(drift) => configuration.heal(&desired, &seen, drift).await,
             };
             wait = wait.min(kept.look_again);
-            drifted += usize::from(kept.drift.is_some());
+            standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        self.metrics.set_registration_drift(drifted);
+        standing.publish(&self.metrics, &self.standing);
         wait
     }
 

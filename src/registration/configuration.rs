@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::{
     contest::Contest,
-    standing::Drift,
+    standing::{Deviation, Drift},
     trouble::Trouble,
     write::{Extent, Writer, version},
 };
@@ -146,6 +146,10 @@ impl Configuration {
     pub(super) fn as_asked_for(&mut self) -> Kept {
         self.told = None;
         Kept { look_again: LOOK, drift: None }
+    }
+
+    pub(super) fn deviation(&self, drift: Drift) -> Deviation {
+        Deviation { kind: self.kind, name: self.name.clone(), drift }
     }
 
     /// Writes it; whether that went well.

@@ -3,9 +3,28 @@
 use std::fmt;
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::drift::{Difference, differences};
-use crate::{metrics::label::RegistrationWrite, watch::one::Seen};
+use crate::{
+    metrics::{Metrics, label::RegistrationWrite},
+    watch::one::Seen,
+};
+
+/// What is not registered as it should be; nothing where this replica does not hold the Lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing(pub Vec<Deviation>);
+
+/// A configuration that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// `MutatingWebhookConfiguration` or `ValidatingWebhookConfiguration`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub drift: Drift,
+}
 
 /// How a configuration is not as the config asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +33,18 @@ pub enum Drift {
     Absent,
     /// It is something else.
     Differs(Vec<Difference>),
+}
+
+impl Standing {
+    /// The metric and whoever else follows learn the same.
+    pub(super) fn publish(self, metrics: &Metrics, followers: &watch::Sender<Self>) {
+        metrics.set_registration_drift(self.0.len());
+        followers.send_if_modified(|before| {
+            let is_new = *before != self;
+            *before = self;
+            is_new
+        });
+    }
 }
 
 impl Drift {
@@ -54,7 +85,7 @@ impl fmt::Display for Drift {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::drift::How, *};
 
     #[test]
     fn drift_is_what_is_known_to_be_otherwise() {
@@ -92,6 +123,35 @@ mod tests {
         ] {
             let drift = Drift::of(desired, &seen).map(|drift| drift.to_string());
             assert_eq!(drift.as_deref(), text, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_metric_follows_and_only_what_is_new_is_sent() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, mut receiver) = watch::channel(Standing::default());
+        let deviating = |drift| {
+            let kind = "ValidatingWebhookConfiguration";
+            Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }])
+        };
+        let changed = |field: &str| {
+            let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
+            deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
+        };
+        for (standing, gauge, is_sent) in [
+            (Standing::default(), 0, false),
+            (deviating(Drift::Absent), 1, true),
+            (deviating(Drift::Absent), 1, false),
+            (changed("failurePolicy"), 1, true),
+            (changed("timeoutSeconds"), 1, true),
+            (Standing::default(), 0, true),
+            (Standing::default(), 0, false),
+        ] {
+            standing.clone().publish(&metrics, &sender);
+            assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
+            assert_eq!(*receiver.borrow_and_update(), standing);
+            let line = format!("poolguard_webhook_registration_drift {gauge}\n");
+            assert!(metrics.render().unwrap().contains(&line), "{standing:?}");
         }
     }
 }
