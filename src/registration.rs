@@ -1,65 +1,52 @@
 //! The registered webhook configurations: written by the Lease holder once something answers, healed
 //! when somebody edits or deletes them, written again when the config changes, and never removed.
 
+mod configuration;
+mod contest;
 pub mod drift;
+mod external;
+mod managed;
+mod ownership;
 mod probe;
+mod standing;
+mod trouble;
+mod trust;
+mod write;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use kube::{
-    Client,
-    api::{Patch, PatchParams},
-    core::Request,
-};
-use serde_json::{Value, json};
-use tokio::{
-    select,
-    sync::watch,
-    time::{sleep, timeout},
-};
-use tracing::{error, info, warn};
+use kube::Client;
+use serde_json::Value;
+use tokio::{select, sync::watch, time::sleep};
 
-use self::drift::{Difference, differences, with_foreign_parts};
+pub use self::{
+    configuration::sources,
+    standing::{Deviation, Drift, Standing},
+    trust::registered,
+};
+use self::{
+    configuration::{Configuration, Kept, LOOK, SOON},
+    external::without_metadata,
+    ownership::Ownership,
+    probe::Probe,
+};
 use crate::{
-    certs::{Bundle, Registered, bundle},
-    client::{self, REQUEST_TIMEOUT},
+    certs::{Bundle, bundle},
     config,
-    entries::{Address, Installation, Owner, entries},
-    events::{Event, Gravity, Recorder},
+    entries::{Address, Installation, entries},
+    events::Recorder,
     guarding::InForce,
     lease::{Held, is_held, turned},
-    metrics::{Metrics, label::RegistrationWrite},
-    owner::{self, Search},
-    rights::{self, ADMISSION_GROUP, Names, WEBHOOK_CONFIGURATIONS},
+    metrics::Metrics,
+    rights::Names,
     server::readiness::Readiness,
-    watch::{Source, one::Seen},
+    watch::one::Seen,
 };
-
-/// How often everything is looked at without a reason.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// So many writes in [`CONTEST_WINDOW`] are a contest, which is slowed down and reported, not won.
-const CONTEST_WRITES: usize = 5;
-const CONTEST_WINDOW: Duration = Duration::from_mins(1);
-
-/// How long a first registration waits for the Service to lead to a replica. After that it goes
-/// ahead: some networks let the API server through, and pods not.
-const PROBE_PATIENCE: Duration = Duration::from_mins(1);
-
-/// The watch shows what was written after this long, or something has come in between.
-const WATCH_LAG: Duration = Duration::from_secs(2);
-
-const FIELD_MANAGER: &str = "poolguard";
-const BUNDLE_MANAGER: &str = "poolguard-ca-bundle";
-
-/// Kinds of the two configurations, in the order of [`WEBHOOK_CONFIGURATIONS`].
-const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
 /// What is registered, and in whose name.
 #[derive(Clone)]
@@ -88,86 +75,16 @@ pub struct Inputs {
 
 /// Keeps the configurations as they should be.
 pub struct Registration {
-    client: Client,
     settings: Settings,
-    inputs: Inputs,
+    in_force: watch::Receiver<Option<InForce>>,
+    bundle: watch::Receiver<Option<Bundle>>,
+    held: watch::Receiver<Held>,
     metrics: Arc<Metrics>,
-    recorder: Recorder,
+    standing: watch::Sender<Standing>,
     holds: bool,
-    owner: OwnerSearch,
-    /// What was written last is to be this, and since then it was written so often.
-    asked_for: [Value; 2],
-    writes: [VecDeque<Instant>; 2],
-    written: [Option<Written>; 2],
-    reported: [Vec<Difference>; 2],
-    is_absence_reported: [bool; 2],
-    ready_since: Option<Instant>,
-    troubles: BTreeMap<Concern, String>,
-}
-
-/// What was written, which the watch has yet to show.
-struct Written {
-    at: Instant,
-    /// The version that the watch had shown by then.
-    over: Option<String>,
-    object: Value,
-}
-
-/// The ClusterRole that is to own what is registered.
-enum OwnerSearch {
-    /// None is named, or it cannot be read.
-    Unknown,
-    /// This one.
-    Found(Owner),
-    /// It is not there. What is registered then would outlive the release, and block a cluster that
-    /// PoolGuard has left: so nothing is, until it is there again.
-    Absent,
-}
-
-/// What may be wrong, each told once for as long as it lasts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Concern {
-    Owner,
-    Probe,
-    Write(usize),
-}
-
-/// The configurations, and what it takes to watch them; mutating first.
-pub fn sources(names: &Names) -> [Source; 2] {
-    WEBHOOK_CONFIGURATIONS.map(|resource| Source {
-        path: path(resource),
-        metadata_only: false,
-        name: Some(names.release.clone()),
-        right: rights::configuration(resource, names),
-    })
-}
-
-fn path(resource: &str) -> String {
-    format!("/apis/{ADMISSION_GROUP}/v1/{resource}")
-}
-
-/// Which authorities every registered entry trusts.
-pub fn registered(seen: [&Seen; 2]) -> Registered {
-    for seen in seen {
-        if let Seen::Unknown(why) = seen {
-            return Registered::Unknown(why.clone());
-        }
-    }
-    let webhooks = |seen: &Seen| -> Vec<Value> {
-        let webhooks = seen.object().and_then(|object| object.get("webhooks"));
-        webhooks.and_then(Value::as_array).cloned().unwrap_or_default()
-    };
-    let mut common: Option<Bundle> = None;
-    for entry in seen.into_iter().flat_map(webhooks) {
-        let text = entry.pointer("/clientConfig/caBundle").and_then(Value::as_str);
-        let pem = text.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-        let trusted = bundle::certificates(&pem);
-        match &mut common {
-            None => common = Some(trusted),
-            Some(common) => common.retain(|certificate| trusted.contains(certificate)),
-        }
-    }
-    common.map_or(Registered::Nothing, Registered::Trusts)
+    ownership: Ownership,
+    probe: Probe,
+    configurations: [Configuration; 2],
 }
 
 impl Registration {
@@ -177,23 +94,25 @@ impl Registration {
         settings: Settings,
         inputs: Inputs,
         metrics: Arc<Metrics>,
-        recorder: Recorder,
+        recorder: &Recorder,
+        standing: watch::Sender<Standing>,
     ) -> Self {
+        let Settings { namespace, names, address } = &settings;
+        let Inputs { in_force, seen, bundle, held, readiness } = inputs;
+        let probe = Probe::new(address.clone(), namespace.clone(), readiness);
+        let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
+        let ownership = Ownership::new(client, names.clone());
         Self {
-            client,
             settings,
-            inputs,
+            in_force,
+            bundle,
+            held,
             metrics,
-            recorder,
+            standing,
             holds: false,
-            owner: OwnerSearch::Unknown,
-            asked_for: Default::default(),
-            writes: Default::default(),
-            written: Default::default(),
-            reported: Default::default(),
-            is_absence_reported: Default::default(),
-            ready_since: None,
-            troubles: BTreeMap::new(),
+            ownership,
+            probe,
+            configurations,
         }
     }
 
@@ -201,14 +120,14 @@ impl Registration {
     pub async fn run(mut self) -> Infallible {
         loop {
             let wait = self.step().await;
-            let [mutating, validating] = &mut self.inputs.seen;
+            let [mutating, validating] = &mut self.configurations;
             // A sender that is gone says nothing more, which must not turn this loop into a spin.
             select! {
                 Ok(()) = mutating.changed() => {}
                 Ok(()) = validating.changed() => {}
-                Ok(()) = self.inputs.bundle.changed() => {}
-                Ok(()) = self.inputs.in_force.changed() => {}
-                () = turned(&mut self.inputs.held, self.holds) => {}
+                Ok(()) = self.bundle.changed() => {}
+                Ok(()) = self.in_force.changed() => {}
+                () = turned(&mut self.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -216,385 +135,54 @@ impl Registration {
 
     /// Does what is to be done now; when to look again at the latest.
     async fn step(&mut self) -> Duration {
-        let holds = is_held(*self.inputs.held.borrow(), Instant::now());
-        self.holds = holds;
-        self.metrics.set_holds_lease(holds);
-        let in_force = self.inputs.in_force.borrow_and_update().clone();
-        let bundle = self.inputs.bundle.borrow_and_update().clone();
-        let (Some(in_force), Some(bundle), true) = (in_force, bundle, holds) else {
-            if !holds {
-                self.owner = OwnerSearch::Unknown;
-                self.metrics.set_registration_drift(0);
+        self.holds = is_held(*self.held.borrow(), Instant::now());
+        self.metrics.set_holds_lease(self.holds);
+        let in_force = self.in_force.borrow_and_update().clone();
+        let bundle = self.bundle.borrow_and_update().clone();
+        if !self.holds {
+            self.ownership.forget();
+            Standing::default().publish(&self.metrics, &self.standing);
+            return SOON;
+        }
+        let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
+        self.ownership.find(self.configurations.iter().any(Configuration::is_gone)).await;
+        let is_external = in_force.settings.registration == config::Registration::External;
+        let desired = self.desired(&in_force, &bundle);
+        let (mut wait, mut standing) = (LOOK, Standing::default());
+        for (configuration, mut desired) in self.configurations.iter_mut().zip(desired) {
+            if is_external {
+                desired = without_metadata(desired);
             }
-            return Duration::from_secs(1);
-        };
-        self.find_owner().await;
-        let pem = bundle::pem(&bundle);
-        let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
-        let all = entries(&in_force.policy, &self.settings.namespace);
-        let desired = all.objects(&self.installation(), pem);
-        let (mut wait, mut drifted) = (LOOK, 0);
-        for (index, desired) in desired.iter().enumerate() {
-            let Some(receiver) = self.inputs.seen.get_mut(index) else { continue };
-            let seen = receiver.borrow_and_update().clone();
-            let seen = self.or_written(index, seen);
-            let kept = match in_force.settings.registration {
-                config::Registration::Managed => self.keep(index, desired, &seen, &bundle).await,
-                config::Registration::External => self.complete(index, desired, &seen).await,
+            let seen = configuration.look();
+            let kept = match Drift::of(&desired, &seen) {
+                None => configuration.as_asked_for(),
+                Some(drift) if is_external => configuration.complete(&desired, &seen, drift).await,
+                Some(drift @ Drift::Absent)
+                    if self.ownership.is_absent() || !self.probe.answers(&bundle).await =>
+                {
+                    Kept::soon(drift)
+                }
+                Some(drift) => configuration.heal(&desired, &seen, drift).await,
             };
             wait = wait.min(kept.look_again);
-            drifted += usize::from(kept.is_drifted);
+            standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        self.metrics.set_registration_drift(drifted);
+        standing.publish(&self.metrics, &self.standing);
         wait
     }
 
-    /// What was just written, until the watch shows something else than before: to write it again
-    /// would not make it come sooner.
-    fn or_written(&mut self, index: usize, seen: Seen) -> Seen {
-        let Some(written) = self.written.get_mut(index) else { return seen };
-        let is_behind =
-            |it: &mut Written| it.at.elapsed() < WATCH_LAG && it.over == version(seen.object());
-        match written.take_if(|it| !is_behind(it)) {
-            Some(_) => seen,
-            None => match written {
-                Some(written) => Seen::Present(written.object.clone()),
-                None => seen,
-            },
-        }
-    }
-
-    fn installation(&self) -> Installation {
-        Installation {
-            name: self.settings.names.release.clone(),
-            namespace: self.settings.namespace.clone(),
-            address: self.settings.address.clone(),
-            owner: match &self.owner {
-                OwnerSearch::Found(owner) => Some(owner.clone()),
-                OwnerSearch::Unknown | OwnerSearch::Absent => None,
-            },
+    /// What is to be registered, mutating first.
+    fn desired(&self, in_force: &InForce, bundle: &Bundle) -> [Value; 2] {
+        let Settings { namespace, names, address } = &self.settings;
+        let installation = Installation {
+            name: names.release.clone(),
+            namespace: namespace.clone(),
+            address: address.clone(),
+            owner: self.ownership.owner().cloned(),
             labels: BTreeMap::new(),
-        }
-    }
-
-    /// The ClusterRole that owns what is registered, so that it goes when the release goes. Where
-    /// something is gone, it may have gone with its owner: that is looked for again.
-    async fn find_owner(&mut self) {
-        let names = &self.settings.names;
-        let Some(name) = names.owner.clone() else { return };
-        let is_absent = self.inputs.seen.iter().any(|seen| *seen.borrow() == Seen::Absent);
-        if matches!(self.owner, OwnerSearch::Found(_)) && !is_absent {
-            return;
-        }
-        match owner::search(&self.client, &self.settings.names).await {
-            Search::Nobody => {}
-            Search::Found(owner) => {
-                self.owner = OwnerSearch::Found(owner);
-                self.troubles.remove(&Concern::Owner);
-            }
-            Search::Absent => {
-                let why = format!(
-                    "there is no ClusterRole {name} to own the webhook configurations: they are \
-                     not created until there is"
-                );
-                self.owner = OwnerSearch::Absent;
-                self.complain(Concern::Owner, why);
-            }
-            Search::Unreadable(why) => {
-                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
-                self.owner = OwnerSearch::Unknown;
-                self.complain(Concern::Owner, why);
-            }
-        }
-    }
-
-    /// Keeps a configuration as it should be.
-    async fn keep(&mut self, index: usize, desired: &Value, seen: &Seen, bundle: &Bundle) -> Kept {
-        let has_entries = desired.pointer("/webhooks/0").is_some();
-        let (found, reason) = match seen {
-            Seen::Unknown(_) => return Kept::LATER,
-            Seen::Absent if !has_entries => return Kept::GOOD,
-            Seen::Absent => {
-                let is_ownerless = matches!(self.owner, OwnerSearch::Absent);
-                if is_ownerless || !self.answers(bundle).await {
-                    return Kept::SOON;
-                }
-                (Vec::new(), RegistrationWrite::Absent)
-            }
-            Seen::Present(live) => match differences(desired, live) {
-                found if found.is_empty() => {
-                    self.reported_mut(index).clear();
-                    return Kept::GOOD;
-                }
-                found => (found, RegistrationWrite::Changed),
-            },
         };
-        if let Some(wait) = self.contest(index, desired) {
-            return Kept { look_again: wait, is_drifted: true };
-        }
-        let body = match seen.object() {
-            Some(live) => with_foreign_parts(desired, live),
-            None => desired.clone(),
-        };
-        self.say_why(index, &found, reason).await;
-        self.apply(index, &body, FIELD_MANAGER, reason).await
+        let pem = bundle::pem(bundle);
+        let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
+        entries(&in_force.policy, namespace).objects(&installation, pem)
     }
-
-    /// With the configurations written by others: completes their `caBundle`, and reports the rest.
-    async fn complete(&mut self, index: usize, desired: &Value, seen: &Seen) -> Kept {
-        let kind = kind(index);
-        let live = match seen {
-            Seen::Unknown(_) => return Kept::LATER,
-            Seen::Absent if desired.pointer("/webhooks/0").is_none() => return Kept::GOOD,
-            Seen::Absent => {
-                let reported = self.is_absence_reported.get_mut(index);
-                if reported.is_some_and(|reported| !std::mem::replace(reported, true)) {
-                    let name = &self.settings.names.release;
-                    warn!(
-                        "{kind} {name} is not there: apply what `poolguard render webhooks` prints"
-                    );
-                }
-                return Kept { look_again: LOOK, is_drifted: true };
-            }
-            Seen::Present(live) => live,
-        };
-        let desired = without_metadata(desired.clone());
-        let found = differences(&desired, live);
-        let (of_bundle, rest): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
-        let only_bundle = bundle_only(&desired, live);
-        if !of_bundle.is_empty()
-            && let Some(body) = only_bundle
-            && self.contest(index, &desired).is_none()
-        {
-            self.apply(index, &body, BUNDLE_MANAGER, RegistrationWrite::Changed).await;
-        }
-        let is_drifted = !rest.is_empty();
-        if is_drifted {
-            self.say_why(index, &rest, RegistrationWrite::Changed).await;
-        } else {
-            self.reported_mut(index).clear();
-        }
-        Kept { look_again: LOOK, is_drifted }
-    }
-
-    /// Whether something answers, so that a first registration rejects nothing.
-    async fn answers(&mut self, bundle: &Bundle) -> bool {
-        if !self.inputs.readiness.unmet().is_empty() {
-            self.ready_since = None;
-            return false;
-        }
-        let since = *self.ready_since.get_or_insert_with(Instant::now);
-        match probe::probe(&self.settings.address, &self.settings.namespace, bundle).await {
-            Ok(()) => {
-                self.troubles.remove(&Concern::Probe);
-                true
-            }
-            Err(why) if since.elapsed() > PROBE_PATIENCE => {
-                warn!("registering although this pod cannot reach the webhook: {why}");
-                true
-            }
-            Err(why) => {
-                // Why a connection fails differs from one to the next.
-                if !self.troubles.contains_key(&Concern::Probe) {
-                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
-                    self.complain(Concern::Probe, why);
-                }
-                false
-            }
-        }
-    }
-
-    /// How long to wait before writing against somebody who keeps writing something else. Writing
-    /// because something else is asked for is nobody's fault, and does not count.
-    fn contest(&mut self, index: usize, desired: &Value) -> Option<Duration> {
-        let writes = self.writes.get_mut(index)?;
-        let asked_for = self.asked_for.get_mut(index)?;
-        if asked_for != desired {
-            asked_for.clone_from(desired);
-            writes.clear();
-        }
-        while writes.front().is_some_and(|at| at.elapsed() > CONTEST_WINDOW) {
-            writes.pop_front();
-        }
-        if writes.len() < CONTEST_WRITES {
-            return None;
-        }
-        let oldest = writes.front()?;
-        Some(CONTEST_WINDOW.saturating_sub(oldest.elapsed()).max(Duration::from_millis(100)))
-    }
-
-    /// Server-side apply; and where others own what an apply does not take away, such as a condition,
-    /// or a selector of an entry that is to go, the list of entries is replaced as a whole.
-    async fn apply(
-        &mut self,
-        index: usize,
-        body: &Value,
-        manager: &str,
-        reason: RegistrationWrite,
-    ) -> Kept {
-        if let Some(writes) = self.writes.get_mut(index) {
-            writes.push_back(Instant::now());
-        }
-        let seen = self.inputs.seen.get(index);
-        let over = seen.and_then(|seen| version(seen.borrow().object()));
-        let parameters = PatchParams::apply(manager).force();
-        let mut applied = self.patch(index, &parameters, &Patch::Apply(body)).await;
-        let left_over = match &applied {
-            Ok(live) => version(Some(live)).filter(|_| !differences(body, live).is_empty()),
-            // What is left of an entry that is to go, and somebody else's, is no entry.
-            Err(error) if client::code(error) == Some(422) => over.clone(),
-            Err(_) => None,
-        };
-        if manager == FIELD_MANAGER
-            && let Some(version) = left_over
-        {
-            let whole = json!({
-                "metadata": with_version(body.get("metadata"), &version),
-                "webhooks": body.get("webhooks"),
-            });
-            let parameters =
-                PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-            applied = self.patch(index, &parameters, &Patch::Merge(&whole)).await;
-        }
-        match applied {
-            Ok(object) => {
-                if let Some(written) = self.written.get_mut(index) {
-                    *written = Some(Written { at: Instant::now(), over, object });
-                }
-                self.troubles.remove(&Concern::Write(index));
-                self.metrics.registration_written(reason);
-                Kept::WRITTEN
-            }
-            Err(error) => {
-                self.metrics.registration_written(RegistrationWrite::Failed);
-                let Names { release: name, .. } = &self.settings.names;
-                let right = rights::configuration(resource(index), &self.settings.names);
-                let why = client::explain_with(&error, &right);
-                let why = format!("cannot write the {} {name}: {why}", kind(index));
-                self.complain(Concern::Write(index), why);
-                Kept::SOON
-            }
-        }
-    }
-
-    async fn patch(
-        &self,
-        index: usize,
-        parameters: &PatchParams,
-        patch: &Patch<&Value>,
-    ) -> Result<Value, kube::Error> {
-        let request = Request::new(path(resource(index)))
-            .patch(&self.settings.names.release, parameters, patch)
-            .map_err(kube::Error::BuildRequest)?;
-        match timeout(REQUEST_TIMEOUT, self.client.request::<Value>(request)).await {
-            Ok(patched) => patched,
-            Err(_) => Err(kube::Error::Service("the API server does not answer".into())),
-        }
-    }
-
-    /// Tells of a difference once, however long it lasts.
-    async fn say_why(&mut self, index: usize, found: &[Difference], reason: RegistrationWrite) {
-        let (kind, name) = (kind(index), self.settings.names.release.clone());
-        let reported = self.reported_mut(index);
-        if reason != RegistrationWrite::Absent && *reported == found {
-            return;
-        }
-        *reported = found.to_vec();
-        let text: Vec<_> = found.iter().map(ToString::to_string).collect();
-        let (gravity, word, note) = if reason == RegistrationWrite::Absent {
-            (Gravity::Normal, "Registered", format!("registering the {kind} {name}"))
-        } else {
-            let note =
-                format!("the {kind} {name} is not as the config asks for: {}", text.join("; "));
-            (Gravity::Warning, "Drifted", note)
-        };
-        match gravity {
-            Gravity::Normal => info!("{note}"),
-            Gravity::Warning => warn!("{note}"),
-        }
-        let regarding = json!({
-            "apiVersion": format!("{ADMISSION_GROUP}/v1"),
-            "kind": kind,
-            "name": name,
-        });
-        let event = Event { regarding, gravity, reason: word, action: "Register", note };
-        self.recorder.publish(event).await;
-    }
-
-    fn reported_mut(&mut self, index: usize) -> &mut Vec<Difference> {
-        let [mutating, validating] = &mut self.reported;
-        if index == 0 { mutating } else { validating }
-    }
-
-    fn complain(&mut self, concern: Concern, why: String) {
-        if self.troubles.get(&concern) != Some(&why) {
-            error!("{why}");
-        }
-        self.troubles.insert(concern, why);
-    }
-}
-
-/// How a configuration stands.
-struct Kept {
-    look_again: Duration,
-    is_drifted: bool,
-}
-
-impl Kept {
-    const WRITTEN: Self = Self { look_again: WATCH_LAG, is_drifted: false };
-    const GOOD: Self = Self { look_again: LOOK, is_drifted: false };
-    const LATER: Self = Self { look_again: LOOK, is_drifted: false };
-    const SOON: Self = Self { look_again: Duration::from_secs(1), is_drifted: true };
-}
-
-fn with_version(metadata: Option<&Value>, version: &str) -> Value {
-    let mut metadata = metadata.and_then(Value::as_object).cloned().unwrap_or_default();
-    metadata.insert("resourceVersion".to_owned(), version.into());
-    metadata.into()
-}
-
-fn version(object: Option<&Value>) -> Option<String> {
-    let version = object?.pointer("/metadata/resourceVersion")?;
-    version.as_str().map(str::to_owned)
-}
-
-fn resource(index: usize) -> &'static str {
-    WEBHOOK_CONFIGURATIONS.get(index).copied().unwrap_or_default()
-}
-
-fn kind(index: usize) -> &'static str {
-    KINDS.get(index).copied().unwrap_or_default()
-}
-
-/// Whoever applies the configurations decides who owns them, and how they are labelled.
-fn without_metadata(mut desired: Value) -> Value {
-    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|field, _| field == "name");
-    }
-    desired
-}
-
-/// The entries that are there, with nothing but their `caBundle`.
-fn bundle_only(desired: &Value, live: &Value) -> Option<Value> {
-    let registered = live.get("webhooks")?.as_array()?;
-    let is_there = |entry: &&Value| registered.iter().any(|it| it.get("name") == entry.get("name"));
-    let entries: Vec<_> = desired
-        .get("webhooks")?
-        .as_array()?
-        .iter()
-        .filter(is_there)
-        .map(|entry| {
-            json!({
-                "name": entry.get("name"),
-                "clientConfig": {"caBundle": entry.pointer("/clientConfig/caBundle")},
-            })
-        })
-        .collect();
-    Some(json!({
-        "apiVersion": desired.get("apiVersion"),
-        "kind": desired.get("kind"),
-        "metadata": {"name": desired.pointer("/metadata/name")},
-        "webhooks": entries,
-    }))
 }

@@ -1,9 +1,11 @@
 //! `poolguard audit`: what was rejected, when, and whose it was, from the lines of the audit stream.
 
 mod chart;
+mod figures;
 mod filter;
 mod json;
 mod lines;
+mod look;
 mod page;
 mod record;
 mod tally;
@@ -22,7 +24,8 @@ use jiff::Timestamp;
 
 use self::{
     filter::{Filter, Filters},
-    page::{Look, Page},
+    look::Look,
+    page::Page,
     tally::{Dimension, Summary},
 };
 use super::{

@@ -1,26 +1,72 @@
 //! Whether something answers where the API server is going to ask.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
+use tracing::warn;
 
-use crate::{certs::Bundle, entries::Address};
+use super::trouble::Trouble;
+use crate::{certs::Bundle, entries::Address, server::readiness::Readiness};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a first registration waits for the Service to lead to a replica. After that it goes
+/// ahead: some networks let the API server through, and pods not.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const HTTPS: u16 = 443;
 
+pub(super) struct Probe {
+    address: Address,
+    namespace: String,
+    readiness: Readiness,
+    ready_since: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl Probe {
+    pub(super) fn new(address: Address, namespace: String, readiness: Readiness) -> Self {
+        Self { address, namespace, readiness, ready_since: None, trouble: Trouble::default() }
+    }
+
+    /// Whether something answers, so that a first registration rejects nothing.
+    pub(super) async fn answers(&mut self, bundle: &Bundle) -> bool {
+        if !self.readiness.unmet().is_empty() {
+            self.ready_since = None;
+            return false;
+        }
+        let since = *self.ready_since.get_or_insert_with(Instant::now);
+        match connect(&self.address, &self.namespace, bundle).await {
+            Ok(()) => {
+                self.trouble.end();
+                true
+            }
+            Err(why) if since.elapsed() > PATIENCE => {
+                warn!("registering although this pod cannot reach the webhook: {why}");
+                true
+            }
+            Err(why) => {
+                // Why a connection fails differs from one to the next.
+                if !self.trouble.lasts() {
+                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
+                    self.trouble.tell(why);
+                }
+                false
+            }
+        }
+    }
+}
+
 /// Connects as the API server will, and shakes hands. With an authority to trust, the certificate is
 /// checked against it; without one it is the system's to trust, and only the connection is tried.
-pub(super) async fn probe(
-    address: &Address,
-    namespace: &str,
-    bundle: &Bundle,
-) -> Result<(), String> {
+async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<(), String> {
     let (host, port) = target(address, namespace)?;
     let attempt = async {
         let stream = TcpStream::connect((host.as_str(), port)).await?;
@@ -31,7 +77,7 @@ pub(super) async fn probe(
         let connector = TlsConnector::from(Arc::new(trusting(bundle)?));
         connector.connect(name, stream).await.map(drop)
     };
-    match timeout(PATIENCE, attempt).await {
+    match timeout(ANSWER_WITHIN, attempt).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
         Err(_) => Err(format!("{host}:{port} does not answer")),

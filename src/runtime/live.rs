@@ -126,6 +126,7 @@ impl Connected {
         let server_names = server_names(&address, &namespace);
         let (candidate, held) =
             Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
+        let standing = watch::Sender::default();
         let lease = LeaseTask::spawn(candidate);
         let deviations = watch::channel(None).1;
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
@@ -148,7 +149,9 @@ impl Connected {
             registration::Settings { namespace: namespace.clone(), names: names.clone(), address };
         let metrics = Arc::clone(&shared.metrics);
         let recorder = Recorder::new(client.clone(), identity);
-        tasks.spawn(Registration::new(client.clone(), settings, inputs, metrics, recorder).run());
+        let registration =
+            Registration::new(client.clone(), settings, inputs, metrics, &recorder, standing);
+        tasks.spawn(registration.run());
         let certified = shared.certified.clone();
         let (metrics, clock) = (Arc::clone(&shared.metrics), Arc::clone(&shared.clock));
         let certificates = match certificate {

@@ -1,0 +1,88 @@
+//! Somebody who keeps writing something else: slowed down and reported, not won against.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// So many writes in [`WINDOW`] are a contest.
+const WRITES: usize = 5;
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// Shorter waits would turn the loop into a spin.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// How often the same was written of late.
+#[derive(Debug, Default)]
+pub(super) struct Contest {
+    asked_for: Value,
+    writes: VecDeque<Instant>,
+}
+
+impl Contest {
+    /// How long to wait before the next write, if there is a contest. Writing because something else
+    /// is asked for is nobody's fault, and does not count.
+    pub(super) fn wait(&mut self, asked_for: &Value, now: Instant) -> Option<Duration> {
+        if self.asked_for != *asked_for {
+            self.asked_for.clone_from(asked_for);
+            self.writes.clear();
+        }
+        let age = |at: &Instant| now.saturating_duration_since(*at);
+        while self.writes.front().is_some_and(|at| age(at) > WINDOW) {
+            self.writes.pop_front();
+        }
+        let oldest = self.writes.front().filter(|_| self.writes.len() >= WRITES)?;
+        Some(WINDOW.saturating_sub(age(oldest)).max(WAIT_MIN))
+    }
+
+    /// It is written now.
+    pub(super) fn wrote(&mut self, now: Instant) {
+        self.writes.push_back(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_same_again_and_again_waits_until_the_oldest_write_is_long_ago() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let asked_for = json!({"failurePolicy": "Fail"});
+        for (writes, now, wait) in [
+            (&[][..], 0, None),
+            (&[0, 1, 2, 3], 4, None),
+            (&[0, 1, 2, 3, 4], 4, Some(Duration::from_secs(56))),
+            (&[0, 1, 2, 3, 4], 59, Some(Duration::from_secs(1))),
+            (&[0, 1, 2, 3, 4], 60, Some(WAIT_MIN)),
+            (&[0, 1, 2, 3, 4], 61, None),
+            (&[0, 1, 2, 3, 4, 61], 61, Some(WAIT_MIN)),
+            (&[0, 1, 2, 3, 4, 61], 62, None),
+            (&[0, 20, 40, 60, 80], 80, None),
+        ] {
+            let mut contest = Contest::default();
+            assert_eq!(contest.wait(&asked_for, start), None);
+            for at in writes {
+                contest.wrote(after(*at));
+            }
+            assert_eq!(contest.wait(&asked_for, after(now)), wait, "{writes:?}, at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_newly_asked_for_is_written_at_once() {
+        let now = Instant::now();
+        let mut contest = Contest::default();
+        let [before, after] = ["Fail", "Ignore"].map(Value::from);
+        assert_eq!(contest.wait(&before, now), None);
+        (0..WRITES).for_each(|_| contest.wrote(now));
+        assert_eq!(contest.wait(&before, now), Some(WINDOW));
+        assert_eq!(contest.wait(&after, now), None);
+        assert_eq!(contest.wait(&before, now), None, "what was written before is forgotten");
+    }
+}

@@ -1,0 +1,32 @@
+//! Configurations that PoolGuard writes itself.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::{
+    configuration::{Configuration, Kept},
+    drift::with_foreign_parts,
+    standing::Drift,
+    write::Extent,
+};
+use crate::watch::one::Seen;
+
+impl Configuration {
+    /// Writes what is asked for, and says why.
+    pub(super) async fn heal(&mut self, desired: &Value, seen: &Seen, drift: Drift) -> Kept {
+        if let Some(wait) = self.contest.wait(desired, Instant::now()) {
+            return Kept { look_again: wait, drift: Some(drift) };
+        }
+        self.tell(&drift).await;
+        let body = match seen.object() {
+            Some(live) => with_foreign_parts(desired, live),
+            None => desired.clone(),
+        };
+        if self.write(&body, Extent::Everything, drift.reason()).await {
+            Kept::WRITTEN
+        } else {
+            Kept::soon(drift)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How what is registered stands.
+
+use std::fmt;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::drift::{Difference, differences};
+use crate::{
+    metrics::{Metrics, label::RegistrationWrite},
+    watch::one::Seen,
+};
+
+/// What is not registered as it should be; nothing where this replica does not hold the Lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing(pub Vec<Deviation>);
+
+/// A configuration that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// `MutatingWebhookConfiguration` or `ValidatingWebhookConfiguration`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub drift: Drift,
+}
+
+/// How a configuration is not as the config asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// It is not there.
+    Absent,
+    /// It is something else.
+    Differs(Vec<Difference>),
+}
+
+impl Standing {
+    /// The metric and whoever else follows learn the same.
+    pub(super) fn publish(self, metrics: &Metrics, followers: &watch::Sender<Self>) {
+        metrics.set_registration_drift(self.0.len());
+        followers.send_if_modified(|before| {
+            let is_new = *before != self;
+            *before = self;
+            is_new
+        });
+    }
+}
+
+impl Drift {
+    /// Of what is seen from what is asked for, if it is known and there is any. What has no entries
+    /// need not be there.
+    pub(super) fn of(desired: &Value, seen: &Seen) -> Option<Self> {
+        match seen {
+            Seen::Unknown(_) => None,
+            Seen::Absent => desired.pointer("/webhooks/0").map(|_| Self::Absent),
+            Seen::Present(live) => {
+                Some(differences(desired, live)).filter(|it| !it.is_empty()).map(Self::Differs)
+            }
+        }
+    }
+
+    /// Why somebody writes who takes it away.
+    pub(super) fn reason(&self) -> RegistrationWrite {
+        match self {
+            Self::Absent => RegistrationWrite::Absent,
+            Self::Differs(_) => RegistrationWrite::Changed,
+        }
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Differs(found) => {
+                let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::drift::How, *};
+
+    #[test]
+    fn drift_is_what_is_known_to_be_otherwise() {
+        let entries = |policy: &str| {
+            json!({"webhooks": [
+                {"name": "pods.poolguard.io", "failurePolicy": policy, "timeoutSeconds": 10},
+            ]})
+        };
+        let desired = entries("Fail");
+        let nothing = json!({"webhooks": []});
+        let two = json!({"webhooks": [{"name": "pods.poolguard.io", "failurePolicy": "Ignore"}]});
+        for (desired, seen, text) in [
+            (&desired, Seen::Unknown(None), None),
+            (&desired, Seen::Absent, Some("absent")),
+            (&nothing, Seen::Absent, None),
+            (&desired, Seen::Present(desired.clone()), None),
+            (
+                &desired,
+                Seen::Present(entries("Ignore")),
+                Some("failurePolicy of entry pods.poolguard.io was changed"),
+            ),
+            (
+                &desired,
+                Seen::Present(two),
+                Some(
+                    "failurePolicy of entry pods.poolguard.io was changed; timeoutSeconds of entry \
+                     pods.poolguard.io was changed",
+                ),
+            ),
+            (
+                &nothing,
+                Seen::Present(desired.clone()),
+                Some("entry pods.poolguard.io is not asked for any more"),
+            ),
+        ] {
+            let drift = Drift::of(desired, &seen).map(|drift| drift.to_string());
+            assert_eq!(drift.as_deref(), text, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_metric_follows_and_only_what_is_new_is_sent() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, mut receiver) = watch::channel(Standing::default());
+        let deviating = |drift| {
+            let kind = "ValidatingWebhookConfiguration";
+            Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }])
+        };
+        let changed = |field: &str| {
+            let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
+            deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
+        };
+        for (standing, gauge, is_sent) in [
+            (Standing::default(), 0, false),
+            (deviating(Drift::Absent), 1, true),
+            (deviating(Drift::Absent), 1, false),
+            (changed("failurePolicy"), 1, true),
+            (changed("timeoutSeconds"), 1, true),
+            (Standing::default(), 0, true),
+            (Standing::default(), 0, false),
+        ] {
+            standing.clone().publish(&metrics, &sender);
+            assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
+            assert_eq!(*receiver.borrow_and_update(), standing);
+            let line = format!("poolguard_webhook_registration_drift {gauge}\n");
+            assert!(metrics.render().unwrap().contains(&line), "{standing:?}");
+        }
+    }
+}
