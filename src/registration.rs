@@ -34,6 +34,7 @@ use self::{
     external::without_metadata,
     ownership::Ownership,
     probe::Probe,
+    standing::publish,
 };
 use crate::{
     certs::{Bundle, bundle},
@@ -80,7 +81,7 @@ pub struct Registration {
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<Held>,
     metrics: Arc<Metrics>,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<Option<Standing>>,
     holds: bool,
     ownership: Ownership,
     probe: Probe,
@@ -95,7 +96,7 @@ impl Registration {
         inputs: Inputs,
         metrics: Arc<Metrics>,
         recorder: &Recorder,
-        standing: watch::Sender<Standing>,
+        standing: watch::Sender<Option<Standing>>,
     ) -> Self {
         let Settings { namespace, names, address } = &settings;
         let Inputs { in_force, seen, bundle, held, readiness } = inputs;
@@ -141,7 +142,7 @@ impl Registration {
         let bundle = self.bundle.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
-            Standing::default().publish(&self.metrics, &self.standing);
+            publish(None, &self.metrics, &self.standing);
             return SOON;
         }
         let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
@@ -167,7 +168,7 @@ impl Registration {
             wait = wait.min(kept.look_again);
             standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        standing.publish(&self.metrics, &self.standing);
+        publish(Some(standing), &self.metrics, &self.standing);
         wait
     }
 

@@ -25,7 +25,8 @@ use crate::{
     lease::{Held, is_held},
     metrics::Metrics,
     policy::mode::Rules,
-    report::{Examined, reports},
+    registration::{self, Deviation},
+    report::{Examined, Report, reports},
     reporting::{Reports, Subject},
     rights,
     webhook::GuardCell,
@@ -54,8 +55,8 @@ pub struct Inputs {
     pub in_force: watch::Receiver<Option<InForce>>,
     /// The Lease.
     pub held: watch::Receiver<Held>,
-    /// How what is registered differs from what the config asks for; `None` while that is not known.
-    pub deviations: watch::Receiver<Option<Vec<String>>>,
+    /// How what is registered stands; `None` while that is not known.
+    pub registration: watch::Receiver<Option<registration::Standing>>,
     /// Where reports are written, if anywhere.
     pub reports: Option<Reports>,
 }
@@ -133,7 +134,7 @@ impl Scan {
             };
             self.last = Some(Last { at: now, examined, reported: now });
             self.report().await;
-        } else if self.inputs.deviations.has_changed().unwrap_or(false)
+        } else if self.inputs.registration.has_changed().unwrap_or(false)
             && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_REST)
         {
             self.report().await;
@@ -202,12 +203,15 @@ impl Scan {
 
     /// Makes the reports say what is known now.
     async fn report(&mut self) {
-        let deviations = self.inputs.deviations.borrow_and_update().clone();
+        let registered = self.inputs.registration.borrow_and_update().clone();
         let Some(Last { examined: Some((examined, rules)), reported, .. }) = &mut self.last else {
             return;
         };
         *reported = Instant::now();
-        examined.deviations = deviations;
+        examined.deviations = registered.map(|standing| {
+            let tell = |it: &Deviation| (it.regarding(), it.to_string());
+            standing.0.iter().map(tell).collect()
+        });
         let wanted = reports(examined, rules, Timestamp::now().as_second());
         self.write(wanted).await;
     }
@@ -220,7 +224,7 @@ impl Scan {
     }
 
     /// Whether what there is to say is written.
-    async fn write(&mut self, wanted: BTreeMap<String, crate::report::Report>) -> bool {
+    async fn write(&mut self, wanted: BTreeMap<String, Report>) -> bool {
         let Some(reports) = &self.inputs.reports else { return true };
         let written = async {
             for api in reports.kinds().await? {

@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use super::drift::{Difference, differences};
 use crate::{
     metrics::{Metrics, label::RegistrationWrite},
+    regarding::Regarding,
+    rights::ADMISSION_GROUP,
     watch::one::Seen,
 };
 
-/// What is not registered as it should be; nothing where this replica does not hold the Lease.
+/// What is not registered as it should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing(pub Vec<Deviation>);
 
@@ -35,16 +37,19 @@ pub enum Drift {
     Differs(Vec<Difference>),
 }
 
-impl Standing {
-    /// The metric and whoever else follows learn the same.
-    pub(super) fn publish(self, metrics: &Metrics, followers: &watch::Sender<Self>) {
-        metrics.set_registration_drift(self.0.len());
-        followers.send_if_modified(|before| {
-            let is_new = *before != self;
-            *before = self;
-            is_new
-        });
-    }
+/// The metric and whoever else follows learn the same. `None`: another replica looks after it, or it is
+/// not known yet.
+pub(super) fn publish(
+    standing: Option<Standing>,
+    metrics: &Metrics,
+    followers: &watch::Sender<Option<Standing>>,
+) {
+    metrics.set_registration_drift(standing.as_ref().map_or(0, |standing| standing.0.len()));
+    followers.send_if_modified(|before| {
+        let is_new = *before != standing;
+        *before = standing;
+        is_new
+    });
 }
 
 impl Drift {
@@ -65,6 +70,26 @@ impl Drift {
         match self {
             Self::Absent => RegistrationWrite::Absent,
             Self::Differs(_) => RegistrationWrite::Changed,
+        }
+    }
+}
+
+impl Deviation {
+    /// The configuration.
+    pub fn regarding(&self) -> Regarding {
+        Regarding::named(&format!("{ADMISSION_GROUP}/v1"), self.kind, &self.name)
+    }
+}
+
+/// What is wrong with which configuration.
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, drift } = self;
+        match drift {
+            Drift::Absent => write!(f, "the {kind} {name} is not there"),
+            Drift::Differs(_) => {
+                write!(f, "the {kind} {name} is not as the config asks for: {drift}")
+            }
         }
     }
 }
@@ -129,25 +154,26 @@ mod tests {
     #[test]
     fn the_metric_follows_and_only_what_is_new_is_sent() {
         let metrics = Metrics::new().unwrap();
-        let (sender, mut receiver) = watch::channel(Standing::default());
+        let (sender, mut receiver) = watch::channel(None);
         let deviating = |drift| {
             let kind = "ValidatingWebhookConfiguration";
-            Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }])
+            Some(Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }]))
         };
         let changed = |field: &str| {
             let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
             deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
         };
         for (standing, gauge, is_sent) in [
-            (Standing::default(), 0, false),
+            (None, 0, false),
+            (Some(Standing::default()), 0, true),
             (deviating(Drift::Absent), 1, true),
             (deviating(Drift::Absent), 1, false),
             (changed("failurePolicy"), 1, true),
             (changed("timeoutSeconds"), 1, true),
-            (Standing::default(), 0, true),
-            (Standing::default(), 0, false),
+            (Some(Standing::default()), 0, true),
+            (None, 0, true),
         ] {
-            standing.clone().publish(&metrics, &sender);
+            publish(standing.clone(), &metrics, &sender);
             assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
             assert_eq!(*receiver.borrow_and_update(), standing);
             let line = format!("poolguard_webhook_registration_drift {gauge}\n");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, Process, Report, ReportResult};
+use super::{Outcome, Process, Report, ReportResult, Severity};
 use crate::{
     policy::{
         mode::{Mode, RuleName, Rules},
@@ -35,8 +35,9 @@ pub struct Examined {
     pub strangers: BTreeMap<String, u64>,
     /// Rules that could not be judged, and why.
     pub unjudged: BTreeMap<RuleName, String>,
-    /// How what is registered differs from what the config asks for; `None` if that is not known.
-    pub deviations: Option<Vec<String>>,
+    /// Webhook configurations that are not as the config asks for, each with what is wrong with it;
+    /// `None` if that is not known.
+    pub deviations: Option<Vec<(Regarding, String)>>,
 }
 
 /// The reports of what was examined at that Unix time, by namespace; empty for none.
@@ -99,7 +100,7 @@ fn strangers(namespace: &str, count: u64, outcome: Outcome, at: i64) -> ReportRe
     ReportResult::of(&finding, Process::Scan, outcome, Some(&object), at).times(count)
 }
 
-fn registration(deviations: Option<&[String]>, at: i64) -> Vec<ReportResult> {
+fn registration(deviations: Option<&[(Regarding, String)]>, at: i64) -> Vec<ReportResult> {
     let result =
         |outcome, text: String| ReportResult::about(REGISTRATION, Process::Scan, outcome, text, at);
     match deviations {
@@ -109,8 +110,9 @@ fn registration(deviations: Option<&[String]>, at: i64) -> Vec<ReportResult> {
             vec![result(Outcome::Pass, holds.to_owned())]
         }
         Some(deviations) => {
-            let failed = |text: &String| ReportResult {
-                severity: super::Severity::High,
+            let failed = |(object, text): &(Regarding, String)| ReportResult {
+                severity: Severity::High,
+                resources: vec![object.of_report()],
                 ..result(Outcome::Fail, text.clone())
             };
             deviations.iter().map(failed).collect()
@@ -170,7 +172,7 @@ mod tests {
             standing,
             strangers: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
-            deviations: Some(vec!["absent".to_owned()]),
+            deviations: Some(vec![(Regarding::named("v1", "A", "a"), "absent".to_owned())]),
         };
         let examined = Examined {
             broken: &examined.broken | &[RuleName::ClusterExclusive].into(),

@@ -27,7 +27,7 @@ use crate::{
 const GATHERING: Duration = Duration::from_secs(2);
 
 /// Between two rounds of writing.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(10);
 
 /// How often the Lease holder looks for what is not recent any more.
 const PRUNING: Duration = Duration::from_mins(10);

@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Certificate, Shared, Tasks, serve_alone};
 use crate::{
     certs::{
-        Registered,
+        Bundle, Registered,
         files::Files,
         managed::{self, Managed},
     },
     entries::Address,
     events::{Denials, Recorder, denials},
     guarding::InForce,
-    lease::{Candidate, Held},
+    lease::Candidate,
     metrics::Metrics,
     observation::Observation,
     registration::{self, Registration},
@@ -126,15 +126,20 @@ impl Connected {
         let server_names = server_names(&address, &namespace);
         let (candidate, held) =
             Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
-        let standing = watch::Sender::default();
         let lease = LeaseTask::spawn(candidate);
-        let deviations = watch::channel(None).1;
+        let standing = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, told, held.clone()).run());
         }
-        let inputs = (guard, in_force.clone(), held.clone(), deviations);
-        tasks.spawn(scan(&client, inputs, reports, &shared.metrics).run());
+        let inputs = scan::Inputs {
+            guard,
+            in_force: in_force.clone(),
+            held: held.clone(),
+            registration: standing.subscribe(),
+            reports,
+        };
+        tasks.spawn(Scan::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
@@ -152,55 +157,44 @@ impl Connected {
         let registration =
             Registration::new(client.clone(), settings, inputs, metrics, &recorder, standing);
         tasks.spawn(registration.run());
-        let certified = shared.certified.clone();
-        let (metrics, clock) = (Arc::clone(&shared.metrics), Arc::clone(&shared.clock));
+        let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {
             Certificate::Files(paths) => {
-                let files = Files::open(paths, metrics, clock)?;
+                let files = Files::open(paths, Arc::clone(&shared.metrics), clock)?;
                 let certificates = files.certificates();
-                tasks.spawn(files.run(bundle, registered, certified));
+                tasks.spawn(files.run(bundle, registered, shared.certified.clone()));
                 certificates
             }
             Certificate::InMemory | Certificate::Managed => {
-                let certificates = Arc::new(Certificates::default());
-                let source = managed::source(&namespace, &names);
-                let secret = see(&client, source, tasks);
-                let settings = managed::Settings {
-                    namespace,
-                    names,
-                    server_names,
-                    wait: rotation_wait,
-                    clock,
-                };
+                let wait = rotation_wait;
+                let secret = see(&client, managed::source(&namespace, &names), tasks);
+                let settings = managed::Settings { namespace, names, server_names, wait, clock };
                 let inputs = managed::Inputs { secret, registered, held };
-                let outputs = managed::Outputs {
-                    certificates: Arc::clone(&certificates),
-                    bundle,
-                    certified,
-                    metrics,
-                };
-                tasks.spawn(Managed::new(client, settings, inputs, outputs).run());
-                certificates
+                keep_authority(client, settings, inputs, bundle, shared, tasks)
             }
         };
         Ok((certificates, Some(lease)))
     }
 }
 
-/// The scan of what is there already.
-fn scan(
-    client: &Client,
-    (guard, in_force, held, deviations): (
-        GuardCell,
-        watch::Receiver<Option<InForce>>,
-        watch::Receiver<Held>,
-        watch::Receiver<Option<Vec<String>>>,
-    ),
-    reports: Option<Reports>,
-    metrics: &Arc<Metrics>,
-) -> Scan {
-    let inputs = scan::Inputs { guard, in_force, held, deviations, reports };
-    Scan::new(client.clone(), inputs, Arc::clone(metrics))
+/// Begins to keep a certificate authority, and to serve what it signs.
+fn keep_authority(
+    client: Client,
+    settings: managed::Settings,
+    inputs: managed::Inputs,
+    bundle: watch::Sender<Option<Bundle>>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> Arc<Certificates> {
+    let certificates = Arc::new(Certificates::default());
+    let outputs = managed::Outputs {
+        certificates: Arc::clone(&certificates),
+        bundle,
+        certified: shared.certified.clone(),
+        metrics: Arc::clone(&shared.metrics),
+    };
+    tasks.spawn(Managed::new(client, settings, inputs, outputs).run());
+    certificates
 }
 
 /// Watches one object.

@@ -12,6 +12,7 @@ mod readiness;
 mod registration;
 mod reload;
 mod replica;
+mod reports;
 mod rights;
 mod scan;
 mod service;

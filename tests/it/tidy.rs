@@ -77,6 +77,24 @@ const ARROWS: [(&str, &[&str]); 33] = [
     ),
     ("certs", &["backoff", "client", "lease", "metrics", "owner", "rights", "server", "watch"]),
     (
+        "registration",
+        &[
+            "certs",
+            "client",
+            "config",
+            "entries",
+            "events",
+            "guarding",
+            "lease",
+            "metrics",
+            "owner",
+            "regarding",
+            "rights",
+            "server",
+            "watch",
+        ],
+    ),
+    (
         "scan",
         &[
             "client",
@@ -87,17 +105,11 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "metrics",
             "policy",
             "regarding",
+            "registration",
             "report",
             "reporting",
             "rights",
             "webhook",
-        ],
-    ),
-    (
-        "registration",
-        &[
-            "certs", "client", "config", "entries", "events", "guarding", "lease", "metrics",
-            "owner", "rights", "server", "watch",
         ],
     ),
     (

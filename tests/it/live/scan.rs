@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 
-fn pod(namespace: &str, name: &str, node: &str) -> Value {
+pub(super) fn pod(namespace: &str, name: &str, node: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -14,7 +14,7 @@ fn pod(namespace: &str, name: &str, node: &str) -> Value {
     })
 }
 
-const POOL_A_NODE: &str = "ip-10-0-1-11.ec2.internal";
+pub(super) const POOL_A_NODE: &str = "ip-10-0-1-11.ec2.internal";
 const RESIDENTS: &str = "poolguard_violations{pool=\"pool-a\",rule=\"pod-intrusion\"}";
 
 #[tokio::test(flavor = "multi_thread")]
