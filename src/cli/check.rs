@@ -4,6 +4,7 @@ mod html;
 mod json;
 mod junit;
 mod live;
+mod markup;
 mod table;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};

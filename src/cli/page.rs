@@ -84,16 +84,18 @@ pub(super) fn width() -> usize {
     columns.clamp(60, 110)
 }
 
+/// How text is wrapped: names and commands stay whole.
+pub(super) fn wrapping<'m>(width: usize) -> textwrap::Options<'m> {
+    textwrap::Options::new(width)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+}
+
 /// Text wrapped at the page's width, every line indented.
 pub(super) fn wrapped(text: &str, indent: usize) -> String {
     let margin = " ".repeat(indent);
-    let options = textwrap::Options::new(width())
-        .initial_indent(&margin)
-        .subsequent_indent(&margin)
-        .break_words(false)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .word_separator(textwrap::WordSeparator::AsciiSpace);
-    textwrap::fill(text, options)
+    textwrap::fill(text, wrapping(width()).initial_indent(&margin).subsequent_indent(&margin))
 }
 
 /// `1 node`, `3 nodes`.

@@ -15,7 +15,7 @@ use super::{
     tally::{Dimension, LeftOut, Summary, Use},
 };
 use crate::{
-    cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING},
+    cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, wrapping},
     policy::verdict::Decision,
 };
 
@@ -163,11 +163,7 @@ impl Page<'_> {
 
     fn wrapped(&self, text: &str, style: Style, indent: usize) -> String {
         let margin = " ".repeat(indent);
-        let options = textwrap::Options::new(self.look.width - indent)
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .word_separator(textwrap::WordSeparator::AsciiSpace);
-        let lines = textwrap::wrap(text, options);
+        let lines = textwrap::wrap(text, wrapping(self.look.width - indent));
         let styled = lines.iter().map(|line| format!("{margin}{}", Styled(style, line)));
         styled.collect::<Vec<_>>().join("\n")
     }

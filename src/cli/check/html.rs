@@ -5,7 +5,7 @@ mod drawing;
 
 use std::fmt;
 
-use super::Checked;
+use super::{Checked, markup::Text};
 use crate::{
     cli::page::count,
     fitness::{Finding, Fitness, PoolPicture, Severity, Status},
@@ -215,35 +215,4 @@ fn finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         writeln!(f, "</code></pre>")?;
     }
     writeln!(f, "</div>")
-}
-
-/// Text in HTML, in an element or in a quoted attribute.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                character => f.write_char(character)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_cannot_leave_its_place() {
-        let text = Text("<script>alert(\"a\" & 'b')</script>").to_string();
-        assert_eq!(text, "&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;");
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Checked, FailOn};
+use super::{Checked, FailOn, markup::Text};
 use crate::fitness::{Finding, Status};
 
 pub(super) struct Report<'a> {
@@ -31,13 +31,13 @@ impl Report<'_> {
         writeln!(
             f,
             r#"  <testsuite name="{}" tests="{}" failures="{failures}" errors="0" skipped="{skipped}">"#,
-            Xml(name),
+            Text(name),
             findings.len()
         )?;
         for finding in findings {
             self.case(f, finding)?;
         }
-        writeln!(f, "    <system-out>{}</system-out>", Xml(&fitness.verdict()))?;
+        writeln!(f, "    <system-out>{}</system-out>", Text(&fitness.verdict()))?;
         writeln!(f, "  </testsuite>")
     }
 
@@ -53,9 +53,9 @@ impl Report<'_> {
         write!(
             f,
             r#"    <testcase classname="{}.{}" name="{}">"#,
-            Xml(pool),
+            Text(pool),
             finding.rule,
-            Xml(name)
+            Text(name)
         )?;
         let message = finding.message();
         let fix = finding.fix.as_deref().unwrap_or_default();
@@ -64,47 +64,14 @@ impl Report<'_> {
             write!(
                 f,
                 r#"<failure type="{severity}" message="{}">{}</failure>"#,
-                Xml(&message),
-                Xml(fix)
+                Text(&message),
+                Text(fix)
             )?;
         } else if self.is_skipped(finding) {
-            write!(f, r#"<skipped message="{}"/>"#, Xml(&message))?;
+            write!(f, r#"<skipped message="{}"/>"#, Text(&message))?;
         } else if finding.status == Status::Fail {
-            write!(f, "<system-out>{severity}: {}\n{}</system-out>", Xml(&message), Xml(fix))?;
+            write!(f, "<system-out>{severity}: {}\n{}</system-out>", Text(&message), Text(fix))?;
         }
         writeln!(f, "</testcase>")
-    }
-}
-
-/// Text in XML: what it has no character for is left out.
-struct Xml<'a>(&'a str);
-
-impl fmt::Display for Xml<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\n' | '\t' => f.write_char(character)?,
-                '\u{fffe}' | '\u{ffff}' => {}
-                character if character.is_control() => {}
-                character => f.write_char(character)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_escaped_and_control_characters_are_left_out() {
-        let text = "<a b=\"c\">&\u{0}\u{1b}\u{ffff}é\n";
-        assert_eq!(Xml(text).to_string(), "&lt;a b=&quot;c&quot;&gt;&amp;é\n");
     }
 }

@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::Checked;
 use crate::{
-    cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width},
+    cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
     fitness::{Finding, Fitness, PoolPicture, Severity, Status},
 };
 
@@ -140,11 +140,8 @@ fn word(finding: &Finding) -> (Style, &'static str) {
 
 /// Text as lines that fit beside the first columns.
 fn wrapped(text: &str) -> Vec<String> {
-    let options = textwrap::Options::new(width().saturating_sub(INDENT))
-        .break_words(false)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .word_separator(textwrap::WordSeparator::AsciiSpace);
-    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    let lines = textwrap::wrap(text, wrapping(width().saturating_sub(INDENT)));
+    lines.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 struct Verdict<'a>(&'a Fitness);

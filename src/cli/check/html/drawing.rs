@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::Text;
 use crate::{
-    cli::page::count,
+    cli::{check::markup::Text, page::count},
     fitness::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
 };
 

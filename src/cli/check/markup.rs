@@ -1,0 +1,44 @@
+//! Text in HTML and in XML.
+
+use std::fmt;
+
+/// Text in an element, or in a quoted attribute. What XML has no character for is left out.
+pub(super) struct Text<'a>(pub(super) &'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\n' | '\t' => f.write_char(character)?,
+                '\u{fffe}' | '\u{ffff}' => {}
+                character if character.is_control() => {}
+                character => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_leave_its_place() {
+        for (text, escaped) in [
+            (
+                "<script>alert(\"a\" & 'b')</script>",
+                "&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;",
+            ),
+            ("a\u{0}\u{1b}\u{fffe}\u{ffff}\r\té\n", "a\té\n"),
+        ] {
+            assert_eq!(Text(text).to_string(), escaped);
+        }
+    }
+}
