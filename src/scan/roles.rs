@@ -56,16 +56,21 @@ pub(super) async fn inspect(
                 found.examined.unjudged.entry(RuleName::RoleBinding).or_insert(judged.fact);
             }
             Status::Fail => {
-                let finding = Finding::new(RuleName::RoleBinding, judged.message());
-                found.add(
-                    match judged.fix {
-                        Some(fix) => finding.advice(fix.trim_start_matches("# ").to_owned()),
-                        None => finding,
-                    },
-                    None,
-                );
+                let mut finding = Finding::new(RuleName::RoleBinding, judged.message());
+                finding.advice = judged.fix.as_deref().map(sentence);
+                found.add(finding, None);
             }
         }
+    }
+}
+
+/// A comment beside commands, as a sentence.
+fn sentence(fix: &str) -> String {
+    match fix.strip_prefix("# ") {
+        Some(text) => {
+            text.get(..1).unwrap_or_default().to_uppercase() + text.get(1..).unwrap_or_default()
+        }
+        None => fix.to_owned(),
     }
 }
 

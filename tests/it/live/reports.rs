@@ -32,18 +32,21 @@ async fn cluster(kinds: &[Api]) -> Cluster {
         "metadata": {"namespace": "kube-system", "name": "aws-auth"},
         "data": {"mapRoles": "- rolearn: arn:aws:iam::111122223333:role/automq-node\n"},
     }));
-    cluster.api.put(json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "automq-operator"},
-    }));
-    cluster.api.put(json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "automq-operator"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "automq-operator"},
-        "subjects": [{"kind": "ServiceAccount", "namespace": "automq", "name": "operator"}],
-    }));
+    for (kind, metadata) in [
+        ("Role", json!({"namespace": "automq", "name": "automq-nodepool"})),
+        ("ClusterRole", json!({"name": "automq-operator"})),
+    ] {
+        let name = metadata["name"].clone();
+        let api_version = "rbac.authorization.k8s.io/v1";
+        cluster.api.put(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
+        cluster.api.put(json!({
+            "apiVersion": api_version,
+            "kind": format!("{kind}Binding"),
+            "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", "namespace": "automq", "name": "operator"}],
+        }));
+    }
     cluster
 }
 
