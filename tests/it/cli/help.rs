@@ -26,6 +26,7 @@ const COMMANDS: [(&[&str], &[&str]); 11] = [
             "--owner",
             "--identity",
             "--ca-rotation-wait",
+            "--reports",
             "--log-format",
             "--log-level",
             "--audit-file",

@@ -19,7 +19,7 @@ const DENIALS: &str = "poolguard-denials";
 const INTRUDER: &str = "pod-create-job-key-exists-toleration";
 
 /// A cluster that has these kinds of reports, and is scanned every second.
-async fn cluster(kinds: &[Api]) -> Cluster {
+pub(super) async fn cluster(kinds: &[Api]) -> Cluster {
     let config = format!("{}scan: {{interval: 1s}}\n", data_text("config.yaml"));
     let cluster = Cluster::with_config(&config).await;
     for api in kinds {

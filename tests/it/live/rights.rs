@@ -1,10 +1,17 @@
 //! PoolGuard asks for what it is granted, all of it and nothing else.
 
-use poolguard::{certs::stored::ROTATE, rights::Right};
+use poolguard::{certs::stored::ROTATE, report::Api, rights::Right};
 use serde_json::json;
 
-use super::cluster::{CONFIGURATIONS, Cluster, all_rights, rule};
-use crate::apiserver::{Asked, Rule};
+use super::{
+    cluster::{CONFIGURATIONS, all_rights, rule},
+    reports,
+    scan::{POOL_A_NODE, pod},
+};
+use crate::{
+    apiserver::{ApiServer, Asked, Rule},
+    scenario::data_text,
+};
 
 /// What was refused, as `verb resource`.
 pub(crate) fn refused(asked: &[Asked]) -> Vec<String> {
@@ -28,8 +35,27 @@ pub(crate) fn unused(rights: &[Right], asked: &[Asked]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_is_asked_for_and_nothing_else_is() {
-    let cluster = Cluster::start().await;
+    let cluster = reports::cluster(&Api::ALL).await;
+    cluster.api.add_namespace("shop");
+    cluster.api.put(pod("shop", "resident", POOL_A_NODE));
     let replica = cluster.installed("one").await;
+    // Reported, changed and withdrawn.
+    let is_there = |is_there| {
+        let cluster = &cluster;
+        let all = Api::ALL.map(|it| [(it, true), (it, false)]).concat();
+        move |_: &ApiServer| {
+            all.iter().all(|(api, is_namespaced)| {
+                let path = if *is_namespaced { "shop/poolguard" } else { "poolguard" };
+                cluster.api.get(api.resource(*is_namespaced), path).is_some() == is_there
+            })
+        }
+    };
+    cluster.api.wait_until(is_there(true)).await;
+    cluster.api.put(pod("shop", "another", POOL_A_NODE));
+    cluster.api.edit("nodes", POOL_A_NODE, |node| node["spec"]["taints"] = json!([]));
+    replica.logged("lacks its taint").await;
+    cluster.configure(&format!("{}scan: {{enabled: false}}\n", data_text("config.yaml")));
+    cluster.api.wait_until(is_there(false)).await;
     // Healed, told, rotated, restored and followed.
     cluster.api.edit(CONFIGURATIONS[0], "poolguard", |object| {
         object["webhooks"][0]["timeoutSeconds"] = json!(30);
