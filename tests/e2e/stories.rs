@@ -4,6 +4,7 @@ mod down;
 mod nodes;
 mod pods;
 mod registration;
+mod reports;
 mod restarts;
 mod roles;
 
@@ -49,6 +50,10 @@ pub(crate) fn all() -> Vec<Story> {
             an_edit_is_healed,
             a_deletion_is_healed,
             another_config_is_registered;
+        reports:
+            what_stands_and_what_is_denied_is_reported,
+            reports_that_say_the_same_are_not_written,
+            a_report_goes_when_all_is_mended;
         restarts:
             restarts_fail_no_call,
             a_rotation_fails_no_call,
