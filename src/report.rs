@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub use self::{
     api::{Api, Place},
     denials::{News, recent},
-    findings::{Examined, Standing, reports},
+    findings::{Examined, Standing, Weight, reports},
     result::{Outcome, Process, ReportResult, Severity, Timestamp},
 };
 

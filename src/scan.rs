@@ -170,10 +170,12 @@ impl Scan {
     }
 
     fn tell(&mut self, found: Found) -> Examined {
-        let Found { counts, told, examined, pods } = found;
+        let Found { counts, exempt, told, examined, pods } = found;
         self.judge(Concern::Scan, None);
         let counted = counts.iter().map(|((rule, pool), count)| (*rule, pool.as_str(), *count));
         self.metrics.set_violations(counted);
+        let exempt = exempt.iter().map(|(pool, count)| (pool.as_str(), *count));
+        self.metrics.set_exempt_residents(exempt);
         self.metrics.scan_succeeded(Timestamp::now().as_second());
         for finding in told.difference(&self.told) {
             warn!("found: {finding}");
@@ -197,6 +199,7 @@ impl Scan {
     fn forget(&mut self) {
         if self.last.take().is_some() {
             self.metrics.set_violations([]);
+            self.metrics.set_exempt_residents([]);
             self.told.clear();
         }
     }

@@ -72,6 +72,7 @@ pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         denied.remove(maker);
     }
     findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
+    exempt_by_namespace(facts, findings);
     knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
     exclusive(facts, &strangers, &intruders, findings);
 }
@@ -122,11 +123,7 @@ fn residents(
     for ((maker, pool), pods) in intruders {
         let nodes: BTreeSet<&str> = pods.iter().map(|it| it.pod.spec.node_name.as_str()).collect();
         let nodes: Vec<&str> = nodes.into_iter().filter(|node| !node.is_empty()).collect();
-        let who = if maker.kind == "Pod" {
-            maker.object()
-        } else {
-            format!("{} of {}", count(pods.len(), "pod"), maker.object())
-        };
+        let who = who(maker, pods);
         let verb = verb(pods, "runs", "run");
         let fact = if nodes.is_empty() {
             format!("{who} can land on pool {pool}, which is reserved for AutoMQ")
@@ -150,6 +147,42 @@ fn residents(
                 .object(maker.object())
                 .fix(fix),
         );
+    }
+}
+
+/// Pods that an exemption lets stay, and did not mean.
+fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let mut found: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
+    for resident in &facts.pods {
+        let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
+        if let Some(pool) = finding.and_then(|it| it.pool) {
+            found.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
+        }
+    }
+    for ((maker, pool), pods) in found {
+        let namespace = &maker.namespace;
+        let fact = format!(
+            "{} {} on nodes of pool {pool}, exempt by namespace {namespace} alone, and {} no agent of a \
+             node",
+            who(&maker, &pods),
+            verb(&pods, "runs", "run"),
+            verb(&pods, "is", "are"),
+        );
+        let finding = Finding::fail(POD, Severity::Note, fact)
+            .why("An exemption of a whole namespace is for what every node needs")
+            .pool(&pool)
+            .object(maker.object())
+            .fix(pod_fix(facts, &maker, &pods));
+        findings.push(finding);
+    }
+}
+
+/// Pods by who makes them.
+fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
+    if maker.kind == "Pod" {
+        maker.object()
+    } else {
+        format!("{} of {}", count(pods.len(), "pod"), maker.object())
     }
 }
 

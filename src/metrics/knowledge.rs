@@ -25,6 +25,7 @@ pub(super) struct Knowledge {
     pool_conflicts: IntGauge,
     config_reloads: IntCounterVec,
     violations: IntGaugeVec,
+    exempt_residents: IntGaugeVec,
     scan_succeeded: GaugeVec,
 }
 
@@ -59,6 +60,13 @@ impl Knowledge {
                 "poolguard_violations",
                 "What the scan found to stand against the rules, by rule and pool; by the Lease holder.",
                 &["rule", "pool"],
+            )?,
+            exempt_residents: gauges(
+                registry,
+                "poolguard_exempt_residents",
+                "Pods on dedicated nodes that are exempt by their namespace alone, and no agents of \
+                 nodes; by the Lease holder.",
+                &["pool"],
             )?,
             scan_succeeded: register(
                 registry,
@@ -108,6 +116,15 @@ impl Metrics {
         for (rule, pool, count) in counts {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.knowledge.violations.with_label_values(&[rule.as_str(), pool]).set(count);
+        }
+    }
+
+    /// Replaces how many pods an exemption lets stay that it hardly means.
+    pub fn set_exempt_residents<'a>(&self, counts: impl IntoIterator<Item = (&'a str, usize)>) {
+        self.knowledge.exempt_residents.reset();
+        for (pool, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.knowledge.exempt_residents.with_label_values(&[pool]).set(count);
         }
     }
 

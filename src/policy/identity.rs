@@ -19,7 +19,7 @@ pub struct PodIdentity<'a, L> {
 }
 
 impl<L> PodIdentity<'_, L> {
-    fn service_account(&self) -> &str {
+    pub(super) fn service_account(&self) -> &str {
         if self.service_account.is_empty() { "default" } else { self.service_account }
     }
 }

@@ -22,6 +22,17 @@ pub struct Standing {
     pub finding: Finding,
     /// The object; what has none is told of in the report without a namespace.
     pub object: Option<Regarding>,
+    /// What it means.
+    pub weight: Weight,
+}
+
+/// What a finding means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// A rule is broken.
+    Broken,
+    /// An exemption lets it stay, and hardly means it.
+    Exempt,
 }
 
 /// What a scan examined.
@@ -43,8 +54,11 @@ pub struct Examined {
 /// The reports of what was examined at that Unix time, by namespace; empty for none.
 pub fn reports(examined: &Examined, rules: &Rules, at: i64) -> BTreeMap<String, Report> {
     let mut places: BTreeMap<String, Vec<ReportResult>> = BTreeMap::new();
-    for Standing { finding, object } in &examined.standing {
-        let outcome = outcome(rules.mode(finding.rule));
+    for Standing { finding, object, weight } in &examined.standing {
+        let outcome = match weight {
+            Weight::Broken => outcome(rules.mode(finding.rule)),
+            Weight::Exempt => Outcome::Warn,
+        };
         let result = ReportResult::of(finding, Process::Scan, outcome, object.as_ref(), at);
         let place = object.as_ref().map_or("", Regarding::kept_in);
         places.entry(place.to_owned()).or_default().push(result);
@@ -164,8 +178,16 @@ mod tests {
             ..Default::default()
         };
         let standing = vec![
-            Standing { finding: node, object: Some(Regarding::named("v1", "Node", "n")) },
-            Standing { finding: pod, object: Some(Regarding::pod(&metadata)) },
+            Standing {
+                finding: node,
+                object: Some(Regarding::named("v1", "Node", "n")),
+                weight: Weight::Broken,
+            },
+            Standing {
+                finding: pod,
+                object: Some(Regarding::pod(&metadata)),
+                weight: Weight::Broken,
+            },
         ];
         let examined = Examined {
             broken: standing.iter().map(|it| it.finding.rule).collect(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     policy::{Policy, json, mode::RuleName, object::Pod, snapshot::Snapshot, verdict::Finding},
     regarding::Regarding,
-    report::{Examined, Standing},
+    report::{Examined, Standing, Weight},
 };
 
 /// So many findings are lines of the log; the others are in the counts.
@@ -19,6 +19,8 @@ const REPORTED_MAX: usize = 2000;
 pub(super) struct Found {
     /// How often what is broken, by pool; empty for none.
     pub(super) counts: BTreeMap<(RuleName, String), usize>,
+    /// How many pods an exemption lets stay that it did not mean, by pool.
+    pub(super) exempt: BTreeMap<String, usize>,
     /// For the log.
     pub(super) told: BTreeSet<String>,
     /// For reports.
@@ -41,6 +43,11 @@ impl Found {
                 self.add(finding, Some(Regarding::pod(&pod.metadata)));
             }
         }
+        if let Some(finding) = policy.inspect_exempt_pod(snapshot, &pod) {
+            let pool = finding.pool.clone().unwrap_or_default();
+            *self.exempt.entry(pool).or_default() += 1;
+            self.tell(finding, Some(Regarding::pod(&pod.metadata)), Weight::Exempt);
+        }
     }
 
     /// Nodes and pools.
@@ -54,11 +61,15 @@ impl Found {
     /// Something stands against a rule.
     pub(super) fn add(&mut self, finding: Finding, object: Option<Regarding>) {
         self.count(&finding);
+        self.tell(finding, object, Weight::Broken);
+    }
+
+    fn tell(&mut self, finding: Finding, object: Option<Regarding>, weight: Weight) {
         if self.told.len() < TOLD_MAX {
             self.told.insert(finding.denial_text());
         }
         if self.examined.standing.len() < REPORTED_MAX {
-            self.examined.standing.push(Standing { finding, object });
+            self.examined.standing.push(Standing { finding, object, weight });
         }
     }
 

@@ -5,5 +5,6 @@ mod nodes;
 mod pod_intrusion;
 mod pod_placement;
 mod role_binding;
+mod standing;
 mod who_asks;
 mod workloads;

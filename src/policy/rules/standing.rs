@@ -43,6 +43,50 @@ impl Policy {
         resident.into_iter().chain(self.stranger(pod)).collect()
     }
 
+    /// A pod that an exemption lets stay on a dedicated node, and did not mean: an entry that names no
+    /// more than a namespace is for the agents that every node needs, by DaemonSets or as static pods.
+    pub fn inspect_exempt_pod(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
+        let Pod { metadata, spec } = pod;
+        let daemon_set = daemon_set(metadata);
+        let identity = PodIdentity {
+            namespace: &metadata.namespace,
+            labels: &metadata.labels,
+            service_account: spec.service_account(),
+            daemon_set,
+        };
+        let is_agent = daemon_set.is_some() || metadata.mirror.0;
+        let is_leaving = metadata.deletion_timestamp.is_some();
+        if is_agent || is_leaving || self.automq.owns_pod(&identity) {
+            return None;
+        }
+        let mut covering = self.exempt.iter().filter(|exemption| exemption.covers(&identity));
+        let exemption = covering.next()?;
+        if !exemption.is_by_namespace_only() || covering.any(|it| !it.is_by_namespace_only()) {
+            return None;
+        }
+        let Located::Dedicated { class, node } = snapshot.locate(&spec.node_name) else {
+            return None;
+        };
+        let pool = snapshot.pool(class.pool)?;
+        let fact = format!(
+            "{} runs on node {} of pool {}, exempt by its namespace alone ({}), and is no agent of \
+             a node",
+            pod_name(pod),
+            node.name,
+            pool.name,
+            exemption.reason
+        );
+        let advice = format!(
+            "Keep it off the pool by node affinity, or give it an exempt entry of its own: \
+             {{namespace: {}, serviceAccounts: [{}], reason: …}}",
+            metadata.namespace,
+            identity.service_account()
+        );
+        let finding = Finding::new(RuleName::PodIntrusion, fact).advice(advice);
+        let finding = finding.field("spec.nodeName").pool(&*pool.name).node(&*node.name);
+        (self.rules.pod_intrusion != Mode::Off).then_some(finding)
+    }
+
     /// A pod on a dedicated node that is neither AutoMQ's nor exempt.
     fn resident(
         &self,

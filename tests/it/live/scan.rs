@@ -23,7 +23,11 @@ async fn residents_are_found_and_forgotten_when_they_are_gone() {
     let cluster = Cluster::with_config(&config).await;
     cluster.api.add_namespace("shop");
     cluster.api.put(pod("shop", "resident", POOL_A_NODE));
-    cluster.api.put(pod("kube-system", "kube-proxy-1", POOL_A_NODE));
+    let mut agent = pod("kube-system", "kube-proxy-1", POOL_A_NODE);
+    agent["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "kube-proxy", "uid": "1", "controller": true,
+    }]);
+    cluster.api.put(agent);
     cluster.api.put(pod("shop", "elsewhere", "ip-10-0-9-91.ec2.internal"));
     let mut leaving = pod("shop", "leaving", POOL_A_NODE);
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
@@ -39,6 +43,21 @@ async fn residents_are_found_and_forgotten_when_they_are_gone() {
     cluster.api.remove("pods", "shop/resident");
     replica.logged("found no more: [pod-intrusion]").await;
     assert!(!replica.get("/metrics").await.contains(RESIDENTS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exempt_pod_of_another_kind_than_meant_is_told_and_breaks_no_rule() {
+    let config = format!("{}scan: {{interval: 1s}}\n", crate::scenario::data_text("config.yaml"));
+    let cluster = Cluster::with_config(&config).await;
+    cluster.api.put(pod("kube-system", "console", POOL_A_NODE));
+    let replica = cluster.replica("one").await;
+    replica.metric("poolguard_exempt_residents{pool=\"pool-a\"}", |count| count == 1.0).await;
+    let line = replica.logged("found: [pod-intrusion]").await;
+    assert!(line.contains("exempt by its namespace alone (CNI, kube-proxy, CSI)"), "{line}");
+    assert!(!replica.get("/metrics").await.contains(RESIDENTS));
+    cluster.api.remove("pods", "kube-system/console");
+    replica.logged("found no more: [pod-intrusion]").await;
+    assert!(!replica.get("/metrics").await.contains("poolguard_exempt_residents{"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
