@@ -328,6 +328,12 @@ fn pods_of_a_workload_are_one_finding() {
 }
 
 #[test]
+fn an_exempt_pod_that_is_no_agent_of_a_node_is_a_note() {
+    let stray = Cluster::sound().with(pod("kube-system", "console", "n1"));
+    stray.only("note pod-intrusion north - Pod kube-system/console");
+}
+
+#[test]
 fn a_pod_is_traced_to_its_deployment() {
     let owned = |mut object: Value, api_version: &str, kind: &str, name: &str| {
         object["metadata"]["ownerReferences"] =
