@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::trouble::Trouble;
+
 /// What messages call a config that no file holds.
 pub const DEFAULTS: &str = "built-in defaults";
 
@@ -14,7 +16,7 @@ pub const DEFAULTS: &str = "built-in defaults";
 pub struct ConfigFile {
     path: Option<PathBuf>,
     text: String,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 /// What a look at the file shows.
@@ -31,7 +33,7 @@ pub enum Look {
 impl ConfigFile {
     /// With what it holds now; without a path, an empty config that never changes.
     pub fn new(path: Option<PathBuf>, text: String) -> Self {
-        Self { path, text, trouble: None }
+        Self { path, text, trouble: Trouble::default() }
     }
 
     /// What messages call it.
@@ -49,21 +51,17 @@ impl ConfigFile {
         let Some(path) = &self.path else { return Look::Same };
         match read(path) {
             Ok(text) if text == self.text => {
-                self.trouble = None;
+                self.trouble.end();
                 Look::Same
             }
             Ok(text) => {
-                self.trouble = None;
+                self.trouble.end();
                 self.text = text;
                 Look::Changed
             }
             Err(error) => {
                 let why = format!("cannot read {}: {error}", path.display());
-                if self.trouble.as_ref() == Some(&why) {
-                    return Look::Same;
-                }
-                self.trouble = Some(why.clone());
-                Look::Unreadable(why)
+                if self.trouble.is_news(&why) { Look::Unreadable(why) } else { Look::Same }
             }
         }
     }

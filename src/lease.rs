@@ -26,6 +26,7 @@ use tracing::{info, warn};
 use crate::{
     client, owner,
     rights::{self, Names, Scope},
+    trouble::Trouble,
 };
 
 /// How long a Lease is good without being renewed.
@@ -99,7 +100,7 @@ pub struct Candidate {
     identity: String,
     held: watch::Sender<Held>,
     observed: Observed,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 impl Candidate {
@@ -111,7 +112,7 @@ impl Candidate {
         identity: String,
     ) -> (Self, watch::Receiver<Held>) {
         let (held, receiver) = watch::channel(None);
-        let (observed, trouble) = (Observed::default(), None);
+        let (observed, trouble) = (Observed::default(), Trouble::default());
         let api = Api::namespaced(client.clone(), namespace);
         (Self { client, api, names, identity, held, observed, trouble }, receiver)
     }
@@ -128,7 +129,7 @@ impl Candidate {
             match tried.unwrap_or_else(|_| Err("the API server does not answer".to_owned())) {
                 Ok(true) => self.hold(asked + RENEW_WITHIN),
                 Ok(false) => self.lose("another replica holds the Lease"),
-                Err(why) => self.complain(why),
+                Err(why) => self.complain(&why),
             }
             if !is_held(*self.held.borrow(), Instant::now()) {
                 self.lose("the Lease could not be renewed in time");
@@ -215,7 +216,7 @@ impl Candidate {
     }
 
     fn hold(&mut self, until: Instant) {
-        self.trouble = None;
+        self.trouble.end();
         if self.held.send_replace(Some(until)).is_none() {
             info!(
                 identity = self.identity,
@@ -230,11 +231,10 @@ impl Candidate {
         }
     }
 
-    fn complain(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
+    fn complain(&mut self, why: &str) {
+        if self.trouble.is_news(why) {
             warn!("cannot take part in choosing who holds the Lease: {why}");
         }
-        self.trouble = Some(why);
     }
 }
 

@@ -40,5 +40,6 @@ pub mod scan;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trouble;
 pub mod watch;
 pub mod webhook;

@@ -9,7 +9,6 @@ mod managed;
 mod ownership;
 mod probe;
 mod standing;
-mod trouble;
 mod trust;
 mod write;
 

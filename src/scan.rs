@@ -29,6 +29,7 @@ use crate::{
     report::{Examined, Report, reports},
     reporting::{Reports, Subject},
     rights,
+    trouble::Trouble,
     webhook::GuardCell,
 };
 
@@ -70,7 +71,8 @@ pub struct Scan {
     last: Option<Last>,
     /// Whether the reports of a scan that is off have been taken away.
     is_withdrawn: bool,
-    troubles: BTreeMap<Concern, String>,
+    trouble: Trouble,
+    reports_trouble: Trouble,
 }
 
 /// The last scan.
@@ -81,18 +83,19 @@ struct Last {
     reported: Instant,
 }
 
-/// What may be wrong, each told once for as long as it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Concern {
-    Scan,
-    Reports,
-}
-
 impl Scan {
     /// With nothing found yet.
     pub fn new(client: Client, inputs: Inputs, metrics: Arc<Metrics>) -> Self {
-        let (told, troubles) = (BTreeSet::new(), BTreeMap::new());
-        Self { client, inputs, metrics, told, last: None, is_withdrawn: false, troubles }
+        Self {
+            client,
+            inputs,
+            metrics,
+            told: BTreeSet::new(),
+            last: None,
+            is_withdrawn: false,
+            trouble: Trouble::default(),
+            reports_trouble: Trouble::default(),
+        }
     }
 
     /// Scans when it is time, for ever.
@@ -128,7 +131,9 @@ impl Scan {
             let examined = match self.scan().await {
                 Ok((found, rules)) => Some((self.tell(found), rules)),
                 Err(why) => {
-                    self.judge(Concern::Scan, Some(why));
+                    if self.trouble.is_news(&why) {
+                        warn!("cannot scan what is there already: {why}");
+                    }
                     None
                 }
             };
@@ -171,7 +176,7 @@ impl Scan {
 
     fn tell(&mut self, found: Found) -> Examined {
         let Found { counts, exempt, told, examined, pods } = found;
-        self.judge(Concern::Scan, None);
+        self.trouble.end();
         let counted = counts.iter().map(|((rule, pool), count)| (*rule, pool.as_str(), *count));
         self.metrics.set_violations(counted);
         let exempt = exempt.iter().map(|(pool, count)| (pool.as_str(), *count));
@@ -235,23 +240,14 @@ impl Scan {
             }
             Ok::<_, String>(())
         };
-        let trouble = written.await.err();
-        let is_written = trouble.is_none();
-        self.judge(Concern::Reports, trouble);
-        is_written
-    }
-
-    fn judge(&mut self, concern: Concern, trouble: Option<String>) {
-        let Some(why) = trouble else {
-            self.troubles.remove(&concern);
-            return;
-        };
-        if self.troubles.get(&concern) != Some(&why) {
-            match concern {
-                Concern::Scan => warn!("cannot scan what is there already: {why}"),
-                Concern::Reports => warn!("cannot report what the scan found: {why}"),
+        let written = written.await;
+        match &written {
+            Ok(()) => self.reports_trouble.end(),
+            Err(why) if self.reports_trouble.is_news(why) => {
+                warn!("cannot report what the scan found: {why}");
             }
+            Err(_) => {}
         }
-        self.troubles.insert(concern, why);
+        written.is_ok()
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         readiness::Condition,
         tls::{Certificates, Credentials, TlsError},
     },
+    trouble::Trouble,
 };
 
 /// How often the files are looked at.
@@ -68,7 +69,7 @@ pub struct Files {
     expires: Timestamp,
     /// An authority that was replaced, and until when it is registered all the same.
     replaced: Option<(Bundle, Timestamp)>,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 impl Files {
@@ -82,7 +83,7 @@ impl Files {
         let expires = expiry(&credentials);
         metrics.set_certificate_expiry(label::Certificate::Serving, expires.as_second());
         let certificates = Arc::new(Certificates::new(credentials));
-        let (replaced, trouble) = (None, None);
+        let (replaced, trouble) = (None, Trouble::default());
         Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, trouble })
     }
 
@@ -124,7 +125,7 @@ impl Files {
         }
         self.expires = expiry(&credentials);
         self.content = content;
-        self.trouble = None;
+        self.trouble.end();
         self.certificates.swap(credentials);
         let seconds = self.expires.as_second();
         self.metrics.set_certificate_expiry(label::Certificate::Serving, seconds);
@@ -133,11 +134,10 @@ impl Files {
     }
 
     fn complain(&mut self, why: &str) {
-        if self.trouble.as_deref() != Some(why) {
+        if self.trouble.is_news(why) {
             error!("{why}; the certificate that is served stays");
             self.metrics.certificate_reloaded(label::ReloadResult::Failure);
         }
-        self.trouble = Some(why.to_owned());
     }
 
     /// Follows the files, for ever.

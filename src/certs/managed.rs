@@ -35,6 +35,7 @@ use crate::{
         readiness::Condition,
         tls::{Certificates, Credentials, TlsError},
     },
+    trouble::Trouble,
     watch::{Source, one::Seen},
 };
 
@@ -90,12 +91,12 @@ pub struct Managed {
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
     holds: bool,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 /// Why nothing could be done for now.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum Failure {
     #[error("the Secret of the certificate authority cannot be written: {0}")]
     Unwritten(String),
     #[error(transparent)]
@@ -117,7 +118,7 @@ pub fn source(namespace: &str, names: &Names) -> Source {
 impl Managed {
     /// With nothing read yet.
     pub fn new(client: Client, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
-        let (remembered, leaf, holds, trouble) = (None, None, false, None);
+        let (remembered, leaf, holds, trouble) = (None, None, false, Trouble::default());
         Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
     }
 
@@ -127,16 +128,15 @@ impl Managed {
         loop {
             let wait = match self.step().await {
                 Ok(()) => {
-                    self.trouble = None;
+                    self.trouble.end();
                     backoff.reset();
                     LOOK.min(self.settings.wait.max(SHORTEST_LOOK))
                 }
                 Err(trouble) => {
                     let trouble = trouble.to_string();
-                    if self.trouble.as_ref() != Some(&trouble) {
+                    if self.trouble.is_news(&trouble) {
                         error!("{trouble}");
                     }
-                    self.trouble = Some(trouble);
                     backoff.wait()
                 }
             };
@@ -155,7 +155,7 @@ impl Managed {
         (self.settings.clock)()
     }
 
-    async fn step(&mut self) -> Result<(), Trouble> {
+    async fn step(&mut self) -> Result<(), Failure> {
         let seen = self.inputs.secret.borrow_and_update().clone();
         let secret = match &seen {
             Seen::Unknown(_) => return Ok(()),
@@ -192,7 +192,7 @@ impl Managed {
         object: Option<&Value>,
         secret: Option<Result<Stored, StoredError>>,
         registered: &Registered,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Failure> {
         let step = plan(Situation {
             secret,
             remembered: self.remembered.as_ref(),
@@ -215,7 +215,7 @@ impl Managed {
     }
 
     /// Writes the Secret, unless it has changed meanwhile.
-    async fn write(&self, stored: &Stored, before: Option<&Value>) -> Result<bool, Trouble> {
+    async fn write(&self, stored: &Stored, before: Option<&Value>) -> Result<bool, Failure> {
         let Settings { namespace, names, .. } = &self.settings;
         let (data, annotations) = stored.write();
         let version = before.and_then(|it| it.pointer("/metadata/resourceVersion"));
@@ -237,7 +237,7 @@ impl Managed {
             "type": before.and_then(|it| it.get("type")).cloned().unwrap_or_else(|| "Opaque".into()),
             "data": data,
         });
-        let unwritten = |why: String| Trouble::Unwritten(why);
+        let unwritten = |why: String| Failure::Unwritten(why);
         let secret: Secret =
             serde_json::from_value(secret).map_err(|error| unwritten(error.to_string()))?;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
@@ -257,7 +257,7 @@ impl Managed {
     }
 
     /// Signs a new leaf where the one that is served is not good any more.
-    fn renew_leaf(&mut self, registered: &Registered) -> Result<(), Trouble> {
+    fn renew_leaf(&mut self, registered: &Registered) -> Result<(), Failure> {
         let now = self.now();
         let Some(stored) = &self.remembered else { return Ok(()) };
         let successor = Leaf::successor(self.leaf.as_ref(), stored, registered.bundle(), now);
@@ -293,8 +293,8 @@ impl Managed {
     }
 
     fn why_no_leaf(&self) -> String {
-        if let Some(trouble) = &self.trouble {
-            return trouble.clone();
+        if let Some(trouble) = self.trouble.why() {
+            return trouble.to_owned();
         }
         let name = &self.settings.names.authority;
         match &*self.inputs.secret.borrow() {
@@ -308,7 +308,7 @@ impl Managed {
     }
 
     fn complain_of(&self, error: &StoredError) {
-        if self.trouble.is_none() {
+        if self.trouble.why().is_none() {
             let name = &self.settings.names.authority;
             warn!("the Secret {name} is damaged ({error}); the Lease holder restores it");
         }

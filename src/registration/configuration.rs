@@ -8,12 +8,11 @@ use std::{
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::watch::{self, error::RecvError};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     contest::Contest,
     standing::{Deviation, Drift},
-    trouble::Trouble,
     write::{Extent, Writer, version},
 };
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     events::{Event, Gravity, Recorder},
     metrics::{Metrics, label::RegistrationWrite},
     rights::{self, ADMISSION_GROUP, Names, Right, WEBHOOK_CONFIGURATIONS},
+    trouble::Trouble,
     watch::{Source, one::Seen},
 };
 
@@ -172,7 +172,9 @@ impl Configuration {
             Err(error) => {
                 self.metrics.registration_written(RegistrationWrite::Failed);
                 let why = client::explain_with(&error, &self.right);
-                self.trouble.tell(format!("cannot write the {} {}: {why}", self.kind, self.name));
+                if self.trouble.is_news(&why) {
+                    error!("cannot write the {} {}: {why}", self.kind, self.name);
+                }
                 false
             }
         }

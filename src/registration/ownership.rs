@@ -1,12 +1,13 @@
 //! The ClusterRole that owns what is registered, so that it goes when the release goes.
 
 use kube::Client;
+use tracing::error;
 
-use super::trouble::Trouble;
 use crate::{
     entries::Owner,
     owner::{self, Search},
     rights::Names,
+    trouble::Trouble,
 };
 
 pub(super) struct Ownership {
@@ -65,15 +66,23 @@ impl Ownership {
             }
             Search::Absent => {
                 self.known = Known::Absence;
-                self.trouble.tell(format!(
+                let why = format!(
                     "there is no ClusterRole {name} to own the webhook configurations: they are \
                      not created until there is"
-                ));
+                );
+                self.complain(&why);
             }
             Search::Unreadable(why) => {
                 self.known = Known::Nothing;
-                self.trouble.tell(format!("the ClusterRole {name} cannot own the webhooks: {why}"));
+                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
+                self.complain(&why);
             }
+        }
+    }
+
+    fn complain(&mut self, why: &str) {
+        if self.trouble.is_news(why) {
+            error!("{why}");
         }
     }
 }

@@ -9,10 +9,9 @@ use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::trouble::Trouble;
-use crate::{certs::Bundle, entries::Address, server::readiness::Readiness};
+use crate::{certs::Bundle, entries::Address, server::readiness::Readiness, trouble::Trouble};
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -54,9 +53,8 @@ impl Probe {
             }
             Err(why) => {
                 // Why a connection fails differs from one to the next.
-                if !self.trouble.lasts() {
-                    let why = format!("waiting to register: the webhook cannot be reached: {why}");
-                    self.trouble.tell(why);
+                if self.trouble.why().is_none() && self.trouble.is_news(&why) {
+                    error!("waiting to register: the webhook cannot be reached: {why}");
                 }
                 false
             }

@@ -21,6 +21,7 @@ use crate::{
     policy::verdict::{Decision, Finding},
     regarding::Regarding,
     report::{News, Place, recent},
+    trouble::Trouble,
 };
 
 /// Others are waited for, so that a rollout that is denied makes one write of it.
@@ -47,7 +48,7 @@ pub struct DenialReports {
     reports: Reports,
     told: Told,
     held: watch::Receiver<Held>,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 impl Told {
@@ -70,7 +71,7 @@ impl Told {
 impl DenialReports {
     /// Of what is told there.
     pub fn new(reports: Reports, told: Told, held: watch::Receiver<Held>) -> Self {
-        Self { reports, told, held, trouble: None }
+        Self { reports, told, held, trouble: Trouble::default() }
     }
 
     /// Writes, for ever.
@@ -122,12 +123,10 @@ impl DenialReports {
     }
 
     fn judge(&mut self, done: Result<(), String>) {
-        let trouble = done.err();
-        if let Some(why) = &trouble
-            && trouble != self.trouble
-        {
-            warn!("cannot report denials: {why}");
+        match done {
+            Ok(()) => self.trouble.end(),
+            Err(why) if self.trouble.is_news(&why) => warn!("cannot report denials: {why}"),
+            Err(_) => {}
         }
-        self.trouble = trouble;
     }
 }

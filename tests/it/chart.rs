@@ -84,7 +84,7 @@ fn grants_of_rule(kind: &str, rule: &Value) -> Vec<Grant> {
     pairs
         .flat_map(|(group, resource)| {
             let (verbs, names) = (texts(&rule["verbs"]), texts(&rule["resourceNames"]));
-            grants(kind, &group, &resource, &verbs, names)
+            grants(kind, group, resource, &verbs, names)
         })
         .collect()
 }

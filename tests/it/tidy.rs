@@ -33,7 +33,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// What each module of the crate may use of the others. Arrows go down only.
-const ARROWS: [(&str, &[&str]); 33] = [
+const ARROWS: [(&str, &[&str]); 34] = [
     ("policy", &[]),
     ("documents", &[]),
     ("entries", &["policy"]),
@@ -47,16 +47,27 @@ const ARROWS: [(&str, &[&str]); 33] = [
     ("backoff", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
-    ("config_file", &[]),
+    ("trouble", &[]),
+    ("config_file", &["trouble"]),
     ("metrics", &["policy"]),
     ("client", &["rights"]),
     ("server", &["metrics", "shutdown"]),
     ("audit", &["policy"]),
     ("owner", &["client", "entries", "rights"]),
-    ("lease", &["client", "owner", "rights"]),
+    ("lease", &["client", "owner", "rights", "trouble"]),
     (
         "reporting",
-        &["client", "cluster", "lease", "owner", "policy", "regarding", "report", "rights"],
+        &[
+            "client",
+            "cluster",
+            "lease",
+            "owner",
+            "policy",
+            "regarding",
+            "report",
+            "rights",
+            "trouble",
+        ],
     ),
     ("events", &["client", "policy", "regarding", "reporting", "review", "rights"]),
     ("webhook", &["audit", "events", "metrics", "policy", "review", "server"]),
@@ -75,7 +86,10 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "webhook",
         ],
     ),
-    ("certs", &["backoff", "client", "lease", "metrics", "owner", "rights", "server", "watch"]),
+    (
+        "certs",
+        &["backoff", "client", "lease", "metrics", "owner", "rights", "server", "trouble", "watch"],
+    ),
     (
         "registration",
         &[
@@ -91,6 +105,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "regarding",
             "rights",
             "server",
+            "trouble",
             "watch",
         ],
     ),
@@ -109,6 +124,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "report",
             "reporting",
             "rights",
+            "trouble",
             "webhook",
         ],
     ),

@@ -63,8 +63,7 @@ pub(super) struct ClusterFlags {
     )]
     ca_rotation_wait: Duration,
 
-    /// Whether findings and denials become PolicyReport and OpenReports objects, where the cluster has
-    /// such kinds
+    /// Whether findings and denials become report objects, of the kinds that the cluster has
     #[arg(
         long,
         env = "POOLGUARD_REPORTS",

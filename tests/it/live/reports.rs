@@ -16,6 +16,7 @@ use crate::scenario::{data, data_text, recorded};
 
 const FINDINGS: &str = "poolguard";
 const DENIALS: &str = "poolguard-denials";
+const OF_ROLES: &str = "poolguard_violations{pool=\"\",rule=\"role-binding\"}";
 const INTRUDER: &str = "pod-create-job-key-exists-toleration";
 
 /// A cluster that has these kinds of reports, and is scanned every second.
@@ -217,7 +218,6 @@ async fn two_replicas_add_their_denials_to_one_report_and_dry_runs_to_none() {
 async fn what_holds_the_roles_together_and_is_gone_is_found() {
     let cluster = cluster(&[Api::OpenReports]).await;
     let replica = cluster.installed("one").await;
-    const SERIES: &str = "poolguard_violations{pool=\"\",rule=\"role-binding\"}";
     let of_roles = |outcome: &str| {
         let results = results(&cluster, Api::OpenReports, FINDINGS).unwrap_or_default();
         let is_it = |it: &&Value| it["policy"] == "role-binding" && it["result"] == outcome;
@@ -227,10 +227,10 @@ async fn what_holds_the_roles_together_and_is_gone_is_found() {
     cluster.api.edit("configmaps", "kube-system/aws-auth", |map| {
         map["data"]["mapRoles"] = "[]".into();
     });
-    replica.metric(SERIES, |count| count == 1.0).await;
+    replica.metric(OF_ROLES, |count| count == 1.0).await;
     replica.logged("has no item with rolearn arn:aws:iam::111122223333:role/automq-node").await;
     cluster.api.remove("clusterroles", "automq-operator");
-    replica.metric(SERIES, |count| count == 2.0).await;
+    replica.metric(OF_ROLES, |count| count == 2.0).await;
     replica.logged("refers to ClusterRole automq-operator, which is not there").await;
     cluster.api.remove("clusterrolebindings", "automq-operator");
     replica.logged("automq-operator is not there, and entry operator-binding protects it").await;

@@ -1,0 +1,43 @@
+//! What is wrong, told once for as long as it lasts.
+
+/// Why something does not work, if it does not.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble(Option<String>);
+
+impl Trouble {
+    /// It does not work; whether this is another reason than the last.
+    pub fn is_news(&mut self, why: &str) -> bool {
+        let is_news = self.0.as_deref() != Some(why);
+        if is_news {
+            self.0 = Some(why.to_owned());
+        }
+        is_news
+    }
+
+    /// Why it does not work.
+    pub fn why(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// It works.
+    pub fn end(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_news_once_until_it_ends_or_another_comes() {
+        let mut trouble = Trouble::default();
+        for (why, is_news) in [("a", true), ("a", false), ("b", true), ("a", true)] {
+            assert_eq!(trouble.is_news(why), is_news, "{why}");
+            assert_eq!(trouble.why(), Some(why));
+        }
+        trouble.end();
+        assert_eq!(trouble.why(), None);
+        assert!(trouble.is_news("a"));
+    }
+}
