@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 pub use self::denials::{Denials, Teller, denials};
-use crate::{client, policy::text::cut, rights};
+use crate::{client, policy::text::cut, regarding::Regarding, rights};
 
 /// Nothing waits for an Event for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub struct Recorder {
 #[derive(Clone, Debug)]
 pub struct Event<'e> {
     /// The object that it is about.
-    pub regarding: Value,
+    pub regarding: Regarding,
     /// How grave.
     pub gravity: Gravity,
     /// Why, as one word for machines.
@@ -72,8 +72,10 @@ impl Recorder {
 
     async fn write(&self, event: Event<'_>) -> Result<(), String> {
         let Event { regarding, gravity, reason, action, note } = event;
-        let namespace = regarding.get("namespace").and_then(Value::as_str);
-        let namespace = namespace.unwrap_or(CLUSTER_SCOPED_NAMESPACE).to_owned();
+        let namespace = match regarding.kept_in() {
+            "" => CLUSTER_SCOPED_NAMESPACE,
+            namespace => namespace,
+        };
         let body = json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -86,7 +88,7 @@ impl Recorder {
             "reason": reason,
             "action": action,
             "note": cut(note, NOTE_MAX),
-            "regarding": regarding,
+            "regarding": regarding.of_event(),
             "reportingController": "poolguard.io/poolguard",
             "reportingInstance": self.instance,
         });

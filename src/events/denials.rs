@@ -115,7 +115,6 @@ impl Teller {
         } else {
             ("WarnedByPoolGuard", "Warn")
         };
-        let regarding = regarding.of_event();
         let event = Event { regarding, gravity: Gravity::Warning, reason, action, note };
         let recorder = self.recorder.clone();
         let publish = recorder.publish(event);

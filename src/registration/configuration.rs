@@ -6,7 +6,7 @@ use std::{
 };
 
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch::{self, error::RecvError};
 use tracing::{error, info, warn};
 
@@ -44,7 +44,6 @@ pub(super) struct Configuration {
     written: Option<Written>,
     pub(super) contest: Contest,
     told: Option<Drift>,
-    is_absence_told: bool,
     trouble: Trouble,
 }
 
@@ -107,7 +106,6 @@ impl Configuration {
                 written: None,
                 contest: Contest::default(),
                 told: None,
-                is_absence_told: false,
                 trouble: Trouble::default(),
             }
         };
@@ -186,32 +184,26 @@ impl Configuration {
             return;
         }
         self.told = Some(drift.clone());
-        let Self { kind, name, .. } = self;
+        let deviation = self.deviation(drift.clone());
         let (gravity, reason, note) = match drift {
             Drift::Absent => {
+                let Self { kind, name, .. } = self;
                 (Gravity::Normal, "Registered", format!("registering the {kind} {name}"))
             }
-            Drift::Differs(_) => {
-                let note = format!("the {kind} {name} is not as the config asks for: {drift}");
-                (Gravity::Warning, "Drifted", note)
-            }
+            Drift::Differs(_) => (Gravity::Warning, "Drifted", deviation.to_string()),
         };
         match gravity {
             Gravity::Normal => info!("{note}"),
             Gravity::Warning => warn!("{note}"),
         }
-        let regarding = json!({
-            "apiVersion": format!("{ADMISSION_GROUP}/v1"),
-            "kind": kind,
-            "name": name,
-        });
+        let regarding = deviation.regarding();
         let event = Event { regarding, gravity, reason, action: "Register", note };
         self.recorder.publish(event).await;
     }
 
     /// Tells, once, that others are to create it.
     pub(super) fn tell_of_absence(&mut self) {
-        if !std::mem::replace(&mut self.is_absence_told, true) {
+        if self.told.replace(Drift::Absent) != Some(Drift::Absent) {
             let Self { kind, name, .. } = self;
             warn!("{kind} {name} is not there: apply what `poolguard render webhooks` prints");
         }
