@@ -38,7 +38,9 @@ class Generated(unittest.TestCase):
             self.assertIn(path, explained)
 
     def test_nothing_of_the_schema_is_left_open(self):
-        free = {"podSecurityContext", "securityContext", "podAffinity", "podAntiAffinity", "global"}
+        free = {
+            "podSecurityContext", "securityContext", "podAffinity", "podAntiAffinity", "global", "volume",
+        }
 
         def look(schema, path):
             if isinstance(schema, list):
