@@ -3,15 +3,19 @@
 //! `cargo bench --bench load` starts two servers of their own processes, a no-op and PoolGuard, and
 //! loads them in turn over TLS. The no-op is this same executable: the same accept loop, TLS and
 //! body collection, with a constant for an answer. What counts are ratios within one run, since the
-//! machine changes between runs. Every response is checked; one that is wrong fails the run.
+//! machine changes between runs. Every response is checked; one that is wrong fails the run. Then
+//! PoolGuard gets bursts of denials and of allows in turn, and every record of a denial is counted.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `POOLGUARD_BENCH_SECONDS` | time for all of it, roughly | 60 |
+//! | `POOLGUARD_BENCH_PART` | `load` or `burst`: only that | both |
+//! | `POOLGUARD_BENCH_SECONDS` | time for the load, roughly; the bursts take what they take | 60 |
 //! | `POOLGUARD_BENCH_SUBJECT` | `poolguard`, or `noop`: the no-op against itself, which shows the noise | `poolguard` |
 //! | `TOKIO_WORKER_THREADS` | threads of either server | one for each core it may use |
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on stdout")]
 
+#[path = "load/burst.rs"]
+mod burst;
 #[path = "load/client.rs"]
 mod client;
 #[path = "load/fixture.rs"]
@@ -20,6 +24,8 @@ mod fixture;
 mod noop;
 #[path = "load/process.rs"]
 mod process;
+#[path = "load/records.rs"]
+mod records;
 #[path = "load/report.rs"]
 mod report;
 #[path = "load/run.rs"]
@@ -34,6 +40,7 @@ use anyhow::{Context, bail};
 use self::{
     fixture::Fixtures,
     process::{Cores, Server, Subject},
+    run::Load,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -59,7 +66,23 @@ fn main() -> anyhow::Result<()> {
         Cores::OneForServers => println!("Each server runs on core 1, with one worker thread."),
         Cores::Any => println!("Servers run on any core."),
     }
-    let results = run::all(subject, cores, Duration::from_secs_f64(seconds))?;
-    println!("{}", report::render(subject, &results));
+    let (loads, bursts) = match env::var("POOLGUARD_BENCH_PART").as_deref() {
+        Ok("load") => (true, false),
+        Ok("burst") => (false, true),
+        Err(_) => (true, true),
+        Ok(other) => bail!("POOLGUARD_BENCH_PART is load or burst, not {other}"),
+    };
+    let folder = tempfile::tempdir()?;
+    let fixtures = Fixtures::new(folder.path())?;
+    let load = Load::new(cores)?;
+    if loads {
+        let budget = Duration::from_secs_f64(seconds);
+        let results = run::all(&load, subject, &fixtures, folder.path(), budget)?;
+        println!("{}", report::render(subject, &results));
+    }
+    // The no-op has no records.
+    if bursts && subject == Subject::PoolGuard {
+        println!("{}", report::render_bursts(&burst::all(&load, &fixtures, folder.path())?));
+    }
     Ok(())
 }

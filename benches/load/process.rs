@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::noop;
+use crate::{fixture, noop, records};
 
 /// A server prints its address well within this.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -40,7 +40,7 @@ impl Subject {
 
     pub(crate) fn spawn(self, cluster: &Path, cores: Cores) -> anyhow::Result<Server> {
         match self {
-            Self::PoolGuard => spawn_poolguard(cluster, cores),
+            Self::PoolGuard => spawn_poolguard(cluster, cores, Stream::Discarded),
             Self::Noop => spawn_noop(cores),
         }
     }
@@ -83,9 +83,20 @@ impl Cores {
     }
 }
 
+/// What becomes of a server's audit stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stream<'s> {
+    /// It is written, and nobody reads it: a reader would take from the load's core.
+    Discarded,
+    /// As in a cluster: JSON to a pipe, and to a file if one is given.
+    Kept { file: Option<&'s Path> },
+}
+
 /// A running server; dropping it kills it.
 pub(crate) struct Server {
     child: Child,
+    /// Of a stream that is kept.
+    pub(crate) stdout: Option<ChildStdout>,
     pub(crate) address: SocketAddr,
     pub(crate) spawned: Instant,
 }
@@ -101,25 +112,35 @@ impl Drop for Server {
 pub(crate) fn spawn_noop(cores: Cores) -> anyhow::Result<Server> {
     let mut command = cores.server(env::current_exe()?);
     command.env(noop::REQUEST, "noop");
-    spawn(command)
+    spawn(command, Stdio::null())
 }
 
 /// PoolGuard as users run it outside a cluster.
-pub(crate) fn spawn_poolguard(cluster: &Path, cores: Cores) -> anyhow::Result<Server> {
+pub(crate) fn spawn_poolguard(
+    cluster: &Path,
+    cores: Cores,
+    stream: Stream<'_>,
+) -> anyhow::Result<Server> {
     let mut command = cores.server(env!("CARGO_BIN_EXE_poolguard"));
     command.arg("serve");
-    command.arg("--config").arg(crate::fixture::data("config.yaml"));
+    command.arg("--config").arg(fixture::data("config.yaml"));
     command.arg("--cluster").arg(cluster);
     command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-    spawn(command)
+    let Stream::Kept { file } = stream else { return spawn(command, Stdio::null()) };
+    command.args(["--log-format", "json"]);
+    if let Some(file) = file {
+        command.arg("--audit-file").arg(file);
+        command.args(["--audit-file-size", records::FILE_SIZE]);
+        command.args(["--audit-file-count", &records::FILE_COUNT.to_string()]);
+    }
+    spawn(command, Stdio::piped())
 }
 
-fn spawn(mut command: Command) -> anyhow::Result<Server> {
+fn spawn(mut command: Command, stdout: Stdio) -> anyhow::Result<Server> {
     let spawned = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
-        // The audit stream is written, and nobody reads it: a reader would take from the load's core.
-        .stdout(Stdio::null())
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {command:?}"))?;
@@ -129,7 +150,8 @@ fn spawn(mut command: Command) -> anyhow::Result<Server> {
     }
     // From here on dropping the server kills the child, whatever goes wrong.
     let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut server = Server { child, address: unbound, spawned };
+    let stdout = child.stdout.take();
+    let mut server = Server { child, stdout, address: unbound, spawned };
     server.address = address(&lines).with_context(|| format!("{command:?} did not start"))?;
     Ok(server)
 }

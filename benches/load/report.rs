@@ -1,8 +1,9 @@
 //! The tables.
 
 use crate::{
+    burst::{self, Burst, Bursts, Round},
     process::Subject,
-    run::{Closed, Memory, Pair, Results},
+    run::{CONNECTIONS, Closed, Memory, Pair, Results},
     statistics::{Latency, median},
 };
 
@@ -70,9 +71,26 @@ pub(crate) fn render(subject: Subject, results: &Results) -> String {
         ),
         (format!("Memory of {name} in MiB"), memory(results)),
     ];
+    in_sections(&sections)
+}
+
+/// What bursts of denials do to answers, as text.
+pub(crate) fn render_bursts(bursts: &[Bursts]) -> String {
+    let requests = burst::REQUESTS;
+    let title = format!(
+        "Bursts: {requests} denials, {requests} allows, on {CONNECTIONS} connections; times in ms"
+    );
+    in_sections(&[
+        ("Numbers to reach".to_owned(), burst_targets(bursts)),
+        (title, burst_times(bursts)),
+        ("Records of the denials, in all rounds".to_owned(), burst_records(bursts)),
+    ])
+}
+
+fn in_sections(sections: &[(String, Vec<Vec<String>>)]) -> String {
     let mut text = String::new();
     for (title, rows) in sections {
-        text += &["\n", &title, "\n", &table(&rows)].concat();
+        text += &["\n", title, "\n", &table(rows)].concat();
     }
     text
 }
@@ -111,6 +129,10 @@ fn targets(results: &Results) -> Vec<Vec<String>> {
         goal: 10.0,
         noisy: false,
     }));
+    target_rows(targets)
+}
+
+fn target_rows(targets: Vec<Target>) -> Vec<Vec<String>> {
     let head = ["what", "measured", "first", "goal", "verdict"].map(str::to_owned).to_vec();
     std::iter::once(head).chain(targets.into_iter().map(Target::row)).collect()
 }
@@ -205,6 +227,101 @@ fn memory(results: &Results) -> Vec<Vec<String>> {
         rows.push(std::iter::once(cluster.to_owned()).chain(cells).collect());
     }
     rows
+}
+
+/// A time of a burst, in ms.
+struct Column {
+    name: &'static str,
+    digits: usize,
+    at: fn(&Burst) -> f64,
+}
+
+/// One of the bursts of a round.
+type Side = fn(&Round) -> &Burst;
+
+/// What is promised of a burst.
+const ANSWERS: [Column; 3] = [
+    Column { name: "all answers", digits: 1, at: |burst| burst.seconds * 1e3 },
+    Column { name: "p50", digits: 3, at: |burst| burst.latency.p50 },
+    Column { name: "p99", digits: 3, at: |burst| burst.latency.p99 },
+];
+
+const OTHERS: [Column; 2] = [
+    Column { name: "others' p50", digits: 3, at: |burst| burst.others.p50 },
+    Column { name: "others' p99", digits: 3, at: |burst| burst.others.p99 },
+];
+
+fn burst_targets(bursts: &[Bursts]) -> Vec<Vec<String>> {
+    let mut targets = Vec::new();
+    for Bursts { sinks, rounds } in bursts {
+        let waited =
+            |side: Side| median(rounds.iter().map(|round| side(round).latency.load_waited));
+        let noisy = waited(|round| &round.denied).max(waited(|round| &round.allowed)) > BUSY;
+        targets.extend(ANSWERS.map(|Column { name, at, .. }| Target {
+            what: format!("burst of denials, x allows: {name} ({sinks})"),
+            measured: burst_ratio(rounds, at),
+            unit: "",
+            bound: Bound::AtMost,
+            first: 1.2,
+            goal: 1.2,
+            noisy,
+        }));
+    }
+    target_rows(targets)
+}
+
+fn burst_times(bursts: &[Bursts]) -> Vec<Vec<String>> {
+    let columns: Vec<_> = ANSWERS.into_iter().chain(OTHERS).collect();
+    let names = columns.iter().map(|column| column.name);
+    let head = ["sinks", "burst"].into_iter().chain(names);
+    let head = head.chain(["server's core busy", "load waited for a core"]);
+    let mut rows = vec![head.map(str::to_owned).collect()];
+    for Bursts { sinks, rounds } in bursts {
+        let sides: [(_, Side); 2] =
+            [("allowed", |round| &round.allowed), ("denied", |round| &round.denied)];
+        for (name, side) in sides {
+            let bursts = || rounds.iter().map(side);
+            let times = columns.iter().map(|Column { digits, at, .. }| {
+                let digits = *digits;
+                format!("{:.digits$}", median(bursts().map(at)))
+            });
+            // Of all rounds together: the kernel counts CPU time in units of 10 ms.
+            let cpu: f64 = bursts().map(|burst| burst.cpu_seconds).sum();
+            let busy = cpu / bursts().map(|burst| burst.seconds).sum::<f64>();
+            let waited = median(bursts().map(|burst| burst.latency.load_waited));
+            let shares = [busy, waited].map(|share| format!("{:.1} %", share * 100.0));
+            let names = [sinks, name].map(str::to_owned);
+            rows.push(names.into_iter().chain(times).chain(shares).collect());
+        }
+        let ratios = columns.iter().map(|column| format!("{:.2}", burst_ratio(rounds, column.at)));
+        let names = [sinks, "ratio, median of rounds"].map(str::to_owned);
+        rows.push(names.into_iter().chain(ratios).collect());
+    }
+    rows
+}
+
+/// Together they are the denials, or the run would have failed.
+fn burst_records(bursts: &[Bursts]) -> Vec<Vec<String>> {
+    let head = ["sinks", "sink", "written", "reported as dropped"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for Bursts { sinks, rounds } in bursts {
+        for (index, sink) in ["stdout", "file"].into_iter().enumerate() {
+            let tallies: Vec<_> =
+                rounds.iter().filter_map(|round| round.denied.tallies.get(index)).collect();
+            if tallies.is_empty() {
+                continue;
+            }
+            let written: u32 = tallies.iter().map(|tally| tally.written).sum();
+            let dropped: u32 = tallies.iter().map(|tally| tally.dropped).sum();
+            let cells = [*sinks, sink, &written.to_string(), &dropped.to_string()];
+            rows.push(cells.map(str::to_owned).to_vec());
+        }
+    }
+    rows
+}
+
+fn burst_ratio(rounds: &[Round], at: fn(&Burst) -> f64) -> f64 {
+    median(rounds.iter().map(|round| at(&round.denied) / at(&round.allowed)))
 }
 
 /// In the median round, of whichever server was unluckier.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// As many as an API server under load keeps.
-const CONNECTIONS: usize = 16;
+pub(crate) const CONNECTIONS: usize = 16;
 
 const CLOSED_ROUNDS: u32 = 8;
 /// Short ones, and many: a host that takes the core away for some milliseconds spoils a round's p99, and
@@ -99,16 +100,16 @@ pub(crate) struct Results {
     pub(crate) binary_megabytes: Option<f64>,
 }
 
-pub(crate) fn all(subject: Subject, cores: Cores, budget: Duration) -> anyhow::Result<Results> {
-    let folder = tempfile::tempdir()?;
-    let fixtures = Fixtures::new(folder.path())?;
-    // One thread for the load, so that the servers have the other cores.
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let load = Load { runtime, tls: connector()?, cores };
-
-    let noop = spawn_noop(cores)?;
-    let mut started = load.start(subject, &fixtures, Cluster::Small)?;
-    load.warm_up(&mut started, &fixtures)?;
+pub(crate) fn all(
+    load: &Load,
+    subject: Subject,
+    fixtures: &Fixtures,
+    folder: &Path,
+    budget: Duration,
+) -> anyhow::Result<Results> {
+    let noop = spawn_noop(load.cores)?;
+    let mut started = load.start(subject, fixtures, Cluster::Small)?;
+    load.warm_up(&mut started, fixtures)?;
     let mut closed = Vec::new();
     let phase = budget.mul_f64(0.55) / (CLOSED_ROUNDS * 2 * 2);
     for body in [&fixtures.denied, &fixtures.allowed] {
@@ -128,14 +129,14 @@ pub(crate) fn all(subject: Subject, cores: Cores, budget: Duration) -> anyhow::R
     let mut memory = vec![started.after_load()?];
     drop(noop);
 
-    let mut started = load.start(subject, &fixtures, Cluster::Large)?;
-    load.warm_up(&mut started, &fixtures)?;
+    let mut started = load.start(subject, fixtures, Cluster::Large)?;
+    load.warm_up(&mut started, fixtures)?;
     load.closed(&started.server, &fixtures.denied, budget.mul_f64(0.05))?;
     load.closed(&started.server, &fixtures.allowed, budget.mul_f64(0.05))?;
     memory.push(started.after_load()?);
 
     let binary_megabytes = match subject {
-        Subject::PoolGuard => Some(process::stripped_megabytes(folder.path())?),
+        Subject::PoolGuard => Some(process::stripped_megabytes(folder)?),
         Subject::Noop => None,
     };
     Ok(Results { closed, rate, open, memory, binary_megabytes })
@@ -160,13 +161,20 @@ impl Started {
     }
 }
 
-struct Load {
-    runtime: Runtime,
+/// Where the load comes from.
+pub(crate) struct Load {
+    pub(crate) runtime: Runtime,
     tls: TlsConnector,
-    cores: Cores,
+    pub(crate) cores: Cores,
 }
 
 impl Load {
+    pub(crate) fn new(cores: Cores) -> anyhow::Result<Self> {
+        // One thread for the load, so that the servers have the other cores.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, tls: connector()?, cores })
+    }
+
     /// Starts the subject; it is ready when it answers.
     fn start(
         &self,
@@ -179,18 +187,7 @@ impl Load {
             Cluster::Large => (&fixtures.large, "5,000 nodes"),
         };
         let server = subject.spawn(path, self.cores)?;
-        self.runtime.block_on(async {
-            let mut client = Client::connect(server.address, &self.tls).await?;
-            while let Err(error) = client.call(&fixtures.denied.request).await {
-                // A 503 until the snapshot is there; anything else is for the end of patience.
-                if server.spawned.elapsed() > Duration::from_mins(1) {
-                    return Err(error.context("it never became ready"));
-                }
-                sleep(Duration::from_millis(1)).await;
-                client = Client::connect(server.address, &self.tls).await?;
-            }
-            anyhow::Ok(())
-        })?;
+        self.wait_until_ready(&server, &fixtures.denied)?;
         let ready_milliseconds = server.spawned.elapsed().as_secs_f64() * 1e3;
         let at_start = server.resident_mebibytes()?;
         let memory = Memory {
@@ -202,6 +199,22 @@ impl Load {
             peak: at_start,
         };
         Ok(Started { server, memory })
+    }
+
+    /// Until it has answered one request.
+    pub(crate) fn wait_until_ready(&self, server: &Server, body: &Body) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let mut client = self.client(server).await?;
+            while let Err(error) = client.call(&body.request).await {
+                // A 503 until the snapshot is there; anything else is for the end of patience.
+                if server.spawned.elapsed() > Duration::from_mins(1) {
+                    return Err(error.context("it never became ready"));
+                }
+                sleep(Duration::from_millis(1)).await;
+                client = self.client(server).await?;
+            }
+            Ok(())
+        })
     }
 
     fn warm_up(&self, started: &mut Started, fixtures: &Fixtures) -> anyhow::Result<()> {
@@ -305,13 +318,16 @@ impl Load {
         })
     }
 
-    async fn clients(&self, server: &Server) -> anyhow::Result<Vec<Client>> {
+    pub(crate) async fn clients(&self, server: &Server) -> anyhow::Result<Vec<Client>> {
         let mut clients = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
-            let client = Client::connect(server.address, &self.tls).await;
-            clients.push(client.context("cannot connect")?);
+            clients.push(self.client(server).await?);
         }
         Ok(clients)
+    }
+
+    pub(crate) async fn client(&self, server: &Server) -> anyhow::Result<Client> {
+        Client::connect(server.address, &self.tls).await.context("cannot connect")
     }
 }
 
