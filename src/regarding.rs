@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use crate::policy::{
     object::{Metadata, OwnerReference},
     request::{Change, Operation, Request, Subject},
+    text::cut,
 };
+
+/// No name of an object is longer.
+const NAME_BYTES_MAX: usize = 253;
 
 /// A reference to an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,14 +54,16 @@ impl Regarding {
         }
     }
 
+    /// Nothing limits what a request calls the owner of an object.
     fn owner(owner: &OwnerReference<'_>, namespace: &str) -> Self {
         let OwnerReference { api_version, kind, name, uid, controller: _ } = owner;
+        let bounded = |text: &str| cut(text.to_owned(), NAME_BYTES_MAX);
         Self {
-            api_version: api_version.to_string(),
-            kind: kind.to_string(),
+            api_version: bounded(api_version),
+            kind: bounded(kind),
             namespace: namespace.to_owned(),
-            name: name.to_string(),
-            uid: uid.to_string(),
+            name: bounded(name),
+            uid: bounded(uid),
         }
     }
 

@@ -141,7 +141,7 @@ impl Registration {
         let bundle = self.bundle.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
-            publish(None, &self.metrics, &self.standing);
+            publish(Standing::default(), false, &self.metrics, &self.standing);
             return SOON;
         }
         let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
@@ -167,7 +167,8 @@ impl Registration {
             wait = wait.min(kept.look_again);
             standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        publish(Some(standing), &self.metrics, &self.standing);
+        let is_known = self.configurations.iter().all(Configuration::is_known);
+        publish(standing, is_known, &self.metrics, &self.standing);
         wait
     }
 

@@ -70,7 +70,7 @@ impl Reports {
         Self { client, names }
     }
 
-    /// Which kinds of reports the cluster has.
+    /// Which kinds of reports the cluster has. One whose server does not answer now is left for later.
     pub async fn kinds(&self) -> Result<Vec<Api>, String> {
         let mut kinds = Vec::new();
         for api in Api::ALL {
@@ -78,8 +78,7 @@ impl Reports {
             let request = request.map_err(|error| error.to_string())?;
             match client::text(&self.client, request).await {
                 Ok(_) => kinds.push(api),
-                // A server of an API group that is not there answers 503, and will be asked again.
-                Err(error) if client::code(&error) == Some(404) => {}
+                Err(error) if matches!(client::code(&error), Some(404 | 503)) => {}
                 Err(error) => return Err(client::explain(&error)),
             }
         }
@@ -96,15 +95,16 @@ impl Reports {
         let edit = |namespace: &str, before: &Report| {
             wanted.get(namespace).map(|report| report.clone().since(before))
         };
-        let mut there = BTreeSet::new();
+        let (mut there, mut failed) = (BTreeSet::new(), None);
         for place in [Place::Everywhere, Place::Cluster] {
-            let edited = self.edit(api, subject, place, edit).await?;
+            let (edited, done) = self.edit(api, subject, place, edit).await;
             there.extend(edited.into_iter().map(|it| it.namespace));
+            failed = done.err().or(failed);
         }
         for (namespace, report) in wanted.iter().filter(|(it, _)| !there.contains(*it)) {
-            self.create(api, subject, namespace, report).await?;
+            failed = self.create(api, subject, namespace, report).await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Adds to the report of a namespace, empty for that without one: `add` gets what is said, and
@@ -118,7 +118,8 @@ impl Reports {
     ) -> Result<(), String> {
         for _ in 0..ATTEMPTS {
             let place = Place::of(namespace);
-            let edited = self.edit(api, subject, place, |_, before| add(before)).await?;
+            let (edited, done) = self.edit(api, subject, place, |_, before| add(before)).await;
+            done?;
             let written = match (edited.first(), add(&Report::default())) {
                 (Some(edited), _) => edited.written,
                 (None, Some(report)) => self.create(api, subject, namespace, &report).await?,
@@ -132,24 +133,38 @@ impl Reports {
     }
 
     /// Changes the reports of a place: `edit` gets the namespace and what is said, and returns what is
-    /// to be said; nothing deletes the report. Which were there.
+    /// to be said; nothing deletes the report. Which were there; a namespace that refuses does not keep
+    /// the others from being told.
     async fn edit(
         &self,
         api: Api,
         subject: Subject,
         place: Place<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
-    ) -> Result<Vec<Edited>, String> {
+    ) -> (Vec<Edited>, Result<(), String>) {
+        let mut edited = Vec::new();
+        let done = self.edit_pages(api, subject, place, edit, &mut edited).await;
+        (edited, done)
+    }
+
+    async fn edit_pages(
+        &self,
+        api: Api,
+        subject: Subject,
+        place: Place<'_>,
+        edit: impl Fn(&str, &Report) -> Option<Report>,
+        edited: &mut Vec<Edited>,
+    ) -> Result<(), String> {
         let name = subject.name(&self.names);
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(format!("metadata.name={name}"));
-        let mut there = Vec::new();
+        let mut failed = None;
         loop {
             let request = Request::new(api.path(place)).list(&parameters);
             let request = request.map_err(|error| error.to_string())?;
             let text = match client::text(&self.client, request).await {
                 Ok(text) => text,
-                Err(error) if client::code(&error) == Some(404) => return Ok(there),
+                Err(error) if client::code(&error) == Some(404) => return Ok(()),
                 Err(error) => return Err(self.explain(&error, api, place)),
             };
             let unreadable = |error| format!("the list of reports is not JSON: {error}");
@@ -163,13 +178,17 @@ impl Reports {
                 }
                 let namespace = field("/metadata/namespace").unwrap_or_default().to_owned();
                 let written = match edit(&namespace, &Report::read(&object)) {
-                    Some(report) if report.is_said_by(&object) => Written::Done,
-                    Some(report) => self.update(api, subject, &namespace, &object, &report).await?,
-                    None => self.delete(api, subject, &namespace, &object).await?,
+                    Some(report) if report.is_said_by(&object) => Ok(Written::Done),
+                    Some(report) => self.update(api, subject, &namespace, &object, &report).await,
+                    None => self.delete(api, subject, &namespace, &object).await,
                 };
-                there.push(Edited { namespace, written });
+                let written = written.unwrap_or_else(|why| {
+                    failed = Some(why);
+                    Written::Done
+                });
+                edited.push(Edited { namespace, written });
             }
-            let Some(next) = page.next() else { return Ok(there) };
+            let Some(next) = page.next() else { return failed.map_or(Ok(()), Err) };
             parameters.continue_token = Some(next.to_owned());
         }
     }

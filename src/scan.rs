@@ -176,7 +176,11 @@ impl Scan {
 
     fn tell(&mut self, found: Found) -> Examined {
         let Found { counts, exempt, told, examined, pods } = found;
-        self.trouble.end();
+        match examined.unjudged.iter().next() {
+            None => self.trouble.end(),
+            Some((rule, why)) if self.trouble.is_news(why) => warn!("cannot judge {rule}: {why}"),
+            Some(_) => {}
+        }
         let counted = counts.iter().map(|((rule, pool), count)| (*rule, pool.as_str(), *count));
         self.metrics.set_violations(counted);
         let exempt = exempt.iter().map(|(pool, count)| (pool.as_str(), *count));
@@ -235,10 +239,11 @@ impl Scan {
     async fn write(&mut self, wanted: BTreeMap<String, Report>) -> bool {
         let Some(reports) = &self.inputs.reports else { return true };
         let written = async {
+            let mut done = Ok(());
             for api in reports.kinds().await? {
-                reports.replace(api, Subject::Findings, &wanted).await?;
+                done = done.and(reports.replace(api, Subject::Findings, &wanted).await);
             }
-            Ok::<_, String>(())
+            done
         };
         let written = written.await;
         match &written {

@@ -172,9 +172,22 @@ fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             .why("An exemption of a whole namespace is for what every node needs")
             .pool(&pool)
             .object(maker.object())
-            .fix(pod_fix(facts, &maker, &pods));
+            .fix(exempt_fix(&maker, &pods));
         findings.push(finding);
     }
+}
+
+/// An entry that says what is meant.
+fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
+    let Maker { kind, namespace, name } = maker;
+    let account = pods.first().map_or("", |it| it.pod.spec.service_account());
+    let account = if account.is_empty() { "default" } else { account };
+    format!(
+        "kubectl edit {} -n {namespace} {name}\n\
+         # keep it off the pool by node affinity; or, if it belongs there, under `exempt`: \
+         {{namespace: {namespace}, serviceAccounts: [{account}], reason: …}}",
+        kind.to_lowercase()
+    )
 }
 
 /// Pods by who makes them.

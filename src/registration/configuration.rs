@@ -122,6 +122,11 @@ impl Configuration {
         self.seen.changed().await
     }
 
+    /// Whether it is known what is registered.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(*self.seen.borrow(), Seen::Unknown(_))
+    }
+
     /// Whether the watch says that it is not there.
     pub(super) fn is_gone(&self) -> bool {
         *self.seen.borrow() == Seen::Absent

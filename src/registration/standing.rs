@@ -37,14 +37,16 @@ pub enum Drift {
     Differs(Vec<Difference>),
 }
 
-/// The metric and whoever else follows learn the same. `None`: another replica looks after it, or it is
-/// not known yet.
+/// The metric and whoever else follows learn the same. Where it is not known, because another replica
+/// looks after it or because it cannot be read, followers are told nothing instead of that all is well.
 pub(super) fn publish(
-    standing: Option<Standing>,
+    standing: Standing,
+    is_known: bool,
     metrics: &Metrics,
     followers: &watch::Sender<Option<Standing>>,
 ) {
-    metrics.set_registration_drift(standing.as_ref().map_or(0, |standing| standing.0.len()));
+    metrics.set_registration_drift(standing.0.len());
+    let standing = is_known.then_some(standing);
     followers.send_if_modified(|before| {
         let is_new = *before != standing;
         *before = standing;
@@ -173,7 +175,8 @@ mod tests {
             (Some(Standing::default()), 0, true),
             (None, 0, true),
         ] {
-            publish(standing.clone(), &metrics, &sender);
+            let is_known = standing.is_some();
+            publish(standing.clone().unwrap_or_default(), is_known, &metrics, &sender);
             assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
             assert_eq!(*receiver.borrow_and_update(), standing);
             let line = format!("poolguard_webhook_registration_drift {gauge}\n");

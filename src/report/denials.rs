@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Outcome, Process, Report, ReportResult, Timestamp};
+use super::{Outcome, Process, Report, ReportResult};
 use crate::{
     policy::{
         mode::RuleName,
@@ -14,6 +14,9 @@ use crate::{
 
 /// A denial is recent for a day.
 const RECENT: i64 = 24 * 60 * 60;
+
+/// Clocks of replicas differ by less; what is later than that, somebody made up.
+const SKEW: i64 = 5 * 60;
 
 /// So many objects and rules are remembered until they are written.
 const NEWS_MAX: usize = 1024;
@@ -43,10 +46,10 @@ impl News {
         if self.0.len() >= NEWS_MAX && !self.0.contains_key(&key) {
             return false;
         }
-        let finding = Arc::clone(finding);
-        let seen = self.0.entry(key).or_insert(Seen { count: 0, first: at, last: at, finding });
+        let first = Seen { count: 0, first: at, last: at, finding: Arc::clone(finding) };
+        let seen = self.0.entry(key).or_insert(first);
         seen.count += 1;
-        seen.last = at;
+        (seen.last, seen.finding) = (at, Arc::clone(finding));
         true
     }
 
@@ -93,7 +96,7 @@ impl ReportResult {
 
     /// Both together, with the words of the newer one.
     fn with(&mut self, newer: Self) {
-        let count = self.count() + newer.count();
+        let count = self.count().saturating_add(newer.count());
         let first = self.properties.remove("first");
         *self = newer.times(count);
         if let Some(first) = first {
@@ -105,9 +108,9 @@ impl ReportResult {
 /// What a report says at that Unix time, after what it said before: the latest first, and nothing that
 /// is not recent any more. `None`: there is nothing to say.
 pub fn recent(before: &Report, news: &News, now: i64) -> Option<Report> {
-    let oldest = Timestamp { seconds: now - RECENT, nanos: 0 };
-    let mut results: Vec<ReportResult> =
-        before.results.iter().filter(|it| it.timestamp >= oldest).cloned().collect();
+    let is_recent =
+        |it: &&ReportResult| (now - RECENT..=now + SKEW).contains(&it.timestamp.seconds);
+    let mut results: Vec<ReportResult> = before.results.iter().filter(is_recent).cloned().collect();
     for newer in news.results() {
         match results.iter_mut().find(|it| it.is_about(&newer)) {
             Some(known) => known.with(newer),
@@ -161,6 +164,12 @@ mod tests {
         assert_eq!(recent(&first, &News::default(), later - 1), Some(first.clone()));
         let both = recent(&first, &news(&[("b", Decision::Deny, later)]), later).unwrap();
         assert_eq!(told(&both), [("fail b".to_owned(), 1, later)]);
+    }
+
+    #[test]
+    fn what_a_clock_that_is_ahead_left_is_not_kept() {
+        let ahead = recent(&Report::default(), &news(&[("a", Decision::Deny, 9_000)]), 9_000);
+        assert_eq!(recent(&ahead.unwrap(), &News::default(), 9_000 - SKEW - 1), None);
     }
 
     #[test]

@@ -59,7 +59,10 @@ pub fn reports(examined: &Examined, rules: &Rules, at: i64) -> BTreeMap<String, 
             Weight::Broken => outcome(rules.mode(finding.rule)),
             Weight::Exempt => Outcome::Warn,
         };
-        let result = ReportResult::of(finding, Process::Scan, outcome, object.as_ref(), at);
+        let mut result = ReportResult::of(finding, Process::Scan, outcome, object.as_ref(), at);
+        if *weight == Weight::Exempt {
+            result.severity = Severity::Low;
+        }
         let place = object.as_ref().map_or("", Regarding::kept_in);
         places.entry(place.to_owned()).or_default().push(result);
     }

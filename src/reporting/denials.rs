@@ -101,25 +101,28 @@ impl DenialReports {
         }
         let kinds = self.reports.kinds().await?;
         let now = Timestamp::now().as_second();
+        // One namespace that refuses does not keep the others from being told.
+        let mut done = Ok(());
         for (namespace, news) in news.by_namespace() {
             for api in &kinds {
-                self.reports
-                    .add(*api, Subject::Denials, &namespace, |before| recent(before, &news, now))
-                    .await?;
+                let add = |before: &_| recent(before, &news, now);
+                let added = self.reports.add(*api, Subject::Denials, &namespace, add).await;
+                done = done.and(added);
             }
         }
-        Ok(())
+        done
     }
 
     async fn prune(&self) -> Result<(), String> {
         let now = Timestamp::now().as_second();
+        let mut done = Ok(());
         for api in self.reports.kinds().await? {
             for place in [Place::Everywhere, Place::Cluster] {
                 let still = |_: &str, before: &_| recent(before, &News::default(), now);
-                self.reports.edit(api, Subject::Denials, place, still).await?;
+                done = done.and(self.reports.edit(api, Subject::Denials, place, still).await.1);
             }
         }
-        Ok(())
+        done
     }
 
     fn judge(&mut self, done: Result<(), String>) {

@@ -38,16 +38,21 @@ pub(super) async fn inspect(
         return;
     }
     let mut inventory = Inventory::default();
+    // Told at the end: what is read of a kind later must not hide that a part of it is not known.
+    let mut gaps = Vec::new();
     for object in named(policy) {
         inventory.begin(&object.resource);
         if let Err(why) = read_named(client, &object, &mut inventory).await {
-            inventory.miss(&object.resource, why);
+            gaps.push((object.resource, why));
         }
     }
     for kind in [ROLES, CLUSTER_ROLES] {
         if let Err(why) = read_roles(client, snapshot, kind, &mut inventory).await {
-            inventory.miss(&kind.group_resource(), why);
+            gaps.push((kind.group_resource(), why));
         }
+    }
+    for (resource, why) in gaps {
+        inventory.miss(&resource, why);
     }
     for judged in examine_roles(policy, snapshot.protected(), &inventory) {
         match judged.status {

@@ -331,6 +331,11 @@ fn pods_of_a_workload_are_one_finding() {
 fn an_exempt_pod_that_is_no_agent_of_a_node_is_a_note() {
     let stray = Cluster::sound().with(pod("kube-system", "console", "n1"));
     stray.only("note pod-intrusion north - Pod kube-system/console");
+    let fix = stray.fix("pod-intrusion");
+    assert!(
+        fix.contains("{namespace: kube-system, serviceAccounts: [default], reason: …}"),
+        "{fix}"
+    );
 }
 
 #[test]
