@@ -145,15 +145,18 @@ impl Registration {
             return SOON;
         }
         let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
-        self.ownership.find(self.configurations.iter().any(Configuration::is_gone)).await;
+        // Looked at before their owner: one that goes later goes with an owner that is looked for again.
+        let seen = self.configurations.each_mut().map(Configuration::look);
+        self.ownership.find(seen.contains(&Seen::Absent)).await;
+        let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
         let is_external = in_force.settings.registration == config::Registration::External;
         let desired = self.desired(&in_force, &bundle);
         let (mut wait, mut standing) = (LOOK, Standing::default());
-        for (configuration, mut desired) in self.configurations.iter_mut().zip(desired) {
+        let all = self.configurations.iter_mut().zip(desired).zip(seen);
+        for ((configuration, mut desired), seen) in all {
             if is_external {
                 desired = without_metadata(desired);
             }
-            let seen = configuration.look();
             let kept = match Drift::of(&desired, &seen) {
                 None => configuration.as_asked_for(),
                 Some(drift) if is_external => configuration.complete(&desired, &seen, drift).await,
@@ -167,7 +170,6 @@ impl Registration {
             wait = wait.min(kept.look_again);
             standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        let is_known = self.configurations.iter().all(Configuration::is_known);
         publish(standing, is_known, &self.metrics, &self.standing);
         wait
     }

@@ -122,16 +122,6 @@ impl Configuration {
         self.seen.changed().await
     }
 
-    /// Whether it is known what is registered.
-    pub(super) fn is_known(&self) -> bool {
-        !matches!(*self.seen.borrow(), Seen::Unknown(_))
-    }
-
-    /// Whether the watch says that it is not there.
-    pub(super) fn is_gone(&self) -> bool {
-        *self.seen.borrow() == Seen::Absent
-    }
-
     /// What the watch shows, or what was just written, until the watch shows something else than
     /// before: to write it again would not make it come sooner.
     pub(super) fn look(&mut self) -> Seen {
