@@ -120,10 +120,12 @@ async fn bookmarks_keep_the_age_young_on_a_quiet_cluster() {
     cluster.api.bookmark_every(Duration::from_hours(1));
     let replica = cluster.installed("one").await;
     replica.metric(AGE, |age| age > 1.5).await;
+    // The first lists end one by one, and may make more than one.
+    let rebuilds = replica.metric_now(REBUILDS).await;
     cluster.api.bookmark();
     let age = replica.metric(AGE, |age| age < 1.0).await;
     assert!(age < 1.0);
-    assert_eq!(replica.metric_now(REBUILDS).await, 1.0, "nothing has changed");
+    assert_eq!(replica.metric_now(REBUILDS).await, rebuilds, "nothing has changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
