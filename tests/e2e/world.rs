@@ -5,7 +5,11 @@ use std::{
     fs, future::Future, io::Write as _, os::unix::fs::symlink, path::PathBuf, time::Duration,
 };
 
-use poolguard::rights::{self, Duties, Names, Right, Scope};
+use poolguard::{
+    config,
+    fitness::named,
+    rights::{self, Duties, Names, Right, Scope},
+};
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 use tokio::time::{Instant, sleep};
@@ -302,7 +306,10 @@ async fn add_poolguard(admin: &User) -> String {
     let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
     admin.create(&accounts, &json!({"metadata": {"name": ACCOUNT}})).await.unwrap();
     let names = Names::of("poolguard", Some("poolguard".to_owned()));
-    let all = rights::of_replica(&names, Duties { certifies: true, reports: true });
+    let mut all = rights::of_replica(&names, Duties { certifies: true, reports: true });
+    let config = fs::read_to_string(data("config.yaml")).unwrap();
+    let policy = config::load("config.yaml", &config, None).unwrap().policy;
+    all.extend(rights::protecting(&named(&policy)));
     let namespaced = format!("{RBAC}/namespaces/{NAMESPACE}");
     for (scope, folder, kind) in
         [(Scope::Cluster, RBAC, "ClusterRole"), (Scope::Namespace, namespaced.as_str(), "Role")]
