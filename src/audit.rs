@@ -11,6 +11,7 @@ mod line;
 mod queue;
 
 use std::{
+    cell::RefCell,
     io,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -21,11 +22,11 @@ use jiff::Timestamp;
 use prometheus::IntCounter;
 use tracing::warn;
 
+use self::{clock::Clock, line::Entry, queue::Queue};
 pub use self::{
     file::RotatingFile,
     line::{Format, VERSION},
 };
-use self::{line::Entry, queue::Queue};
 use crate::policy::{request::Request, verdict::Verdict};
 
 /// Takes the records of decisions. Clones feed the same stream.
@@ -61,6 +62,17 @@ pub struct Writer {
     threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
 }
 
+/// What a thread writes lines with, kept from one to the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    clock: Clock,
+    line: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 /// A sink that hangs, such as a pipe that nobody reads, does not keep the process.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
@@ -76,8 +88,8 @@ impl Audit {
             let queue = Arc::new(Queue::default());
             let (lines, lost, replica) = (Arc::clone(&queue), dropped.clone(), replica.clone());
             let run = move || {
-                let left = lines.write_all(name, &mut out, |batch, time, drops| {
-                    format.write_drops(batch, time, drops, replica.as_deref());
+                let left = lines.write_all(name, &mut out, |batch, now, drops| {
+                    format.write_drops(batch, now, drops, replica.as_deref());
                 });
                 lost.inc_by(left);
             };
@@ -103,14 +115,24 @@ impl Audit {
         }
         let (now, duration) = (Timestamp::now(), arrived.elapsed());
         let replica = self.replica.as_deref();
-        for record in &verdict.records {
-            let entry = Entry { request, record, duration, replica, is_stale };
-            for Stream { queue, format, dropped } in &*self.streams {
-                if !queue.push(now, |lines, time| format.write(lines, time, &entry)) {
-                    dropped.inc();
+        SCRATCH.with_borrow_mut(|Scratch { clock, line }| {
+            let time = clock.text(now);
+            for record in &verdict.records {
+                let entry = Entry { request, record, duration, replica, is_stale };
+                let mut written = None;
+                for Stream { queue, format, dropped } in &*self.streams {
+                    // Sinks of one format share the line.
+                    if written != Some(*format) {
+                        line.clear();
+                        format.write(line, time, &entry);
+                        written = Some(*format);
+                    }
+                    if !queue.push(now, line) {
+                        dropped.inc();
+                    }
                 }
             }
-        }
+        });
     }
 }
 

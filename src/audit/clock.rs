@@ -1,31 +1,23 @@
 //! The time of a line, as text.
 
-use std::fmt::Write;
-
 use jiff::Timestamp;
 
-/// Writes times in milliseconds. What is above the second is written once a second: the rest of a
-/// line takes hardly longer than a whole date.
+/// Writes times in milliseconds, each once: where lines come fast, many are of one millisecond, and a
+/// date takes as long as half a line.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    second: i64,
+    millisecond: i64,
     text: String,
 }
-
-/// `2026-11-23T18:27:15`
-const SECOND_LENGTH: usize = 19;
 
 impl Clock {
     /// `2026-11-23T18:27:15.498Z`
     pub(super) fn text(&mut self, now: Timestamp) -> &str {
-        let second = now.as_second();
-        if second != self.second || self.text.is_empty() {
-            self.second = second;
-            self.text = format!("{now:.0}");
+        let millisecond = now.as_millisecond();
+        if millisecond != self.millisecond || self.text.is_empty() {
+            self.millisecond = millisecond;
+            self.text = format!("{now:.3}");
         }
-        self.text.truncate(SECOND_LENGTH);
-        // Writing to a string does not fail.
-        let _ = write!(self.text, ".{:03}Z", now.subsec_millisecond());
         &self.text
     }
 }

@@ -3,6 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 
 use super::queue::Drops;
 use crate::policy::{
@@ -58,7 +59,7 @@ impl Format {
     pub(super) fn write_drops(
         self,
         lines: &mut Vec<u8>,
-        time: &str,
+        now: Timestamp,
         drops: Drops,
         replica: Option<&str>,
     ) {
@@ -66,7 +67,7 @@ impl Format {
         match self {
             Self::Json => write_object(lines, |line| {
                 line.number("version", VERSION);
-                line.text("time", time);
+                line.display("time", format_args!("{now:.3}"));
                 line.text("decision", DROPPED);
                 line.number("count", count);
                 line.display("since", format_args!("{since:.3}"));
@@ -77,7 +78,7 @@ impl Format {
             Self::Plain | Self::Coloured => {
                 let style = if self == Self::Coloured { WARNING } else { Style::new() };
                 let text = format!(
-                    "{time} {style}{DROPPED:<11}{style:#} {count} records since {since:.3}: nobody took them in time"
+                    "{now:.3} {style}{DROPPED:<11}{style:#} {count} records since {since:.3}: nobody took them in time"
                 );
                 lines.extend_from_slice(text.as_bytes());
             }
@@ -105,9 +106,9 @@ fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>) {
             line.text("subResource", &target.sub_resource);
         }
         line.text("namespace", &target.namespace);
-        line.display("name", request.name());
+        line.parts("name", request.name_parts());
         if let Some(OwnerReference { kind, name, .. }) = request.controller() {
-            line.display("owner", format_args!("{kind}/{name}"));
+            line.parts("owner", [kind.as_str(), "/", name]);
         }
         line.text("user", &request.user.name);
         if let Some(group) = &record.break_glass {
@@ -117,7 +118,7 @@ fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>) {
         line.text_or_null("node", record.node());
         line.text_or_null("field", record.field());
         line.text_or_null("exempt", record.exemption.as_deref());
-        line.display("message", record.message());
+        line.parts("message", record.message_parts());
         line.bool("dryRun", request.dry_run);
         line.number("durationMicros", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         if let Some(replica) = replica {
@@ -148,7 +149,7 @@ fn write_plain(
         write!(out, "[{rule}] ")?;
     }
     let start = out.len();
-    write!(out, "{}", record.message())?;
+    out.extend_from_slice(record.message().as_bytes());
     escape_controls(out, start);
     if let Some(reason) = &record.exemption {
         write!(out, " (exempt: {reason})")?;

@@ -11,14 +11,18 @@ use std::{
 use jiff::Timestamp;
 use tracing::{error, info};
 
-use super::clock::Clock;
-
 /// A few seconds of nothing but denials.
 const BYTES_MAX: usize = 4 << 20;
 
-/// How long lines wait for others to be written with: waking a thread for every line of a burst
-/// would cost more than the line.
+/// How long lines wait for others to be written with, at most and at least: waking a thread for every
+/// line of a burst would cost more than the line.
 const GATHERING: Duration = Duration::from_millis(2);
+const GATHERING_LEAST: Duration = Duration::from_micros(250);
+
+/// So many bytes at a time are worth waking for, from the least to the most: a pipe takes 64 KiB
+/// before somebody must have read them.
+const PIECE_LEAST: usize = 15 << 10;
+const PIECE: usize = 60 << 10;
 
 /// How long a sink that failed is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -35,7 +39,6 @@ pub(super) struct Queue {
 struct State {
     lines: Vec<u8>,
     drops: Option<Drops>,
-    clock: Clock,
     stops: bool,
 }
 
@@ -56,8 +59,8 @@ struct Batch {
 }
 
 impl Queue {
-    /// Lets `write` append a line of this time; whether there was room for it.
-    pub(super) fn push(&self, now: Timestamp, write: impl FnOnce(&mut Vec<u8>, &str)) -> bool {
+    /// Appends a line of this time; whether there was room for it.
+    pub(super) fn push(&self, now: Timestamp, line: &[u8]) -> bool {
         let mut state = self.state();
         if state.lines.len() >= BYTES_MAX {
             let drops = state.drops.get_or_insert(Drops { count: 0, since: now });
@@ -65,8 +68,7 @@ impl Queue {
             return false;
         }
         let was_empty = state.lines.is_empty();
-        let State { lines, clock, drops: _, stops: _ } = &mut *state;
-        write(lines, clock.text(now));
+        state.lines.extend_from_slice(line);
         drop(state);
         if was_empty {
             self.changed.notify_one();
@@ -88,12 +90,14 @@ impl Queue {
         &self,
         name: &str,
         out: &mut dyn io::Write,
-        report: impl Fn(&mut Vec<u8>, &str, Drops),
+        report: impl Fn(&mut Vec<u8>, Timestamp, Drops),
     ) -> u64 {
         let mut batch = Batch::default();
+        let mut gathering = GATHERING;
         let mut has_failed = false;
         loop {
             let stops = self.take(&mut batch, &report);
+            gathering = paced(gathering, batch.lines.len());
             match batch.write(out) {
                 Ok(()) => {
                     if has_failed {
@@ -114,14 +118,14 @@ impl Queue {
             if has_failed {
                 self.pause();
             } else {
-                thread::sleep(GATHERING);
+                thread::sleep(gathering);
             }
         }
     }
 
     /// Waits for lines, unless some are left over; then moves all of them into the batch, if it is empty
     /// or will have no other chance. Whether this is the end.
-    fn take(&self, batch: &mut Batch, report: &impl Fn(&mut Vec<u8>, &str, Drops)) -> bool {
+    fn take(&self, batch: &mut Batch, report: &impl Fn(&mut Vec<u8>, Timestamp, Drops)) -> bool {
         let is_left = !batch.lines.is_empty();
         let idle = |state: &mut State| state.lines.is_empty() && !state.stops && !is_left;
         let mut state =
@@ -135,7 +139,7 @@ impl Queue {
         }
         // They came after every line of the batch.
         if let Some(drops) = state.drops.take() {
-            report(&mut batch.lines, state.clock.text(Timestamp::now()), drops);
+            report(&mut batch.lines, Timestamp::now(), drops);
         }
         state.stops
     }
@@ -148,6 +152,15 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long to gather next, after so much came in this time: as long as a piece takes to come.
+fn paced(gathering: Duration, taken: usize) -> Duration {
+    match taken {
+        ..PIECE_LEAST => (gathering * 2).min(GATHERING),
+        PIECE_LEAST..=PIECE => gathering,
+        _ => (gathering / 2).max(GATHERING_LEAST),
     }
 }
 
@@ -182,12 +195,12 @@ mod tests {
 
     use super::*;
 
-    fn report(lines: &mut Vec<u8>, _: &str, drops: Drops) {
+    fn report(lines: &mut Vec<u8>, _: Timestamp, drops: Drops) {
         lines.extend(format!("dropped {}\n", drops.count).bytes());
     }
 
     fn push(queue: &Queue, line: &str) -> bool {
-        queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.extend(line.bytes()))
+        queue.push(Timestamp::UNIX_EPOCH, line.as_bytes())
     }
 
     /// Takes so many bytes, then fails so many times, and then takes everything.
@@ -216,6 +229,14 @@ mod tests {
     }
 
     #[test]
+    fn the_faster_lines_come_the_sooner_they_are_written() {
+        let after = |gathering, taken| (0..9).fold(gathering, |it, _| paced(it, taken));
+        assert_eq!(after(GATHERING, PIECE + 1), GATHERING_LEAST);
+        assert_eq!(after(GATHERING_LEAST, PIECE), GATHERING_LEAST);
+        assert_eq!(after(GATHERING_LEAST, PIECE_LEAST - 1), GATHERING);
+    }
+
+    #[test]
     fn what_is_queued_is_written_before_the_end() {
         let queue = Queue::default();
         for line in ["one\n", "two\n"] {
@@ -230,7 +251,7 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_lines_and_says_so_after_those_that_it_took() {
         let queue = Queue::default();
-        assert!(queue.push(Timestamp::UNIX_EPOCH, |lines, _| lines.resize(BYTES_MAX, b'x')));
+        assert!(push(&queue, &"x".repeat(BYTES_MAX)));
         assert!(!push(&queue, "y\n"));
         assert!(!push(&queue, "y\n"));
         queue.stop();

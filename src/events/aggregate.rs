@@ -144,7 +144,7 @@ impl Untold {
                 }
                 f.write_str(", at last: ")?;
             }
-            write!(f, "{}", self.last.denial())
+            f.write_str(&self.last.denial())
         })
     }
 }

@@ -333,7 +333,11 @@ fn denial(
 fn maker(facts: &Facts<'_>, pod: &Pod<'_>) -> Maker {
     let namespace = pod.metadata.namespace.to_string();
     let Some(owner) = pod.metadata.controller() else {
-        return Maker { kind: "Pod".to_owned(), namespace, name: pod.metadata.display_name() };
+        return Maker {
+            kind: "Pod".to_owned(),
+            namespace,
+            name: pod.metadata.name_parts().concat(),
+        };
     };
     let (mut kind, mut name) = (owner.kind.to_string(), owner.name.to_string());
     for parent in [REPLICA_SETS, JOBS] {

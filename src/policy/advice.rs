@@ -8,6 +8,7 @@ use super::{
     pool::ZONE_LABEL,
     selector::{Operator, Requirement},
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
+    text::write_parts,
 };
 
 /// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
@@ -47,9 +48,9 @@ impl Negation<'_> {
     /// `{key: …, operator: NotIn, values: […]}`, to paste.
     fn write_yaml(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, operator, values } = self;
-        write!(f, "{{key: {key}, operator: {}", operator.as_str())?;
+        write_parts(f, ["{key: ", key, ", operator: ", operator.as_str()])?;
         for (index, value) in values.iter().enumerate() {
-            write!(f, "{}{value}", if index == 0 { ", values: [" } else { ", " })?;
+            write_parts(f, [if index == 0 { ", values: [" } else { ", " }, value])?;
         }
         f.write_str(if values.is_empty() { "}" } else { "]}" })
     }

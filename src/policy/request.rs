@@ -1,7 +1,5 @@
 //! What an admission request asks, as far as rules read it.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use super::{
@@ -47,20 +45,13 @@ impl<'a> Request<'a> {
     }
 
     /// The object's name, with a `*` for the part of it that the API server has yet to make.
-    pub fn name(&self) -> impl fmt::Display {
-        fmt::from_fn(|f| {
-            let metadata = self.metadata();
-            if !self.target.name.is_empty() {
-                return f.write_str(&self.target.name);
-            }
-            match metadata {
-                Some(metadata) if !metadata.name.is_empty() => f.write_str(&metadata.name),
-                Some(metadata) if !metadata.generate_name.is_empty() => {
-                    write!(f, "{}*", metadata.generate_name)
-                }
-                Some(_) | None => Ok(()),
-            }
-        })
+    /// In two parts.
+    pub fn name_parts(&self) -> [&str; 2] {
+        match self.metadata() {
+            _ if !self.target.name.is_empty() => [&self.target.name, ""],
+            Some(metadata) => metadata.name_parts(),
+            None => [""; 2],
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod role_binding;
 mod standing;
 mod workload_intrusion;
 
-use std::fmt;
+use std::fmt::{self, Display, Write};
 
 use super::{
     Phase, Policy,
@@ -21,7 +21,8 @@ use super::{
     placement::{Landing, Witness},
     request::{Change, Request, Subject},
     snapshot::Snapshot,
-    taint::tolerating,
+    taint::{Taint, Toleration, tolerating},
+    text::write_parts,
     verdict::Report,
 };
 
@@ -108,18 +109,12 @@ impl<'a> Context<'a> {
     }
 
     /// `Pod shop/web-0`: the object of the request, as people name it.
-    fn object_name(&self, kind: &str, metadata: &Metadata<'_>) -> impl fmt::Display {
+    fn object_name(&self, kind: &str) -> impl Display {
         fmt::from_fn(move |f| {
-            let target = &self.request.target;
-            write!(f, "{kind} ")?;
-            if !target.namespace.is_empty() {
-                write!(f, "{}/", target.namespace)?;
-            }
-            if target.name.is_empty() {
-                f.write_str(&metadata.display_name())
-            } else {
-                f.write_str(&target.name)
-            }
+            let namespace = &self.request.target.namespace;
+            let slash = if namespace.is_empty() { "" } else { "/" };
+            let [name, rest] = self.request.name_parts();
+            write_parts(f, [kind, " ", namespace, slash, name, rest])
         })
     }
 
@@ -153,35 +148,56 @@ impl<'a> Context<'a> {
         exemption.map_or(Freedom::None, Freedom::Exempt)
     }
 
-    /// The field that lets a pod land, and the words for it. `path` is that of the pod's spec.
-    fn cause<'c>(
-        &self,
-        spec: &'c PodSpec<'_>,
-        path: &'c str,
-        landing: &Landing<'_>,
-    ) -> (String, impl fmt::Display + use<'a, 'c>) {
+    /// What lets a pod land. `path` is that of the pod's spec.
+    fn cause<'c>(&self, spec: &'c PodSpec<'_>, path: &str, landing: &Landing<'_>) -> Cause<'c>
+    where
+        'a: 'c,
+    {
+        if !spec.node_name.is_empty() {
+            return Cause { field: [path, ".nodeName"].concat(), means: Means::NodeName };
+        }
         let taint = self.snapshot.pool(landing.pool).map(|pool| &pool.taint);
         let comparison = self.policy.placement.comparison_operators;
         let found = taint.and_then(|taint| {
             let (index, toleration) = tolerating(spec.tolerations(), taint, comparison)?;
-            Some((index, toleration, taint))
+            Some((index, Means::Toleration(toleration, taint)))
         });
-        let is_bound = !spec.node_name.is_empty();
-        let field = match found {
-            _ if is_bound => format!("{path}.nodeName"),
-            Some((index, ..)) => format!("{path}.tolerations[{index}]"),
-            None => format!("{path}.tolerations"),
+        let Some((index, means)) = found else {
+            return Cause { field: [path, ".tolerations"].concat(), means: Means::Unclear };
         };
-        let why = fmt::from_fn(move |f| match found {
-            _ if is_bound => {
-                write!(f, "{path}.nodeName names the node, past the scheduler and its taints")
+        let mut digits = itoa::Buffer::new();
+        Cause { field: [path, ".tolerations[", digits.format(index), "]"].concat(), means }
+    }
+}
+
+/// The field that lets a pod land, and how.
+struct Cause<'c> {
+    field: String,
+    means: Means<'c>,
+}
+
+/// How a field lets a pod land.
+enum Means<'c> {
+    NodeName,
+    Toleration(&'c Toleration<'c>, &'c Taint<'static>),
+    Unclear,
+}
+
+impl Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, means } = self;
+        match means {
+            Means::NodeName => {
+                write_parts(f, [field, " names the node, past the scheduler and its taints"])
             }
-            Some((index, toleration, taint)) => {
-                write!(f, "{path}.tolerations[{index}] {toleration} tolerates {taint}")
+            Means::Toleration(toleration, taint) => {
+                write_parts(f, [field, " "])?;
+                toleration.fmt(f)?;
+                f.write_str(" tolerates ")?;
+                taint.fmt(f)
             }
-            None => f.write_str("its taints are tolerated"),
-        });
-        (field, why)
+            Means::Unclear => f.write_str("its taints are tolerated"),
+        }
     }
 }
 
@@ -189,10 +205,10 @@ impl<'a> Context<'a> {
 const SENTENCE_BYTES: usize = 384;
 
 /// A sentence of a finding.
-fn sentence(text: fmt::Arguments<'_>) -> String {
+fn sentence(write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result) -> String {
     let mut sentence = String::with_capacity(SENTENCE_BYTES);
     // Writing to a string does not fail.
-    let _ = fmt::Write::write_fmt(&mut sentence, text);
+    let _ = write!(sentence, "{}", fmt::from_fn(write));
     sentence
 }
 
@@ -208,10 +224,10 @@ enum Freedom<'p> {
 }
 
 /// `node ip-10-0-1-11`, or what stands for a node to come.
-fn witness_text(witness: &Witness<'_>) -> impl fmt::Display {
+fn witness_text(witness: &Witness<'_>) -> impl Display {
     fmt::from_fn(move |f| match witness {
-        Witness::Node(name) => write!(f, "node {name}"),
-        Witness::Virtual { zone: Some(zone) } => write!(f, "the next node in zone {zone}"),
+        Witness::Node(name) => write_parts(f, ["node ", name]),
+        Witness::Virtual { zone: Some(zone) } => write_parts(f, ["the next node in zone ", zone]),
         Witness::Virtual { zone: None } => f.write_str("the next node"),
     })
 }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{json::read_object, text::Text};
+use super::{
+    json::read_object,
+    text::{Text, write_parts},
+};
 
 /// A node's taint.
 ///
@@ -42,11 +45,8 @@ impl fmt::Display for Taint<'_> {
     /// `dedicated=automq:NoSchedule`, as kubectl takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value, effect } = self;
-        if value.is_empty() {
-            write!(f, "{key}:{effect}")
-        } else {
-            write!(f, "{key}={value}:{effect}")
-        }
+        let equals = if value.is_empty() { "" } else { "=" };
+        write_parts(f, [key, equals, value, ":", effect])
     }
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for Toleration<'_> {
         let fields = [("key", key), ("operator", operator), ("value", value), ("effect", effect)];
         let mut separator = "{";
         for (name, text) in fields.into_iter().filter(|(_, text)| !text.is_empty()) {
-            write!(f, "{separator}{name}: {text}")?;
+            write_parts(f, [separator, name, ": ", text])?;
             separator = ", ";
         }
         f.write_str(if separator == "{" { "{}" } else { "}" })

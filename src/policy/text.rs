@@ -56,6 +56,15 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
+/// Writes parts one after another. The formatter's own way to do this goes through more code, which
+/// is not at hand when a request comes.
+pub(in crate::policy) fn write_parts<const COUNT: usize>(
+    f: &mut fmt::Formatter<'_>,
+    parts: [&str; COUNT],
+) -> fmt::Result {
+    parts.into_iter().try_for_each(|part| f.write_str(part))
+}
+
 /// Cuts text to `bytes` at a character boundary, and marks the cut.
 pub fn cut(mut text: String, bytes: usize) -> String {
     const ELLIPSIS: char = '…';

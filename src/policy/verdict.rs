@@ -1,6 +1,6 @@
 //! What comes out of a decision.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use json_patch::PatchOperation;
 
@@ -104,26 +104,30 @@ impl Finding {
     }
 
     /// `fact. advice`
-    pub fn message(&self) -> impl fmt::Display {
-        fmt::from_fn(|f| {
-            f.write_str(&self.fact)?;
-            self.advice.as_ref().map_or(Ok(()), |advice| write!(f, ". {advice}"))
-        })
+    pub fn message(&self) -> String {
+        self.message_parts().concat()
     }
 
     /// `[rule] fact. advice`, as a client sees a denial.
-    pub fn denial(&self) -> impl fmt::Display {
-        fmt::from_fn(|f| write!(f, "[{}] {}", self.rule, self.message()))
+    pub fn denial(&self) -> String {
+        self.denial_parts().concat()
     }
 
-    /// [`Self::denial`] as text.
-    pub fn denial_text(&self) -> String {
-        self.denial().to_string()
+    /// The parts of [`Self::message`].
+    pub fn message_parts(&self) -> [&str; 3] {
+        let (stop, advice) = self.advice.as_deref().map_or(("", ""), |advice| (". ", advice));
+        [&self.fact, stop, advice]
+    }
+
+    /// The parts of [`Self::denial`].
+    pub fn denial_parts(&self) -> [&str; 6] {
+        let [fact, stop, advice] = self.message_parts();
+        ["[", self.rule.as_str(), "] ", fact, stop, advice]
     }
 
     /// The same as warnings: one, or fact and advice one each where the API server would cut it.
     pub fn warning_texts(&self) -> Vec<String> {
-        let whole = self.denial_text();
+        let whole = self.denial();
         if whole.len() <= WARNING_BYTES_MAX {
             return vec![whole];
         }
@@ -170,14 +174,20 @@ impl Record {
     }
 
     /// What happened, for people.
-    pub fn message(&self) -> impl fmt::Display {
-        fmt::from_fn(|f| {
-            if let Some(group) = &self.break_glass {
-                write!(f, "break-glass group {group} passes")?;
-                f.write_str(if self.finding.is_some() { ": " } else { "; no rule would deny it" })?;
-            }
-            self.finding.as_ref().map_or(Ok(()), |finding| write!(f, "{}", finding.message()))
-        })
+    pub fn message(&self) -> String {
+        self.message_parts().concat()
+    }
+
+    /// The parts of [`Self::message`].
+    pub fn message_parts(&self) -> [&str; 6] {
+        let [who, group, passes] = match (&self.break_glass, &self.finding) {
+            (None, _) => [""; 3],
+            (Some(group), Some(_)) => ["break-glass group ", group, " passes: "],
+            (Some(group), None) => ["break-glass group ", group, " passes; no rule would deny it"],
+        };
+        let finding = self.finding.as_ref();
+        let [fact, stop, advice] = finding.map_or([""; 3], |finding| finding.message_parts());
+        [who, group, passes, fact, stop, advice]
     }
 }
 

@@ -143,7 +143,7 @@ impl ReportResult {
         at: i64,
     ) -> Self {
         let mut result =
-            Self::about(finding.rule.as_str(), process, outcome, finding.message().to_string(), at);
+            Self::about(finding.rule.as_str(), process, outcome, finding.message(), at);
         result.severity = Severity::of(finding.rule);
         result.resources = object.map(Regarding::of_report).into_iter().collect();
         for (key, value) in

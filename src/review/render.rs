@@ -1,6 +1,6 @@
 //! A verdict to bytes.
 
-use std::fmt;
+use std::iter;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -60,13 +60,10 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
 fn status(fields: &mut Fields<'_>, denials: &Denials) {
     fields.number("code", 403_u16);
     fields.text("reason", "Forbidden");
-    let message = fmt::from_fn(|f| {
-        denials.iter().enumerate().try_for_each(|(index, denial)| {
-            f.write_str(if index > 0 { "; " } else { "" })?;
-            write!(f, "{}", denial.denial())
-        })
+    let parts = denials.iter().enumerate().flat_map(|(index, denial)| {
+        iter::once(if index > 0 { "; " } else { "" }).chain(denial.denial_parts())
     });
-    fields.display("message", message);
+    fields.parts("message", parts);
 }
 
 /// What the API server writes into its audit log, under the name of the webhook.

@@ -66,7 +66,7 @@ impl Found {
 
     fn tell(&mut self, finding: Finding, object: Option<Regarding>, weight: Weight) {
         if self.told.len() < TOLD_MAX {
-            self.told.insert(finding.denial_text());
+            self.told.insert(finding.denial());
         }
         if self.examined.standing.len() < REPORTED_MAX {
             self.examined.standing.push(Standing { finding, object, weight });

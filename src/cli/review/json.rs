@@ -38,7 +38,7 @@ fn result(reviewed: &Reviewed) -> Value {
 fn denial(finding: &Finding) -> Value {
     json!({
         "rule": finding.rule.as_str(),
-        "message": finding.denial_text(),
+        "message": finding.denial(),
         "field": finding.field,
         "pool": finding.pool,
         "node": finding.node,
@@ -50,7 +50,7 @@ fn record(record: &Record) -> Value {
         "decision": record.decision.as_str(),
         "rule": record.rule().map(RuleName::as_str),
         "mode": record.mode.map(Mode::as_str),
-        "message": record.message().to_string(),
+        "message": record.message(),
         "field": record.field(),
         "pool": record.pool(),
         "node": record.node(),

@@ -109,10 +109,10 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     let (style, word) = Outcome::of(result).word();
     writeln!(f, "\n{} {}", Styled(style, word), Styled(HEADING, short(&result.file, folder)))?;
     for denial in &result.denials {
-        writeln!(f, "{}", wrapped(&denial.denial_text(), 2))?;
+        writeln!(f, "{}", wrapped(&denial.denial(), 2))?;
     }
     for warning in &result.warnings {
-        writeln!(f, "{}", wrapped(&warning.denial_text(), 2))?;
+        writeln!(f, "{}", wrapped(&warning.denial(), 2))?;
     }
     let told = [Decision::Deny, Decision::Warn, Decision::Exempt];
     for record in result.records.iter().filter(|record| !told.contains(&record.decision)) {

@@ -36,12 +36,12 @@ impl<'a> Metadata<'a> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
 
-    /// `name`, or `generateName` with a `*` for the part to come.
-    pub fn display_name(&self) -> String {
-        if self.name.is_empty() {
-            format!("{}*", self.generate_name)
-        } else {
-            self.name.to_string()
+    /// `name`, or `generateName` with a `*` for the part to come; in two parts.
+    pub fn name_parts(&self) -> [&str; 2] {
+        match (self.name.as_str(), self.generate_name.as_str()) {
+            ("", "") => [""; 2],
+            ("", prefix) => [prefix, "*"],
+            (name, _) => [name, ""],
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
     {
         return;
     }
-    let who = context.object_name("Pod", &pod.metadata);
+    let who = context.object_name("Pod");
     let fact = format!("{who} would run in a cluster that is AutoMQ's own");
     let advice =
         format!("Run it in another cluster, or ask for an exempt entry for namespace {namespace}");

@@ -79,7 +79,7 @@ fn finding(
     key: &str,
     what: &str,
 ) -> Finding {
-    let node = context.object_name("Node", &new.metadata);
+    let node = context.object_name("Node");
     let before = old.metadata.labels.value(key).unwrap_or_default();
     let after = match new.metadata.labels.value(key) {
         Some(after) => format!("become {after:?}"),

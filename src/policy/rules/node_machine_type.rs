@@ -45,7 +45,7 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     if !list.is_authoritative || is_capped {
         mode = mode.min(Mode::Warn);
     }
-    let node = context.object_name("Node", &new.metadata);
+    let node = context.object_name("Node");
     let field = format!("metadata.labels[{MACHINE_TYPE_LABEL}]");
     let fact = format!(
         "{node} of pool {} is of machine type {machine_type} ({field}), which is not in {}: {}",

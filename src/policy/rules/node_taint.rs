@@ -42,7 +42,7 @@ pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut 
     if old.is_some_and(|old| declared(old) == Some(index)) || new.taints().contains(&pool.taint) {
         return;
     }
-    let node = context.object_name("Node", &new.metadata);
+    let node = context.object_name("Node");
     let about = |fact: String| {
         let finding = Finding::new(RULE, fact).field("spec.taints").pool(&*pool.name);
         finding.node(new.metadata.name.to_string())
@@ -93,7 +93,7 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
         let finding = Finding::new(RULE, fact).field("spec.taints").pool(pool.as_str());
         finding.node(new.metadata.name.to_string())
     };
-    let node = context.object_name("Node", &new.metadata);
+    let node = context.object_name("Node");
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
         let principal = match membership {
             Membership::Declared(_) => "relabel it and remove the taint in one change",

@@ -40,7 +40,7 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     if is_unchanged {
         return;
     }
-    let node = context.object_name("Node", &new.metadata);
+    let node = context.object_name("Node");
     let (fact, pool, joins) = match now {
         Membership::Elsewhere => return,
         Membership::Declared(index) => {

@@ -12,7 +12,7 @@
 //!   recorded. The annotation from anyone but the node's kubelet buys nothing.
 //! - Pods of DaemonSets have a mode of their own: denying one stops the DaemonSet's rollout.
 
-use std::fmt;
+use std::fmt::{self, Display};
 
 use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_text};
 use crate::policy::{
@@ -20,6 +20,7 @@ use crate::policy::{
     mode::{Mode, RuleName},
     object::{Binding, Pod},
     placement::{Landing, Reach, reach, reach_of_node},
+    text::write_parts,
     verdict::{Decision, Finding, Report},
 };
 
@@ -33,7 +34,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
     let reach = reach(context.snapshot, &context.policy.placement, &pod.spec);
     let free = freedom(context, pod);
     if let (Some(landing), Freedom::None) = (&reach.lost_taint, free) {
-        report.note(Decision::Audit, lost_taint(context, pod, landing));
+        report.note(Decision::Audit, lost_taint(context, landing));
     }
     let Some(landing) = reach.landings.first() else {
         if reach.names_unknown_node && matches!(free, Freedom::None) {
@@ -49,7 +50,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
         Freedom::None if context.is_mirror_pod(pod) => {
             let fact = format!(
                 "{} mirrors a static pod, which the kubelet of {} runs whatever is answered",
-                context.object_name("Pod", &pod.metadata),
+                context.object_name("Pod"),
                 pod.spec.node_name,
             );
             let finding = Finding::new(RULE, fact)
@@ -94,7 +95,7 @@ pub(super) fn judge_binding(context: Context<'_>, binding: &Binding<'_>, report:
         return;
     }
     let reach = reach_of_node(snapshot, &binding.target.name);
-    let pod = context.object_name("Pod", &binding.metadata);
+    let pod = context.object_name("Pod");
     let node = &binding.target.name;
     if reach.names_unknown_node {
         let fact = format!("{pod} is bound to node {node:?}, which is not known here");
@@ -154,8 +155,8 @@ fn intrusion(
     reach: &Reach<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
-    let who = context.object_name("Pod", &pod.metadata);
-    let (field, why) = context.cause(&pod.spec, "spec", landing);
+    let who = context.object_name("Pod");
+    let cause = context.cause(&pod.spec, "spec", landing);
     let pools = pools_of(context.snapshot, &reach.landings);
     let pool = fmt::from_fn(|f| {
         for (index, pool) in pools.iter().enumerate() {
@@ -164,19 +165,25 @@ fn intrusion(
                 1 => " (and of ",
                 _ => ", ",
             };
-            write!(f, "{before}{}", pool.name)?;
+            write_parts(f, [before, &pool.name])?;
         }
         f.write_str(if pools.len() > 1 { ")" } else { "" })
     });
     let witness = witness_text(&landing.witness);
-    let fact = sentence(format_args!(
-        "{who} can land on {witness} of pool {pool}, which is reserved for AutoMQ: {why}"
-    ));
+    let fact = sentence(|f| {
+        who.fmt(f)?;
+        f.write_str(" can land on ")?;
+        witness.fmt(f)?;
+        f.write_str(" of pool ")?;
+        pool.fmt(f)?;
+        f.write_str(", which is reserved for AutoMQ: ")?;
+        cause.fmt(f)
+    });
     let advice = advice(context, pod, keep_off_text(context.policy, &pools));
-    located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
+    located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
 }
 
-fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl fmt::Display) -> String {
+fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl Display) -> String {
     let namespace = &context.request.target.namespace;
     match daemon_set(&pod.metadata) {
         Some(name) => format!(
@@ -188,15 +195,17 @@ fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl fmt::Display) -> S
             "Leave spec.nodeName to the scheduler, or ask for an exempt entry for namespace \
              {namespace}"
         ),
-        None => sentence(format_args!(
-            "To keep the pod off, {keep_off}; if it belongs there, ask for an exempt entry for \
-             namespace {namespace}"
-        )),
+        None => sentence(|f| {
+            f.write_str("To keep the pod off, ")?;
+            keep_off.fmt(f)?;
+            let rest = "; if it belongs there, ask for an exempt entry for namespace ";
+            write_parts(f, [rest, namespace])
+        }),
     }
 }
 
-fn lost_taint(context: Context<'_>, pod: &Pod<'_>, landing: &Landing<'_>) -> Finding {
-    let who = context.object_name("Pod", &pod.metadata);
+fn lost_taint(context: Context<'_>, landing: &Landing<'_>) -> Finding {
+    let who = context.object_name("Pod");
     let taint =
         context.snapshot.pool(landing.pool).map_or_else(String::new, |p| p.taint.to_string());
     let witness = witness_text(&landing.witness);
@@ -205,7 +214,7 @@ fn lost_taint(context: Context<'_>, pod: &Pod<'_>, landing: &Landing<'_>) -> Fin
 }
 
 fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
-    let who = context.object_name("Pod", &pod.metadata);
+    let who = context.object_name("Pod");
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
         let fact = format!("{who} demands by node affinity a node that is not known here");

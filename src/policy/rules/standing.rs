@@ -275,5 +275,5 @@ impl Policy {
 }
 
 fn pod_name(pod: &Pod<'_>) -> String {
-    format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.display_name())
+    format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name_parts().concat())
 }

@@ -75,9 +75,9 @@ fn finding(
     reach: &Reach<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
-    let who = context.object_name(kind.names().2, &workload.metadata);
+    let who = context.object_name(kind.names().2);
     let path = format!("{}.spec", kind.template_path());
-    let (field, why) = context.cause(&workload.template(kind).spec, &path, landing);
+    let cause = context.cause(&workload.template(kind).spec, &path, landing);
     let pools = pools_of(context.snapshot, &reach.landings);
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();
     let names = match names.as_slice() {
@@ -85,7 +85,7 @@ fn finding(
         names => format!("pools {}", names.join(", ")),
     };
     let witness = witness_text(&landing.witness);
-    let fact = format!("pods of {who} can land on AutoMQ's {names} ({witness}): {why}");
+    let fact = format!("pods of {who} can land on AutoMQ's {names} ({witness}): {cause}");
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
         keep_off_text(context.policy, &pools).to_string()
@@ -96,7 +96,7 @@ fn finding(
         "To keep them off, {keep_off}; if they belong there, ask for an exempt entry for namespace \
          {namespace}"
     );
-    let finding = Finding::new(RULE, fact).advice(advice).field(field);
+    let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);
     let finding = match pools.first() {
         Some(pool) => finding.pool(&*pool.name),
         None => finding,

@@ -442,7 +442,7 @@ fn the_first_pool_that_claims_a_node_has_it() {
 fn a_denial_explains_itself() {
     let verdict = Scenario::recorded().validate(&pod("{tolerations: [{operator: Exists}]}"));
     let poolguard::policy::verdict::Outcome::Deny(denials) = verdict.outcome else { panic!() };
-    insta::assert_snapshot!(denials.first().denial_text(), @"[pod-intrusion] Pod shop/p can land on node ip-10-0-1-11.ec2.internal of pool pool-a (and of pool-b, pool-abc), which is reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}; if it belongs there, ask for an exempt entry for namespace shop");
+    insta::assert_snapshot!(denials.first().denial(), @"[pod-intrusion] Pod shop/p can land on node ip-10-0-1-11.ec2.internal of pool pool-a (and of pool-b, pool-abc), which is reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}; if it belongs there, ask for an exempt entry for namespace shop");
 }
 
 #[test]
@@ -477,7 +477,7 @@ fn advice_for_a_pool_that_no_label_names_is_not_an_affinity() {
             ))
         );
         let verdict = scenario.validate(&pod(&spec));
-        verdict.records[0].message().to_string().split(". ").nth(1).unwrap().to_owned()
+        verdict.records[0].message().split(". ").nth(1).unwrap().to_owned()
     };
     assert!(advice("a").contains("{key: karpenter.sh/nodepool, operator: NotIn, values: [kafka]}"));
     assert!(

@@ -29,7 +29,7 @@ pub(in crate::policy::rules) fn judge(
         pools.iter().filter_map(|index| policy.pools.get(*index)).map(|pool| &*pool.name).collect();
     let fact = format!(
         "{} is bound to node {node}, which is {place}; pods of namespace {} belong to pool {}",
-        context.object_name("Pod", &binding.metadata),
+        context.object_name("Pod"),
         request.target.namespace,
         names.join(" or "),
     );

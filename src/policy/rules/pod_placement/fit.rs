@@ -24,7 +24,7 @@ pub(in crate::policy::rules) fn judge(context: Context<'_>, pod: &Pod<'_>, repor
         return;
     }
     let Some((instance, pool)) = instance_of(context, pod) else { return };
-    let who = context.object_name("Pod", &pod.metadata);
+    let who = context.object_name("Pod");
     let about = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if !pod.spec.node_name.is_empty() {
         judge_node_name(context, pod, instance, pool, report);
@@ -68,7 +68,7 @@ fn judge_node_name(
     pool: &Pool,
     report: &mut Report,
 ) {
-    let who = context.object_name("Pod", &pod.metadata);
+    let who = context.object_name("Pod");
     let node = pod.spec.node_name.as_str();
     let finding = |fact: String, node: &str| {
         Finding::new(RULE, fact).field("spec.nodeName").pool(&*pool.name).node(node)

@@ -44,7 +44,7 @@ pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, repor
     if operations.is_empty() {
         return;
     }
-    let who = context.object_name("Pod", &pod.metadata);
+    let who = context.object_name("Pod");
     let added = added.join(", ");
     let finding = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if mode == Mode::Enforce {
