@@ -3,15 +3,17 @@
 //! `decide` is the decision on a request that has been read; `answer` is everything between the
 //! bytes of a request and those of its answer. Both against a small cluster and a large one.
 
-use std::{fmt, fs, hint::black_box, path::PathBuf};
+use std::{fmt, fs, hint::black_box, io, path::PathBuf, time::Instant};
 
 use divan::Bencher;
 use poolguard::{
+    audit::{Audit, Format, Sink},
     cluster::Index,
     config,
     policy::{Phase, Policy, decide, snapshot::Snapshot},
     review,
 };
+use prometheus::IntCounter;
 use serde_json::{Value, json};
 
 fn main() {
@@ -175,6 +177,29 @@ fn answer(bencher: Bencher<'_, '_>, name: &str) {
         let verdict = decide(&policy, &snapshot, phase, &request);
         review::render(&request, &verdict).unwrap_or_else(|error| panic!("{error}"))
     });
+}
+
+/// Records of a denial, for standard output and a file beside it, both of which take everything.
+#[divan::bench(args = [1, 2])]
+fn record(bencher: Bencher<'_, '_>, sinks: usize) {
+    let Guard { policy, snapshot } = Nodes(5_000).guard();
+    let (body, phase) = (body(REVIEWS[1]), phase(REVIEWS[1]));
+    let request = review::parse(&body, |target| policy.reads(&snapshot, phase, target))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let verdict = decide(&policy, &snapshot, phase, &request);
+    let dropped =
+        IntCounter::new("dropped", "No line may be").unwrap_or_else(|error| panic!("{error}"));
+    let sink = |_| Sink {
+        name: "nowhere",
+        format: Format::Json,
+        out: Box::new(io::sink()),
+        dropped: dropped.clone(),
+    };
+    let (audit, writer) =
+        Audit::start((0..sinks).map(sink), None).unwrap_or_else(|error| panic!("{error}"));
+    bencher.bench_local(|| audit.record(&request, black_box(&verdict), Instant::now(), false));
+    writer.finish();
+    assert_eq!(dropped.get(), 0);
 }
 
 /// Reading alone: what a skip over the body costs, and what the view costs.

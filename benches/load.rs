@@ -4,7 +4,8 @@
 //! loads them in turn over TLS. The no-op is this same executable: the same accept loop, TLS and
 //! body collection, with a constant for an answer. What counts are ratios within one run, since the
 //! machine changes between runs. Every response is checked; one that is wrong fails the run. Then
-//! PoolGuard gets bursts of denials and of allows in turn, and every record of a denial is counted.
+//! PoolGuard gets bursts of denials and of allows in turn, on any core and on one, and every record of
+//! a denial is counted.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|

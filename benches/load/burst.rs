@@ -11,17 +11,13 @@ use std::{
 };
 
 use anyhow::Context;
-use tokio::{
-    task::{JoinSet, yield_now},
-    time::sleep,
-    try_join,
-};
+use tokio::{task::JoinSet, time::sleep, try_join};
 
 use crate::{
     Fixtures, Server,
     client::Client,
     fixture::Body,
-    process::{Stream, spawn_poolguard, waited_for_core},
+    process::{Cores, Stream, spawn_poolguard, waited_for_core},
     records::{Records, Tally},
     run::Load,
     statistics::Latency,
@@ -30,7 +26,7 @@ use crate::{
 pub(crate) const REQUESTS: u32 = 10_000;
 
 /// Many and short, as those of the latency.
-const ROUNDS: u32 = 25;
+const ROUNDS: u32 = 60;
 
 /// How often somebody else asks: so rarely that it adds little to the burst.
 const OTHERS_PAUSE: Duration = Duration::from_millis(1);
@@ -55,24 +51,32 @@ pub(crate) struct Round {
     pub(crate) allowed: Burst,
 }
 
-/// A choice of sinks and the rounds with it.
+/// A choice of sinks and cores, and the rounds with it.
 pub(crate) struct Bursts {
-    pub(crate) sinks: &'static str,
+    pub(crate) with: &'static str,
     pub(crate) rounds: Vec<Round>,
 }
 
-/// With standard output alone, and with a file beside it.
+/// With standard output alone, and with a file beside it: as servers are run, free to use the cores
+/// there are, which the load does as well; and with one core for answers and records together, where
+/// their cost shows undiluted.
 pub(crate) fn all(load: &Load, fixtures: &Fixtures, folder: &Path) -> anyhow::Result<Vec<Bursts>> {
     let file = folder.join("audit.jsonl");
-    [("stdout", None), ("stdout and a file", Some(file))]
+    let mut choices =
+        vec![("stdout", None, Cores::Any), ("stdout and a file", Some(&file), Cores::Any)];
+    if load.cores == Cores::OneForServers {
+        choices.push(("stdout, on one core", None, Cores::OneForServers));
+        choices.push(("stdout and a file, on one core", Some(&file), Cores::OneForServers));
+    }
+    choices
         .into_iter()
-        .map(|(sinks, file)| {
-            let mut bursting = Bursting::start(load, fixtures, file)?;
+        .map(|(with, file, cores)| {
+            let mut bursting = Bursting::start(load, fixtures, cores, file.cloned())?;
             // Its code paged in, its buffers grown.
             bursting.round(0)?;
             let rounds =
                 (0..ROUNDS).map(|round| bursting.round(round)).collect::<Result<_, _>>()?;
-            Ok(Bursts { sinks, rounds })
+            Ok(Bursts { with, rounds })
         })
         .collect()
 }
@@ -91,10 +95,11 @@ impl<'l> Bursting<'l> {
     fn start(
         load: &'l Load,
         fixtures: &'l Fixtures,
+        cores: Cores,
         file: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let stream = Stream::Kept { file: file.as_deref() };
-        let mut server = spawn_poolguard(&fixtures.small, load.cores, stream)?;
+        let mut server = spawn_poolguard(&fixtures.small, cores, stream)?;
         let stdout = server.stdout.take().context("no standard output")?;
         let records = Records::read(stdout, file);
         load.wait_until_ready(&server, &fixtures.denied)?;
@@ -130,16 +135,10 @@ impl<'l> Bursting<'l> {
             }
             let burst = async {
                 let mut samples = Vec::new();
-                while !tasks.is_empty() {
-                    match tasks.try_join_next() {
-                        Some(ended) => {
-                            let (client, latencies) = ended??;
-                            clients.push(client);
-                            samples.extend(latencies);
-                        }
-                        // Spins instead of sleeping, as all of the load.
-                        None => yield_now().await,
-                    }
+                while let Some(ended) = tasks.join_next().await {
+                    let (client, latencies) = ended??;
+                    clients.push(client);
+                    samples.extend(latencies);
                 }
                 let seconds = start.elapsed().as_secs_f64();
                 anyhow::Ok((samples, seconds, server.cpu_seconds()? - cpu))
