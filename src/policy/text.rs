@@ -56,8 +56,8 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
-/// Writes parts one after another. The formatter's own way to do this goes through more code, which
-/// is not at hand when a request comes.
+/// Writes parts one after another. A `write!` for every few of them runs more code, and cold code is what
+/// a denial costs most.
 pub(in crate::policy) fn write_parts<const COUNT: usize>(
     f: &mut fmt::Formatter<'_>,
     parts: [&str; COUNT],
