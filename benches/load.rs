@@ -64,7 +64,9 @@ fn main() -> anyhow::Result<()> {
     };
     let cores = Cores::detect();
     match cores {
-        Cores::OneForServers => println!("Each server runs on core 1, with one worker thread."),
+        Cores::OneForServers => {
+            println!("Servers run on core 1, with one worker thread, but for bursts on any core.");
+        }
         Cores::Any => println!("Servers run on any core."),
     }
     let (loads, bursts) = match env::var("POOLGUARD_BENCH_PART").as_deref() {

@@ -62,8 +62,10 @@ pub(crate) struct Bursts {
 /// their cost shows undiluted.
 pub(crate) fn all(load: &Load, fixtures: &Fixtures, folder: &Path) -> anyhow::Result<Vec<Bursts>> {
     let file = folder.join("audit.jsonl");
-    let mut choices =
-        vec![("stdout", None, Cores::Any), ("stdout and a file", Some(&file), Cores::Any)];
+    let mut choices = vec![
+        ("stdout, on any core", None, Cores::Any),
+        ("stdout and a file, on any core", Some(&file), Cores::Any),
+    ];
     if load.cores == Cores::OneForServers {
         choices.push(("stdout, on one core", None, Cores::OneForServers));
         choices.push(("stdout and a file, on one core", Some(&file), Cores::OneForServers));
