@@ -100,20 +100,19 @@ impl Audit {
         Ok((Self { streams: streams.into(), replica }, Writer { threads }))
     }
 
-    /// Queues the records of a decision on a request that arrived at that instant. A plain allow has
-    /// none, and costs nothing here. `is_stale` tells whether the decision rests on facts that are older
-    /// than they may be.
+    /// Queues the records of a decision that took so long. A plain allow has none, and costs nothing
+    /// here. `is_stale` tells whether the decision rests on facts that are older than they may be.
     pub fn record(
         &self,
         request: &Request<'_>,
         verdict: &Verdict,
-        arrived: Instant,
+        duration: Duration,
         is_stale: bool,
     ) {
         if verdict.records.is_empty() {
             return;
         }
-        let (now, duration) = (Timestamp::now(), arrived.elapsed());
+        let now = Timestamp::now();
         let replica = self.replica.as_deref();
         SCRATCH.with_borrow_mut(|Scratch { clock, line }| {
             let time = clock.text(now);

@@ -181,9 +181,9 @@ impl Scan {
             Some((rule, why)) if self.trouble.is_news(why) => warn!("cannot judge {rule}: {why}"),
             Some(_) => {}
         }
-        let counted = counts.iter().map(|((rule, pool), count)| (*rule, pool.as_str(), *count));
+        let counted = counts.iter().map(|((rule, pool), count)| (*rule, &**pool, *count));
         self.metrics.set_violations(counted);
-        let exempt = exempt.iter().map(|(pool, count)| (pool.as_str(), *count));
+        let exempt = exempt.iter().map(|(pool, count)| (&**pool, *count));
         self.metrics.set_exempt_residents(exempt);
         self.metrics.scan_succeeded(Timestamp::now().as_second());
         for finding in told.difference(&self.told) {

@@ -85,9 +85,9 @@ impl Service for AdmissionService {
         let verdict = decide(policy, snapshot, phase, &request);
         let answer = review::render(&request, &verdict)
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
-        recorder.decided(decision(&verdict));
+        let duration = recorder.decided(decision(&verdict));
         self.count(&verdict);
-        self.audit.record(&request, &verdict, arrived, self.is_stale.load(Ordering::Relaxed));
+        self.audit.record(&request, &verdict, duration, self.is_stale.load(Ordering::Relaxed));
         if let Some(denials) = &self.denials {
             denials.tell(&request, &verdict);
         }

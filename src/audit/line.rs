@@ -68,7 +68,7 @@ impl Format {
             Self::Json => write_object(lines, |line| {
                 line.number("version", VERSION);
                 line.display("time", format_args!("{now:.3}"));
-                line.text("decision", DROPPED);
+                line.name("decision", DROPPED);
                 line.number("count", count);
                 line.display("since", format_args!("{since:.3}"));
                 if let Some(replica) = replica {
@@ -97,10 +97,10 @@ fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>) {
         line.number("version", VERSION);
         line.text("time", time);
         line.text("uid", &request.uid);
-        line.text("decision", record.decision.as_str());
-        line.text_or_null("rule", record.rule().map(RuleName::as_str));
-        line.text_or_null("mode", record.mode.map(Mode::as_str));
-        line.text("operation", target.operation.as_str());
+        line.name("decision", record.decision.as_str());
+        line.name_or_null("rule", record.rule().map(RuleName::as_str));
+        line.name_or_null("mode", record.mode.map(Mode::as_str));
+        line.name("operation", target.operation.as_str());
         line.text("resource", &target.resource);
         if !target.sub_resource.is_empty() {
             line.text("subResource", &target.sub_resource);

@@ -4,7 +4,10 @@
 //! Whether a pod can land is decided by the webhook's own rules, put to the creation of what exists
 //! already. A workload and its pods are one finding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     facts::{Facts, Resident, Standing},
@@ -152,7 +155,7 @@ fn residents(
 
 /// Pods that an exemption lets stay, and did not mean.
 fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let mut found: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
+    let mut found: BTreeMap<(Maker, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
     for resident in &facts.pods {
         let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
         if let Some(pool) = finding.and_then(|it| it.pool) {

@@ -1,6 +1,6 @@
 //! Records one admission request when it is dropped, on every way out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     Metrics,
@@ -18,6 +18,7 @@ pub struct Recorder<'a> {
     operation: Operation,
     resource: Resource,
     decision: Decision,
+    duration: Option<Duration>,
 }
 
 impl<'a> Recorder<'a> {
@@ -29,6 +30,7 @@ impl<'a> Recorder<'a> {
             operation: Operation::Unknown,
             resource: Resource::Other,
             decision: Decision::Fault,
+            duration: None,
         }
     }
 
@@ -38,15 +40,17 @@ impl<'a> Recorder<'a> {
         self.resource = resource;
     }
 
-    /// What is answered.
-    pub fn decided(&mut self, decision: Decision) {
+    /// What is answered. Returns how long that took, which is what is recorded.
+    pub fn decided(&mut self, decision: Decision) -> Duration {
         self.decision = decision;
+        *self.duration.insert(self.arrived.elapsed())
     }
 }
 
 impl Drop for Recorder<'_> {
     fn drop(&mut self) {
         self.metrics.admission_request(self.webhook, self.operation, self.resource, self.decision);
-        self.metrics.admission_duration(self.webhook, self.arrived.elapsed());
+        let duration = self.duration.unwrap_or_else(|| self.arrived.elapsed());
+        self.metrics.admission_duration(self.webhook, duration);
     }
 }

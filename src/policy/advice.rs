@@ -13,27 +13,27 @@ use super::{
 
 /// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
 /// kept free of a pod only by its not tolerating their taint.
-pub(in crate::policy) fn keep_off_text<'p>(
-    policy: &'p Policy,
-    pools: &[&'p PoolFacts],
-) -> impl fmt::Display + use<'p> {
-    let negated: Option<Vec<Negation<'_>>> =
-        pools.iter().map(|pool| negated(policy, pool)).collect();
-    let affinity = negated.map(merged).unwrap_or_default();
-    fmt::from_fn(move |f| {
-        f.write_str("remove the toleration")?;
-        for (index, negation) in affinity.iter().enumerate() {
-            f.write_str(if index == 0 { ", or add required node affinity " } else { ", " })?;
-            negation.write_yaml(f)?;
-        }
-        Ok(())
-    })
+pub(in crate::policy) fn write_keep_off(
+    out: &mut impl fmt::Write,
+    policy: &Policy,
+    pools: &[&PoolFacts],
+) -> fmt::Result {
+    out.write_str("remove the toleration")?;
+    let affinity = negations(policy, pools).unwrap_or_default();
+    for (index, negation) in affinity.iter().enumerate() {
+        out.write_str(if index == 0 { ", or add required node affinity " } else { ", " })?;
+        negation.write_yaml(out)?;
+    }
+    Ok(())
 }
 
 impl Policy {
     /// What keeps a pod off these pools, as an order: `remove the toleration, or …`.
     pub fn keep_off(&self, pools: &[&PoolFacts]) -> String {
-        keep_off_text(self, pools).to_string()
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = write_keep_off(&mut text, self, pools);
+        text
     }
 }
 
@@ -46,20 +46,22 @@ struct Negation<'p> {
 
 impl Negation<'_> {
     /// `{key: …, operator: NotIn, values: […]}`, to paste.
-    fn write_yaml(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_yaml(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { key, operator, values } = self;
-        write_parts(f, ["{key: ", key, ", operator: ", operator.as_str()])?;
+        write_parts(out, ["{key: ", key, ", operator: ", operator.as_str()])?;
         for (index, value) in values.iter().enumerate() {
-            write_parts(f, [if index == 0 { ", values: [" } else { ", " }, value])?;
+            write_parts(out, [if index == 0 { ", values: [" } else { ", " }, value])?;
         }
-        f.write_str(if values.is_empty() { "}" } else { "]}" })
+        out.write_str(if values.is_empty() { "}" } else { "]}" })
     }
 }
 
-/// At most one requirement a label, where they can be merged.
-fn merged(negations: Vec<Negation<'_>>) -> Vec<Negation<'_>> {
-    let mut merged: Vec<Negation<'_>> = Vec::with_capacity(negations.len());
-    for negation in negations {
+/// What no node of these pools meets: at most one requirement a label, where they can be merged. `None`
+/// if one of the pools has no label that tells.
+fn negations<'p>(policy: &'p Policy, pools: &[&'p PoolFacts]) -> Option<Vec<Negation<'p>>> {
+    let mut merged: Vec<Negation<'_>> = Vec::with_capacity(pools.len());
+    for pool in pools {
+        let negation = negated(policy, pool)?;
         let is_list = |it: &Negation<'_>| it.operator == Operator::NotIn && it.key == negation.key;
         match merged.iter_mut().find(|known| is_list(known)) {
             Some(known) if negation.operator == Operator::NotIn => {
@@ -72,7 +74,7 @@ fn merged(negations: Vec<Negation<'_>>) -> Vec<Negation<'_>> {
         negation.values.sort_unstable();
         negation.values.dedup();
     }
-    merged
+    Some(merged)
 }
 
 /// Negating one requirement of a pool's selector suffices, since its nodes meet all of them.

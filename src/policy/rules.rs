@@ -11,7 +11,10 @@ mod role_binding;
 mod standing;
 mod workload_intrusion;
 
-use std::fmt::{self, Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    sync::Arc,
+};
 
 use super::{
     Phase, Policy,
@@ -110,12 +113,18 @@ impl<'a> Context<'a> {
 
     /// `Pod shop/web-0`: the object of the request, as people name it.
     fn object_name(&self, kind: &str) -> impl Display {
-        fmt::from_fn(move |f| {
-            let namespace = &self.request.target.namespace;
-            let slash = if namespace.is_empty() { "" } else { "/" };
-            let [name, rest] = self.request.name_parts();
-            write_parts(f, [kind, " ", namespace, slash, name, rest])
-        })
+        fmt::from_fn(move |f| write_parts(f, self.object_name_parts(kind)))
+    }
+
+    /// The parts of [`Self::object_name`].
+    fn object_name_parts<'k>(&self, kind: &'k str) -> [&'k str; 6]
+    where
+        'a: 'k,
+    {
+        let namespace = self.request.target.namespace.as_str();
+        let slash = if namespace.is_empty() { "" } else { "/" };
+        let [name, rest] = self.request.name_parts();
+        [kind, " ", namespace, slash, name, rest]
     }
 
     /// Who a pod, or a pod of a template, is.
@@ -183,20 +192,20 @@ enum Means<'c> {
     Unclear,
 }
 
-impl Display for Cause<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Cause<'_> {
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
         let Self { field, means } = self;
         match means {
             Means::NodeName => {
-                write_parts(f, [field, " names the node, past the scheduler and its taints"])
+                write_parts(out, [field, " names the node, past the scheduler and its taints"])
             }
             Means::Toleration(toleration, taint) => {
-                write_parts(f, [field, " "])?;
-                toleration.fmt(f)?;
-                f.write_str(" tolerates ")?;
-                taint.fmt(f)
+                write_parts(out, [field, " "])?;
+                toleration.write_yaml(out)?;
+                out.write_str(" tolerates ")?;
+                write_parts(out, taint.parts())
             }
-            Means::Unclear => f.write_str("its taints are tolerated"),
+            Means::Unclear => out.write_str("its taints are tolerated"),
         }
     }
 }
@@ -205,10 +214,10 @@ impl Display for Cause<'_> {
 const SENTENCE_BYTES: usize = 384;
 
 /// A sentence of a finding.
-fn sentence(write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result) -> String {
+fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut sentence = String::with_capacity(SENTENCE_BYTES);
     // Writing to a string does not fail.
-    let _ = write!(sentence, "{}", fmt::from_fn(write));
+    let _ = write(&mut sentence);
     sentence
 }
 
@@ -225,17 +234,22 @@ enum Freedom<'p> {
 
 /// `node ip-10-0-1-11`, or what stands for a node to come.
 fn witness_text(witness: &Witness<'_>) -> impl Display {
-    fmt::from_fn(move |f| match witness {
-        Witness::Node(name) => write_parts(f, ["node ", name]),
-        Witness::Virtual { zone: Some(zone) } => write_parts(f, ["the next node in zone ", zone]),
-        Witness::Virtual { zone: None } => f.write_str("the next node"),
-    })
+    fmt::from_fn(move |f| write_parts(f, witness_parts(witness)))
+}
+
+/// The parts of [`witness_text`].
+fn witness_parts<'w>(witness: &Witness<'w>) -> [&'w str; 2] {
+    match witness {
+        Witness::Node(name) => ["node ", name],
+        Witness::Virtual { zone: Some(zone) } => ["the next node in zone ", zone],
+        Witness::Virtual { zone: None } => ["the next node", ""],
+    }
 }
 
 /// The name of a node that is there.
-fn witness_name(witness: &Witness<'_>) -> Option<String> {
+fn witness_name(witness: &Witness<'_>) -> Option<Arc<str>> {
     match witness {
-        Witness::Node(name) => Some((*name).to_owned()),
+        Witness::Node(name) => Some(Arc::clone(name)),
         Witness::Virtual { .. } => None,
     }
 }

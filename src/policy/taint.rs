@@ -41,12 +41,19 @@ impl Taint<'_> {
     }
 }
 
+impl Taint<'_> {
+    /// The parts of what it displays.
+    pub(in crate::policy) fn parts(&self) -> [&str; 5] {
+        let Self { key, value, effect } = self;
+        let equals = if value.is_empty() { "" } else { "=" };
+        [key, equals, value, ":", effect]
+    }
+}
+
 impl fmt::Display for Taint<'_> {
     /// `dedicated=automq:NoSchedule`, as kubectl takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, value, effect } = self;
-        let equals = if value.is_empty() { "" } else { "=" };
-        write_parts(f, [key, equals, value, ":", effect])
+        write_parts(f, self.parts())
     }
 }
 
@@ -117,17 +124,23 @@ fn decimal(text: &str) -> Option<i64> {
     if canonical { text.parse().ok() } else { None }
 }
 
-impl fmt::Display for Toleration<'_> {
+impl Toleration<'_> {
     /// `{key: dedicated, operator: Exists}`: the fields that are set, as YAML.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(in crate::policy) fn write_yaml(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { key, operator, value, effect } = self;
         let fields = [("key", key), ("operator", operator), ("value", value), ("effect", effect)];
         let mut separator = "{";
         for (name, text) in fields.into_iter().filter(|(_, text)| !text.is_empty()) {
-            write_parts(f, [separator, name, ": ", text])?;
+            write_parts(out, [separator, name, ": ", text])?;
             separator = ", ";
         }
-        f.write_str(if separator == "{" { "{}" } else { "}" })
+        out.write_str(if separator == "{" { "{}" } else { "}" })
+    }
+}
+
+impl fmt::Display for Toleration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_yaml(f)
     }
 }
 

@@ -56,13 +56,13 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
-/// Writes parts one after another. A `write!` for every few of them runs more code, and cold code is what
-/// a denial costs most.
+/// Writes parts one after another, straight into a `String` where that is what they are for: a `write!`
+/// for every few of them runs more code, and cold code is what a denial costs most.
 pub(in crate::policy) fn write_parts<const COUNT: usize>(
-    f: &mut fmt::Formatter<'_>,
+    out: &mut impl fmt::Write,
     parts: [&str; COUNT],
 ) -> fmt::Result {
-    parts.into_iter().try_for_each(|part| f.write_str(part))
+    parts.into_iter().try_for_each(|part| out.write_str(part))
 }
 
 /// Cuts text to `bytes` at a character boundary, and marks the cut.

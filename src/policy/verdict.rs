@@ -61,9 +61,9 @@ pub struct Finding {
     /// The exact field that matters, as a path.
     pub field: Option<String>,
     /// The pool concerned.
-    pub pool: Option<String>,
+    pub pool: Option<Arc<str>>,
     /// The node concerned.
-    pub node: Option<String>,
+    pub node: Option<Arc<str>>,
 }
 
 /// The API server cuts a warning after 256 characters.
@@ -91,14 +91,14 @@ impl Finding {
 
     /// Names the pool.
     #[must_use]
-    pub fn pool(mut self, pool: impl Into<String>) -> Self {
+    pub fn pool(mut self, pool: impl Into<Arc<str>>) -> Self {
         self.pool = Some(pool.into());
         self
     }
 
     /// Names the node.
     #[must_use]
-    pub fn node(mut self, node: impl Into<String>) -> Self {
+    pub fn node(mut self, node: impl Into<Arc<str>>) -> Self {
         self.node = Some(node.into());
         self
     }

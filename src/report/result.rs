@@ -146,11 +146,14 @@ impl ReportResult {
             Self::about(finding.rule.as_str(), process, outcome, finding.message(), at);
         result.severity = Severity::of(finding.rule);
         result.resources = object.map(Regarding::of_report).into_iter().collect();
-        for (key, value) in
-            [("pool", &finding.pool), ("node", &finding.node), ("field", &finding.field)]
-        {
+        let properties = [
+            ("pool", finding.pool.as_deref()),
+            ("node", finding.node.as_deref()),
+            ("field", finding.field.as_deref()),
+        ];
+        for (key, value) in properties {
             if let Some(value) = value {
-                result.properties.insert(key.to_owned(), value.clone());
+                result.properties.insert(key.to_owned(), value.to_owned());
             }
         }
         result

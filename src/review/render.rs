@@ -7,7 +7,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{API_VERSION, KIND};
 use crate::policy::{
     json::{Fields, write_object},
-    mode::RuleName,
     request::Request,
     verdict::{Denials, Outcome, Record, Verdict},
 };
@@ -33,8 +32,8 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
     let record = verdict.gravest();
     let mut bytes = Vec::with_capacity(record.map_or(PLAIN_BYTES, |_| ANSWER_BYTES));
     write_object(&mut bytes, |review| {
-        review.text("kind", KIND);
-        review.text("apiVersion", API_VERSION);
+        review.name("kind", KIND);
+        review.name("apiVersion", API_VERSION);
         review.object("response", |response| {
             response.text("uid", &request.uid);
             response.bool("allowed", verdict.is_allowed());
@@ -43,7 +42,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
             }
             if let Some(patch) = &patch {
                 response.text("patch", patch);
-                response.text("patchType", "JSONPatch");
+                response.name("patchType", "JSONPatch");
             }
             if !warnings.is_empty() {
                 response.texts("warnings", warnings.iter().flat_map(|it| it.warning_texts()));
@@ -59,7 +58,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
 /// What a client sees of a denial.
 fn status(fields: &mut Fields<'_>, denials: &Denials) {
     fields.number("code", 403_u16);
-    fields.text("reason", "Forbidden");
+    fields.name("reason", "Forbidden");
     let parts = denials.iter().enumerate().flat_map(|(index, denial)| {
         iter::once(if index > 0 { "; " } else { "" }).chain(denial.denial_parts())
     });
@@ -68,13 +67,12 @@ fn status(fields: &mut Fields<'_>, denials: &Denials) {
 
 /// What the API server writes into its audit log, under the name of the webhook.
 fn annotations(fields: &mut Fields<'_>, record: &Record) {
-    fields.text("decision", record.decision.as_str());
-    let details = [
-        ("rule", record.rule().map(RuleName::as_str)),
-        ("pool", record.pool()),
-        ("node", record.node()),
-        ("exempt", record.exemption.as_deref()),
-    ];
+    fields.name("decision", record.decision.as_str());
+    if let Some(rule) = record.rule() {
+        fields.name("rule", rule.as_str());
+    }
+    let details =
+        [("pool", record.pool()), ("node", record.node()), ("exempt", record.exemption.as_deref())];
     for (key, detail) in details {
         if let Some(text) = detail {
             fields.text(key, text);

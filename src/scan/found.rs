@@ -1,6 +1,9 @@
 //! What a scan gathers. Everything is counted; told one by one is as much as there is room for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     policy::{Policy, json, mode::RuleName, object::Pod, snapshot::Snapshot, verdict::Finding},
@@ -18,9 +21,9 @@ const REPORTED_MAX: usize = 2000;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// How often what is broken, by pool; empty for none.
-    pub(super) counts: BTreeMap<(RuleName, String), usize>,
+    pub(super) counts: BTreeMap<(RuleName, Arc<str>), usize>,
     /// How many pods an exemption lets stay that it did not mean, by pool.
-    pub(super) exempt: BTreeMap<String, usize>,
+    pub(super) exempt: BTreeMap<Arc<str>, usize>,
     /// For the log.
     pub(super) told: BTreeSet<String>,
     /// For reports.

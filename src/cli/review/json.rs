@@ -40,8 +40,8 @@ fn denial(finding: &Finding) -> Value {
         "rule": finding.rule.as_str(),
         "message": finding.denial(),
         "field": finding.field,
-        "pool": finding.pool,
-        "node": finding.node,
+        "pool": finding.pool.as_deref(),
+        "node": finding.node.as_deref(),
     })
 }
 

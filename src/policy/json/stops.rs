@@ -42,8 +42,31 @@ impl Stops {
 }
 
 /// Whether a string cannot have this byte as it is.
-pub(super) fn needs_escape(byte: u8) -> bool {
+fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// Whether a text cannot be a string as it is. Blocks of a known size become vector instructions, and
+/// what is left over behind them is looked at again as part of the last one.
+pub(super) fn has_stop(text: &[u8]) -> bool {
+    // No way out in the middle.
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | needs_escape(*byte));
+    if let Some(last) = text.last_chunk::<32>() {
+        let (blocks, _) = text.as_chunks::<32>();
+        return any(blocks.as_flattened()) | any(last);
+    }
+    let Some(&last) = text.last_chunk() else { return any(text) };
+    let (words, _) = text.as_chunks();
+    words.iter().fold(stops_of_word(last), |all, word| all | stops_of_word(*word)) != 0
+}
+
+/// Something other than 0 where one of eight bytes needs an escape.
+fn stops_of_word(bytes: [u8; 8]) -> u64 {
+    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    let below = |word: u64, least: u8| word.wrapping_sub(each(least)) & !word;
+    let word = u64::from_ne_bytes(bytes);
+    let found = below(word, b' ') | below(word ^ each(b'"'), 1) | below(word ^ each(b'\\'), 1);
+    found & each(0x80)
 }
 
 /// A bit for every stop. Compilers make vector instructions of the comparisons.
@@ -68,6 +91,17 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn a_text_has_a_stop_where_one_of_its_bytes_is_one(
+            before in "[a-z\\x1f-\\x23\\x5b-\\x5d\\x7f-\\xff]{0,40}",
+            after in "[a-z]{0,80}",
+        ) {
+            for text in [[&*before, &after].concat(), [&*after, &before].concat()] {
+                let expected = text.bytes().any(needs_escape);
+                prop_assert_eq!(has_stop(text.as_bytes()), expected, "{:?}", text);
+            }
+        }
+
         #[test]
         fn every_stop_is_found(text in "[a-zü \"\\\\\u{0}-\u{1f}]{0,200}") {
             let bytes = text.as_bytes();

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::stops::needs_escape;
+use super::stops::has_stop;
 
 /// Appends an object, whose fields are those that `fields` adds.
 pub fn write_object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Fields<'_>)) {
@@ -27,12 +27,32 @@ impl Fields<'_> {
         write_text(self.value(key), text);
     }
 
+    /// One of our own names, which needs no escaping.
+    pub fn name(&mut self, key: &'static str, name: &'static str) {
+        let out = self.value(key);
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'"');
+    }
+
+    /// One of our own names, or `null`.
+    pub fn name_or_null(&mut self, key: &'static str, name: Option<&'static str>) {
+        match name {
+            Some(name) => self.name(key, name),
+            None => self.null(key),
+        }
+    }
+
     /// A text, or `null`.
     pub fn text_or_null(&mut self, key: &'static str, text: Option<&str>) {
         match text {
             Some(text) => self.text(key, text),
-            None => self.value(key).extend_from_slice(b"null"),
+            None => self.null(key),
         }
+    }
+
+    fn null(&mut self, key: &'static str) {
+        self.value(key).extend_from_slice(b"null");
     }
 
     /// A text in parts.
@@ -109,8 +129,7 @@ impl Write for Escaped<'_> {
 }
 
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    // No way out in the middle, so that many bytes are looked at at a time.
-    if !text.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+    if !has_stop(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -136,13 +155,18 @@ mod tests {
         assert_eq!(written(|_| {}), "{}");
         let text = written(|fields| {
             fields.text("a", "x");
+            fields.name("m", "w");
+            fields.name_or_null("o", None);
             fields.text_or_null("b", None);
             fields.bool("c", true);
             fields.number("n", 403_u16);
             fields.texts("d", ["y", "z"]);
             fields.object("e", |fields| fields.display("f", 1));
         });
-        assert_eq!(text, r#"{"a":"x","b":null,"c":true,"n":403,"d":["y","z"],"e":{"f":"1"}}"#);
+        assert_eq!(
+            text,
+            r#"{"a":"x","m":"w","o":null,"b":null,"c":true,"n":403,"d":["y","z"],"e":{"f":"1"}}"#
+        );
     }
 
     proptest! {

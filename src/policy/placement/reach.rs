@@ -1,5 +1,7 @@
 //! Which pools a pod can reach, and a node of each that shows it.
 
+use std::sync::Arc;
+
 use super::affinity::{Answer, node_affinity};
 use crate::policy::{
     object::PodSpec,
@@ -33,7 +35,7 @@ pub struct Landing<'s> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Witness<'s> {
     /// A node that is there.
-    Node(&'s str),
+    Node(&'s Arc<str>),
     /// A node to come, in this zone if the pool declares any.
     Virtual {
         /// The declared zone.

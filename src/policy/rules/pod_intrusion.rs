@@ -12,14 +12,17 @@
 //!   recorded. The annotation from anyone but the node's kubelet buys nothing.
 //! - Pods of DaemonSets have a mode of their own: denying one stops the DaemonSet's rollout.
 
-use std::fmt::{self, Display};
+use std::{fmt::Write, sync::Arc};
 
-use super::{Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_text};
+use super::{
+    Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_parts, witness_text,
+};
 use crate::policy::{
-    advice::{keep_off_text, pools_of},
+    advice::{pools_of, write_keep_off},
     mode::{Mode, RuleName},
     object::{Binding, Pod},
     placement::{Landing, Reach, reach, reach_of_node},
+    snapshot::PoolFacts,
     text::write_parts,
     verdict::{Decision, Finding, Report},
 };
@@ -140,7 +143,7 @@ fn freedom<'c>(context: Context<'c>, pod: &Pod<'_>) -> Freedom<'c> {
 
 fn located(context: Context<'_>, finding: Finding, landing: &Landing<'_>) -> Finding {
     let finding = match context.snapshot.pool(landing.pool) {
-        Some(pool) => finding.pool(&*pool.name),
+        Some(pool) => finding.pool(Arc::clone(&pool.name)),
         None => finding,
     };
     match witness_name(&landing.witness) {
@@ -155,51 +158,47 @@ fn intrusion(
     reach: &Reach<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
-    let who = context.object_name("Pod");
     let cause = context.cause(&pod.spec, "spec", landing);
     let pools = pools_of(context.snapshot, &reach.landings);
-    let pool = fmt::from_fn(|f| {
+    let fact = sentence(|out| {
+        write_parts(out, context.object_name_parts("Pod"))?;
+        out.write_str(" can land on ")?;
+        write_parts(out, witness_parts(&landing.witness))?;
+        out.write_str(" of pool ")?;
         for (index, pool) in pools.iter().enumerate() {
             let before = match index {
                 0 => "",
                 1 => " (and of ",
                 _ => ", ",
             };
-            write_parts(f, [before, &pool.name])?;
+            write_parts(out, [before, &pool.name])?;
         }
-        f.write_str(if pools.len() > 1 { ")" } else { "" })
+        let end = if pools.len() > 1 { ")" } else { "" };
+        write_parts(out, [end, ", which is reserved for AutoMQ: "])?;
+        cause.write(out)
     });
-    let witness = witness_text(&landing.witness);
-    let fact = sentence(|f| {
-        who.fmt(f)?;
-        f.write_str(" can land on ")?;
-        witness.fmt(f)?;
-        f.write_str(" of pool ")?;
-        pool.fmt(f)?;
-        f.write_str(", which is reserved for AutoMQ: ")?;
-        cause.fmt(f)
-    });
-    let advice = advice(context, pod, keep_off_text(context.policy, &pools));
+    let advice = advice(context, pod, &pools);
     located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
 }
 
-fn advice(context: Context<'_>, pod: &Pod<'_>, keep_off: impl Display) -> String {
+fn advice(context: Context<'_>, pod: &Pod<'_>, pools: &[&PoolFacts]) -> String {
     let namespace = &context.request.target.namespace;
     match daemon_set(&pod.metadata) {
         Some(name) => format!(
             "Denying it holds up the rollout of DaemonSet {namespace}/{name}, whose controller \
-             counts this node. In its spec.template, {keep_off}; or ask for the exempt entry \
-             {{namespace: {namespace}, daemonSets: [{name}], reason: …}}"
+             counts this node. In its spec.template, {}; or ask for the exempt entry \
+             {{namespace: {namespace}, daemonSets: [{name}], reason: …}}",
+            context.policy.keep_off(pools),
         ),
         None if !pod.spec.node_name.is_empty() => format!(
             "Leave spec.nodeName to the scheduler, or ask for an exempt entry for namespace \
              {namespace}"
         ),
-        None => sentence(|f| {
-            f.write_str("To keep the pod off, ")?;
-            keep_off.fmt(f)?;
+        None => sentence(|out| {
+            out.write_str("To keep the pod off, ")?;
+            write_keep_off(out, context.policy, pools)?;
             let rest = "; if it belongs there, ask for an exempt entry for namespace ";
-            write_parts(f, [rest, namespace])
+            write_parts(out, [rest, namespace])
         }),
     }
 }

@@ -4,9 +4,11 @@
 //! The same judgement as `pod-intrusion`, on the pod template, so that people learn it when they
 //! apply and not from a stuck ReplicaSet. The warning shows the node affinity that keeps the pods off. A workload that another one controls is not warned about again.
 
-use super::{Context, Freedom, witness_name, witness_text};
+use std::{fmt::Write, sync::Arc};
+
+use super::{Context, Freedom, sentence, witness_name, witness_text};
 use crate::policy::{
-    advice::{keep_off_text, pools_of},
+    advice::pools_of,
     mode::{Mode, RuleName},
     object::{OwnerReference, Workload, WorkloadKind},
     placement::{Landing, Reach, reach},
@@ -85,10 +87,13 @@ fn finding(
         names => format!("pools {}", names.join(", ")),
     };
     let witness = witness_text(&landing.witness);
-    let fact = format!("pods of {who} can land on AutoMQ's {names} ({witness}): {cause}");
+    let fact = sentence(|out| {
+        write!(out, "pods of {who} can land on AutoMQ's {names} ({witness}): ")?;
+        cause.write(out)
+    });
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
-        keep_off_text(context.policy, &pools).to_string()
+        context.policy.keep_off(&pools)
     } else {
         "leave nodeName to the scheduler".to_owned()
     };
@@ -98,7 +103,7 @@ fn finding(
     );
     let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);
     let finding = match pools.first() {
-        Some(pool) => finding.pool(&*pool.name),
+        Some(pool) => finding.pool(Arc::clone(&pool.name)),
         None => finding,
     };
     match witness_name(&landing.witness) {

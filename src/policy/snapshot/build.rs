@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Class, ClassNode, NodeRecord, NodeState, PoolConflict, PoolFacts, PoolOrigin, Position,
-    ProtectedReference, Snapshot, VirtualNode,
+    ProtectedReference, Snapshot, VirtualNode, class::key_order,
 };
 use crate::policy::{Policy, membership::Membership, pool::ZONE_LABEL, taint::Taint};
 
@@ -72,7 +72,8 @@ impl Snapshot {
             let node = ClassNode { name: Arc::clone(&node.name), individual: values };
             classes.entry(key).or_default().push(node);
         }
-        for ((taints, lost_taint, labels), nodes) in classes {
+        for ((taints, lost_taint, mut labels), nodes) in classes {
+            labels.sort_unstable_by(|(one, _), (other, _)| key_order(one, other));
             let individual = Arc::clone(&individual);
             let class = Class { pool: index, taints, lost_taint, labels, individual, nodes };
             self.add_class(class);
@@ -138,7 +139,7 @@ fn states(live: &[&NodeRecord]) -> Vec<(Option<Arc<str>>, NodeState, u32)> {
     states.into_iter().map(|((zone, state), number)| (zone, state, number)).collect()
 }
 
-/// Keys of labels with many values among these nodes, sorted. A missing label is a value, too.
+/// Keys of labels with many values among these nodes, in [`key_order`]. A missing label is a value, too.
 fn individual_labels(live: &[&NodeRecord]) -> Vec<Arc<str>> {
     let mut values: HashMap<&Arc<str>, BTreeSet<&Arc<str>>> = HashMap::new();
     for (key, value) in live.iter().flat_map(|node| &node.labels) {
@@ -147,12 +148,13 @@ fn individual_labels(live: &[&NodeRecord]) -> Vec<Arc<str>> {
             seen.insert(value);
         }
     }
-    let individual: BTreeSet<&Arc<str>> = values
-        .iter()
+    let mut individual: Vec<Arc<str>> = values
+        .into_iter()
         .filter(|(key, seen)| key.as_ref() == HOSTNAME_LABEL || seen.len() > CLASS_VALUES_MAX)
-        .map(|(key, _)| *key)
+        .map(|(key, _)| Arc::clone(key))
         .collect();
-    individual.into_iter().cloned().collect()
+    individual.sort_unstable_by(|one, other| key_order(one, other));
+    individual
 }
 
 fn class_key(

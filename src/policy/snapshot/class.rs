@@ -1,6 +1,6 @@
 //! Classes: dedicated nodes that a pod cannot tell apart but by name or by an individual label.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use crate::policy::{
     placement::{LabelFact, NameFact, NodeFacts},
@@ -16,12 +16,18 @@ pub struct Class {
     pub taints: Vec<Taint<'static>>,
     /// Whether the nodes lack the pool's taint.
     pub lost_taint: bool,
-    /// Labels that all of them have with the same value, sorted by key.
+    /// Labels that all of them have with the same value, in [`key_order`].
     pub(super) labels: Vec<(Arc<str>, Arc<str>)>,
-    /// Keys of labels with many values in the pool, sorted; the values are with the nodes.
+    /// Keys of labels with many values in the pool, in [`key_order`]; the values are with the nodes.
     pub(super) individual: Arc<[Arc<str>]>,
     /// The nodes.
     pub nodes: Vec<ClassNode>,
+}
+
+/// Shorter ones first: the keys of a node's labels have long beginnings in common, and lengths are
+/// compared without a look at the text.
+pub(super) fn key_order(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 /// A node of a class.
@@ -36,7 +42,7 @@ pub struct ClassNode {
 impl Class {
     /// The value of a label that the nodes have in common.
     pub fn label(&self, key: &str) -> Option<&str> {
-        let index = self.labels.binary_search_by(|(name, _)| name.as_ref().cmp(key)).ok()?;
+        let index = self.labels.binary_search_by(|(name, _)| key_order(name, key)).ok()?;
         self.labels.get(index).map(|(_, value)| value.as_ref())
     }
 
@@ -46,7 +52,7 @@ impl Class {
     }
 
     fn individual_index(&self, key: &str) -> Option<usize> {
-        self.individual.binary_search_by(|name| name.as_ref().cmp(key)).ok()
+        self.individual.binary_search_by(|name| key_order(name, key)).ok()
     }
 }
 

@@ -235,7 +235,7 @@ proptest! {
         prop_assert_eq!(pools(&snapshot, &reach), plain);
         for landing in &reach.landings {
             let Witness::Node(name) = landing.witness else { unreachable!("retained") };
-            let node = world.nodes.iter().find(|node| *node.name == *name).unwrap();
+            let node = world.nodes.iter().find(|node| *node.name == **name).unwrap();
             let (pool, taint) = pool_of(&policy, node).unwrap();
             prop_assert_eq!(called(&snapshot, landing.pool), pool, "the witness is of that pool");
             prop_assert!(lands(&policy, &spec, node, &taint), "{} is no witness", name);
