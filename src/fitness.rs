@@ -6,6 +6,8 @@
 //! Inventory ─┴─▶ examine ─▶ Fitness: findings, and the pools to draw
 //! ```
 //!
+//! A Terraform plan takes the place of the inventory before there is any: [`examine_plan`].
+//!
 //! Pure, as a decision is: no clock, no environment, no I/O. What the webhook's rules decide is asked of
 //! them; what only a look at the whole cluster shows is judged here. What the inventory does not hold is
 //! unknown, never well.
@@ -18,12 +20,14 @@ mod instances;
 mod intruders;
 mod nodes;
 mod picture;
+mod planned;
 mod roles;
 mod words;
 
 pub use self::{
     finding::{Constraint, Finding, Severity, Status},
     picture::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
+    planned::examine_plan,
 };
 
 use self::{
@@ -42,9 +46,20 @@ use crate::{
     },
 };
 
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A cluster, live or as a dump.
+    Cluster,
+    /// A Terraform plan, before there is one.
+    Plan,
+}
+
 /// What a check comes to.
 #[derive(Clone, Debug)]
 pub struct Fitness {
+    /// What was looked at.
+    pub subject: Subject,
     /// Where the cluster runs, as far as is known.
     pub provider: Option<Provider>,
     /// By pool, what belongs to none last; in each the gravest first.
@@ -53,7 +68,7 @@ pub struct Fitness {
     pub pools: Vec<PoolPicture>,
     /// Kinds that the input lacks.
     pub missing: Vec<String>,
-    /// How many nodes there are.
+    /// How many nodes there are, or are planned.
     pub nodes: usize,
 }
 
@@ -79,6 +94,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     });
     findings.dedup();
     Fitness {
+        subject: Subject::Cluster,
         provider: policy.provider,
         findings,
         pools: picture::draw(&facts),
@@ -185,6 +201,8 @@ impl Fitness {
     pub fn headline(&self) -> &'static str {
         if self.failures(Severity::Error) > 0 {
             "not fit for AutoMQ"
+        } else if self.subject == Subject::Plan {
+            "fit for AutoMQ, as far as the plan tells"
         } else if self.nodes == 0 {
             "not known whether it is fit for AutoMQ"
         } else if self.unknowns() > 0 {

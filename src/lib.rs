@@ -19,6 +19,7 @@ pub mod regarding;
 pub mod report;
 pub mod review;
 pub mod rights;
+pub mod terraform;
 
 // The shell: as thin as possible.
 pub mod audit;

@@ -15,13 +15,14 @@ use clap::ValueEnum;
 use super::input::{ConfigText, Named, read};
 use crate::{
     cluster::inventory::{Inventory, Stock},
-    fitness::{Finding, Fitness, Severity, Status, examine, named},
+    fitness::{Finding, Fitness, Severity, Status, examine, examine_plan, named},
     policy::Policy,
+    terraform::Plan,
 };
 
 /// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
 ///
-/// Reads a live cluster, or a dump of one. Exits with 0 if the cluster is fit, 1 if it is not (from
+/// Reads a live cluster, a dump of one, or the Terraform plan of its node pools. Exits with 0 if the cluster is fit, 1 if it is not (from
 /// what severity up is what --fail-on says), 2 if it cannot be read. What the input does not hold is
 /// unknown, and named.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,16 @@ pub(super) struct Check {
     /// input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
+
+    /// A Terraform plan instead, before there is a cluster, as `terraform show -json PLAN` prints it;
+    /// `-` for standard input
+    #[arg(
+        long,
+        env = "POOLGUARD_TERRAFORM_PLAN",
+        value_name = "FILE",
+        conflicts_with_all = ["cluster", "kubeconfig", "contexts"]
+    )]
+    terraform_plan: Option<PathBuf>,
 
     /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
     #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
@@ -86,23 +97,31 @@ struct Checked {
     /// Context or file.
     name: String,
     fitness: Fitness,
-    /// The command that dumps all that is asked for.
-    dump_command: String,
+    /// The command that dumps all that is asked for of a cluster.
+    dump_command: Option<String>,
 }
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { config, cluster, kubeconfig, contexts, fail_on, output } = self;
+        let Self { config, cluster, terraform_plan, kubeconfig, contexts, fail_on, output } = self;
         let config = ConfigText::read(config.as_deref())?;
-        let checked = match &cluster {
-            Some(file) => {
+        let checked = match (&cluster, &terraform_plan) {
+            (Some(file), _) => {
                 let text = read(file)?;
                 let inventory = Inventory::read_dump(&text)
                     .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
                 let policy = config.load(inventory.index().provider())?.policy;
                 vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
             }
-            None => live::check(kubeconfig.as_deref(), &contexts, &config)?,
+            (None, Some(file)) => {
+                let plan = Plan::read(&read(file)?).with_context(|| {
+                    format!("{} is no plan as `terraform show -json PLAN` prints it", Named(file))
+                })?;
+                let policy = config.load(plan.provider())?.policy;
+                let name = Named(file).to_string();
+                vec![Checked { name, fitness: examine_plan(&policy, &plan), dump_command: None }]
+            }
+            (None, None) => live::check(kubeconfig.as_deref(), &contexts, &config)?,
         };
         let mut out = anstream::stdout().lock();
         match output {
@@ -144,10 +163,14 @@ impl Checked {
         let mut others: Vec<String> = others.map(|object| object.resource.to_string()).collect();
         others.sort();
         others.dedup();
-        let dump_command = Stock::dump_command(&others);
+        let dump_command = Some(Stock::dump_command(&others));
         Self { name, fitness: examine(policy, inventory), dump_command }
     }
 }
+
+/// What a plan cannot tell, and where to ask.
+const AFTER_PLAN: &str = "A plan knows no pods, roles and volumes: once it is applied, `poolguard check` looks at the \
+     cluster.";
 
 /// Several clusters in one line, each by its name; one by its verdict.
 fn verdict(checked: &[Checked]) -> String {

@@ -12,8 +12,9 @@ use super::{
 use crate::{
     cluster::inventory::NODES,
     policy::{
+        Policy,
         mode::RuleName,
-        pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+        pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
         snapshot::{NodeRecord, PoolOrigin},
         taint::Taint,
     },
@@ -25,10 +26,10 @@ const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
 const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
 
 /// AutoMQ's smallest cluster has three nodes.
-const READY_MIN: usize = 3;
+pub(super) const READY_MIN: usize = 3;
 
 /// The taint of system pools on AKS, which pods of the system tolerate.
-const SYSTEM_TAINT_KEYS: [&str; 2] =
+pub(super) const SYSTEM_TAINT_KEYS: [&str; 2] =
     ["CriticalAddonsOnly", "node-role.kubernetes.io/control-plane"];
 
 pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
@@ -182,33 +183,59 @@ fn untainted_siblings(facts: &Facts<'_>, pool: &PoolNodes<'_>) -> Option<Finding
     Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
 }
 
-fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
-    let policy = facts.policy;
-    let name = pool.name();
-    let catalog = &policy.machine_types;
-    let (approved, is_published): (Vec<&str>, bool) =
-        match pool.declared.and_then(|pool| pool.machine_types.as_ref()) {
-            Some(types) => (types.iter().map(String::as_str).collect(), true),
-            None => (
-                catalog.names.iter().map(|entry| entry.name.as_str()).collect(),
-                catalog.is_authoritative(),
+/// The machine types that a pool may have.
+pub(super) struct Approved<'p> {
+    pub(super) names: Vec<&'p str>,
+    /// Who says so.
+    pub(super) source: String,
+    /// What it means to have another one.
+    pub(super) severity: Severity,
+}
+
+impl<'p> Approved<'p> {
+    /// By the pool's own list, else by the catalog; `None` where neither has any.
+    pub(super) fn of(policy: &'p Policy, declared: Option<&'p Pool>) -> Option<Self> {
+        let provider = provider_name(policy);
+        let catalog = &policy.machine_types;
+        let own = declared.and_then(|pool| pool.machine_types.as_ref());
+        let (source, severity) = match (own, catalog.is_authoritative()) {
+            (Some(_), _) => ("the pool's list".to_owned(), Severity::Error),
+            (None, true) => (format!("AutoMQ's list for {provider}"), Severity::Error),
+            (None, false) => (
+                format!("the catalog for {provider}, which AutoMQ has not published"),
+                Severity::Warning,
             ),
         };
-    let provider = policy.provider.map_or("this provider", |provider| provider.as_str());
-    let severity = if is_published { Severity::Error } else { Severity::Warning };
-    if approved.is_empty() {
-        let fact = format!("No list of machine types is published for {provider}");
-        let finding = Finding::unknown(TYPE, Severity::Warning, fact);
-        let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
-        findings.push(finding.pool(name).fix(fix));
-        return;
+        let names: Vec<&str> = match own {
+            Some(types) => types.iter().map(String::as_str).collect(),
+            None => catalog.names.iter().map(|entry| entry.name.as_str()).collect(),
+        };
+        (!names.is_empty()).then_some(Self { names, source, severity })
     }
-    let has_list = pool.declared.is_some_and(|pool| pool.machine_types.is_some());
-    let source = match (has_list, is_published) {
-        (true, _) => "the pool's list".to_owned(),
-        (false, true) => format!("AutoMQ's list for {provider}"),
-        (false, false) => format!("the catalog for {provider}, which AutoMQ has not published"),
+}
+
+fn provider_name(policy: &Policy) -> &'static str {
+    policy.provider.map_or("this provider", |provider| provider.as_str())
+}
+
+/// What there is to say of machine types where no list approves any.
+pub(super) fn no_type_list(policy: &Policy) -> Finding {
+    let fact = format!("No list of machine types is published for {}", provider_name(policy));
+    let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
+    Finding::unknown(TYPE, Severity::Warning, fact).fix(fix)
+}
+
+/// Why it matters that a machine type is not approved.
+pub(super) const WRONG_TYPE: &str = "AutoMQ takes the types that it has approved; on others a deployment fails, or its \
+     network and memory are not enough";
+
+fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let name = pool.name();
+    let Some(approved) = Approved::of(facts.policy, pool.declared) else {
+        findings.push(no_type_list(facts.policy).pool(name));
+        return;
     };
+    let Approved { names: approved, source, severity } = approved;
     let types: BTreeSet<&str> = pool.nodes.iter().filter_map(|node| machine_type(node)).collect();
     let wrong: Vec<&str> = types.iter().filter(|it| !approved.contains(it)).copied().collect();
     let nodes = pool.names(|node| machine_type(node).is_some_and(|it| wrong.contains(&it)));
@@ -227,14 +254,14 @@ fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Fin
         );
         let wanted = approved.first().copied();
         Finding::fail(TYPE, severity, fact)
-            .why("AutoMQ takes the types that it has approved; on others a deployment fails, or its network and memory are not enough")
+            .why(WRONG_TYPE)
             .nodes(&nodes)
             .fix(fix::replace(facts, pool, wanted))
     };
     findings.push(finding.pool(name));
 }
 
-const TWO_ZONES: &str = "An instance of AutoMQ's runs in one zone or in three, so that its deployment \
+pub(super) const TWO_ZONES: &str = "An instance of AutoMQ's runs in one zone or in three, so that its deployment \
                          and its changes fail";
 
 fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {

@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod help;
 mod page;
+mod plan;
 mod render;
 mod review;
 mod serve;

@@ -33,14 +33,15 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// What each module of the crate may use of the others. Arrows go down only.
-const ARROWS: [(&str, &[&str]); 34] = [
+const ARROWS: [(&str, &[&str]); 35] = [
     ("policy", &[]),
     ("documents", &[]),
     ("entries", &["policy"]),
     ("config", &["policy"]),
     ("review", &["policy"]),
     ("cluster", &["policy", "documents"]),
-    ("fitness", &["cluster", "policy"]),
+    ("terraform", &["policy"]),
+    ("fitness", &["cluster", "policy", "terraform"]),
     ("regarding", &["policy", "review"]),
     ("report", &["policy", "regarding"]),
     ("rights", &["cluster", "fitness", "policy", "report"]),
@@ -169,6 +170,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
             "runtime",
             "server",
             "telemetry",
+            "terraform",
             "webhook",
         ],
     ),

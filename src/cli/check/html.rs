@@ -5,10 +5,10 @@ mod drawing;
 
 use std::fmt;
 
-use super::{Checked, markup::Text};
+use super::{AFTER_PLAN, Checked, markup::Text};
 use crate::{
     cli::page::count,
-    fitness::{Finding, Fitness, PoolPicture, Severity, Status},
+    fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
 };
 
 pub(super) struct Page<'a> {
@@ -52,7 +52,7 @@ impl fmt::Display for Page<'_> {
 
 fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::Result {
     let Checked { name, fitness, dump_command } = checked;
-    let Fitness { provider, findings, pools, missing, nodes } = fitness;
+    let Fitness { subject, provider, findings, pools, missing, nodes } = fitness;
     writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", Text(name))?;
     let verdict = fitness.verdict();
     let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
@@ -64,7 +64,10 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
         Text(counts)
     )?;
     let provider = provider.map_or("unknown provider", |it| it.as_str());
-    let nodes = count(*nodes, "node");
+    let (whole, nodes) = match subject {
+        Subject::Cluster => ("The whole cluster", count(*nodes, "node")),
+        Subject::Plan => ("The whole plan", format!("{} planned", count(*nodes, "node"))),
+    };
     let pool_count = count(pools.len(), "pool");
     writeln!(f, "<p class=\"facts\">{provider} · {nodes} · {pool_count}</p>")?;
     writeln!(f, "<nav aria-label=\"Parts\">")?;
@@ -74,24 +77,25 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
     }
     let is_pool = |name: &str| pools.iter().any(|it| it.name == name);
     let is_rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
-    part_link(
-        f,
-        &format!("{index}-cluster"),
-        "The whole cluster",
-        findings.iter().filter(is_rest),
-    )?;
+    part_link(f, &format!("{index}-cluster"), whole, findings.iter().filter(is_rest))?;
     writeln!(f, "</nav>")?;
-    if !pools.is_empty() {
+    if !pools.is_empty() && *subject == Subject::Cluster {
         writeln!(f, "{}", drawing::LEGEND)?;
     }
     for (at, pool) in pools.iter().enumerate() {
         let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
-        pool_section(f, &format!("{index}-pool-{at}"), pool, &findings.iter().filter(own))?;
+        let id = format!("{index}-pool-{at}");
+        pool_section(f, &id, pool, *subject, &findings.iter().filter(own))?;
     }
     writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
-    writeln!(f, "<header><h2>The whole cluster</h2></header>")?;
+    writeln!(f, "<header><h2>{whole}</h2></header>")?;
     finding_list(f, &findings.iter().filter(is_rest))?;
-    if !missing.is_empty() {
+    if *subject == Subject::Plan {
+        writeln!(f, "<div class=\"finding\"><p>{}</p></div>", Text(AFTER_PLAN))?;
+    }
+    if let Some(dump_command) = dump_command
+        && !missing.is_empty()
+    {
         let missing = missing.join(", ");
         writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", Text(&missing))?;
         writeln!(f, "This dumps everything that is asked for:</p>")?;
@@ -147,6 +151,7 @@ fn pool_section<'a>(
     f: &mut fmt::Formatter<'_>,
     id: &str,
     pool: &PoolPicture,
+    subject: Subject,
     findings: &(impl Iterator<Item = &'a Finding> + Clone),
 ) -> fmt::Result {
     let PoolPicture { name, is_declared, taint, instances, zones: _ } = pool;
@@ -160,7 +165,10 @@ fn pool_section<'a>(
         writeln!(f, "<span class=\"tag\">{}</span>", Text(instance))?;
     }
     writeln!(f, "</div></header>\n<div class=\"beside\">")?;
-    drawing::zones(f, pool)?;
+    match subject {
+        Subject::Cluster => drawing::zones(f, pool)?,
+        Subject::Plan => drawing::planned_zones(f, pool)?,
+    }
     finding_list(f, findings)?;
     writeln!(f, "</div>\n</section>")
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use anstyle::Style;
 
-use super::Checked;
+use super::{AFTER_PLAN, Checked};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
-    fitness::{Finding, Fitness, PoolPicture, Severity, Status},
+    fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
 };
 
 pub(super) struct Page<'a> {
@@ -44,18 +44,27 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     let Checked { name: _, fitness, dump_command } = checked;
     for pool in &fitness.pools {
         let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
-        group(f, &pool_heading(pool), fitness.findings.iter().filter(own))?;
+        group(f, &pool_heading(pool, fitness.subject), fitness.findings.iter().filter(own))?;
     }
     let is_pool = |name: &str| fitness.pools.iter().any(|it| it.name == name);
     let rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
     let provider = fitness.provider.map_or("unknown provider", |it| it.as_str());
-    let heading = format!(
-        "{}  {}",
-        Styled(HEADING, "cluster"),
-        Styled(FAINT, format!("{provider}, {}", count(fitness.nodes, "node")))
-    );
+    let (subject, nodes) = match fitness.subject {
+        Subject::Cluster => ("cluster", count(fitness.nodes, "node")),
+        Subject::Plan => ("plan", format!("{} planned", count(fitness.nodes, "node"))),
+    };
+    let heading =
+        format!("{}  {}", Styled(HEADING, subject), Styled(FAINT, format!("{provider}, {nodes}")));
     group(f, &heading, fitness.findings.iter().filter(rest))?;
-    if !fitness.missing.is_empty() {
+    if fitness.subject == Subject::Plan {
+        for line in textwrap::wrap(AFTER_PLAN, wrapping(width())) {
+            writeln!(f, "{line}")?;
+        }
+        writeln!(f)?;
+    }
+    if let Some(dump_command) = dump_command
+        && !fitness.missing.is_empty()
+    {
         writeln!(f, "The input lacks {}.", fitness.missing.join(", "))?;
         writeln!(f, "This dumps everything that is asked for:")?;
         writeln!(f, "  {}\n", Styled(CHANGED, dump_command))?;
@@ -63,11 +72,14 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     writeln!(f, "{}", Verdict(fitness))
 }
 
-fn pool_heading(pool: &PoolPicture) -> String {
+fn pool_heading(pool: &PoolPicture, subject: Subject) -> String {
     let nodes = pool.zones.iter().map(|zone| zone.nodes.len()).sum();
     let zones: Vec<&str> =
         pool.zones.iter().map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect();
-    let mut parts = vec![count(nodes, "node")];
+    let mut parts = match subject {
+        Subject::Cluster => vec![count(nodes, "node")],
+        Subject::Plan => vec!["planned".to_owned()],
+    };
     if !zones.is_empty() {
         parts.push(zones.join(" "));
     }

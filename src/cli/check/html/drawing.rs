@@ -54,6 +54,27 @@ pub(super) fn zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> fmt::Resu
     writeln!(f, "</div>")
 }
 
+/// The zones that a plan has for a pool, before it has nodes.
+pub(super) fn planned_zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> fmt::Result {
+    writeln!(f, "<div class=\"zones\">")?;
+    if pool.zones.is_empty() {
+        writeln!(f, "<div class=\"zone bare\"><h3>zones <span>not known yet</span></h3></div>")?;
+    }
+    for zone in &pool.zones {
+        let (class, state) = if zone.is_meant {
+            ("zone bare", "planned")
+        } else {
+            ("zone stray", "planned, not the pool's zone")
+        };
+        writeln!(
+            f,
+            "<div class=\"{class}\"><h3>{} <span>{state}</span></h3></div>",
+            Text(&zone.name)
+        )?;
+    }
+    writeln!(f, "</div>")
+}
+
 /// Class and word of a node's state.
 fn state(node: &NodePicture) -> (&'static str, &'static str) {
     match (node.ready, node.cordoned) {

@@ -1,0 +1,180 @@
+//! `check --terraform-plan`: node pools before there are any.
+
+use serde_json::{Value, json};
+
+use super::{Said, run, run_on};
+use crate::scenario::data_text;
+
+const DIRECT: &str = "terraform/eks-pools-direct.json";
+const FOR_EACH: &str = "terraform/eks-pools-for-each.json";
+
+fn check(plan: &str, arguments: &[&str]) -> Said {
+    run(&[&["check", "--terraform-plan", plan], arguments].concat())
+}
+
+/// The plan whose zones are known, changed first.
+fn changed(change: impl FnOnce(&mut Value), arguments: &[&str]) -> Said {
+    let mut plan: Value = serde_json::from_str(&data_text(DIRECT)).unwrap();
+    change(&mut plan);
+    run_on(&plan.to_string(), &[&["check", "--terraform-plan", "-"], arguments].concat())
+}
+
+/// The node group that is in one zone.
+fn one_zone(plan: &mut Value) -> &mut Value {
+    let changes = plan["resource_changes"].as_array_mut().unwrap();
+    changes.iter_mut().find(|it| it["address"] == "aws_eks_node_group.one_zone").unwrap()
+}
+
+/// `status severity rule pool` of what is said of the node group in one zone.
+fn said_of_one_zone(said: &Said) -> Vec<String> {
+    let answer = said.json();
+    let findings = answer["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|it| it["object"] == "aws_eks_node_group.one_zone" && it["status"] != "pass")
+        .map(|it| ["status", "severity", "rule"].map(|key| it[key].as_str().unwrap()).join(" "))
+        .collect()
+}
+
+#[test]
+fn zones_are_read_where_subnets_are_named() {
+    let said = check(DIRECT, &[]);
+    assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
+    said.assert_plain();
+    insta::assert_snapshot!("plan-direct", said.out);
+}
+
+#[test]
+fn what_a_plan_does_not_know_is_unknown() {
+    let said = check(FOR_EACH, &["--config", "terraform/config.yaml"]);
+    assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
+    insta::assert_snapshot!("plan-for-each", said.out);
+}
+
+#[test]
+fn without_a_config_pools_are_found_by_the_taint_that_was_meant() {
+    let said = check(FOR_EACH, &["-o", "json"]);
+    assert_eq!(said.code, 1);
+    let answer = said.json();
+    let errors = answer["findings"].as_array().unwrap().iter();
+    let errors = errors.filter(|it| it["status"] == "fail" && it["severity"] == "error");
+    let errors: Vec<_> = errors.map(|it| (it["rule"].clone(), it["pool"].clone())).collect();
+    assert_eq!(errors, [(json!("node-taint"), json!("automq-soft"))]);
+    let system = "automq-bare and system are without AutoMQ's taint, for the pods of others";
+    assert!(said.out.contains(system), "{}", said.out);
+}
+
+/// Where the node group in one zone changes, how, and what is said then.
+type Case = (&'static str, fn(&mut Value), &'static str);
+
+#[test]
+fn a_change_of_a_plan_changes_one_finding() {
+    let is_sound = changed(|_| {}, &["-o", "json"]);
+    assert_eq!(said_of_one_zone(&is_sound), [""; 0]);
+    let cases: [Case; 9] = [
+        ("/change/after/taint", |it| *it = json!([]), ""),
+        (
+            "/change/after/taint/0/effect",
+            |it| *it = json!("PREFER_NO_SCHEDULE"),
+            "fail error node-taint",
+        ),
+        ("/change/after_unknown/taint", |it| *it = json!(true), "unknown error node-taint"),
+        (
+            "/change/after/instance_types/0",
+            |it| *it = json!("t3.micro"),
+            "fail warning node-machine-type",
+        ),
+        (
+            "/change/after_unknown/instance_types",
+            |it| *it = json!(true),
+            "unknown warning node-machine-type",
+        ),
+        (
+            "/change/after/scaling_config/0/desired_size",
+            |it| *it = json!(2),
+            "fail warning pool-size",
+        ),
+        (
+            "/change/after_unknown/scaling_config/0",
+            |it| *it = json!({"desired_size": true}),
+            "unknown warning pool-size",
+        ),
+        ("/change/actions", |it| *it = json!(["delete", "create"]), "fail warning node-identity"),
+        ("/name", |it| *it = json!("elsewhere"), "unknown error node-zone"),
+    ];
+    for (pointer, change, expected) in cases {
+        let said =
+            changed(|plan| change(one_zone(plan).pointer_mut(pointer).unwrap()), &["-o", "json"]);
+        let expected: Vec<&str> = Some(expected).filter(|it| !it.is_empty()).into_iter().collect();
+        assert_eq!(said_of_one_zone(&said), expected, "{pointer}");
+    }
+}
+
+#[test]
+fn a_pool_that_goes_is_not_judged_by_what_it_was() {
+    let said = changed(
+        |plan| {
+            let change = &mut one_zone(plan)["change"];
+            change["before"] = change["after"].take();
+            change["actions"] = json!(["delete"]);
+        },
+        &["-o", "json"],
+    );
+    assert_eq!(said_of_one_zone(&said), ["fail warning node-identity"]);
+}
+
+#[test]
+fn machines_are_given_the_same() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../docs/check.schema.json")).unwrap();
+    for plan in [DIRECT, FOR_EACH] {
+        let answer = check(plan, &["-o", "json"]).json();
+        assert!(jsonschema::is_valid(&schema, &answer), "{answer}");
+    }
+    let junit = check(DIRECT, &["-o", "junit"]).out;
+    let suite = "<testsuite name=\"terraform/eks-pools-direct.json\" tests=\"9\" failures=\"1\"";
+    assert!(junit.contains(suite), "{junit}");
+    let cases = check(FOR_EACH, &["--config", "terraform/config.yaml", "-o", "junit"]).out;
+    let mut names: Vec<&str> = cases
+        .lines()
+        .filter_map(|line| line.split_once("<testcase ")?.1.split_once('>'))
+        .map(|it| it.0)
+        .collect();
+    let number = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), number, "a build server tells cases apart by their names");
+    let page = check(DIRECT, &["-o", "html"]).out;
+    for words in ["The whole plan", "6 nodes planned", "us-east-1b <span>planned", "knows no pods"]
+    {
+        assert!(page.contains(words), "{words} is missing in {page}");
+    }
+    assert_eq!(check(DIRECT, &["--fail-on", "unknown"]).code, 1);
+}
+
+#[test]
+fn what_is_no_plan_is_exit_code_2() {
+    for (plan, words) in [
+        ("no-such.json", "no-such.json"),
+        ("config.yaml", "it is not JSON"),
+        ("cluster.json", "it has no `resource_changes`"),
+    ] {
+        let said = check(plan, &[]);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{plan}: {said:?}");
+        assert!(said.err.contains(words), "{plan}: {}", said.err);
+    }
+    for (key, value, words) in [
+        ("format_version", json!("2.0"), "\"2.0\""),
+        ("errored", json!(true), "planning failed"),
+        ("resource_changes", json!([]), "aws_eks_node_group, google_container"),
+        ("resource_changes", json!(null), "it has no `resource_changes`"),
+    ] {
+        let said = changed(|plan| plan[key] = value, &[]);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{words}: {said:?}");
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+    let state = run_on(r#"{"values": {}}"#, &["check", "--terraform-plan", "-"]);
+    assert!(state.err.contains("a state and not a plan"), "{}", state.err);
+    let both = check(DIRECT, &["--cluster", "cluster.json"]);
+    assert_eq!(both.code, 2);
+    assert!(both.err.contains("cannot be used with"), "{}", both.err);
+}
