@@ -52,7 +52,10 @@ pub enum Subject {
     /// A cluster, live or as a dump.
     Cluster,
     /// A Terraform plan, before there is one.
-    Plan,
+    Plan {
+        /// Whether it tells of every pool how many nodes it will have.
+        is_whole: bool,
+    },
 }
 
 /// What a check comes to.
@@ -201,8 +204,12 @@ impl Fitness {
     pub fn headline(&self) -> &'static str {
         if self.failures(Severity::Error) > 0 {
             "not fit for AutoMQ"
-        } else if self.subject == Subject::Plan {
-            "fit for AutoMQ, as far as the plan tells"
+        } else if let Subject::Plan { .. } = self.subject {
+            if self.pools.is_empty() {
+                "not known whether it is fit for AutoMQ"
+            } else {
+                "fit for AutoMQ, as far as the plan tells"
+            }
         } else if self.nodes == 0 {
             "not known whether it is fit for AutoMQ"
         } else if self.unknowns() > 0 {

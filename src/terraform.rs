@@ -6,19 +6,22 @@
 //! are found in [`subnets`].
 #![deny(clippy::disallowed_methods, reason = "a plan is read without clock, environment or files")]
 
+mod labels;
 mod resource;
 mod subnets;
+mod values;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+pub use self::labels::PlannedLabels;
 use self::{
     resource::{RESOURCES, Resource, Zones},
     subnets::Subnets,
+    values::{Planned, Values},
 };
 use crate::policy::{
-    object::Labels,
     provider::Provider,
     taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
     text::Text,
@@ -40,10 +43,12 @@ pub struct PlannedPool {
     pub name: String,
     /// Where it will be.
     pub provider: Provider,
+    /// The cluster that it is in.
+    pub cluster: Option<String>,
     /// What the plan does to it.
     pub action: Action,
-    /// Labels of its nodes, that of the provider's own name for the pool among them.
-    pub labels: Labels<'static>,
+    /// Labels of its nodes.
+    pub labels: PlannedLabels,
     /// Taints of its nodes.
     pub taints: Option<Vec<Taint<'static>>>,
     /// Machine types that its nodes may have.
@@ -58,7 +63,8 @@ pub struct PlannedPool {
     pub attributes: Attributes,
 }
 
-/// How the attributes of a node pool are called in a configuration, to say what to change.
+/// How the attributes of a node pool are called in a configuration, to say what to change: paths in keys
+/// and indices, since Terraform has blocks as lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// `instance_types`
@@ -67,8 +73,12 @@ pub struct Attributes {
     pub has_type_list: bool,
     /// `subnet_ids`
     pub zones: &'static str,
-    /// `scaling_config.desired_size`
+    /// `scaling_config.0.desired_size`
     pub size: &'static str,
+    /// Whether the size is that in each zone.
+    pub size_is_of_zone: bool,
+    /// `taint`
+    pub taints: &'static str,
     /// How a taint is written; `None` where the provider takes none.
     pub taint: Option<TaintSyntax>,
 }
@@ -76,25 +86,23 @@ pub struct Attributes {
 /// How a taint is written in a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaintSyntax {
-    /// `taint { … effect = "NO_SCHEDULE" }`, a block of this name.
-    Shouted(&'static str),
-    /// `taints { … effect = "NoSchedule" }`, a block of this name.
-    Block(&'static str),
-    /// `node_taints = ["key=value:NoSchedule"]`, a list of this name.
-    Texts(&'static str),
+    /// `taint { … effect = "NO_SCHEDULE" }`
+    Shouted,
+    /// `taints { … effect = "NoSchedule" }`
+    Block,
+    /// `node_taints = ["key=value:NoSchedule"]`
+    Texts,
 }
 
 /// What a plan does to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing: it is there already.
+    /// It is made, changed in place, or left as it is.
     Keep,
-    /// It is made.
-    Create,
-    /// It is changed in place.
-    Update,
     /// It is deleted and made anew.
     Replace,
+    /// It is made anew, and the old one is deleted then.
+    Renew,
     /// It is deleted.
     Delete,
 }
@@ -102,15 +110,15 @@ pub enum Action {
 /// Why a text is not a plan that tells of node pools.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// Not JSON: the file that `terraform plan -out` writes is none.
-    #[error("it is not JSON: {0}")]
+    /// Not JSON, as the file that `terraform plan -out` writes, or the lines of `terraform plan -json`.
+    #[error("it is not one JSON document")]
     Json(#[from] serde_json::Error),
     /// JSON of another kind.
-    #[error("it has no `resource_changes`{}", if *.is_state { ", so it is a state and not a plan" } else { "" })]
-    NotPlan {
-        /// It has what a state has.
-        is_state: bool,
-    },
+    #[error("it has no `format_version`")]
+    NotPlan,
+    /// What `terraform show -json` prints without a plan.
+    #[error("it is a state and not a plan")]
+    State,
     /// A format to come.
     #[error("its `format_version` is {0:?}, and 1.x is what can be read")]
     Version(String),
@@ -130,18 +138,21 @@ impl Plan {
     /// Reads what `terraform show -json PLAN` prints.
     pub fn read(text: &str) -> Result<Self, PlanError> {
         let plan: Value = serde_json::from_str(text)?;
-        let Some(changes) = plan.get("resource_changes").and_then(Value::as_array) else {
-            return Err(PlanError::NotPlan { is_state: plan.get("values").is_some() });
+        let Some(version) = plan.get("format_version").and_then(Value::as_str) else {
+            return Err(PlanError::NotPlan);
         };
-        let version = plan.get("format_version").and_then(Value::as_str).unwrap_or_default();
+        if plan.get("values").is_some() {
+            return Err(PlanError::State);
+        }
         if !version.starts_with("1.") {
             return Err(PlanError::Version(version.to_owned()));
         }
         if plan.get("errored") == Some(&Value::Bool(true)) {
             return Err(PlanError::Errored);
         }
+        let changes = plan.get("resource_changes").and_then(Value::as_array).into_iter().flatten();
         let pools: Vec<PlannedPool> =
-            changes.iter().filter_map(|change| PlannedPool::of(&plan, change)).collect();
+            changes.filter_map(|change| PlannedPool::of(&plan, change)).collect();
         if pools.is_empty() { Err(PlanError::NoPool) } else { Ok(Self { pools }) }
     }
 
@@ -153,162 +164,78 @@ impl Plan {
 }
 
 impl PlannedPool {
-    /// `None` for a change of something else.
+    /// `None` for a change of something else: a data source, or what is left of an earlier replacement.
     fn of(plan: &Value, change: &Value) -> Option<Self> {
         let text = |key: &str| change.get(key).and_then(Value::as_str).unwrap_or_default();
         let resource = RESOURCES.into_iter().find(|resource| resource.name == text("type"))?;
+        if text("mode") != "managed" || change.get("deposed").is_some() {
+            return None;
+        }
         let action = Action::of(change)?;
         let null = Value::Null;
         let part =
             |key: &str| change.pointer("/change").and_then(|it| it.get(key)).unwrap_or(&null);
         let values = match action {
             Action::Delete => Values { known: part("before"), unknown: &null },
-            Action::Keep | Action::Create | Action::Update | Action::Replace => {
+            Action::Keep | Action::Replace | Action::Renew => {
                 Values { known: part("after"), unknown: part("after_unknown") }
             }
         };
         let address = text("address").to_owned();
-        let known_name = resource.names.iter().find_map(|path| values.text(path));
-        let zones = zones(plan, change, &resource, values);
+        let name = resource.names.iter().find_map(|path| values.text(path));
+        let is_plain = !resource.others.iter().any(|path| values.has_some(path));
+        let zones = zones(plan, change, &resource, values).filter(|_| is_plain);
+        let machine_types = machine_types(&resource, values).filter(|_| is_plain);
+        let (size_path, size) = size(&resource, values, zones.as_ref());
+        let is_spot = |(path, is): &(&str, &str)| values.text(path).as_deref() == Some(*is);
         Some(Self {
-            name: known_name.clone().unwrap_or_else(|| address.clone()),
+            name: name.clone().unwrap_or_else(|| address.clone()),
             address,
             provider: resource.provider,
+            cluster: values.text(resource.cluster),
             action,
-            labels: labels(&resource, values, known_name),
+            labels: PlannedLabels::of(&resource, values, name.as_deref(), machine_types.as_deref()),
             taints: taints(&resource, values),
-            machine_types: values.texts(resource.machine_types),
-            size: size(&resource, values, zones.as_ref()),
+            machine_types,
             zones,
-            is_spot: resource
-                .spot
-                .iter()
-                .any(|(path, is)| values.text(path).as_deref() == Some(*is)),
-            attributes: resource.attributes(),
+            size,
+            is_spot: resource.spot.iter().any(is_spot),
+            attributes: resource.attributes(size_path),
         })
     }
 }
 
 impl Action {
-    /// `None` for what Terraform only forgets.
+    /// `None` for what Terraform only reads or forgets.
     fn of(change: &Value) -> Option<Self> {
         let actions = change.pointer("/change/actions")?.as_array()?;
         let actions: Vec<&str> = actions.iter().filter_map(Value::as_str).collect();
         match actions.as_slice() {
-            ["no-op" | "read"] => Some(Self::Keep),
-            ["create"] => Some(Self::Create),
-            ["update"] => Some(Self::Update),
+            ["no-op" | "create" | "update"] => Some(Self::Keep),
             ["delete"] => Some(Self::Delete),
-            [_, _] => Some(Self::Replace),
+            ["delete", "create"] => Some(Self::Replace),
+            ["create", "delete"] => Some(Self::Renew),
             _ => None,
         }
     }
 }
 
-/// The values of a resource, and which of them are not known yet.
-#[derive(Clone, Copy)]
-struct Values<'p> {
-    known: &'p Value,
-    /// The same shape, with `true` for what is not known.
-    unknown: &'p Value,
-}
-
-/// A value of a plan.
-enum Planned<'p> {
-    Is(&'p Value),
-    /// The configuration does not set it, and the provider does not either.
-    Absent,
-    Unknown,
-}
-
-impl<'p> Values<'p> {
-    /// `path` is in keys and indices: `scaling_config.0.desired_size`.
-    fn get(self, path: &str) -> Planned<'p> {
-        let (mut known, mut unknown) = (Some(self.known), Some(self.unknown));
-        for step in path.split('.') {
-            if unknown.is_some_and(|it| it == &Value::Bool(true)) {
-                return Planned::Unknown;
-            }
-            let index = step.parse::<usize>();
-            let descend = |value: &'p Value| match index {
-                Ok(index) => value.get(index),
-                Err(_) => value.get(step),
-            };
-            (known, unknown) = (known.and_then(descend), unknown.and_then(descend));
-        }
-        match (known, unknown) {
-            // A list with something unknown in it is not known.
-            (_, Some(unknown)) if has_unknown(unknown) => Planned::Unknown,
-            (None | Some(Value::Null), _) => Planned::Absent,
-            (Some(known), _) => Planned::Is(known),
+/// All that nodes of the pool may have; `None` if one is not known.
+fn machine_types(resource: &Resource, values: Values<'_>) -> Option<Vec<String>> {
+    let mut types = values.texts(resource.machine_type)?;
+    for path in resource.further_types {
+        if values.has_some(path) {
+            types.extend(values.texts(path)?);
         }
     }
-
-    /// A text, number or flag, as text.
-    fn text(self, path: &str) -> Option<String> {
-        match self.get(path) {
-            Planned::Is(value) => scalar(value),
-            Planned::Absent | Planned::Unknown => None,
-        }
-    }
-
-    /// One text or several; `None` if there is none or it is not known.
-    fn texts(self, path: &str) -> Option<Vec<String>> {
-        let texts: Vec<String> = match self.get(path) {
-            Planned::Is(Value::Array(values)) => values.iter().filter_map(scalar).collect(),
-            Planned::Is(value) => scalar(value).into_iter().collect(),
-            Planned::Absent | Planned::Unknown => return None,
-        };
-        (!texts.is_empty()).then_some(texts)
-    }
-}
-
-fn has_unknown(unknown: &Value) -> bool {
-    match unknown {
-        Value::Bool(is_unknown) => *is_unknown,
-        Value::Array(values) => values.iter().any(has_unknown),
-        Value::Object(values) => values.values().any(has_unknown),
-        Value::Null | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// What is known of them: that of the provider's name for the pool, and those of the configuration.
-fn labels(resource: &Resource, values: Values<'_>, name: Option<String>) -> Labels<'static> {
-    let mut labels: Vec<(String, String)> = Vec::new();
-    match values.get(resource.labels) {
-        Planned::Is(Value::Object(map)) => {
-            let known = map.iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?)));
-            labels.extend(known);
-        }
-        Planned::Is(Value::Array(list)) => {
-            let part = |entry: &Value, key| entry.get(key).and_then(scalar);
-            let known = list.iter().filter_map(|it| Some((part(it, "key")?, part(it, "value")?)));
-            labels.extend(known);
-        }
-        Planned::Is(_) | Planned::Absent | Planned::Unknown => {}
-    }
-    if let Some(name) = name {
-        labels.extend(resource.name_labels.iter().map(|key| ((*key).to_owned(), name.clone())));
-    }
-    labels.into_iter().map(|(key, value)| (Text::from(key), Text::from(value))).collect()
+    Some(types)
 }
 
 fn taints(resource: &Resource, values: Values<'_>) -> Option<Vec<Taint<'static>>> {
     // Without a way to write them, something else makes them.
     resource.taint?;
     match values.get(resource.taints) {
-        Planned::Is(value) => {
-            Some(value.as_array().into_iter().flatten().filter_map(taint).collect())
-        }
+        Planned::Is(value) => value.as_array()?.iter().map(taint).collect(),
         Planned::Absent => Some(Vec::new()),
         Planned::Unknown => None,
     }
@@ -334,12 +261,17 @@ fn taint(value: &Value) -> Option<Taint<'static>> {
     Some(Taint { key: own(key), value: own(value), effect: own(effect) })
 }
 
-fn size(resource: &Resource, values: Values<'_>, zones: Option<&BTreeSet<String>>) -> Option<u64> {
-    let number = resource.sizes.iter().find_map(|path| values.text(path))?.parse::<u64>().ok()?;
-    if !resource.size_is_of_zone {
-        return Some(number);
-    }
-    zones.map(|zones| number * zones.len() as u64)
+/// The attribute that tells it, and what it tells.
+fn size(
+    resource: &Resource,
+    values: Values<'_>,
+    zones: Option<&BTreeSet<String>>,
+) -> (Option<&'static str>, Option<u64>) {
+    let found = resource.sizes.iter().find_map(|path| Some((*path, values.text(path)?)));
+    let Some((path, text)) = found else { return (None, None) };
+    let factor = if resource.size_is_of_zone { zones.map(|it| it.len() as u64) } else { Some(1) };
+    let number = text.parse::<u64>().ok().zip(factor);
+    (Some(path), number.map(|(number, factor)| number.saturating_mul(factor)))
 }
 
 fn zones(
@@ -349,22 +281,33 @@ fn zones(
     values: Values<'_>,
 ) -> Option<BTreeSet<String>> {
     match resource.zones {
-        Zones::Names { paths, random } => {
-            let names = paths.iter().find_map(|path| values.texts(path))?;
-            let is_known = names.iter().all(|name| !random(name));
+        Zones::Names { path, no_zone } => {
+            let names = values.texts(path)?;
+            let is_known = !names.iter().any(|name| name == no_zone);
             is_known.then(|| names.into_iter().collect())
         }
         Zones::Placements { list, name } => {
-            let Planned::Is(Value::Array(placements)) = values.get(list) else { return None };
-            let zones = placements.iter().map(|it| it.get(name).and_then(scalar));
+            let (Some(Value::Array(placements)), _) = values.parts(list) else { return None };
+            let zone = |index| values.text(&format!("{list}.{index}.{name}"));
+            // A domain has its tenancy before it, which nodes do not say.
+            let short = |zone: String| zone.rsplit(':').next().map(str::to_owned);
+            let zones = (0..placements.len()).map(|index| zone(index).and_then(short));
             zones.collect::<Option<BTreeSet<String>>>().filter(|zones| !zones.is_empty())
         }
         Zones::Subnets { path, subnet, zone } => {
             let subnets = Subnets::new(plan, subnet, zone);
+            let (known, unknown) = values.parts(path);
+            let known = known.and_then(Value::as_array).into_iter().flatten();
+            let has_known = known.into_iter().any(|id| !id.is_null());
             match values.get(path) {
                 Planned::Is(Value::Array(ids)) => subnets.zones_of_ids(ids),
                 Planned::Is(_) | Planned::Absent => None,
-                Planned::Unknown => subnets.zones_of_references(change, path),
+                // The configuration does not say which of its subnets are there already.
+                Planned::Unknown if has_known => None,
+                Planned::Unknown => {
+                    let number = unknown.and_then(Value::as_array).map(Vec::len);
+                    subnets.zones_of_references(change, path, number)
+                }
             }
         }
     }

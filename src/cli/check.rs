@@ -12,10 +12,13 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::input::{ConfigText, Named, read};
+use super::{
+    input::{ConfigText, Named, read},
+    page::count,
+};
 use crate::{
     cluster::inventory::{Inventory, Stock},
-    fitness::{Finding, Fitness, Severity, Status, examine, examine_plan, named},
+    fitness::{Finding, Fitness, Severity, Status, Subject, examine, examine_plan, named},
     policy::Policy,
     terraform::Plan,
 };
@@ -171,6 +174,16 @@ impl Checked {
 /// What a plan cannot tell, and where to ask.
 const AFTER_PLAN: &str = "A plan knows no pods, roles and volumes: once it is applied, `poolguard check` looks at the \
      cluster.";
+
+/// How many nodes there are, or are planned.
+fn node_count(fitness: &Fitness) -> String {
+    let nodes = count(fitness.nodes, "node");
+    match fitness.subject {
+        Subject::Cluster => nodes,
+        Subject::Plan { is_whole: true } => format!("{nodes} planned"),
+        Subject::Plan { is_whole: false } => format!("at least {nodes} planned"),
+    }
+}
 
 /// Several clusters in one line, each by its name; one by its verdict.
 fn verdict(checked: &[Checked]) -> String {

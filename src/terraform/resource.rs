@@ -9,17 +9,25 @@ use crate::policy::provider::Provider;
 pub(super) struct Resource {
     pub(super) name: &'static str,
     pub(super) provider: Provider,
+    pub(super) cluster: &'static str,
     /// The first that is set is what the provider calls the pool.
     pub(super) names: &'static [&'static str],
     /// Labels by which the provider puts that name on nodes.
     pub(super) name_labels: &'static [&'static str],
+    /// Labels by which it puts there what it will call the pool only once it is made.
+    pub(super) id_labels: &'static [&'static str],
     /// A map, or a list of keys and values.
     pub(super) labels: &'static str,
     pub(super) taints: &'static str,
     /// `None`: the provider's API takes no taints for a pool.
     pub(super) taint: Option<TaintSyntax>,
-    /// A text or a list.
-    pub(super) machine_types: &'static str,
+    /// A text, or a list.
+    pub(super) machine_type: &'static str,
+    pub(super) has_type_list: bool,
+    /// Lists of types that it takes as well.
+    pub(super) further_types: &'static [&'static str],
+    /// What makes nodes of other types, or in other zones.
+    pub(super) others: &'static [&'static str],
     pub(super) zones: Zones,
     /// The first that is set counts.
     pub(super) sizes: &'static [&'static str],
@@ -32,8 +40,8 @@ pub(super) struct Resource {
 /// What tells the zones of a node pool.
 #[derive(Clone, Copy)]
 pub(super) enum Zones {
-    /// The first of these that is set has their names, unless it is one that the provider picks.
-    Names { paths: &'static [&'static str], random: fn(&str) -> bool },
+    /// A name, or a list of them; one may stand for none.
+    Names { path: &'static str, no_zone: &'static str },
     /// Each entry of a list has one.
     Placements { list: &'static str, name: &'static str },
     /// Subnets of this resource, of which each has its zone in this attribute.
@@ -41,35 +49,38 @@ pub(super) enum Zones {
 }
 
 impl Resource {
-    pub(super) fn attributes(&self) -> Attributes {
+    /// `size` is the attribute that tells the size, if one is set.
+    pub(super) fn attributes(&self, size: Option<&'static str>) -> Attributes {
         Attributes {
-            machine_types: last(self.machine_types),
-            has_type_list: self.machine_types.ends_with("types"),
+            machine_types: self.machine_type,
+            has_type_list: self.has_type_list,
             zones: match self.zones {
-                Zones::Names { paths, .. } => paths.first().map_or("", |path| last(path)),
-                Zones::Placements { list, .. } => last(list),
-                Zones::Subnets { path, .. } => path,
+                Zones::Names { path, .. } | Zones::Subnets { path, .. } => path,
+                Zones::Placements { list, .. } => list,
             },
-            size: self.sizes.first().map_or("", |path| last(path)),
+            size: size.or_else(|| self.sizes.first().copied()).unwrap_or_default(),
+            size_is_of_zone: self.size_is_of_zone,
+            taints: self.taints,
             taint: self.taint,
         }
     }
-}
-
-fn last(path: &'static str) -> &'static str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "aws_eks_node_group",
         provider: Provider::Aws,
+        cluster: "cluster_name",
         names: &["node_group_name"],
         name_labels: &["eks.amazonaws.com/nodegroup"],
+        id_labels: &[],
         labels: "labels",
         taints: "taint",
-        taint: Some(TaintSyntax::Shouted("taint")),
-        machine_types: "instance_types",
+        taint: Some(TaintSyntax::Shouted),
+        machine_type: "instance_types",
+        has_type_list: true,
+        further_types: &[],
+        others: &[],
         zones: Zones::Subnets {
             path: "subnet_ids",
             subnet: "aws_subnet",
@@ -82,17 +93,19 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "google_container_node_pool",
         provider: Provider::Gcp,
+        cluster: "cluster",
         names: &["name"],
         name_labels: &["cloud.google.com/gke-nodepool"],
+        id_labels: &[],
         labels: "node_config.0.labels",
         taints: "node_config.0.taint",
-        taint: Some(TaintSyntax::Shouted("taint")),
-        machine_types: "node_config.0.machine_type",
-        // A region is no zone, and has those of its cluster.
-        zones: Zones::Names {
-            paths: &["node_locations", "location"],
-            random: |location| location.matches('-').count() < 2,
-        },
+        taint: Some(TaintSyntax::Shouted),
+        machine_type: "node_config.0.machine_type",
+        has_type_list: false,
+        further_types: &[],
+        others: &[],
+        // A `location` is where the control plane is: nodes may be elsewhere.
+        zones: Zones::Names { path: "node_locations", no_zone: "" },
         sizes: &["node_count", "initial_node_count"],
         size_is_of_zone: true,
         spot: &[("node_config.0.spot", "true"), ("node_config.0.preemptible", "true")],
@@ -100,13 +113,18 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "azurerm_kubernetes_cluster_node_pool",
         provider: Provider::Azure,
+        cluster: "kubernetes_cluster_id",
         names: &["name"],
         name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        id_labels: &[],
         labels: "node_labels",
         taints: "node_taints",
-        taint: Some(TaintSyntax::Texts("node_taints")),
-        machine_types: "vm_size",
-        zones: Zones::Names { paths: &["zones"], random: |_| false },
+        taint: Some(TaintSyntax::Texts),
+        machine_type: "vm_size",
+        has_type_list: false,
+        further_types: &[],
+        others: &[],
+        zones: Zones::Names { path: "zones", no_zone: "" },
         sizes: &["node_count", "min_count"],
         size_is_of_zone: false,
         spot: &[("priority", "Spot")],
@@ -114,12 +132,17 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "alicloud_cs_kubernetes_node_pool",
         provider: Provider::Alibaba,
+        cluster: "cluster_id",
         names: &["node_pool_name", "name"],
         name_labels: &[],
+        id_labels: &["alibabacloud.com/nodepool-id"],
         labels: "labels",
         taints: "taints",
-        taint: Some(TaintSyntax::Block("taints")),
-        machine_types: "instance_types",
+        taint: Some(TaintSyntax::Block),
+        machine_type: "instance_types",
+        has_type_list: true,
+        further_types: &[],
+        others: &["instance_patterns"],
         zones: Zones::Subnets { path: "vswitch_ids", subnet: "alicloud_vswitch", zone: "zone_id" },
         sizes: &["desired_size"],
         size_is_of_zone: false,
@@ -128,13 +151,18 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "huaweicloud_cce_node_pool",
         provider: Provider::Huawei,
+        cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
+        id_labels: &["cce.cloud.com/cce-nodepool"],
         labels: "labels",
         taints: "taints",
-        taint: Some(TaintSyntax::Block("taints")),
-        machine_types: "flavor_id",
-        zones: Zones::Names { paths: &["availability_zone"], random: |zone| zone == "random" },
+        taint: Some(TaintSyntax::Block),
+        machine_type: "flavor_id",
+        has_type_list: false,
+        further_types: &[],
+        others: &["extension_scale_groups"],
+        zones: Zones::Names { path: "availability_zone", no_zone: "random" },
         sizes: &["initial_node_count"],
         size_is_of_zone: false,
         spot: &[],
@@ -142,12 +170,17 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "tencentcloud_kubernetes_node_pool",
         provider: Provider::Tencent,
+        cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
+        id_labels: &["tke.cloud.tencent.com/nodepool-id"],
         labels: "labels",
         taints: "taints",
-        taint: Some(TaintSyntax::Block("taints")),
-        machine_types: "auto_scaling_config.0.instance_type",
+        taint: Some(TaintSyntax::Block),
+        machine_type: "auto_scaling_config.0.instance_type",
+        has_type_list: false,
+        further_types: &["auto_scaling_config.0.backup_instance_types"],
+        others: &[],
         zones: Zones::Subnets {
             path: "subnet_ids",
             subnet: "tencentcloud_subnet",
@@ -160,19 +193,27 @@ pub(super) const RESOURCES: [Resource; 7] = [
     Resource {
         name: "oci_containerengine_node_pool",
         provider: Provider::Oracle,
+        cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
+        id_labels: &["oke.oraclecloud.com/pool.name"],
         labels: "initial_node_labels",
         taints: "",
         // Nodes taint themselves, by a script that they start with.
         taint: None,
-        machine_types: "node_shape",
+        machine_type: "node_shape",
+        has_type_list: false,
+        further_types: &[],
+        others: &[],
         zones: Zones::Placements {
             list: "node_config_details.0.placement_configs",
             name: "availability_domain",
         },
         sizes: &["node_config_details.0.size"],
         size_is_of_zone: false,
-        spot: &[],
+        spot: &[(
+            "node_config_details.0.placement_configs.0.preemptible_node_config.0.preemption_action.0.type",
+            "TERMINATE",
+        )],
     },
 ];

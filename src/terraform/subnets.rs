@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::scalar;
+use super::values::scalar;
 
 /// The subnets that a plan knows, of one kind of resource.
 pub(super) struct Subnets<'p> {
@@ -33,12 +33,15 @@ impl<'p> Subnets<'p> {
                 continue;
             }
             let Some(values) = resource.get("values") else { continue };
-            let Some(zone) = values.get(zone).and_then(scalar) else { continue };
-            if let Some(id) = values.get("id").and_then(Value::as_str) {
+            let zone = values.get(zone).and_then(scalar);
+            if let (Some(id), Some(zone)) = (values.get("id").and_then(Value::as_str), &zone) {
                 self.by_id.insert(id, zone.clone());
             }
-            if let Some(address) = text("address") {
-                self.by_address.insert(address, zone);
+            match (text("address"), zone) {
+                (Some(address), Some(zone)) => drop(self.by_address.insert(address, zone)),
+                // What it was is not what it will be.
+                (Some(address), None) => drop(self.by_address.remove(address)),
+                (None, _) => {}
             }
         }
         for child in list(module, "child_modules") {
@@ -54,11 +57,13 @@ impl<'p> Subnets<'p> {
     }
 
     /// The zones of subnets to come, where the configuration names each of them and nothing else: a
-    /// variable, a loop or a list of many may stand for any of them.
+    /// variable, a loop or a list of many may stand for any of them. `number` is how many there are, where
+    /// the plan says so.
     pub(super) fn zones_of_references(
         &self,
         change: &Value,
         attribute: &str,
+        number: Option<usize>,
     ) -> Option<BTreeSet<String>> {
         let module = change.get("module_address").and_then(Value::as_str).unwrap_or_default();
         let references = references(self.plan, module, change, attribute)?;
@@ -70,12 +75,16 @@ impl<'p> Subnets<'p> {
             addresses.iter().find(is_one).is_some()
         };
         // `aws_subnet.a[0].id` is listed as `aws_subnet.a`, too.
-        let addresses = addresses.iter().filter(|address| !names_one_of(address));
-        let zone = |address: &&str| {
+        let addresses: BTreeSet<&str> =
+            addresses.iter().copied().filter(|address| !names_one_of(address)).collect();
+        if number.is_some_and(|number| number != addresses.len()) {
+            return None;
+        }
+        let zone = |address: &str| {
             let dot = if module.is_empty() { "" } else { "." };
             self.by_address.get([module, dot, address].concat().as_str()).cloned()
         };
-        let zones: Option<BTreeSet<String>> = addresses.map(zone).collect();
+        let zones: Option<BTreeSet<String>> = addresses.into_iter().map(zone).collect();
         zones.filter(|zones| !zones.is_empty())
     }
 
@@ -113,9 +122,13 @@ fn references<'p>(
 
 /// `a` and `b` of `module.a["x.y"].module.b`.
 fn module_names(address: &str) -> Vec<&str> {
-    let names = address.split("module.").skip(1);
-    let end = |name: &str| name.find(['[', '.']).unwrap_or(name.len());
-    names.filter_map(|name| name.get(..end(name))).collect()
+    let mut in_key = false;
+    let steps = address.split(|character: char| {
+        in_key ^= character == '"';
+        character == '.' && !in_key
+    });
+    let names = steps.skip(1).step_by(2);
+    names.map(|step| step.split_once('[').map_or(step, |(name, _)| name)).collect()
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {

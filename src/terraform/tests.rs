@@ -25,7 +25,7 @@ fn line(pool: &PlannedPool) -> String {
     let taints: Option<Vec<String>> =
         taints.as_ref().map(|taints| taints.iter().map(Taint::to_string).collect());
     let known = |texts: Option<String>| texts.unwrap_or_else(|| "?".to_owned());
-    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> = labels.known().map(|(key, value)| format!("{key}={value}")).collect();
     format!(
         "{name} [{}] {} {} {} {}{}",
         labels.join(" "),
@@ -52,20 +52,32 @@ fn prior(kind: &str, values: &[Value]) -> Value {
     json!({"prior_state": {"values": {"root_module": {"child_modules": [{"resources": resources}]}}}})
 }
 
+/// The label that a single machine type brings.
+const TYPE: &str = "node.kubernetes.io/instance-type";
+
 #[test]
 fn gke_says_sizes_by_zone_and_shouts_effects() {
-    let pool = json!({
-        "name": "kafka", "location": "europe-west1", "node_count": 1,
+    let mut pool = json!({
+        "name": "kafka", "location": "europe-west1-b", "node_count": 1,
         "node_locations": ["europe-west1-b", "europe-west1-c", "europe-west1-d"],
         "node_config": [{
             "machine_type": "n2d-standard-4", "labels": {"a": "b"}, "spot": true,
             "taint": [{"key": "dedicated", "value": "automq", "effect": "NO_SCHEDULE"}],
         }],
     });
+    let labels = format!("[a=b cloud.google.com/gke-nodepool=kafka {TYPE}=n2d-standard-4]");
     assert_eq!(
         only("google_container_node_pool", &pool, &json!({})),
-        "kafka [a=b cloud.google.com/gke-nodepool=kafka] dedicated=automq:NoSchedule n2d-standard-4 \
-         europe-west1-b europe-west1-c europe-west1-d 3 spot"
+        format!(
+            "kafka {labels} dedicated=automq:NoSchedule n2d-standard-4 europe-west1-b europe-west1-c \
+             europe-west1-d 3 spot"
+        )
+    );
+    // Nodes are where the cluster has them, which need not be where it is.
+    pool["node_locations"] = Value::Null;
+    assert_eq!(
+        only("google_container_node_pool", &pool, &json!({})),
+        format!("kafka {labels} dedicated=automq:NoSchedule n2d-standard-4 ? ? spot")
     );
 }
 
@@ -77,8 +89,10 @@ fn aks_has_taints_as_text() {
     });
     assert_eq!(
         only("azurerm_kubernetes_cluster_node_pool", &pool, &json!({})),
-        "kafka [kubernetes.azure.com/agentpool=kafka agentpool=kafka] dedicated=automq:NoSchedule \
-         Standard_D4s_v5 1 3"
+        format!(
+            "kafka [agentpool=kafka kubernetes.azure.com/agentpool=kafka {TYPE}=Standard_D4s_v5] \
+             dedicated=automq:NoSchedule Standard_D4s_v5 1 3"
+        )
     );
 }
 
@@ -94,35 +108,53 @@ fn ack_has_labels_as_a_list_and_zones_in_switches() {
         "labels": [{"key": "a", "value": "b"}],
         "taints": [{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}],
     });
+    let plan =
+        plan("alicloud_cs_kubernetes_node_pool", &pool, &prior("alicloud_vswitch", &switches));
+    let [pool] = plan.pools.as_slice() else { panic!("is one") };
     assert_eq!(
-        only("alicloud_cs_kubernetes_node_pool", &pool, &prior("alicloud_vswitch", &switches)),
+        line(pool),
         "kafka [a=b] dedicated=automq:NoSchedule ecs.r6.large ecs.r7.large cn-hangzhou-b \
          cn-hangzhou-g 3"
     );
+    for (key, is_unknown) in [
+        ("a", false),
+        ("b", false),
+        ("alibabacloud.com/nodepool-id", true),
+        ("topology.kubernetes.io/zone", true),
+    ] {
+        assert_eq!(pool.labels.is_unknown(key), is_unknown, "{key}");
+    }
 }
 
 #[test]
 fn cce_may_pick_a_zone_of_its_own() {
-    let pool = json!({
+    let mut pool = json!({
         "name": "kafka", "flavor_id": "c7.xlarge.2", "availability_zone": "random",
         "initial_node_count": 3, "taints": [],
     });
-    let read = only("huaweicloud_cce_node_pool", &pool, &json!({}));
-    assert_eq!(read, "kafka []  c7.xlarge.2 ? 3");
+    let read = |pool: &Value| only("huaweicloud_cce_node_pool", pool, &json!({}));
+    assert_eq!(read(&pool), format!("kafka [{TYPE}=c7.xlarge.2]  c7.xlarge.2 ? 3"));
+    pool["availability_zone"] = json!("cn-north-4a");
+    assert_eq!(read(&pool), format!("kafka [{TYPE}=c7.xlarge.2]  c7.xlarge.2 cn-north-4a 3"));
+    pool["extension_scale_groups"] = json!([{"spec": [{"flavor": "s7.small.1"}]}]);
+    assert_eq!(read(&pool), "kafka []  ? ? 3", "groups may be of any type, and anywhere");
 }
 
 #[test]
-fn tke_has_its_machine_type_in_a_block() {
-    let pool = json!({
+fn tke_has_its_machine_types_in_a_block() {
+    let mut pool = json!({
         "name": "kafka", "desired_capacity": 3, "subnet_ids": ["subnet-1"],
         "auto_scaling_config":
             [{"instance_type": "SA9.MEDIUM4", "instance_charge_type": "SPOTPAID"}],
         "taints": [{"key": "dedicated", "value": "automq", "effect": "NoExecute"}],
     });
+    let read = |pool: &Value| only("tencentcloud_kubernetes_node_pool", pool, &json!({}));
     assert_eq!(
-        only("tencentcloud_kubernetes_node_pool", &pool, &json!({})),
-        "kafka [] dedicated=automq:NoExecute SA9.MEDIUM4 ? 3 spot"
+        read(&pool),
+        format!("kafka [{TYPE}=SA9.MEDIUM4] dedicated=automq:NoExecute SA9.MEDIUM4 ? 3 spot")
     );
+    pool["auto_scaling_config"][0]["backup_instance_types"] = json!(["S5.SMALL1"]);
+    assert_eq!(read(&pool), "kafka [] dedicated=automq:NoExecute SA9.MEDIUM4 S5.SMALL1 ? 3 spot");
 }
 
 #[test]
@@ -131,46 +163,68 @@ fn oke_takes_no_taints_so_that_a_plan_does_not_tell() {
         "name": "kafka", "node_shape": "VM.Standard.E5.Flex",
         "initial_node_labels": [{"key": "a", "value": "b"}],
         "node_config_details": [{"size": 3, "placement_configs": [
-            {"availability_domain": "AD-1"}, {"availability_domain": "AD-2"},
+            {"availability_domain": "Uocm:PHX-AD-1"}, {"availability_domain": "Uocm:PHX-AD-2"},
         ]}],
     });
-    assert_eq!(
-        only("oci_containerengine_node_pool", &pool, &json!({})),
-        "kafka [a=b] ? VM.Standard.E5.Flex AD-1 AD-2 3"
-    );
+    let expected =
+        format!("kafka [a=b {TYPE}=VM.Standard.E5.Flex] ? VM.Standard.E5.Flex PHX-AD-1 PHX-AD-2 3");
+    assert_eq!(only("oci_containerengine_node_pool", &pool, &json!({})), expected);
 }
 
 #[test]
-fn a_region_is_no_zone() {
-    let pool = |location: &str| {
-        let after = json!({"name": "kafka", "location": location, "node_count": 3});
-        only("google_container_node_pool", &after, &json!({}))
+fn a_label_that_comes_later_hides_no_other() {
+    let labels = |known: Value, unknown: Value| {
+        let plan = json!({
+            "format_version": "1.2",
+            "resource_changes": [{
+                "address": "aws_eks_node_group.pool", "mode": "managed",
+                "type": "aws_eks_node_group", "name": "pool",
+                "change": {
+                    "actions": ["create"], "after": {"labels": known},
+                    "after_unknown": {"labels": unknown, "node_group_name": true},
+                },
+            }],
+        });
+        let pool = Plan::read(&plan.to_string()).expect("is a plan").pools.remove(0);
+        ["known", "later", "other", "eks.amazonaws.com/nodegroup"]
+            .map(|key| if pool.labels.is_unknown(key) { '?' } else { '.' })
+            .into_iter()
+            .collect::<String>()
     };
-    let labels = "kafka [cloud.google.com/gke-nodepool=kafka]";
-    assert_eq!(pool("europe-west1"), format!("{labels}  ? ? ?"));
-    assert_eq!(pool("europe-west1-b"), format!("{labels}  ? europe-west1-b 3"));
+    assert_eq!(labels(json!({"known": "a"}), json!({"later": true})), ".?.?");
+    assert_eq!(labels(json!({"known": "a", "later": null}), json!({"later": true})), ".?.?");
+    assert_eq!(labels(json!({"known": "a"}), json!({})), "...?");
+    assert_eq!(labels(Value::Null, json!(true)), "????");
 }
 
-/// The zones of a node group whose `subnet_ids` are to come and refer to these, in a module.
-fn zones_of(references: &[&str]) -> Option<Vec<String>> {
+/// The zones of a node group in a module, whose `subnet_ids` refer to these.
+fn zones_of(references: &[&str], after: &Value, after_unknown: &Value) -> Option<Vec<String>> {
+    let address = |name: &str| format!("module.my_module[\"module.a\"].{name}");
     let subnet = |name: &str, zone: &str| {
         json!({
-            "address": format!("module.net[\"a.b\"].aws_subnet.{name}"), "type": "aws_subnet",
+            "address": address(&format!("aws_subnet.{name}")), "type": "aws_subnet",
             "values": {"availability_zone": zone},
         })
     };
     let plan = json!({
         "format_version": "1.2",
         "resource_changes": [{
-            "address": "module.net[\"a.b\"].aws_eks_node_group.pool",
-            "module_address": "module.net[\"a.b\"]",
+            "address": address("aws_eks_node_group.pool"),
+            "module_address": "module.my_module[\"module.a\"]",
             "mode": "managed", "type": "aws_eks_node_group", "name": "pool",
-            "change": {"actions": ["create"], "after": {}, "after_unknown": {"subnet_ids": true}},
+            "change": {
+                "actions": ["create"], "after": {"subnet_ids": after},
+                "after_unknown": {"subnet_ids": after_unknown},
+            },
         }],
+        "prior_state": {"values": {"root_module": {"child_modules": [{"resources": [
+            subnet("moved", "z0"),
+        ]}]}}},
         "planned_values": {"root_module": {"child_modules": [{"resources": [
             subnet("a", "z1"), subnet("b[0]", "z2"), subnet("b[1]", "z3"), subnet("c[\"x.y\"]", "z4"),
+            {"address": address("aws_subnet.moved"), "type": "aws_subnet", "values": {}},
         ]}]}},
-        "configuration": {"root_module": {"module_calls": {"net": {"module": {"resources": [{
+        "configuration": {"root_module": {"module_calls": {"my_module": {"module": {"resources": [{
             "mode": "managed", "type": "aws_eks_node_group", "name": "pool",
             "expressions": {"subnet_ids": {"references": references}},
         }]}}}}},
@@ -191,9 +245,34 @@ fn subnets_count_where_each_of_them_is_named() {
         (&["aws_subnet.a.id", "aws_subnet.a", "var.more"], None),
         (&["each.value.subnets", "each.value"], None),
         (&["aws_subnet.unknown.id", "aws_subnet.unknown"], None),
+        (&["aws_subnet.moved.id", "aws_subnet.moved"], None),
         (&[], None),
     ] {
         let expected = expected.map(|zones| zones.iter().map(ToString::to_string).collect());
-        assert_eq!(zones_of(references), expected, "{references:?}");
+        let zones = zones_of(references, &Value::Null, &json!(true));
+        assert_eq!(zones, expected, "{references:?}");
+    }
+    let one = &["aws_subnet.a.id", "aws_subnet.a"];
+    assert!(zones_of(one, &json!([null]), &json!([true])).is_some());
+    assert_eq!(zones_of(one, &json!([null, null]), &json!([true, true])), None, "one is not named");
+    assert_eq!(zones_of(one, &json!(["subnet-1", null]), &json!([false, true])), None);
+}
+
+#[test]
+fn other_changes_are_none_of_a_pool() {
+    for (key, value) in [
+        ("mode", json!("data")),
+        ("deposed", json!("1234abcd")),
+        ("change", json!({"actions": ["read"]})),
+        ("change", json!({"actions": ["forget"]})),
+    ] {
+        let mut change = json!({
+            "address": "aws_eks_node_group.pool", "mode": "managed", "type": "aws_eks_node_group",
+            "name": "pool", "change": {"actions": ["delete"], "before": {}, "after": null},
+        });
+        change[key] = value;
+        let plan = json!({"format_version": "1.2", "resource_changes": [change]});
+        let read = Plan::read(&plan.to_string());
+        assert!(matches!(read, Err(PlanError::NoPool)), "{key}: {read:?}");
     }
 }

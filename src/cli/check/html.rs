@@ -5,7 +5,7 @@ mod drawing;
 
 use std::fmt;
 
-use super::{AFTER_PLAN, Checked, markup::Text};
+use super::{AFTER_PLAN, Checked, markup::Text, node_count};
 use crate::{
     cli::page::count,
     fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
@@ -52,7 +52,7 @@ impl fmt::Display for Page<'_> {
 
 fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::Result {
     let Checked { name, fitness, dump_command } = checked;
-    let Fitness { subject, provider, findings, pools, missing, nodes } = fitness;
+    let Fitness { subject, provider, findings, pools, missing, nodes: _ } = fitness;
     writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", Text(name))?;
     let verdict = fitness.verdict();
     let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
@@ -64,10 +64,11 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
         Text(counts)
     )?;
     let provider = provider.map_or("unknown provider", |it| it.as_str());
-    let (whole, nodes) = match subject {
-        Subject::Cluster => ("The whole cluster", count(*nodes, "node")),
-        Subject::Plan => ("The whole plan", format!("{} planned", count(*nodes, "node"))),
+    let whole = match subject {
+        Subject::Cluster => "The whole cluster",
+        Subject::Plan { .. } => "The whole plan",
     };
+    let nodes = node_count(fitness);
     let pool_count = count(pools.len(), "pool");
     writeln!(f, "<p class=\"facts\">{provider} · {nodes} · {pool_count}</p>")?;
     writeln!(f, "<nav aria-label=\"Parts\">")?;
@@ -90,7 +91,7 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
     writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
     writeln!(f, "<header><h2>{whole}</h2></header>")?;
     finding_list(f, &findings.iter().filter(is_rest))?;
-    if *subject == Subject::Plan {
+    if let Subject::Plan { .. } = subject {
         writeln!(f, "<div class=\"finding\"><p>{}</p></div>", Text(AFTER_PLAN))?;
     }
     if let Some(dump_command) = dump_command
@@ -167,7 +168,7 @@ fn pool_section<'a>(
     writeln!(f, "</div></header>\n<div class=\"beside\">")?;
     match subject {
         Subject::Cluster => drawing::zones(f, pool)?,
-        Subject::Plan => drawing::planned_zones(f, pool)?,
+        Subject::Plan { .. } => drawing::planned_zones(f, pool)?,
     }
     finding_list(f, findings)?;
     writeln!(f, "</div>\n</section>")

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anstyle::Style;
 
-use super::{AFTER_PLAN, Checked};
+use super::{AFTER_PLAN, Checked, node_count};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
     fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
@@ -49,14 +49,15 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     let is_pool = |name: &str| fitness.pools.iter().any(|it| it.name == name);
     let rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
     let provider = fitness.provider.map_or("unknown provider", |it| it.as_str());
-    let (subject, nodes) = match fitness.subject {
-        Subject::Cluster => ("cluster", count(fitness.nodes, "node")),
-        Subject::Plan => ("plan", format!("{} planned", count(fitness.nodes, "node"))),
+    let subject = match fitness.subject {
+        Subject::Cluster => "cluster",
+        Subject::Plan { .. } => "plan",
     };
+    let nodes = node_count(fitness);
     let heading =
         format!("{}  {}", Styled(HEADING, subject), Styled(FAINT, format!("{provider}, {nodes}")));
     group(f, &heading, fitness.findings.iter().filter(rest))?;
-    if fitness.subject == Subject::Plan {
+    if let Subject::Plan { .. } = fitness.subject {
         for line in textwrap::wrap(AFTER_PLAN, wrapping(width())) {
             writeln!(f, "{line}")?;
         }
@@ -78,7 +79,7 @@ fn pool_heading(pool: &PoolPicture, subject: Subject) -> String {
         pool.zones.iter().map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect();
     let mut parts = match subject {
         Subject::Cluster => vec![count(nodes, "node")],
-        Subject::Plan => vec!["planned".to_owned()],
+        Subject::Plan { .. } => vec!["planned".to_owned()],
     };
     if !zones.is_empty() {
         parts.push(zones.join(" "));

@@ -19,6 +19,11 @@ fn changed(change: impl FnOnce(&mut Value), arguments: &[&str]) -> Said {
     run_on(&plan.to_string(), &[&["check", "--terraform-plan", "-"], arguments].concat())
 }
 
+/// The table without its line breaks.
+fn words(said: &Said) -> String {
+    said.out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The node group that is in one zone.
 fn one_zone(plan: &mut Value) -> &mut Value {
     let changes = plan["resource_changes"].as_array_mut().unwrap();
@@ -70,7 +75,7 @@ type Case = (&'static str, fn(&mut Value), &'static str);
 fn a_change_of_a_plan_changes_one_finding() {
     let is_sound = changed(|_| {}, &["-o", "json"]);
     assert_eq!(said_of_one_zone(&is_sound), [""; 0]);
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         ("/change/after/taint", |it| *it = json!([]), ""),
         (
             "/change/after/taint/0/effect",
@@ -99,6 +104,7 @@ fn a_change_of_a_plan_changes_one_finding() {
             "unknown warning pool-size",
         ),
         ("/change/actions", |it| *it = json!(["delete", "create"]), "fail warning node-identity"),
+        ("/change/actions", |it| *it = json!(["create", "delete"]), "fail warning node-identity"),
         ("/name", |it| *it = json!("elsewhere"), "unknown error node-zone"),
     ];
     for (pointer, change, expected) in cases {
@@ -120,6 +126,47 @@ fn a_pool_that_goes_is_not_judged_by_what_it_was() {
         &["-o", "json"],
     );
     assert_eq!(said_of_one_zone(&said), ["fail warning node-identity"]);
+}
+
+/// What is said of two node groups by the name of automq-a, as the config of the other plan has it.
+fn twins(change: impl FnOnce(&mut Value)) -> Said {
+    changed(
+        |plan| {
+            let mut twin = one_zone(plan).clone();
+            twin["address"] = json!("aws_eks_node_group.twin");
+            twin["name"] = json!("two_zones");
+            twin["change"]["after"]["scaling_config"][0]["desired_size"] = json!(1);
+            change(&mut twin);
+            plan["resource_changes"].as_array_mut().unwrap().push(twin);
+        },
+        &["--config", "terraform/config.yaml"],
+    )
+}
+
+#[test]
+fn node_pools_of_one_pool_are_judged_together() {
+    let together = words(&twins(|_| {}));
+    assert!(together.contains("Pool pool-a is planned in 2 zones"), "{together}");
+    assert!(together.contains("pool-size 4 nodes"), "{together}");
+    let apart = words(&twins(|twin| twin["change"]["after"]["cluster_name"] = json!("staging")));
+    assert!(apart.contains("pool pool-a (aws_eks_node_group.twin) planned"), "{apart}");
+    assert!(apart.contains("starts with 1 node of the 3 that AutoMQ asks for"), "{apart}");
+}
+
+#[test]
+fn what_labels_decide_is_unknown_with_them() {
+    let said = |change: fn(&mut Value)| {
+        let config = ["--config", "terraform/config.yaml"];
+        words(&changed(|plan| change(&mut one_zone(plan)["change"]), &config))
+    };
+    let tainted = said(|it| it["after_unknown"]["node_group_name"] = json!(true));
+    assert!(tainted.contains("Whether a declared pool selects"), "{tainted}");
+    let bare = said(|it| {
+        it["after_unknown"]["node_group_name"] = json!(true);
+        it["after"]["taint"] = json!([]);
+    });
+    let unknown = "Whether node pool aws_eks_node_group.one_zone is for AutoMQ is not in the plan";
+    assert!(bare.contains(unknown), "{bare}");
 }
 
 #[test]
@@ -155,8 +202,8 @@ fn machines_are_given_the_same() {
 fn what_is_no_plan_is_exit_code_2() {
     for (plan, words) in [
         ("no-such.json", "no-such.json"),
-        ("config.yaml", "it is not JSON"),
-        ("cluster.json", "it has no `resource_changes`"),
+        ("config.yaml", "it is not one JSON document"),
+        ("cluster.json", "it has no `format_version`"),
     ] {
         let said = check(plan, &[]);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{plan}: {said:?}");
@@ -166,13 +213,14 @@ fn what_is_no_plan_is_exit_code_2() {
         ("format_version", json!("2.0"), "\"2.0\""),
         ("errored", json!(true), "planning failed"),
         ("resource_changes", json!([]), "aws_eks_node_group, google_container"),
-        ("resource_changes", json!(null), "it has no `resource_changes`"),
+        ("resource_changes", json!(null), "no resource in it is a node pool"),
     ] {
         let said = changed(|plan| plan[key] = value, &[]);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{words}: {said:?}");
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
-    let state = run_on(r#"{"values": {}}"#, &["check", "--terraform-plan", "-"]);
+    let state =
+        run_on(r#"{"format_version": "1.0", "values": {}}"#, &["check", "--terraform-plan", "-"]);
     assert!(state.err.contains("a state and not a plan"), "{}", state.err);
     let both = check(DIRECT, &["--cluster", "cluster.json"]);
     assert_eq!(both.code, 2);

@@ -58,11 +58,11 @@ pub(super) fn zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> fmt::Resu
 pub(super) fn planned_zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> fmt::Result {
     writeln!(f, "<div class=\"zones\">")?;
     if pool.zones.is_empty() {
-        writeln!(f, "<div class=\"zone bare\"><h3>zones <span>not known yet</span></h3></div>")?;
+        writeln!(f, "<div class=\"zone\"><h3>zones <span>not known yet</span></h3></div>")?;
     }
     for zone in &pool.zones {
         let (class, state) = if zone.is_meant {
-            ("zone bare", "planned")
+            ("zone", "planned")
         } else {
             ("zone stray", "planned, not the pool's zone")
         };
