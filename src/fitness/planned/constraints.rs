@@ -197,14 +197,18 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding
         );
         let finding = Finding::fail(TYPE, severity, fact).why(WRONG_TYPE).object(&part.address);
         let mut right = types.iter().map(String::as_str).filter(|it| approved.contains(it));
-        let wanted = right.next().or_else(|| approved.first().copied()).unwrap_or_default();
-        let value = if part.attributes.has_type_list {
-            format!("[\"{wanted}\"]")
-        } else {
-            format!("\"{wanted}\"")
-        };
-        let change = format!("{} = {value}", leaf(attribute));
-        findings.push(finding.fix(edit(part, attribute, &change)));
+        let (right, leaf) = (right.next(), leaf(attribute));
+        let wanted = right.or_else(|| approved.first().copied()).unwrap_or_default();
+        findings.push(finding.fix(match right {
+            // It is not this attribute that has the others.
+            Some(_) if !part.attributes.has_type_list => {
+                edit(part, "", &format!("# leave out {}", list(&wrong)))
+            }
+            _ if part.attributes.has_type_list => {
+                edit(part, attribute, &format!("{leaf} = [\"{wanted}\"]"))
+            }
+            _ => edit(part, attribute, &format!("{leaf} = \"{wanted}\"")),
+        }));
     }
 }
 
