@@ -25,9 +25,9 @@ use crate::{
 
 /// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
 ///
-/// Reads a live cluster, a dump of one, or the Terraform plan of its node pools. Exits with 0 if the cluster is fit, 1 if it is not (from
-/// what severity up is what --fail-on says), 2 if it cannot be read. What the input does not hold is
-/// unknown, and named.
+/// Reads a live cluster, a dump of one, or the Terraform plan of its node pools. Exits with 0 if the
+/// cluster is fit, 1 if it is not (from what severity up is what --fail-on says), 2 if it cannot be read.
+/// What the input does not hold is unknown, and named.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
     /// Config file; without it everything is at its defaults and pools are found by their taint
