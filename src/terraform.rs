@@ -297,8 +297,8 @@ fn zones(
         Zones::Subnets { path, subnet, zone } => {
             let subnets = Subnets::new(plan, subnet, zone);
             let (known, unknown) = values.parts(path);
-            let known = known.and_then(Value::as_array).into_iter().flatten();
-            let has_known = known.into_iter().any(|id| !id.is_null());
+            let mut known = known.and_then(Value::as_array).into_iter().flatten();
+            let has_known = known.any(|id| !id.is_null());
             match values.get(path) {
                 Planned::Is(Value::Array(ids)) => subnets.zones_of_ids(ids),
                 Planned::Is(_) | Planned::Absent => None,

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const REQUESTS: u32 = 10_000;
 
 /// A server is a few percent faster or slower than another for as long as it runs, by where its memory
-/// happens to be: several of each kind take turns.
+/// happens to be: one after another makes its rounds, in turn with one of every other choice.
 const SERVERS: u32 = 6;
 
 /// Rounds of each server: many in all, and short, as those of the latency.

@@ -175,6 +175,14 @@ impl Checked {
 const AFTER_PLAN: &str = "A plan knows no pods, roles and volumes: once it is applied, `poolguard check` looks at the \
      cluster.";
 
+/// What findings are about that belong to no pool.
+fn whole(fitness: &Fitness) -> &'static str {
+    match fitness.subject {
+        Subject::Cluster => "cluster",
+        Subject::Plan { .. } => "plan",
+    }
+}
+
 /// How many nodes there are, or are planned.
 fn node_count(fitness: &Fitness) -> String {
     let nodes = count(fitness.nodes, "node");

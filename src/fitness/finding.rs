@@ -17,7 +17,7 @@ pub struct Finding {
     pub pool: Option<String>,
     /// The node concerned, where it is one.
     pub node: Option<String>,
-    /// The object concerned, as `Kind namespace/name`.
+    /// The object concerned, as `Kind namespace/name`, or the address of a Terraform resource.
     pub object: Option<String>,
     /// What is, in one sentence without a full stop.
     pub fact: String,

@@ -3,7 +3,12 @@
 //! what a cluster does not say of itself.
 
 use super::facts::{Facts, PoolNodes};
-use crate::policy::{Policy, provider::Provider, selector::Operator, taint::Taint};
+use crate::policy::{
+    Policy,
+    provider::Provider,
+    selector::Operator,
+    taint::{NO_EXECUTE, Taint},
+};
 
 /// A node pool of a provider whose tool can change it.
 enum Tool<'a> {
@@ -55,15 +60,20 @@ pub(super) fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> 
     }
 }
 
+/// An effect as the clouds' APIs have it.
+pub(super) fn shouted(effect: &str) -> &'static str {
+    match effect {
+        NO_EXECUTE => "NO_EXECUTE",
+        "PreferNoSchedule" => "PREFER_NO_SCHEDULE",
+        _ => "NO_SCHEDULE",
+    }
+}
+
 fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
     let Taint { key, value, effect } = taint;
     match tool {
         Tool::Eks(group) => {
-            let effect = match effect.as_str() {
-                "NoExecute" => "NO_EXECUTE",
-                "PreferNoSchedule" => "PREFER_NO_SCHEDULE",
-                _ => "NO_SCHEDULE",
-            };
+            let effect = shouted(effect);
             format!(
                 "aws eks update-nodegroup-config --cluster-name $CLUSTER --nodegroup-name {group} \
                  --taints 'addOrUpdateTaints=[{{key={key},value={value},effect={effect}}}]'"

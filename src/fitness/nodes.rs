@@ -16,20 +16,48 @@ use crate::{
         mode::RuleName,
         pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
         snapshot::{NodeRecord, PoolOrigin},
-        taint::Taint,
+        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
     },
 };
 
-const TAINT: Constraint = Constraint::Rule(RuleName::NodeTaint);
-const TYPE: Constraint = Constraint::Rule(RuleName::NodeMachineType);
-const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
-const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
+pub(super) const TAINT: Constraint = Constraint::Rule(RuleName::NodeTaint);
+pub(super) const TYPE: Constraint = Constraint::Rule(RuleName::NodeMachineType);
+pub(super) const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
+pub(super) const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
 
 /// AutoMQ's smallest cluster has three nodes.
 pub(super) const READY_MIN: usize = 3;
 
+/// Why it matters that a pool has fewer.
+pub(super) const TOO_SMALL: &str =
+    "A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all";
+
+/// Why it matters that the pool's taint is missing.
+pub(super) const OPEN_TO_ALL: &str =
+    "Any pod may be scheduled there, and takes network and disks from the brokers";
+
+/// What it means that another taint with this effect is beside the pool's.
+pub(super) const OTHER_TAINTS: [(&str, Severity, &str); 2] = [
+    (
+        NO_EXECUTE,
+        Severity::Error,
+        "AutoMQ's pods tolerate the pool's own taint only, and are evicted",
+    ),
+    (
+        NO_SCHEDULE,
+        Severity::Warning,
+        "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
+    ),
+];
+
+/// Why it matters that no declared pool selects nodes of AutoMQ's, and what to do.
+pub(super) const UNDECLARED: &str =
+    "Instances belong to declared pools, so that no broker is scheduled there";
+pub(super) const DECLARE: &str =
+    "# give the nodes the labels of their pool's selector, or declare the pool under `pools`";
+
 /// The taint of system pools on AKS, which pods of the system tolerate.
-pub(super) const SYSTEM_TAINT_KEYS: [&str; 2] =
+const SYSTEM_TAINT_KEYS: [&str; 2] =
     ["CriticalAddonsOnly", "node-role.kubernetes.io/control-plane"];
 
 pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
@@ -103,9 +131,7 @@ fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     } else if open < READY_MIN {
         let fact =
             format!("Pool {name} has {ready} of the {READY_MIN} that AutoMQ asks for{closed}");
-        Finding::fail(rule, Severity::Warning, fact).why(
-            "A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all",
-        )
+        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL)
     } else if idle.is_empty() {
         findings.push(Finding::pass(rule, Severity::Warning, ready).pool(name));
         return;
@@ -125,23 +151,12 @@ fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
         let fact = format!("{} of pool {name} {lack} {taint}", capital(&named("node", &lost)));
         found.push(
             Finding::fail(TAINT, Severity::Error, fact)
-                .why("Any pod may be scheduled there, and takes network and disks from the brokers")
+                .why(OPEN_TO_ALL)
                 .nodes(&lost)
                 .fix(fix::taint(facts, pool, &lost)),
         );
     }
-    for (effect, severity, why) in [
-        (
-            "NoExecute",
-            Severity::Error,
-            "AutoMQ's pods tolerate the pool's own taint only, and are evicted",
-        ),
-        (
-            "NoSchedule",
-            Severity::Warning,
-            "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
-        ),
-    ] {
+    for (effect, severity, why) in OTHER_TAINTS {
         let is_other = |it: &&Taint<'static>| {
             it.effect == effect && *it != taint && !facts.policy.is_transient(it)
         };
@@ -354,9 +369,9 @@ fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) 
         );
         found.push(
             Finding::fail(IDENTITY, Severity::Warning, fact)
-                .why("Instances belong to declared pools, so that no broker is scheduled there")
+                .why(UNDECLARED)
                 .nodes(&nodes)
-                .fix("# give the nodes the labels of their pool's selector, or declare the pool under `pools`"),
+                .fix(DECLARE),
         );
     }
     if let Some(declared) = pool.declared
@@ -382,15 +397,20 @@ fn conflicts(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Whether pods of the system tolerate these taints.
+pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> bool {
+    let keeps_out = |taint: &Taint<'static>| {
+        taint.keeps_pods_out()
+            && !policy.is_transient(taint)
+            && !SYSTEM_TAINT_KEYS.contains(&taint.key.as_str())
+    };
+    !taints.iter().any(keeps_out)
+}
+
 fn system_pool(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     let rule = Constraint::SystemPool;
     let is_open = |node: &&&NodeRecord| {
-        let keeps_out = |taint: &Taint<'static>| {
-            taint.keeps_pods_out()
-                && !facts.policy.is_transient(taint)
-                && !SYSTEM_TAINT_KEYS.contains(&taint.key.as_str())
-        };
-        node.ready && !node.cordoned && !node.taints.iter().any(keeps_out)
+        node.ready && !node.cordoned && takes_system_pods(facts.policy, &node.taints)
     };
     let open = facts.elsewhere.iter().filter(is_open).count();
     let finding = if open == 0 {

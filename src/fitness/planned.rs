@@ -9,20 +9,14 @@ use self::constraints::is_zone;
 use super::{
     Fitness, Subject, demote,
     finding::{Constraint, Finding, Severity},
-    nodes::SYSTEM_TAINT_KEYS,
+    nodes::{IDENTITY, TAINT, takes_system_pods},
     picture::{PoolPicture, ZonePicture},
     words::{list, verb},
 };
 use crate::{
-    policy::{
-        Policy, mode::RuleName, placement::Answer, pool::Pool, selector::LabelSelector,
-        taint::Taint,
-    },
+    policy::{Policy, placement::Answer, pool::Pool, selector::LabelSelector, taint::Taint},
     terraform::{Action, Plan, PlannedPool},
 };
-
-const TAINT: Constraint = Constraint::Rule(RuleName::NodeTaint);
-const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
 
 /// A pool of AutoMQ's, with the node pools that make it: one, or one for each zone.
 struct Planned<'a> {
@@ -203,15 +197,10 @@ fn absent(
 }
 
 fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Finding>) {
-    let keeps_out = |taint: &Taint<'static>| {
-        taint.keeps_pods_out()
-            && !policy.is_transient(taint)
-            && !SYSTEM_TAINT_KEYS.contains(&taint.key.as_str())
-    };
     let is_open = |part: &&&PlannedPool| {
         part.action != Action::Delete
             && part.size.is_some_and(|size| size > 0)
-            && part.taints.as_ref().is_some_and(|taints| !taints.iter().any(keeps_out))
+            && part.taints.as_ref().is_some_and(|taints| takes_system_pods(policy, taints))
     };
     let open: Vec<&str> = others.iter().filter(is_open).map(|part| part.name.as_str()).collect();
     findings.push(if open.is_empty() {

@@ -14,7 +14,7 @@ use crate::policy::{pool::MACHINE_TYPE_LABEL, selector::LabelSet};
 /// another one is to be put to [`Self::is_unknown`] first.
 #[derive(Clone, Debug, Default)]
 pub struct PlannedLabels {
-    known: BTreeMap<String, String>,
+    pub(super) known: BTreeMap<String, String>,
     /// Keys whose values come later, or may.
     unknown: BTreeSet<String>,
     /// Any other label may come, too.
@@ -84,10 +84,5 @@ impl PlannedLabels {
         let comes_with_node = domain.ends_with("kubernetes.io") || domain.ends_with("k8s.io");
         !self.known.contains_key(key)
             && (self.has_more || comes_with_node || self.unknown.contains(key))
-    }
-
-    /// Keys and values that are known, by key.
-    pub fn known(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.known.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }

@@ -71,8 +71,8 @@ impl<'p> Subnets<'p> {
             references.iter().map(|reference| self.address(reference)).collect();
         let addresses = addresses?;
         let names_one_of = |whole: &str| {
-            let is_one = |it: &&&str| it.strip_prefix(whole).is_some_and(|it| it.starts_with('['));
-            addresses.iter().find(is_one).is_some()
+            let is_one = |it: &&str| it.strip_prefix(whole).is_some_and(|it| it.starts_with('['));
+            addresses.iter().any(is_one)
         };
         // `aws_subnet.a[0].id` is listed as `aws_subnet.a`, too.
         let addresses: BTreeSet<&str> =

@@ -25,7 +25,8 @@ fn line(pool: &PlannedPool) -> String {
     let taints: Option<Vec<String>> =
         taints.as_ref().map(|taints| taints.iter().map(Taint::to_string).collect());
     let known = |texts: Option<String>| texts.unwrap_or_else(|| "?".to_owned());
-    let labels: Vec<String> = labels.known().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> =
+        labels.known.iter().map(|(key, value)| format!("{key}={value}")).collect();
     format!(
         "{name} [{}] {} {} {} {}{}",
         labels.join(" "),

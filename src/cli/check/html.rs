@@ -5,7 +5,7 @@ mod drawing;
 
 use std::fmt;
 
-use super::{AFTER_PLAN, Checked, markup::Text, node_count};
+use super::{AFTER_PLAN, Checked, markup::Text, node_count, whole};
 use crate::{
     cli::page::count,
     fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
@@ -64,10 +64,7 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
         Text(counts)
     )?;
     let provider = provider.map_or("unknown provider", |it| it.as_str());
-    let whole = match subject {
-        Subject::Cluster => "The whole cluster",
-        Subject::Plan { .. } => "The whole plan",
-    };
+    let whole = &format!("The whole {}", whole(fitness));
     let nodes = node_count(fitness);
     let pool_count = count(pools.len(), "pool");
     writeln!(f, "<p class=\"facts\">{provider} · {nodes} · {pool_count}</p>")?;

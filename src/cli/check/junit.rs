@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Checked, FailOn, markup::Text};
+use super::{Checked, FailOn, markup::Text, whole};
 use crate::fitness::{Finding, Status};
 
 pub(super) struct Report<'a> {
@@ -26,6 +26,7 @@ impl Report<'_> {
     fn suite(&self, f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
         let Checked { name, fitness, dump_command: _ } = checked;
         let findings = &fitness.findings;
+        let whole = whole(fitness);
         let failures = findings.iter().filter(|it| self.fail_on.counts(it)).count();
         let skipped = findings.iter().filter(|it| self.is_skipped(it)).count();
         writeln!(
@@ -35,7 +36,7 @@ impl Report<'_> {
             findings.len()
         )?;
         for finding in findings {
-            self.case(f, finding)?;
+            self.case(f, finding, whole)?;
         }
         writeln!(f, "    <system-out>{}</system-out>", Text(&fitness.verdict()))?;
         writeln!(f, "  </testsuite>")
@@ -45,8 +46,8 @@ impl Report<'_> {
         finding.status == Status::Unknown && !self.fail_on.counts(finding)
     }
 
-    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-        let pool = finding.pool.as_deref().unwrap_or("cluster");
+    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &Finding, whole: &str) -> fmt::Result {
+        let pool = finding.pool.as_deref().unwrap_or(whole);
         // Two findings of a rule are two cases, and a build server tells cases apart by their name.
         let about = finding.object.as_deref().or(finding.node.as_deref());
         let name = about.unwrap_or(&finding.fact);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anstyle::Style;
 
-use super::{AFTER_PLAN, Checked, node_count};
+use super::{AFTER_PLAN, Checked, node_count, whole};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
     fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
@@ -49,13 +49,12 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     let is_pool = |name: &str| fitness.pools.iter().any(|it| it.name == name);
     let rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
     let provider = fitness.provider.map_or("unknown provider", |it| it.as_str());
-    let subject = match fitness.subject {
-        Subject::Cluster => "cluster",
-        Subject::Plan { .. } => "plan",
-    };
     let nodes = node_count(fitness);
-    let heading =
-        format!("{}  {}", Styled(HEADING, subject), Styled(FAINT, format!("{provider}, {nodes}")));
+    let heading = format!(
+        "{}  {}",
+        Styled(HEADING, whole(fitness)),
+        Styled(FAINT, format!("{provider}, {nodes}"))
+    );
     group(f, &heading, fitness.findings.iter().filter(rest))?;
     if let Subject::Plan { .. } = fitness.subject {
         for line in textwrap::wrap(AFTER_PLAN, wrapping(width())) {

@@ -4,17 +4,16 @@ use super::{Planned, selects};
 use crate::{
     fitness::{
         finding::{Constraint, Finding, Severity},
-        nodes::{Approved, READY_MIN, TWO_ZONES, WRONG_TYPE, no_type_list},
+        fix::shouted,
+        nodes::{
+            Approved, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL,
+            TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
+        },
         words::{count, list, verb},
     },
-    policy::{Policy, mode::RuleName, placement::Answer, taint::Taint},
+    policy::{Policy, placement::Answer, taint::Taint},
     terraform::{Action, PlannedPool, TaintSyntax},
 };
-
-const TAINT: Constraint = Constraint::Rule(RuleName::NodeTaint);
-const TYPE: Constraint = Constraint::Rule(RuleName::NodeMachineType);
-const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
-const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
 
 /// Holds every constraint on a pool against one.
 pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<Finding> {
@@ -96,9 +95,8 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
                 Some(other) => format!("{} has the taint {other} and not {wanted}", called(part)),
                 None => format!("{} lacks the taint {wanted}", called(part)),
             };
-            let finding = Finding::fail(TAINT, Severity::Error, fact)
-                .why("Any pod may be scheduled there, and takes network and disks from the brokers")
-                .object(&part.address);
+            let finding =
+                Finding::fail(TAINT, Severity::Error, fact).why(OPEN_TO_ALL).object(&part.address);
             findings.push(match part.attributes.taint {
                 Some(syntax) => {
                     let path = part.attributes.taints;
@@ -109,22 +107,20 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
             });
             continue;
         }
-        let is_other =
-            |it: &&Taint<'static>| it.keeps_pods_out() && *it != wanted && !policy.is_transient(it);
-        let Some(other) = taints.iter().find(is_other) else {
+        let other = OTHER_TAINTS.into_iter().find_map(|(effect, severity, why)| {
+            let is_other = |it: &&Taint<'static>| {
+                it.effect == effect && *it != wanted && !policy.is_transient(it)
+            };
+            Some((taints.iter().find(is_other)?, severity, why))
+        });
+        let Some((other, severity, why)) = other else {
             let fact = format!("{wanted} on {}", part.name);
             findings.push(Finding::pass(TAINT, Severity::Error, fact).object(&part.address));
             continue;
         };
         let fact = format!("{} has {other} beside the pool's taint", called(part));
-        findings.push(
-            Finding::fail(TAINT, Severity::Warning, fact)
-                .why(
-                    "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
-                )
-                .object(&part.address)
-                .fix(edit(part, "", &format!("# remove the taint {other}"))),
-        );
+        let fix = edit(part, "", &format!("# remove the taint {other}"));
+        findings.push(Finding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix));
     }
 }
 
@@ -142,9 +138,7 @@ fn written<'t>(
             return format!("{attribute} = [{}]", all.join(", "));
         }
         (TaintSyntax::Block, effect) => effect,
-        (TaintSyntax::Shouted, "NoExecute") => "NO_EXECUTE",
-        (TaintSyntax::Shouted, "PreferNoSchedule") => "PREFER_NO_SCHEDULE",
-        (TaintSyntax::Shouted, _) => "NO_SCHEDULE",
+        (TaintSyntax::Shouted, effect) => shouted(effect),
     };
     format!(
         "{attribute} {{\n  key    = \"{key}\"\n  value  = \"{value}\"\n  effect = \"{effect}\"\n}}"
@@ -287,14 +281,13 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
         count(nodes, "node")
     );
     findings.push(
-        Finding::fail(rule, Severity::Warning, fact)
-            .why("A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all")
-            .object(&first.address)
-            .fix(if is_one {
+        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL).object(&first.address).fix(
+            if is_one {
                 edit(first, attribute, &format!("{} = {READY_MIN}", leaf(attribute)))
             } else {
                 edit(first, "", &format!("# let {} make {READY_MIN} nodes in all", leaf(attribute)))
-            }),
+            },
+        ),
     );
 }
 
@@ -326,9 +319,9 @@ fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>)
             format!("No declared pool selects {}, by what the plan says of its labels", first.name);
         findings.push(
             Finding::fail(IDENTITY, Severity::Warning, fact)
-                .why("Instances belong to declared pools, so that no broker is scheduled there")
+                .why(UNDECLARED)
                 .object(&first.address)
-                .fix("# give the nodes the labels of their pool's selector, or declare the pool under `pools`"),
+                .fix(DECLARE),
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Said, run, run_on};
+use super::{Said, poolguard, run, run_on, said};
 use crate::scenario::data_text;
 
 const DIRECT: &str = "terraform/eks-pools-direct.json";
@@ -68,6 +68,11 @@ fn without_a_config_pools_are_found_by_the_taint_that_was_meant() {
     assert!(said.out.contains(system), "{}", said.out);
 }
 
+/// Adds a taint that AutoMQ's pods do not tolerate.
+fn other_taint(taints: &mut Value, effect: &str) {
+    taints.as_array_mut().unwrap().push(json!({"key": "a", "value": "b", "effect": effect}));
+}
+
 /// Where the node group in one zone changes, how, and what is said then.
 type Case = (&'static str, fn(&mut Value), &'static str);
 
@@ -75,13 +80,15 @@ type Case = (&'static str, fn(&mut Value), &'static str);
 fn a_change_of_a_plan_changes_one_finding() {
     let is_sound = changed(|_| {}, &["-o", "json"]);
     assert_eq!(said_of_one_zone(&is_sound), [""; 0]);
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         ("/change/after/taint", |it| *it = json!([]), ""),
         (
             "/change/after/taint/0/effect",
             |it| *it = json!("PREFER_NO_SCHEDULE"),
             "fail error node-taint",
         ),
+        ("/change/after/taint", |it| other_taint(it, "NO_EXECUTE"), "fail error node-taint"),
+        ("/change/after/taint", |it| other_taint(it, "NO_SCHEDULE"), "fail warning node-taint"),
         ("/change/after_unknown/taint", |it| *it = json!(true), "unknown error node-taint"),
         (
             "/change/after/instance_types/0",
@@ -155,13 +162,13 @@ fn node_pools_of_one_pool_are_judged_together() {
 
 #[test]
 fn what_labels_decide_is_unknown_with_them() {
-    let said = |change: fn(&mut Value)| {
+    let told = |change: fn(&mut Value)| {
         let config = ["--config", "terraform/config.yaml"];
         words(&changed(|plan| change(&mut one_zone(plan)["change"]), &config))
     };
-    let tainted = said(|it| it["after_unknown"]["node_group_name"] = json!(true));
+    let tainted = told(|it| it["after_unknown"]["node_group_name"] = json!(true));
     assert!(tainted.contains("Whether a declared pool selects"), "{tainted}");
-    let bare = said(|it| {
+    let bare = told(|it| {
         it["after_unknown"]["node_group_name"] = json!(true);
         it["after"]["taint"] = json!([]);
     });
@@ -180,6 +187,7 @@ fn machines_are_given_the_same() {
     let junit = check(DIRECT, &["-o", "junit"]).out;
     let suite = "<testsuite name=\"terraform/eks-pools-direct.json\" tests=\"9\" failures=\"1\"";
     assert!(junit.contains(suite), "{junit}");
+    assert!(junit.contains("classname=\"plan.system-pool\""), "{junit}");
     let cases = check(FOR_EACH, &["--config", "terraform/config.yaml", "-o", "junit"]).out;
     let mut names: Vec<&str> = cases
         .lines()
@@ -196,6 +204,12 @@ fn machines_are_given_the_same() {
         assert!(page.contains(words), "{words} is missing in {page}");
     }
     assert_eq!(check(DIRECT, &["--fail-on", "unknown"]).code, 1);
+}
+
+#[test]
+fn the_environment_stands_for_the_flag() {
+    let by_environment = said(poolguard(&["check"]).env("POOLGUARD_TERRAFORM_PLAN", DIRECT));
+    assert_eq!(by_environment.out, check(DIRECT, &[]).out);
 }
 
 #[test]
