@@ -15,7 +15,7 @@ use super::{
     presets::presets,
     raw::Raw,
 };
-use crate::policy::{Policy, identity::TrustedPrincipals, provider::Provider};
+use crate::policy::{Policy, identity::TrustedPrincipals, pool::Pool, provider::Provider};
 
 /// Makes the policy and the settings of a file.
 pub(super) fn compile(
@@ -33,8 +33,10 @@ pub(super) fn compile(
         Some(entries) => identity::exemptions(entries, &root.key("exempt"), report),
         None => identity::default_exemptions(provider),
     };
-    let taints: Vec<_> = std::iter::once(&taint).chain(pools.iter().map(|it| &it.taint)).collect();
-    let placement = settings::placement(&raw.placement, &root.key("placement"), &taints, report);
+    let taints: Vec<_> =
+        std::iter::once(&taint).chain(pools.iter().flat_map(Pool::all_taints)).collect();
+    let at = root.key("placement");
+    let placement = settings::placement(&raw.placement, provider, &at, &taints, report);
     let mut protected = protected::configured(&raw.protected, &root.key("protected"), report);
     protected.extend(protected::preset(provider, &pools));
     let policy = Policy {

@@ -204,6 +204,28 @@ pub(super) struct Pool {
     /// The pool's taint, where it differs from the default.
     #[serde(default)]
     pub(super) taint: Taint,
+    /// Taints that the pool's nodes carry beside it for good, and on purpose: `pod-placement` gives the
+    /// pool's pods their tolerations.
+    #[serde(default)]
+    pub(super) additional_taints: Vec<AdditionalTaint>,
+}
+
+/// A taint that a pool's nodes carry beside the pool's own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AdditionalTaint {
+    /// Label key.
+    #[schemars(required, example = &"kubernetes.io/arch")]
+    pub(super) key: Option<String>,
+    /// Left out, it is empty.
+    #[serde(default)]
+    #[schemars(example = &"arm64")]
+    pub(super) value: String,
+    /// What the taint does to pods that do not tolerate it.
+    #[schemars(required, extend("x-refusals" = {
+        "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out, so that it need not be declared"
+    }))]
+    pub(super) effect: Option<Effect>,
 }
 
 /// An AutoMQ cluster.

@@ -12,6 +12,7 @@ use crate::{
         object::Pod,
         pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
         snapshot::{Located, NodeRecord, PoolFacts, PoolOrigin, Snapshot},
+        taint::{Taint, tolerating},
         text::Text,
     },
 };
@@ -86,6 +87,20 @@ impl<'a> Facts<'a> {
         Self { policy, strict, inventory, snapshot, pools, elsewhere, pods }
     }
 
+    /// Whether the pool has pods of instances, and all of them tolerate this taint.
+    pub(super) fn brokers_tolerate(&self, pool: &PoolNodes<'_>, taint: &Taint<'_>) -> bool {
+        let is_own = |it: &&Resident<'_>| {
+            let Standing::AutoMq(Some(index)) = it.standing else { return false };
+            let instance = self.policy.instances.get(index);
+            let belongs = instance.and_then(|it| self.policy.pools.get(it.pool));
+            belongs.is_some_and(|own| pool.declared.is_some_and(|it| it.name == own.name))
+        };
+        let comparison = self.policy.placement.comparison_operators;
+        let mut own = self.pods.iter().filter(is_own).peekable();
+        own.peek().is_some()
+            && own.all(|it| tolerating(it.pod.spec.tolerations(), taint, comparison).is_some())
+    }
+
     /// Whether the input holds this kind.
     pub(super) fn knows(&self, stock: Stock) -> bool {
         self.inventory.knows(&stock.group_resource())
@@ -93,6 +108,11 @@ impl<'a> Facts<'a> {
 }
 
 impl PoolNodes<'_> {
+    /// Whether the config declares this taint beside the pool's own.
+    pub(super) fn declares(&self, taint: &Taint<'_>) -> bool {
+        self.declared.is_some_and(|pool| pool.additional_taints.iter().any(|it| it == taint))
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.facts.name
     }

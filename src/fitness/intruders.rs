@@ -18,11 +18,11 @@ use crate::{
     cluster::inventory::{PODS, REPLICA_SETS, Stock},
     policy::{
         Phase, decide,
-        identity::User,
+        identity::{KUBE_CONTROLLER_MANAGER, User},
         json,
         mode::{Mode, RuleName},
         object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
-        placement::reach,
+        placement::{UnknownNames, reach},
         request::{Change, Operation, Request, Subject, Target},
         snapshot::PoolFacts,
         verdict::{Decision, Finding as Found, Outcome},
@@ -109,7 +109,8 @@ fn reached(facts: &Facts<'_>, resident: &Resident<'_>) -> Vec<String> {
 }
 
 fn pools_of<'a>(facts: &Facts<'a>, spec: &PodSpec<'_>) -> Vec<&'a PoolFacts> {
-    let reach = reach(facts.snapshot, &facts.policy.placement, spec);
+    let settings = &facts.policy.placement;
+    let reach = reach(facts.snapshot, settings, spec, UnknownNames::MayCome);
     reach.landings.iter().filter_map(|landing| facts.snapshot.pool(landing.pool)).collect()
 }
 
@@ -221,7 +222,7 @@ fn pod_fix(facts: &Facts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> String {
             .filter(|(index, _)| it.pool == Some(*index))
             .map(|(_, it)| it)
             .collect();
-        facts.policy.keep_off(&pools)
+        facts.policy.keep_off(&pools, &it.pod.spec)
     });
     let keep_off = keep_off.unwrap_or_default();
     let source = if maker.kind == "Pod" {
@@ -269,6 +270,7 @@ fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
             }
             let metadata = workload.metadata.clone();
             let pools = pools_of(facts, &workload.template(kind).spec);
+            let keep_off = facts.policy.keep_off(&pools, &workload.template(kind).spec);
             let subject = Subject::Workload(kind, Box::new(Change::Create { new: workload }));
             match denial(facts, group, resource, &metadata, subject, RuleName::WorkloadIntrusion) {
                 None => {}
@@ -279,7 +281,7 @@ fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
                     };
-                    let fix = workload_fix(&maker, &facts.policy.keep_off(&pools));
+                    let fix = workload_fix(&maker, &keep_off);
                     denied.insert(maker, Denied { why, pools: names(&pools), fix });
                 }
             }
@@ -317,7 +319,8 @@ fn denial(
             namespace: metadata.namespace.clone(),
             name: metadata.name.clone(),
         },
-        user: User { name: "poolguard check".into(), groups: Vec::new() },
+        // What is stored came by its controller, if it has one.
+        user: User { name: KUBE_CONTROLLER_MANAGER.into(), groups: Vec::new() },
         dry_run: true,
         subject,
         whole: None,

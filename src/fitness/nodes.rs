@@ -158,7 +158,11 @@ fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     }
     for (effect, severity, why) in OTHER_TAINTS {
         let is_other = |it: &&Taint<'static>| {
-            it.effect == effect && *it != taint && !facts.policy.is_transient(it)
+            it.effect == effect
+                && *it != taint
+                && !facts.policy.is_transient(it)
+                && !pool.declares(it)
+                && !facts.brokers_tolerate(pool, it)
         };
         let nodes = pool.names(|node| node.taints.iter().any(|it| is_other(&it)));
         let other = pool.nodes.iter().find_map(|node| node.taints.iter().find(is_other));
@@ -166,7 +170,14 @@ fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
             let carry = verb(&nodes, "carries", "carry");
             let node = capital(&named("node", &nodes));
             let fact = format!("{node} of pool {name} {carry} {other} beside the pool's taint");
-            let fix = format!("kubectl taint node {} {other}-", nodes.join(" "));
+            let Taint { key, value, effect } = other;
+            let fix = format!(
+                "# if the taint is there for good: let AutoMQ's pods tolerate it, and declare it under the pool's \
+                 `additionalTaints`: {{key: {key}, value: {value:?}, effect: {effect}}}\n\
+                 # if it is not:\nkubectl taint node {} {other}-",
+                nodes.join(" "),
+                value = value.as_str(),
+            );
             found.push(Finding::fail(TAINT, severity, fact).why(why).nodes(&nodes).fix(fix));
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     Policy,
+    object::PodSpec,
     placement::Landing,
     pool::ZONE_LABEL,
     selector::{Operator, Requirement},
@@ -12,28 +13,47 @@ use super::{
 };
 
 /// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
-/// kept free of a pod only by its not tolerating their taint.
+/// kept free of a pod only by its not tolerating their taint. Terms of a node affinity are alternatives,
+/// so that each of them must say it.
 pub(in crate::policy) fn write_keep_off(
     out: &mut impl fmt::Write,
     policy: &Policy,
     pools: &[&PoolFacts],
+    spec: &PodSpec<'_>,
 ) -> fmt::Result {
     out.write_str("remove the toleration")?;
     let affinity = negations(policy, pools).unwrap_or_default();
+    let terms = spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len());
     for (index, negation) in affinity.iter().enumerate() {
-        out.write_str(if index == 0 { ", or add required node affinity " } else { ", " })?;
+        out.write_str(match (index, terms) {
+            (0, 0) => ", or add required node affinity ",
+            (0, 1) => ", or add to the term of its required node affinity ",
+            (0, _) => ", or add to every term of its required node affinity ",
+            _ => ", ",
+        })?;
         negation.write_yaml(out)?;
     }
     Ok(())
 }
 
 impl Policy {
-    /// What keeps a pod off these pools, as an order: `remove the toleration, or …`.
-    pub fn keep_off(&self, pools: &[&PoolFacts]) -> String {
+    /// What keeps a pod with this spec off these pools, as an order: `remove the toleration, or …`.
+    pub fn keep_off(&self, pools: &[&PoolFacts], spec: &PodSpec<'_>) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = write_keep_off(&mut text, self, pools);
+        let _ = write_keep_off(&mut text, self, pools, spec);
         text
+    }
+
+    /// What keeps a pod off these pools by node affinity: requirements that no node of theirs meets, and
+    /// none to come. `None` if one of the pools has no label that tells.
+    pub fn keep_off_requirements(&self, pools: &[&PoolFacts]) -> Option<Vec<Requirement>> {
+        let requirement = |Negation { key, operator, values }: Negation<'_>| Requirement {
+            key: key.to_owned(),
+            operator,
+            values: values.into_iter().map(str::to_owned).collect(),
+        };
+        Some(negations(self, pools)?.into_iter().map(requirement).collect())
     }
 }
 

@@ -14,7 +14,8 @@ pub struct PodIdentity<'a, L> {
     pub labels: &'a L,
     /// Empty stands for `default`.
     pub service_account: &'a str,
-    /// The DaemonSet that controls the pod.
+    /// The DaemonSet that controls the pod, if anything but the pod says so: its controller created the
+    /// pod, or the pod is stored with that owner.
     pub daemon_set: Option<&'a str>,
 }
 
@@ -142,9 +143,34 @@ pub const NODES_GROUP: &str = "system:nodes";
 /// The scheduler of Kubernetes itself.
 pub const KUBE_SCHEDULER: &str = "system:kube-scheduler";
 
+/// The controllers of Kubernetes, where they share one identity.
+pub const KUBE_CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
+/// The controller that creates the pods of DaemonSets.
+pub const DAEMON_SET_CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-set-controller";
+
+/// The controllers that create workloads for other workloads, by exact name.
+pub const WORKLOAD_CONTROLLERS: [&str; 3] = [
+    KUBE_CONTROLLER_MANAGER,
+    "system:serviceaccount:kube-system:cronjob-controller",
+    "system:serviceaccount:kube-system:deployment-controller",
+];
+
+/// The controllers that adopt, release, orphan and relabel pods that are there, by exact name.
+pub const POD_CONTROLLERS: [&str; 8] = [
+    KUBE_CONTROLLER_MANAGER,
+    DAEMON_SET_CONTROLLER,
+    "system:serviceaccount:kube-system:deployment-controller",
+    "system:serviceaccount:kube-system:generic-garbage-collector",
+    "system:serviceaccount:kube-system:job-controller",
+    "system:serviceaccount:kube-system:replicaset-controller",
+    "system:serviceaccount:kube-system:replication-controller",
+    "system:serviceaccount:kube-system:statefulset-controller",
+];
+
 /// The API server and the controllers whose cascades and upkeep no rule may stop, by exact name.
-pub const NEVER_JUDGED: [&str; 6] = [
+pub const NEVER_JUDGED: [&str; 7] = [
     "system:apiserver",
+    KUBE_CONTROLLER_MANAGER,
     "system:serviceaccount:kube-system:namespace-controller",
     "system:serviceaccount:kube-system:generic-garbage-collector",
     "system:serviceaccount:kube-system:clusterrole-aggregation-controller",
@@ -173,6 +199,21 @@ impl User<'_> {
     /// The scheduler of Kubernetes itself, trusted with bindings.
     pub fn is_kube_scheduler(&self) -> bool {
         self.name == KUBE_SCHEDULER
+    }
+
+    /// Whether it creates the pods of DaemonSets, so that the owner which such a pod names is true.
+    pub fn is_daemon_set_controller(&self) -> bool {
+        [DAEMON_SET_CONTROLLER, KUBE_CONTROLLER_MANAGER].contains(&self.name.as_str())
+    }
+
+    /// Whether it is one of [`WORKLOAD_CONTROLLERS`].
+    pub fn is_workload_controller(&self) -> bool {
+        WORKLOAD_CONTROLLERS.contains(&self.name.as_str())
+    }
+
+    /// Whether it is one of [`POD_CONTROLLERS`].
+    pub fn is_pod_controller(&self) -> bool {
+        POD_CONTROLLERS.contains(&self.name.as_str())
     }
 
     /// Whether it is the API server or one of the controllers of [`NEVER_JUDGED`].

@@ -38,11 +38,16 @@ impl Policy {
         let Some(taint) = pool_taints.find(|taint| taints.contains(taint) && counts(taint)) else {
             return Membership::Elsewhere;
         };
-        let mut keys = self.node_pool_labels.iter().filter(|_| self.discovery);
-        let named = keys.find_map(|key| Some((key.as_str(), labels.value(key)?)));
+        let named = if self.discovery { self.node_pool_of(labels) } else { None };
         let (label, group) =
             named.map_or((None, UNNAMED_POOL), |(label, group)| (Some(label), group));
         Membership::Tainted { taint, group: group.to_owned(), label }
+    }
+
+    /// The label by which the provider names a node's pool, and the name.
+    pub fn node_pool_of<'l>(&self, labels: &'l impl LabelSet) -> Option<(&str, &'l str)> {
+        let mut keys = self.node_pool_labels.iter();
+        keys.find_map(|key| Some((key.as_str(), labels.value(key)?)))
     }
 
     /// The first declared pool that selects these labels.
@@ -53,6 +58,11 @@ impl Policy {
     /// Whether a taint comes and goes, so that it keeps no pod out for good.
     pub fn is_transient(&self, taint: &Taint<'_>) -> bool {
         any_matches(&self.placement.transient_taints, &taint.key)
+    }
+
+    /// Whether a taint keeps pods out for good.
+    pub fn is_lasting(&self, taint: &Taint<'_>) -> bool {
+        taint.keeps_pods_out() && !self.is_transient(taint)
     }
 
     /// The name and the taint of the pool that a membership means.

@@ -2,18 +2,44 @@
 //!
 //! - A pod keeps off a node whose `NoSchedule` or `NoExecute` taint it does not tolerate
 //!   ([`super::taint`]).
-//! - `nodeSelector` and the required node affinity must both match ([`node_affinity`]).
+//! - `nodeSelector` and the required node affinity must both match ([`Constraints`]).
 //! - `spec.nodeName` lands there and nowhere else, whatever the taints.
 //!
-//! [`reach`] asks this of all dedicated nodes of a snapshot at once, by class, so that the cost of
-//! an answer does not grow with the number of nodes in a pool.
+//! [`reach`] asks this of all dedicated nodes of a snapshot at once, by class, and of the nodes to come,
+//! so that the cost of an answer does not grow with the number of nodes in a pool. The work of an answer
+//! has a budget: a pod whose constraints exceed it is judged to land.
 
-mod affinity;
+mod budget;
 mod confined;
+mod constraints;
+mod fit;
+mod label_test;
 mod reach;
+mod term;
+mod tolerated;
+mod values;
 
-pub use affinity::{
-    Answer, LabelFact, NameFact, NodeFacts, TermError, check_term, node_affinity, requirement_holds,
-};
 pub use confined::missing_in_term;
-pub use reach::{Landing, Reach, Witness, reach, reach_of_node};
+pub use constraints::Constraints;
+pub(in crate::policy) use fit::{Candidates, Fit, Obstacle, TermFault};
+pub(in crate::policy) use label_test::Expected;
+pub use reach::{Landing, Reach, UnknownNames, Witness, reach, reach_of_node};
+pub use term::{TermError, check_term};
+
+/// Whether something matches, where not every fact is known. The order makes AND a minimum and OR
+/// a maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    /// It does not match, whatever the unknown facts are.
+    No,
+    /// It depends on a fact that is not known.
+    Maybe,
+    /// It matches, whatever the unknown facts are.
+    Yes,
+}
+
+impl From<bool> for Answer {
+    fn from(matches: bool) -> Self {
+        if matches { Self::Yes } else { Self::No }
+    }
+}

@@ -10,8 +10,14 @@ use super::{
 
 /// The label that names a node's zone.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+/// The older spelling of [`ZONE_LABEL`].
+pub const BETA_ZONE_LABEL: &str = "failure-domain.beta.kubernetes.io/zone";
 /// The label that names a node's machine type.
 pub const MACHINE_TYPE_LABEL: &str = "node.kubernetes.io/instance-type";
+/// The older spelling of [`MACHINE_TYPE_LABEL`].
+pub const BETA_MACHINE_TYPE_LABEL: &str = "beta.kubernetes.io/instance-type";
+/// The label that names a node's host, which need not be the name of the node.
+pub const HOST_NAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// A pool that the config declares.
 #[derive(Clone, Debug)]
@@ -28,6 +34,20 @@ pub struct Pool {
     pub role: Option<String>,
     /// The taint that its nodes carry.
     pub taint: Taint<'static>,
+    /// Taints that its nodes carry beside it for good, and on purpose.
+    pub additional_taints: Vec<Taint<'static>>,
+}
+
+impl Pool {
+    /// The taints that its nodes carry for good: its own, and those beside it.
+    pub fn all_taints(&self) -> impl Iterator<Item = &Taint<'static>> {
+        std::iter::once(&self.taint).chain(&self.additional_taints)
+    }
+
+    /// Whether nodes of this zone may be the pool's: it is declared, or none is.
+    pub fn has_zone(&self, zone: &str) -> bool {
+        self.zones.is_empty() || self.zones.iter().any(|declared| declared == zone)
+    }
 }
 
 /// An AutoMQ cluster: pods of one namespace that belong to one pool.
@@ -71,16 +91,21 @@ pub struct PlacementSettings {
     pub comparison_operators: ComparisonOperators,
     /// Keys of taints that come and go, so that they keep no pod out for good.
     pub transient_taints: Vec<Glob>,
+    /// Keys of labels that differ from node to node, or from one generation of nodes to the next.
+    pub individual_labels: Vec<Glob>,
+    /// Keys of labels that name the zone of a node, in any spelling.
+    pub zone_labels: Vec<Glob>,
+    /// Provisioners that give a new node the labels which a waiting pod asks for.
+    pub provisioners: Vec<Provisioner>,
 }
 
-/// Taints that Kubernetes, clouds and autoscalers put on a node for a while.
-pub const TRANSIENT_TAINTS: [&str; 8] = [
-    "node.kubernetes.io/*",
-    "node.cloudprovider.kubernetes.io/*",
-    "ToBeDeletedByClusterAutoscaler",
-    "karpenter.sh/*",
-    "*/agent-not-ready",
-    "startup-taint.cluster-autoscaler.kubernetes.io/*",
-    "status-taint.cluster-autoscaler.kubernetes.io/*",
-    "ignore-taint.cluster-autoscaler.kubernetes.io/*",
-];
+/// A provisioner that gives a new node the labels which a waiting pod asks for.
+#[derive(Clone, Debug)]
+pub struct Provisioner {
+    /// The label of its node pools.
+    pub label: String,
+    /// Domains whose labels it sets itself, and on no demand.
+    pub reserved_domains: Vec<String>,
+    /// Labels of these domains whose values it chooses, so that live nodes say nothing of the next.
+    pub individual_labels: Vec<Glob>,
+}

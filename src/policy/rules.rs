@@ -127,6 +127,11 @@ impl<'a> Context<'a> {
         [kind, " ", namespace, slash, name, rest]
     }
 
+    /// The DaemonSet whose controller asks for this new pod. Anyone can write an owner into an object.
+    fn creating_daemon_set<'m>(&self, metadata: &'m Metadata<'_>) -> Option<&'m str> {
+        if self.request.user.is_daemon_set_controller() { daemon_set(metadata) } else { None }
+    }
+
     /// Who a pod, or a pod of a template, is.
     fn identity<'p, 'l>(
         &'p self,
@@ -162,8 +167,11 @@ impl<'a> Context<'a> {
     where
         'a: 'c,
     {
+        let is_examined = landing.witness != Witness::Unexamined;
+        let term = landing.term;
+        let cause = |field: String, means| Cause { field, means, term, is_examined };
         if !spec.node_name.is_empty() {
-            return Cause { field: [path, ".nodeName"].concat(), means: Means::NodeName };
+            return cause([path, ".nodeName"].concat(), Means::NodeName);
         }
         let taint = self.snapshot.pool(landing.pool).map(|pool| &pool.taint);
         let comparison = self.policy.placement.comparison_operators;
@@ -172,10 +180,10 @@ impl<'a> Context<'a> {
             Some((index, Means::Toleration(toleration, taint)))
         });
         let Some((index, means)) = found else {
-            return Cause { field: [path, ".tolerations"].concat(), means: Means::Unclear };
+            return cause([path, ".tolerations"].concat(), Means::Unclear);
         };
         let mut digits = itoa::Buffer::new();
-        Cause { field: [path, ".tolerations[", digits.format(index), "]"].concat(), means }
+        cause([path, ".tolerations[", digits.format(index), "]"].concat(), means)
     }
 }
 
@@ -183,6 +191,10 @@ impl<'a> Context<'a> {
 struct Cause<'c> {
     field: String,
     means: Means<'c>,
+    /// The term that the node meets, by its place in the pod's required node affinity.
+    term: Option<usize>,
+    /// Whether the constraints were looked at to the end.
+    is_examined: bool,
 }
 
 /// How a field lets a pod land.
@@ -194,19 +206,34 @@ enum Means<'c> {
 
 impl Cause<'_> {
     fn write(&self, out: &mut impl Write) -> fmt::Result {
-        let Self { field, means } = self;
+        let Self { field, means, term, is_examined } = self;
         match means {
             Means::NodeName => {
-                write_parts(out, [field, " names the node, past the scheduler and its taints"])
+                write_parts(out, [field, " names the node, past the scheduler and its taints"])?;
             }
             Means::Toleration(toleration, taint) => {
                 write_parts(out, [field, " "])?;
                 toleration.write_yaml(out)?;
                 out.write_str(" tolerates ")?;
-                write_parts(out, taint.parts())
+                write_parts(out, taint.parts())?;
             }
-            Means::Unclear => out.write_str("its taints are tolerated"),
+            Means::Unclear => out.write_str("its taints are tolerated")?,
         }
+        if let Some(index) = term {
+            let mut digits = itoa::Buffer::new();
+            let index = digits.format(*index);
+            write_parts(
+                out,
+                [", and nodeSelectorTerms[", index, "] of its node affinity allows it"],
+            )?;
+        }
+        if !is_examined {
+            out.write_str(
+                ". Its node affinity or its tolerations are too long for PoolGuard to evaluate within one \
+                 request, so the pod counts as one that lands",
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -241,8 +268,9 @@ fn witness_text(witness: &Witness<'_>) -> impl Display {
 fn witness_parts<'w>(witness: &Witness<'w>) -> [&'w str; 2] {
     match witness {
         Witness::Node(name) => ["node ", name],
-        Witness::Virtual { zone: Some(zone) } => ["the next node in zone ", zone],
-        Witness::Virtual { zone: None } => ["the next node", ""],
+        Witness::ToCome { zone: Some(zone) } => ["the next node in zone ", zone],
+        Witness::ToCome { zone: None } => ["the next node", ""],
+        Witness::Unexamined => ["a node", ""],
     }
 }
 
@@ -250,7 +278,7 @@ fn witness_parts<'w>(witness: &Witness<'w>) -> [&'w str; 2] {
 fn witness_name(witness: &Witness<'_>) -> Option<Arc<str>> {
     match witness {
         Witness::Node(name) => Some(Arc::clone(name)),
-        Witness::Virtual { .. } => None,
+        Witness::ToCome { .. } | Witness::Unexamined => None,
     }
 }
 
@@ -259,7 +287,8 @@ fn membership<'p>(policy: &'p Policy, node: &Node<'_>) -> Membership<'p> {
     policy.membership(&node.metadata.labels, node.taints())
 }
 
-/// `DaemonSet` owner of a pod.
+/// The DaemonSet that a pod names as its controller. It counts only in what is stored, or where the
+/// DaemonSet controller asks.
 fn daemon_set<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
     metadata.controller().filter(|owner| owner.is_daemon_set()).map(|owner| owner.name.as_str())
 }

@@ -104,7 +104,11 @@ impl Requirement {
 
     /// Whether the requirement holds for these labels.
     pub fn matches(&self, labels: &impl LabelSet) -> bool {
-        let value = labels.value(&self.key);
+        self.allows(labels.value(&self.key))
+    }
+
+    /// Whether the requirement holds for this value of its label, or for its absence.
+    pub fn allows(&self, value: Option<&str>) -> bool {
         let is_listed = |value: &str| self.values.iter().any(|listed| listed == value);
         match self.operator {
             Operator::In => value.is_some_and(is_listed),

@@ -5,12 +5,12 @@
 
 mod build;
 mod class;
-mod virtual_node;
+mod node_to_come;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 pub use class::{Class, ClassNode, Member};
-pub use virtual_node::VirtualNode;
+pub use node_to_come::NodeToCome;
 
 use super::{name::GroupResource, taint::Taint};
 
@@ -141,10 +141,24 @@ impl fmt::Display for PoolConflict {
 pub struct Snapshot {
     pools: Vec<PoolFacts>,
     classes: Vec<Class>,
-    virtual_nodes: Vec<VirtualNode>,
+    nodes_to_come: Vec<NodeToCome>,
+    /// Every taint that a class or a node to come has, once.
+    taints: Vec<Taint<'static>>,
     nodes: HashMap<Arc<str>, Position>,
+    /// Nodes by the names of their hosts, where those are not the names of the nodes.
+    hosts: HashMap<Arc<str>, Vec<Arc<str>>>,
     conflicts: Vec<PoolConflict>,
     protected: Vec<ProtectedReference>,
+}
+
+/// A taint that keeps pods out for good, by its place in the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaintId(u32);
+
+impl TaintId {
+    pub(in crate::policy) fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Where a known node is.
@@ -183,9 +197,45 @@ impl Snapshot {
         &self.classes
     }
 
-    /// Nodes to come.
-    pub fn virtual_nodes(&self) -> &[VirtualNode] {
-        &self.virtual_nodes
+    /// Nodes to come, in the order of their pools.
+    pub fn nodes_to_come(&self) -> &[NodeToCome] {
+        &self.nodes_to_come
+    }
+
+    /// The taints that keep pods out for good, each once.
+    pub(in crate::policy) fn taints(&self) -> &[Taint<'static>] {
+        &self.taints
+    }
+
+    /// A taint that a class or a node to come has.
+    pub(in crate::policy) fn taint(&self, id: TaintId) -> Option<&Taint<'static>> {
+        self.taints.get(id.index())
+    }
+
+    /// Where this taint stands, if a class or a node to come has it.
+    pub(in crate::policy) fn taint_id(&self, taint: &Taint<'_>) -> Option<TaintId> {
+        let index = self.taints.iter().position(|known| known == taint)?;
+        u32::try_from(index).ok().map(TaintId)
+    }
+
+    /// The nodes whose host may have this name: a node of this name, and those that say so.
+    pub(in crate::policy) fn nodes_on_host<'h>(
+        &'h self,
+        host: &'h str,
+    ) -> impl Iterator<Item = &'h str> {
+        let named = self.nodes.contains_key(host).then_some(host);
+        let others = self.hosts.get(host).into_iter().flatten();
+        named.into_iter().chain(others.map(AsRef::as_ref))
+    }
+
+    /// Whether a node of this name is there.
+    pub(in crate::policy) fn knows_node(&self, name: &str) -> bool {
+        self.nodes.contains_key(name)
+    }
+
+    /// Whether a node that is there has this name, or its host.
+    pub(in crate::policy) fn knows_host(&self, name: &str) -> bool {
+        self.nodes.contains_key(name) || self.hosts.contains_key(name)
     }
 
     /// Nodes that several declared pools claim.
@@ -214,7 +264,7 @@ impl Snapshot {
         located.unwrap_or(Located::Unknown)
     }
 
-    /// The pool with this index; indexes come from classes and virtual nodes of this snapshot.
+    /// The pool with this index; indexes come from classes and nodes to come of this snapshot.
     pub fn pool(&self, index: usize) -> Option<&PoolFacts> {
         self.pools.get(index)
     }

@@ -13,7 +13,7 @@ use super::{
 ///
 /// The effect stays text: an effect that this version does not know keeps no pod out, and must
 /// not make a node unreadable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Taint<'a> {
     /// Label key.
     pub key: Text<'a>,
@@ -58,7 +58,7 @@ impl fmt::Display for Taint<'_> {
 }
 
 /// A pod's toleration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Toleration<'a> {
     /// Empty stands for every key.
     #[serde(skip_serializing_if = "is_empty")]

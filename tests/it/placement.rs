@@ -12,7 +12,7 @@ use std::{
 use poolguard::policy::{
     json::{self, Read},
     object::{Labels, PodSpec},
-    placement::{LabelFact, NameFact, NodeFacts, check_term, node_affinity},
+    placement::{Constraints, check_term},
     selector::LabelSet,
     taint::{ComparisonOperators, Taint, tolerates_all},
 };
@@ -52,16 +52,6 @@ struct Expect {
     tolerates_all_taints_with_comparison_operators: bool,
     matches_node_affinity: bool,
     affinity_error: Option<String>,
-}
-
-impl NodeFacts for Node<'_> {
-    fn label(&self, key: &str) -> LabelFact<'_> {
-        self.labels.value(key).map_or(LabelFact::Absent, LabelFact::Is)
-    }
-
-    fn name(&self) -> NameFact<'_> {
-        NameFact::Is(self.name)
-    }
 }
 
 fn folder() -> PathBuf {
@@ -115,8 +105,8 @@ fn check(case: &Case<'_>) {
         expect.tolerates_all_taints_with_comparison_operators,
         "{name}: taints with comparison operators"
     );
-    let affinity = node_affinity(pod, node);
-    assert_eq!(affinity, expect.matches_node_affinity.into(), "{name}: affinity");
+    let affinity = Constraints::compile(pod).matches(|key| node.labels.value(key), node.name);
+    assert_eq!(affinity, expect.matches_node_affinity, "{name}: affinity");
     if expect.affinity_error.is_some() {
         let terms = &pod.required_node_affinity().unwrap().node_selector_terms;
         let unreadable = terms.iter().any(|term| check_term(term).is_err());

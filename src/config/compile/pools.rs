@@ -62,16 +62,7 @@ fn taint(
     base: &Taint<'static>,
     report: &mut Report,
 ) -> Taint<'static> {
-    if let Some(key) = &raw.key
-        && let Err(why) = check_label_key(key)
-    {
-        report.push(at.key("key").error(format!("the taint key `{key}` {why}")));
-    }
-    if let Some(value) = &raw.value
-        && let Err(why) = check_label_value(value)
-    {
-        report.push(at.key("value").error(format!("the taint value `{value}` {why}")));
-    }
+    check_taint(raw.key.as_ref(), raw.value.as_ref(), at, report);
     let or_base = |text: &Option<String>, base: &Text<'static>| match text {
         Some(text) => Text::from(text.clone()),
         None => base.clone(),
@@ -81,6 +72,49 @@ fn taint(
         value: or_base(&raw.value, &base.value),
         effect: raw.effect.map_or_else(|| base.effect.clone(), |effect| effect.as_str().into()),
     }
+}
+
+fn check_taint(key: Option<&String>, value: Option<&String>, at: &Cursor<'_>, report: &mut Report) {
+    if let Some(key) = key
+        && let Err(why) = check_label_key(key)
+    {
+        report.push(at.key("key").error(format!("the taint key `{key}` {why}")));
+    }
+    if let Some(value) = value
+        && let Err(why) = check_label_value(value)
+    {
+        report.push(at.key("value").error(format!("the taint value `{value}` {why}")));
+    }
+}
+
+/// Reads the taints that a pool's nodes carry beside its own.
+fn additional_taints(
+    list: &[raw::AdditionalTaint],
+    at: &Cursor<'_>,
+    own: &Taint<'static>,
+    report: &mut Report,
+) -> Vec<Taint<'static>> {
+    let mut taints: Vec<Taint<'static>> = Vec::new();
+    for (at, raw::AdditionalTaint { key, value, effect }) in at.items(list) {
+        let (Some(key), Some(effect)) = (key, effect) else { continue };
+        check_taint(Some(key), Some(value), &at, report);
+        let taint = Taint {
+            key: key.clone().into(),
+            value: value.clone().into(),
+            effect: effect.as_str().into(),
+        };
+        if taint == *own {
+            report.push(
+                at.error(format!("`{taint}` is the pool's own taint"))
+                    .with_help("take it out: `additionalTaints` are those beside it"),
+            );
+        } else if taints.contains(&taint) {
+            report.push(at.error(format!("the taint `{taint}` is there twice")));
+        } else {
+            taints.push(taint);
+        }
+    }
+    taints
 }
 
 /// Reads the pools; those that cannot be one are left out.
@@ -98,6 +132,8 @@ pub(super) fn pools(
         let name = raw.name.as_deref().unwrap_or_default();
         let nodes = raw.nodes.as_ref().map(|nodes| selector(nodes, &at.key("nodes"), report));
         let taint = taint(&raw.taint, &at.key("taint"), default, report);
+        let beside = &raw.additional_taints;
+        let beside = additional_taints(beside, &at.key("additionalTaints"), &taint, report);
         zones(raw, name, &at.key("zones"), report);
         machine_types(raw, name, &at.key("machineTypes"), report);
         if raw.role.as_ref().is_some_and(String::is_empty) {
@@ -131,6 +167,7 @@ pub(super) fn pools(
             machine_types: raw.machine_types.clone(),
             role: raw.role.clone(),
             taint,
+            additional_taints: beside,
         });
     }
     pools

@@ -271,6 +271,7 @@ mod tests {
             machine_types: None,
             role: Some("arn:aws:iam::111122223333:role/automq-node".to_owned()),
             taint: crate::policy::taint::Taint::default(),
+            additional_taints: Vec::new(),
         };
         for provider in Provider::ALL {
             let own = presets().of(provider).unwrap();

@@ -7,12 +7,13 @@ use crate::{
         Registration, ScanSettings, Settings, catalog,
         cursor::{Cursor, Report},
         duration,
+        presets::presets,
         raw::{self, Raw},
     },
     policy::{
         mode::{JoinMode, Mode, Rules},
         name::Glob,
-        pool::{PlacementSettings, TRANSIENT_TAINTS},
+        pool::{PlacementSettings, Provisioner},
         provider::{MachineType, MachineTypes, Provider, Strength},
         taint::{ComparisonOperators, Taint},
     },
@@ -43,12 +44,12 @@ pub(super) fn settings(raw: &Raw, root: &Cursor<'_>, report: &mut Report) -> Set
 
 pub(super) fn placement(
     raw: &raw::Placement,
+    provider: Option<Provider>,
     at: &Cursor<'_>,
     dedicated: &[&Taint<'static>],
     report: &mut Report,
 ) -> PlacementSettings {
     let at = at.key("transientTaints");
-    let built_in = TRANSIENT_TAINTS.iter().filter_map(|text| Glob::parse(text).ok());
     let configured = globs(&raw.transient_taints, &at, report);
     for (at, text) in at.items(&raw.transient_taints) {
         let glob = Glob::parse(text);
@@ -62,13 +63,30 @@ pub(super) fn placement(
             );
         }
     }
+    let presets = presets();
+    let read = |texts: &mut dyn Iterator<Item = &String>| -> Vec<Glob> {
+        texts.filter_map(|text| Glob::parse(text).ok()).collect()
+    };
+    let mut transient_taints = read(&mut presets.transient_taints(provider));
+    transient_taints.extend(configured);
     PlacementSettings {
         comparison_operators: if raw.comparison_operators {
             ComparisonOperators::On
         } else {
             ComparisonOperators::Off
         },
-        transient_taints: built_in.chain(configured).collect(),
+        transient_taints,
+        individual_labels: read(&mut presets.individual_labels(provider)),
+        zone_labels: read(&mut presets.zone_labels(provider)),
+        provisioners: presets
+            .provisioners
+            .iter()
+            .map(|it| Provisioner {
+                label: it.label.clone(),
+                reserved_domains: it.reserved_domains.clone(),
+                individual_labels: read(&mut it.individual_labels.iter()),
+            })
+            .collect(),
     }
 }
 
@@ -119,17 +137,5 @@ pub(super) fn rules(raw: &raw::Rules) -> Rules {
         node_machine_type: join(&raw.node_machine_type, default.node_machine_type),
         node_zone: join(&raw.node_zone, default.node_zone),
         role_binding: mode(&raw.role_binding, default.role_binding),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_transient_taint_is_a_glob() {
-        let made =
-            placement(&raw::Placement::default(), &Cursor::root(None), &[], &mut Report::default());
-        assert_eq!(made.transient_taints.len(), TRANSIENT_TAINTS.len());
     }
 }

@@ -3,10 +3,11 @@
 use super::*;
 use crate::policy::{
     mode::{JoinMode, Mode, Rules},
-    pool::{TRANSIENT_TAINTS, ZoneSpread},
+    pool::ZoneSpread,
     protection::{FieldChange, Guard, Origin, Recognition},
     provider::Strength,
     taint::ComparisonOperators,
+    taint::Taint,
 };
 
 #[test]
@@ -19,7 +20,10 @@ fn an_empty_config_has_the_defaults() {
     assert!(policy.discovery && policy.pools.is_empty() && policy.instances.is_empty());
     assert_eq!(policy.break_glass_groups, ["poolguard:break-glass"]);
     assert_eq!(policy.placement.comparison_operators, ComparisonOperators::Off);
-    assert_eq!(policy.placement.transient_taints.len(), TRANSIENT_TAINTS.len());
+    // While the provider is not known, the taints of every provider come and go.
+    for key in ["node.kubernetes.io/not-ready", "remediator.kubernetes.azure.com/unschedulable"] {
+        assert!(policy.is_transient(&Taint { key: key.into(), ..Taint::default() }), "{key}");
+    }
     assert_eq!(policy.rules, Rules::default());
     assert!(policy.machine_types.names.is_empty());
     assert_eq!(

@@ -108,8 +108,12 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let other = OTHER_TAINTS.into_iter().find_map(|(effect, severity, why)| {
+            let declared = pool.declared.map(|(_, declared)| declared.additional_taints.as_slice());
             let is_other = |it: &&Taint<'static>| {
-                it.effect == effect && *it != wanted && !policy.is_transient(it)
+                it.effect == effect
+                    && *it != wanted
+                    && !policy.is_transient(it)
+                    && !declared.unwrap_or_default().contains(it)
             };
             Some((taints.iter().find(is_other)?, severity, why))
         });

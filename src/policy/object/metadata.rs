@@ -1,5 +1,7 @@
 //! `metadata`, as far as rules read it.
 
+use std::collections::HashMap;
+
 use crate::policy::{
     json::{Cursor, JsonError, Read, read_object},
     selector::LabelSet,
@@ -73,42 +75,95 @@ impl OwnerReference<'_> {
     }
 }
 
+/// Up to this many labels are searched one by one, which is faster than hashing.
+const FEW: usize = 32;
+
 /// Labels in the order of the object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Labels<'a>(Vec<(Text<'a>, Text<'a>)>);
+#[derive(Clone, Debug, Default)]
+pub struct Labels<'a> {
+    labels: Vec<(Text<'a>, Text<'a>)>,
+    /// Places by key, where there are more than [`FEW`].
+    places: Option<HashMap<Text<'a>, usize>>,
+}
+
+impl PartialEq for Labels<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.labels == other.labels
+    }
+}
+
+impl Eq for Labels<'_> {}
+
+impl<'a> Labels<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Sets a label: the last of equal keys counts, as in Go.
+    fn set(&mut self, key: Text<'a>, value: Text<'a>) {
+        match self.place(&key).and_then(|place| self.labels.get_mut(place)) {
+            Some((_, known)) => *known = value,
+            None => self.push(key, value),
+        }
+    }
+
+    fn push(&mut self, key: Text<'a>, value: Text<'a>) {
+        if self.labels.len() >= FEW {
+            let keys = self.labels.iter().map(|(key, _)| key.clone());
+            let places = self
+                .places
+                .get_or_insert_with(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
+            places.insert(key.clone(), self.labels.len());
+        }
+        self.labels.push((key, value));
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(key).copied(),
+            None => self.labels.iter().position(|(name, _)| name.as_str() == key),
+        }
+    }
+}
 
 impl Labels<'_> {
     /// Keys and values, in the order of the object.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
 impl<'a> FromIterator<(Text<'a>, Text<'a>)> for Labels<'a> {
     fn from_iter<I: IntoIterator<Item = (Text<'a>, Text<'a>)>>(labels: I) -> Self {
-        Self(labels.into_iter().collect())
+        let mut set = Self::default();
+        for (key, value) in labels {
+            set.set(key, value);
+        }
+        set
     }
 }
 
 impl LabelSet for Labels<'_> {
     fn value(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value.as_str())
+        self.labels.get(self.place(key)?).map(|(_, value)| value.as_str())
     }
 }
 
 impl<'a> Read<'a> for Labels<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut labels: Vec<(Text<'a>, Text<'a>)> = Vec::new();
+        let mut labels = Self::default();
         cursor.object(|key, cursor| {
             let value = Text::read(cursor)?;
-            // The last of equal keys counts, as in Go.
-            match labels.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, known)) => *known = value,
-                None => labels.push((key, value)),
-            }
+            labels.set(key, value);
             Ok::<_, JsonError>(())
         })?;
-        Ok(Self(labels))
+        Ok(labels)
     }
 }
 

@@ -50,6 +50,14 @@ impl<'a> PodSpec<'a> {
         self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
     }
 
+    /// Whether this pod can land where that one can, as all that decides it is the same.
+    pub fn is_placed_like(&self, other: &PodSpec<'_>) -> bool {
+        self.node_name == *other.node_name
+            && self.node_selector == other.node_selector
+            && self.tolerations() == other.tolerations()
+            && self.required_node_affinity() == other.required_node_affinity()
+    }
+
     /// The tolerations, an absent list being empty.
     pub fn tolerations(&self) -> &[Toleration<'a>] {
         self.tolerations.as_deref().unwrap_or_default()
@@ -57,28 +65,28 @@ impl<'a> PodSpec<'a> {
 }
 
 /// `spec.affinity`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affinity<'a> {
     /// `nodeAffinity`.
     pub node_affinity: Option<NodeAffinity<'a>>,
 }
 
 /// `spec.affinity.nodeAffinity`; preferences are not read, since they keep no pod out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeAffinity<'a> {
     /// `requiredDuringSchedulingIgnoredDuringExecution`.
     pub required: Option<NodeSelector<'a>>,
 }
 
 /// Terms of which one must match.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSelector<'a> {
     /// Without terms, no node matches.
     pub node_selector_terms: Vec<NodeSelectorTerm<'a>>,
 }
 
 /// Requirements that must all hold; an empty term matches nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeSelectorTerm<'a> {
     /// On labels.
     pub match_expressions: Option<Vec<NodeSelectorRequirement<'a>>>,
@@ -104,7 +112,7 @@ impl<'a> NodeSelectorTerm<'a> {
 }
 
 /// `key operator values`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeSelectorRequirement<'a> {
     /// Label key or field path.
     pub key: Text<'a>,

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::affinity::{Answer, node_affinity};
+use super::{
+    budget::{Budget, Exceeded},
+    constraints::{Constraints, Term},
+    label_test::LabelTest,
+    tolerated::Tolerated,
+};
 use crate::policy::{
     object::PodSpec,
-    pool::PlacementSettings,
-    snapshot::{Class, Located, Snapshot, VirtualNode},
-    taint::{Taint, tolerates_all},
-    text::Text,
+    pool::{HOST_NAME_LABEL, PlacementSettings},
+    snapshot::{Class, ClassNode, Located, NodeToCome, Snapshot, TaintId},
 };
 
 /// Where a pod can land, as far as it concerns dedicated nodes.
@@ -16,7 +19,7 @@ use crate::policy::{
 pub struct Reach<'s> {
     /// One landing for every pool that the pod can reach.
     pub landings: Vec<Landing<'s>>,
-    /// The pod names a node that the snapshot does not know.
+    /// The pod names a node that the snapshot does not know, and that is judged by its name alone.
     pub names_unknown_node: bool,
     /// The pod is bound to a node that it can only land on because the node lost its pool's taint.
     pub lost_taint: Option<Landing<'s>>,
@@ -29,6 +32,8 @@ pub struct Landing<'s> {
     pub pool: usize,
     /// A node that the pod can land on.
     pub witness: Witness<'s>,
+    /// The term of the pod's required node affinity that lets it, by its place in the pod's list.
+    pub term: Option<usize>,
 }
 
 /// A node that shows that a pod can land.
@@ -36,11 +41,23 @@ pub struct Landing<'s> {
 pub enum Witness<'s> {
     /// A node that is there.
     Node(&'s Arc<str>),
-    /// A node to come, in this zone if the pool declares any.
-    Virtual {
-        /// The declared zone.
+    /// A node to come, in this zone if the pool is known to have any.
+    ToCome {
+        /// The zone.
         zone: Option<&'s str>,
     },
+    /// The pod's constraints take more work than a decision may: it is judged to land.
+    Unexamined,
+}
+
+/// What it means that a pod demands a node by a name which the snapshot does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownNames {
+    /// It waits for the node, which may be one that a pool brings.
+    MayCome,
+    /// The node is there, and the snapshot lags behind: it is left to the scan. So for the first pods
+    /// that the DaemonSet controller makes for a new node.
+    AreThere,
 }
 
 impl Reach<'_> {
@@ -57,7 +74,8 @@ pub fn reach_of_node<'s>(snapshot: &'s Snapshot, node: &str) -> Reach<'s> {
         Located::Elsewhere => Reach::default(),
         Located::Dedicated { class, node } => {
             let witness = Witness::Node(&node.name);
-            Reach { landings: vec![Landing { pool: class.pool, witness }], ..Reach::default() }
+            let landing = Landing { pool: class.pool, witness, term: None };
+            Reach { landings: vec![landing], ..Reach::default() }
         }
     }
 }
@@ -67,107 +85,355 @@ pub fn reach<'s>(
     snapshot: &'s Snapshot,
     settings: &PlacementSettings,
     spec: &PodSpec<'_>,
+    unknown_names: UnknownNames,
 ) -> Reach<'s> {
     if !spec.node_name.is_empty() {
         return reach_of_node(snapshot, &spec.node_name);
     }
+    let mut budget = Budget::of_a_decision();
+    let comparison = settings.comparison_operators;
     let mut reach = Reach::default();
-    if let Some(names) = pinned_names(spec) {
-        for name in names {
-            reach.add_named(snapshot, settings, spec, name);
-        }
-    } else {
-        for class in snapshot.classes() {
-            if !reach.includes(class.pool) && tolerates(settings, spec, &class.taints) {
-                reach.landings.extend(landing_in(class, spec));
-            }
-        }
-    }
-    for node in snapshot.virtual_nodes() {
-        if !reach.includes(node.pool)
-            && tolerates(settings, spec, std::slice::from_ref(&node.taint))
-            && may_match(snapshot, node, spec)
-        {
-            reach.landings.push(Landing { pool: node.pool, witness: node.into() });
-        }
+    // What is not tolerated is not reached, whatever else the pod demands.
+    let Ok(tolerated) = Tolerated::of(spec, snapshot.taints(), comparison, &mut budget) else {
+        reach.add_unexamined(snapshot, |_| true);
+        return reach;
+    };
+    let compiled = Constraints::within(spec, &mut budget);
+    let examined = compiled.and_then(|constraints| {
+        let look = Look::new(snapshot, &constraints, unknown_names);
+        let reached = vec![false; snapshot.pools().len()];
+        let (tolerated, reach) = (&tolerated, &mut reach);
+        Search { look: &look, tolerated, budget, reached, reach }.run()
+    });
+    if examined == Err(Exceeded) {
+        reach.add_unexamined(snapshot, |taints| tolerated.has_all(taints));
     }
     reach
 }
 
 impl<'s> Reach<'s> {
-    fn add_named(
+    /// Takes every pool that is not reached yet as reached, if its taints are tolerated.
+    fn add_unexamined(
         &mut self,
         snapshot: &'s Snapshot,
-        settings: &PlacementSettings,
-        spec: &PodSpec<'_>,
-        name: &str,
+        is_tolerated: impl Fn(&[TaintId]) -> bool,
     ) {
-        let (class, node) = match snapshot.locate(name) {
-            Located::Unknown => {
-                self.names_unknown_node = true;
-                return;
+        let classes = snapshot.classes().iter().map(|class| (class.pool, &*class.taints));
+        let to_come = snapshot.nodes_to_come().iter().map(|node| (node.pool, &*node.taints));
+        let mut reached = vec![false; snapshot.pools().len()];
+        for landing in &self.landings {
+            if let Some(is_reached) = reached.get_mut(landing.pool) {
+                *is_reached = true;
             }
-            Located::Elsewhere => return,
-            Located::Dedicated { class, node } => (class, node),
+        }
+        for (pool, taints) in classes.chain(to_come) {
+            if let Some(is_reached) = reached.get_mut(pool)
+                && !*is_reached
+                && is_tolerated(taints)
+            {
+                *is_reached = true;
+                self.landings.push(Landing { pool, witness: Witness::Unexamined, term: None });
+            }
+        }
+    }
+}
+
+/// Constraints as they are asked of the nodes of a snapshot.
+pub(in crate::policy) struct Look<'l, 's, 'p> {
+    snapshot: &'s Snapshot,
+    selector: &'l [LabelTest<'p>],
+    terms: Option<&'l [Term<'p>]>,
+    /// Whether a node with a host of its own can meet the selector, and each of the terms.
+    may_come: bool,
+    terms_may_come: Vec<bool>,
+    /// A name that is not known is demanded, and left to the scan.
+    leaves_names: bool,
+}
+
+impl<'l, 's, 'p> Look<'l, 's, 'p> {
+    pub(in crate::policy) fn new(
+        snapshot: &'s Snapshot,
+        constraints: &'l Constraints<'p>,
+        unknown_names: UnknownNames,
+    ) -> Self {
+        let is_name_taken = |name: &str| snapshot.knows_node(name);
+        let new_host = |tests: &[LabelTest<'_>]| {
+            let mut tests = tests.iter().filter(|test| test.key == HOST_NAME_LABEL);
+            tests.all(|test| test.may_hold_on_new_host(snapshot))
         };
-        if node_affinity(spec, &class.member(node)) != Answer::Yes {
-            return;
-        }
-        let landing = Landing { pool: class.pool, witness: Witness::Node(&node.name) };
-        if tolerates(settings, spec, &class.taints) {
-            if !self.includes(class.pool) {
-                self.landings.push(landing);
+        let demands_host = |tests: &[LabelTest<'_>]| {
+            tests.iter().any(|test| test.key == HOST_NAME_LABEL && test.listed().is_some())
+        };
+        let selector = constraints.selector.as_slice();
+        let terms = constraints.terms.as_deref();
+        let may_come = new_host(selector);
+        let selector_demands = demands_host(selector);
+        let mut leaves_names = false;
+        let mut may_come_by = |term: &Term<'_>| {
+            let is_possible =
+                may_come && new_host(&term.labels) && term.name.may_hold_beside(is_name_taken);
+            let demands =
+                selector_demands || term.name.demanded.is_some() || demands_host(&term.labels);
+            if is_possible && demands && unknown_names == UnknownNames::AreThere {
+                leaves_names = true;
+                return false;
             }
+            is_possible
+        };
+        let terms_may_come = terms.unwrap_or_default().iter().map(&mut may_come_by).collect();
+        let is_left = terms.is_none()
+            && may_come
+            && selector_demands
+            && unknown_names == UnknownNames::AreThere;
+        Self {
+            snapshot,
+            selector,
+            terms,
+            may_come: may_come && !is_left,
+            terms_may_come,
+            leaves_names: leaves_names || is_left,
+        }
+    }
+
+    /// The first node of the class that meets the constraints, by one of these terms if the pod has
+    /// terms. Only where an individual label or a name decides are the nodes looked at one by one.
+    fn node_of<'n>(
+        &self,
+        class: &'n Class,
+        terms: Option<&[&Term<'p>]>,
+        budget: &mut Budget,
+    ) -> Result<Option<(&'n ClassNode, Option<usize>)>, Exceeded> {
+        let Some(selector) = individual_tests(self.selector, class, budget)? else {
+            return Ok(None);
+        };
+        let mut open = Vec::new();
+        for term in terms.unwrap_or_default() {
+            budget.spend(1)?;
+            let Some(tests) = individual_tests(&term.labels, class, budget)? else { continue };
+            if selector.is_empty() && tests.is_empty() && term.name.is_free() {
+                return Ok(class.nodes.first().map(|node| (node, Some(term.index))));
+            }
+            open.push((*term, tests));
+        }
+        if terms.is_none() && selector.is_empty() {
+            return Ok(class.nodes.first().map(|node| (node, None)));
+        }
+        if terms.is_some() && open.is_empty() {
+            return Ok(None);
+        }
+        for node in &class.nodes {
+            budget.spend(1 + selector.len())?;
+            let member = class.member(node);
+            let all_hold = |tests: &[&LabelTest<'_>]| {
+                tests.iter().all(|test| test.holds(member.label(test.key)))
+            };
+            if !all_hold(&selector) {
+                continue;
+            }
+            if terms.is_none() {
+                return Ok(Some((node, None)));
+            }
+            for (term, tests) in &open {
+                budget.spend(1 + tests.len())?;
+                if term.name.holds(&node.name) && all_hold(tests) {
+                    return Ok(Some((node, Some(term.index))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a node of the class meets the constraints.
+    pub(super) fn takes_class(&self, class: &Class, budget: &mut Budget) -> Result<bool, Exceeded> {
+        let terms: Option<Vec<&Term<'p>>> = self.terms.map(|terms| terms.iter().collect());
+        self.node_of(class, terms.as_deref(), budget).map(|found| found.is_some())
+    }
+
+    /// Whether a node to come may meet the constraints, and by which term.
+    pub(super) fn may_take(
+        &self,
+        node: &NodeToCome,
+        budget: &mut Budget,
+    ) -> Result<Option<Option<usize>>, Exceeded> {
+        if !self.may_come || !may_hold_all(self.selector, node, budget)? {
+            return Ok(None);
+        }
+        let Some(terms) = self.terms else { return Ok(Some(None)) };
+        for (term, may_come) in terms.iter().zip(&self.terms_may_come) {
+            budget.spend(1)?;
+            if *may_come && may_hold_all(&term.labels, node, budget)? {
+                return Ok(Some(Some(term.index)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The tests that are left to the nodes of the class one by one; `None` if what they share fails one.
+fn individual_tests<'t, 'p>(
+    tests: &'t [LabelTest<'p>],
+    class: &Class,
+    budget: &mut Budget,
+) -> Result<Option<Vec<&'t LabelTest<'p>>>, Exceeded> {
+    let mut individual = Vec::new();
+    for test in tests {
+        budget.spend(1)?;
+        if class.is_individual(test.key) {
+            individual.push(test);
+        } else if !test.holds(class.label(test.key)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(individual))
+}
+
+fn may_hold_all(
+    tests: &[LabelTest<'_>],
+    node: &NodeToCome,
+    budget: &mut Budget,
+) -> Result<bool, Exceeded> {
+    for test in tests {
+        budget.spend(1)?;
+        // Whether a host can be new does not depend on the pool.
+        if test.key != HOST_NAME_LABEL && !test.may_hold(node.expected(test.key)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A search for one landing in each pool.
+struct Search<'f, 'l, 's, 'p> {
+    look: &'f Look<'l, 's, 'p>,
+    tolerated: &'f Tolerated,
+    budget: Budget,
+    /// By pool.
+    reached: Vec<bool>,
+    reach: &'f mut Reach<'s>,
+}
+
+impl<'s, 'p> Search<'_, '_, 's, 'p> {
+    fn is_reached(&self, pool: usize) -> bool {
+        self.reached.get(pool).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, landing: Landing<'s>) {
+        if let Some(is_reached) = self.reached.get_mut(landing.pool) {
+            *is_reached = true;
+        }
+        self.reach.landings.push(landing);
+    }
+
+    fn run(&mut self) -> Result<(), Exceeded> {
+        self.reach.names_unknown_node = self.look.leaves_names;
+        let Look { selector, terms, .. } = *self.look;
+        // A name or a host that is demanded leads to the nodes: no other need be looked at.
+        let host_of = |tests: &[LabelTest<'p>]| {
+            tests.iter().position(|test| test.key == HOST_NAME_LABEL && test.listed().is_some())
+        };
+        if let Some(host) = host_of(selector).and_then(|at| selector.get(at)) {
+            self.visit_hosts(host, terms)?;
+        } else {
+            let mut open = Vec::new();
+            for term in terms.unwrap_or_default() {
+                self.budget.spend(1)?;
+                if let Some(name) = term.name.demanded {
+                    self.visit(name, Some(std::slice::from_ref(term)))?;
+                } else if let Some(host) = host_of(&term.labels).and_then(|at| term.labels.get(at))
+                {
+                    self.visit_hosts(host, Some(std::slice::from_ref(term)))?;
+                } else {
+                    open.push(term);
+                }
+            }
+            let open = terms.map(|_| open.as_slice());
+            if open.is_none_or(|open| !open.is_empty()) {
+                self.visit_classes(open)?;
+            }
+        }
+        self.visit_nodes_to_come()
+    }
+
+    fn visit_hosts(
+        &mut self,
+        test: &LabelTest<'p>,
+        terms: Option<&[Term<'p>]>,
+    ) -> Result<(), Exceeded> {
+        let Some(listed) = test.listed() else { return Ok(()) };
+        self.budget.spend(listed.len())?;
+        let snapshot = self.look.snapshot;
+        listed
+            .sorted_where(|host| snapshot.knows_host(host))
+            .into_iter()
+            .flat_map(|host| snapshot.nodes_on_host(host))
+            .try_for_each(|node| self.visit(node, terms))
+    }
+
+    /// Looks at one node by its name.
+    fn visit(&mut self, name: &str, terms: Option<&[Term<'p>]>) -> Result<(), Exceeded> {
+        let snapshot = self.look.snapshot;
+        let Located::Dedicated { class, node } = snapshot.locate(name) else { return Ok(()) };
+        if self.is_reached(class.pool) {
+            return Ok(());
+        }
+        let member = class.member(node);
+        let label = |key: &str| member.label(key);
+        self.budget.spend(1 + self.look.selector.len())?;
+        if !self.look.selector.iter().all(|test| test.holds(label(test.key))) {
+            return Ok(());
+        }
+        let mut found = terms.is_none().then_some(None);
+        for term in terms.unwrap_or_default() {
+            self.budget.spend(1 + term.labels.len())?;
+            if term.matches(label, name) {
+                found = Some(Some(term.index));
+                break;
+            }
+        }
+        let Some(term) = found else { return Ok(()) };
+        let landing = Landing { pool: class.pool, witness: Witness::Node(&node.name), term };
+        if self.tolerated.has_all(&class.taints) {
+            self.add(landing);
         } else if class.lost_taint {
-            let pool_taint = snapshot.pool(class.pool).map(|pool| &pool.taint);
-            let others = class.taints.iter().filter(|taint| Some(*taint) != pool_taint);
-            if tolerates_all(spec.tolerations(), others, settings.comparison_operators) {
-                self.lost_taint = Some(landing);
+            let own = snapshot.pool(class.pool).and_then(|pool| snapshot.taint_id(&pool.taint));
+            let mut others = class.taints.iter().filter(|taint| Some(**taint) != own);
+            if others.all(|taint| self.tolerated.has(*taint)) {
+                self.reach.lost_taint = Some(landing);
             }
         }
+        Ok(())
     }
-}
 
-fn tolerates(settings: &PlacementSettings, spec: &PodSpec<'_>, taints: &[Taint<'static>]) -> bool {
-    tolerates_all(spec.tolerations(), taints.iter(), settings.comparison_operators)
-}
-
-/// The first node of the class that the pod's affinity matches. Only where an individual label
-/// decides are the nodes looked at one by one.
-fn landing_in<'s>(class: &'s Class, spec: &PodSpec<'_>) -> Option<Landing<'s>> {
-    let node = match node_affinity(spec, class) {
-        Answer::No => None,
-        Answer::Yes => class.nodes.first(),
-        Answer::Maybe => {
-            class.nodes.iter().find(|node| node_affinity(spec, &class.member(node)) == Answer::Yes)
+    fn visit_classes(&mut self, terms: Option<&[&Term<'p>]>) -> Result<(), Exceeded> {
+        for class in self.look.snapshot.classes() {
+            self.budget.spend(1)?;
+            if self.is_reached(class.pool) || !self.tolerated.has_all(&class.taints) {
+                continue;
+            }
+            if let Some((node, term)) = self.look.node_of(class, terms, &mut self.budget)? {
+                let witness = Witness::Node(&node.name);
+                self.add(Landing { pool: class.pool, witness, term });
+            }
         }
-    }?;
-    Some(Landing { pool: class.pool, witness: Witness::Node(&node.name) })
-}
+        Ok(())
+    }
 
-fn may_match(snapshot: &Snapshot, node: &VirtualNode, spec: &PodSpec<'_>) -> bool {
-    let is_taken = |name: &str| !matches!(snapshot.locate(name), Located::Unknown);
-    node_affinity(spec, &node.facts(is_taken)) != Answer::No
-}
-
-impl<'s> From<&'s VirtualNode> for Witness<'s> {
-    fn from(node: &'s VirtualNode) -> Self {
-        Self::Virtual { zone: node.zone.as_deref() }
+    fn visit_nodes_to_come(&mut self) -> Result<(), Exceeded> {
+        for node in self.look.snapshot.nodes_to_come() {
+            self.budget.spend(1)?;
+            if self.is_reached(node.pool) || !self.tolerated.has_all(&node.taints) {
+                continue;
+            }
+            if let Some(term) = self.look.may_take(node, &mut self.budget)? {
+                self.add(Landing { pool: node.pool, witness: node.into(), term });
+            }
+        }
+        Ok(())
     }
 }
 
-/// The names that every readable term demands, if all of them demand one, as those of a DaemonSet's
-/// pods do. Then no other node need be looked at.
-fn pinned_names<'p>(spec: &'p PodSpec<'_>) -> Option<Vec<&'p str>> {
-    let terms = &spec.required_node_affinity()?.node_selector_terms;
-    terms
-        .iter()
-        .filter(|term| !term.is_empty())
-        .map(|term| {
-            let mut fields = term.fields().iter();
-            let name =
-                fields.find(|field| field.key == "metadata.name" && field.operator == "In")?;
-            name.values.first().map(Text::as_str)
-        })
-        .collect()
+impl<'s> From<&'s NodeToCome> for Witness<'s> {
+    fn from(node: &'s NodeToCome) -> Self {
+        Self::ToCome { zone: node.zone.as_deref() }
+    }
 }

@@ -5,6 +5,8 @@
 //! taint (key, value, effect) from a member. Adding a `NoExecute` taint beside it warns: AutoMQ's
 //! pods tolerate `NoSchedule` only, and would be evicted.
 
+use std::collections::HashSet;
+
 use json_patch::{AddOperation, PatchOperation};
 use jsonptr::PointerBuf;
 use serde_json::json;
@@ -79,6 +81,14 @@ fn add_taint(node: &Node<'_>, taint: &Taint<'_>) -> Vec<PatchOperation> {
     }]
 }
 
+/// Keys of taints that the API server lets every pod tolerate for five minutes.
+const TOLERATED_BY_ALL: [&str; 2] =
+    ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
+fn is_tolerated_by_all(taint: &Taint<'_>) -> bool {
+    TOLERATED_BY_ALL.contains(&taint.key.as_str())
+}
+
 /// The validating half.
 pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
     let policy = context.policy;
@@ -108,8 +118,16 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
         );
         report.violation(mode, about(fact).advice(advice));
     }
-    for added in new.taints().iter().filter(|taint| !old.taints().contains(taint)) {
-        if added.effect == NO_EXECUTE && !policy.is_transient(added) {
+    let before: HashSet<&Taint<'_>> = old.taints().iter().collect();
+    let declared = match membership {
+        Membership::Declared(index) => policy.pools.get(index),
+        Membership::Tainted { .. } | Membership::Elsewhere => None,
+    };
+    let is_declared = |taint: &Taint<'_>| {
+        declared.is_some_and(|pool| pool.additional_taints.iter().any(|own| own == taint))
+    };
+    for added in new.taints().iter().filter(|taint| !before.contains(taint)) {
+        if added.effect == NO_EXECUTE && !is_tolerated_by_all(added) && !is_declared(added) {
             let fact = format!(
                 "{added} on {node} of pool {pool} evicts AutoMQ's pods, which tolerate {taint} only"
             );

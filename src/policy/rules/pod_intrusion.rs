@@ -19,9 +19,10 @@ use super::{
 };
 use crate::policy::{
     advice::{pools_of, write_keep_off},
+    identity::Exemption,
     mode::{Mode, RuleName},
     object::{Binding, Pod},
-    placement::{Landing, Reach, reach, reach_of_node},
+    placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
     snapshot::PoolFacts,
     text::write_parts,
     verdict::{Decision, Finding, Report},
@@ -30,25 +31,27 @@ use crate::policy::{
 const RULE: RuleName = RuleName::PodIntrusion;
 
 pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
-    let mode = mode(context, daemon_set(&pod.metadata).is_some());
+    let daemon_set = context.creating_daemon_set(&pod.metadata);
+    let mode = mode(context, daemon_set.is_some());
     if mode == Mode::Off {
         return;
     }
-    let reach = reach(context.snapshot, &context.policy.placement, &pod.spec);
-    let free = freedom(context, pod);
-    if let (Some(landing), Freedom::None) = (&reach.lost_taint, free) {
+    let names = if daemon_set.is_some() { UnknownNames::AreThere } else { UnknownNames::MayCome };
+    let reach = reach(context.snapshot, &context.policy.placement, &pod.spec, names);
+    let owner = context.freedom(&pod.metadata, &pod.spec, daemon_set);
+    if let (Some(landing), Freedom::None) = (&reach.lost_taint, owner) {
         report.note(Decision::Audit, lost_taint(context, landing));
     }
     let Some(landing) = reach.landings.first() else {
-        if reach.names_unknown_node && matches!(free, Freedom::None) {
+        if reach.names_unknown_node && matches!(owner, Freedom::None) {
             report.note(Decision::Unknown, unknown_node(context, pod));
         }
         return;
     };
-    match free {
+    match owner {
         Freedom::AutoMq => {}
         Freedom::Exempt(exemption) => {
-            report.exempt(&exemption.reason, intrusion(context, pod, &reach, landing));
+            report.exempt(&exemption.reason, intrusion(context, pod, daemon_set, &reach, landing));
         }
         Freedom::None if context.is_mirror_pod(pod) => {
             let fact = format!(
@@ -61,7 +64,9 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
                 .field("spec.nodeName");
             report.note(Decision::Audit, located(context, finding, landing));
         }
-        Freedom::None => report.violation(mode, intrusion(context, pod, &reach, landing)),
+        Freedom::None => {
+            report.violation(mode, intrusion(context, pod, daemon_set, &reach, landing));
+        }
     }
 }
 
@@ -71,24 +76,39 @@ pub(super) fn judge_update(
     new: &Pod<'_>,
     report: &mut Report,
 ) {
-    // An owner that an update brings does not choose the mode.
-    let is_daemon = daemon_set(&old.metadata).is_some() && daemon_set(&new.metadata).is_some();
-    let mode = mode(context, is_daemon);
+    // The owner that is stored counts while it stays, and none that the update brings.
+    let owner = daemon_set(&old.metadata);
+    let kept_owner = daemon_set(&new.metadata).filter(|name| owner == Some(*name));
+    let mode = mode(context, owner.is_some());
     if mode == Mode::Off || new.metadata.deletion_timestamp.is_some() {
         return;
     }
-    if !matches!(freedom(context, new), Freedom::None) {
+    if !matches!(context.freedom(&new.metadata, &new.spec, kept_owner), Freedom::None) {
+        return;
+    }
+    let stays = new.spec.is_placed_like(&old.spec);
+    // Adoption, release, orphaning and relabelling by Kubernetes itself move no pod.
+    if stays && context.request.user.is_pod_controller() {
+        return;
+    }
+    let before = context.freedom(&old.metadata, &old.spec, owner);
+    let was_free = !matches!(before, Freedom::None);
+    if stays && !was_free {
         return;
     }
     let settings = &context.policy.placement;
-    let mut gained = reach(context.snapshot, settings, &new.spec);
-    if matches!(freedom(context, old), Freedom::None) {
-        let before = reach(context.snapshot, settings, &old.spec);
+    let mut gained = reach(context.snapshot, settings, &new.spec, UnknownNames::MayCome);
+    if !was_free {
+        let before = reach(context.snapshot, settings, &old.spec, UnknownNames::MayCome);
         gained.landings.retain(|landing| !before.includes(landing.pool));
     }
-    if let Some(landing) = gained.landings.first() {
-        report.violation(mode, intrusion(context, new, &gained, landing));
-    }
+    let Some(landing) = gained.landings.first() else { return };
+    let finding = if was_free && stays {
+        lost_freedom(context, before, owner.filter(|_| kept_owner.is_none()), new, landing)
+    } else {
+        intrusion(context, new, kept_owner, &gained, landing)
+    };
+    report.violation(mode, finding);
 }
 
 pub(super) fn judge_binding(context: Context<'_>, binding: &Binding<'_>, report: &mut Report) {
@@ -101,7 +121,7 @@ pub(super) fn judge_binding(context: Context<'_>, binding: &Binding<'_>, report:
     let pod = context.object_name("Pod");
     let node = &binding.target.name;
     if reach.names_unknown_node {
-        let fact = format!("{pod} is bound to node {node:?}, which is not known here");
+        let fact = format!("{pod} is bound to node {node}, which PoolGuard does not know");
         report.note(Decision::Unknown, unknown(fact).field("target.name"));
         return;
     }
@@ -137,10 +157,6 @@ fn mode(context: Context<'_>, is_daemon: bool) -> Mode {
     if is_daemon { rules.daemon_set_intrusion } else { rules.pod_intrusion }
 }
 
-fn freedom<'c>(context: Context<'c>, pod: &Pod<'_>) -> Freedom<'c> {
-    context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata))
-}
-
 fn located(context: Context<'_>, finding: Finding, landing: &Landing<'_>) -> Finding {
     let finding = match context.snapshot.pool(landing.pool) {
         Some(pool) => finding.pool(Arc::clone(&pool.name)),
@@ -155,6 +171,7 @@ fn located(context: Context<'_>, finding: Finding, landing: &Landing<'_>) -> Fin
 fn intrusion(
     context: Context<'_>,
     pod: &Pod<'_>,
+    daemon_set: Option<&str>,
     reach: &Reach<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
@@ -177,30 +194,80 @@ fn intrusion(
         write_parts(out, [end, ", which is reserved for AutoMQ: "])?;
         cause.write(out)
     });
-    let advice = advice(context, pod, &pools);
+    let advice = advice(context, pod, daemon_set, &pools);
     located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
 }
 
-fn advice(context: Context<'_>, pod: &Pod<'_>, pools: &[&PoolFacts]) -> String {
+fn advice(
+    context: Context<'_>,
+    pod: &Pod<'_>,
+    daemon_set: Option<&str>,
+    pools: &[&PoolFacts],
+) -> String {
     let namespace = &context.request.target.namespace;
-    match daemon_set(&pod.metadata) {
+    match daemon_set {
         Some(name) => format!(
             "Denying it holds up the rollout of DaemonSet {namespace}/{name}, whose controller \
              counts this node. In its spec.template, {}; or ask for the exempt entry \
              {{namespace: {namespace}, daemonSets: [{name}], reason: …}}",
-            context.policy.keep_off(pools),
+            context.policy.keep_off(pools, &pod.spec),
         ),
         None if !pod.spec.node_name.is_empty() => format!(
-            "Leave spec.nodeName to the scheduler, or ask for an exempt entry for namespace \
+            "Remove spec.nodeName: the scheduler sets it; or ask for an exempt entry for namespace \
              {namespace}"
         ),
         None => sentence(|out| {
             out.write_str("To keep the pod off, ")?;
-            write_keep_off(out, context.policy, pools)?;
+            write_keep_off(out, context.policy, pools, &pod.spec)?;
             let rest = "; if it belongs there, ask for an exempt entry for namespace ";
             write_parts(out, [rest, namespace])
         }),
     }
+}
+
+/// A pod that stays where it is, and loses what let it be there: its owner, or else a label.
+fn lost_freedom(
+    context: Context<'_>,
+    before: Freedom<'_>,
+    lost_owner: Option<&str>,
+    pod: &Pod<'_>,
+    landing: &Landing<'_>,
+) -> Finding {
+    let who = context.object_name("Pod");
+    let (field, what, keep) = match (before, lost_owner) {
+        (Freedom::Exempt(Exemption { namespace, reason, .. }), Some(owner)) => (
+            "metadata.ownerReferences",
+            format!(
+                "its owner, DaemonSet {owner}, by which the exempt entry of namespace {namespace} ({reason}) covers it"
+            ),
+            "Keep the owner",
+        ),
+        (Freedom::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
+            "metadata.labels",
+            format!(
+                "the labels ({pods}) by which the exempt entry of namespace {namespace} ({reason}) covers it"
+            ),
+            "Keep the labels",
+        ),
+        (Freedom::AutoMq | Freedom::None, _) => (
+            "metadata.labels",
+            format!(
+                "the labels ({}) that make it one of the AutoMQ pods",
+                context.policy.automq.pods
+            ),
+            "Keep the labels",
+        ),
+    };
+    let pool = context.snapshot.pool(landing.pool).map_or("", |pool| &*pool.name);
+    let is_bound = !pod.spec.node_name.is_empty();
+    let verb = if is_bound { "runs" } else { "can land" };
+    let off = if is_bound { "take it off the node" } else { "keep it off the pool" };
+    let fact = format!(
+        "{who} would lose {what}, and it {verb} on {} of pool {pool}, which is reserved for AutoMQ",
+        witness_text(&landing.witness),
+    );
+    let advice = format!("{keep}. To {off}, delete the pod");
+    located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
 }
 
 fn lost_taint(context: Context<'_>, landing: &Landing<'_>) -> Finding {
@@ -216,10 +283,10 @@ fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
     let who = context.object_name("Pod");
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
-        let fact = format!("{who} demands by node affinity a node that is not known here");
+        let fact = format!("{who} demands by node affinity a node that PoolGuard does not know");
         unknown(fact).field("spec.affinity.nodeAffinity")
     } else {
-        let fact = format!("{who} is bound to node {node}, which is not known here");
+        let fact = format!("{who} is bound to node {node}, which PoolGuard does not know");
         unknown(fact).field("spec.nodeName")
     }
 }

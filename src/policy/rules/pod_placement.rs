@@ -18,7 +18,7 @@ pub(super) use self::{
     place::place,
 };
 
-use super::{Context, daemon_set};
+use super::Context;
 use crate::policy::{
     mode::RuleName,
     object::Pod,
@@ -29,7 +29,7 @@ const RULE: RuleName = RuleName::PodPlacement;
 
 /// The instance that a pod belongs to, and its pool.
 fn instance_of<'p>(context: Context<'p>, pod: &Pod<'_>) -> Option<(&'p Instance, &'p Pool)> {
-    if daemon_set(&pod.metadata).is_some() || context.is_mirror_pod(pod) {
+    if context.creating_daemon_set(&pod.metadata).is_some() || context.is_mirror_pod(pod) {
         return None;
     }
     let namespace = &context.request.target.namespace;

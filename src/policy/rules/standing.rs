@@ -9,7 +9,6 @@ use crate::policy::{
     identity::PodIdentity,
     mode::{Mode, RuleName},
     object::Pod,
-    placement::NodeFacts,
     pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
     snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
     verdict::Finding,
@@ -215,7 +214,7 @@ impl Policy {
         let PoolOrigin::Declared(index) = facts.origin else { return None };
         let list = approved(self, self.pools.get(index)?)?;
         let member = class.member(node);
-        let machine_type = member.label(MACHINE_TYPE_LABEL).value()?;
+        let machine_type = member.label(MACHINE_TYPE_LABEL)?;
         if self.rules.node_machine_type.mode == Mode::Off || list.names.contains(&machine_type) {
             return None;
         }
@@ -238,8 +237,8 @@ impl Policy {
         let PoolOrigin::Declared(index) = facts.origin else { return None };
         let pool = self.pools.get(index)?;
         let member = class.member(node);
-        let zone = member.label(ZONE_LABEL).value()?;
-        let is_fine = pool.zones.is_empty() || pool.zones.iter().any(|declared| declared == zone);
+        let zone = member.label(ZONE_LABEL)?;
+        let is_fine = pool.has_zone(zone);
         if self.rules.node_zone.mode == Mode::Off || is_fine {
             return None;
         }

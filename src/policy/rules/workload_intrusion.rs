@@ -11,7 +11,7 @@ use crate::policy::{
     advice::pools_of,
     mode::{Mode, RuleName},
     object::{OwnerReference, Workload, WorkloadKind},
-    placement::{Landing, Reach, reach},
+    placement::{Landing, Reach, UnknownNames, reach},
     request::Change,
     verdict::{Finding, Report},
 };
@@ -30,7 +30,10 @@ pub(super) fn judge(
         Change::Update { old, new } => (Some(old), new),
         Change::Delete { .. } => return,
     };
-    let is_owned = new.metadata.controller().is_some_and(is_judged);
+    // Anyone can write an owner: it counts where its controller asks, or where it is stored.
+    let has_judged_owner = |it: &Workload<'_>| it.metadata.controller().is_some_and(is_judged);
+    let is_owned = has_judged_owner(new)
+        && old.map_or_else(|| context.request.user.is_workload_controller(), has_judged_owner);
     if mode == Mode::Off || is_owned {
         return;
     }
@@ -39,12 +42,13 @@ pub(super) fn judge(
         return;
     }
     let settings = &context.policy.placement;
-    let mut gained = reach(context.snapshot, settings, &new.template(kind).spec);
+    let names = UnknownNames::MayCome;
+    let mut gained = reach(context.snapshot, settings, &new.template(kind).spec, names);
     if let Some(old) = old {
         let loses_freedom =
             matches!(free, Freedom::None) && !matches!(freedom(context, kind, old), Freedom::None);
         if !loses_freedom {
-            let before = reach(context.snapshot, settings, &old.template(kind).spec);
+            let before = reach(context.snapshot, settings, &old.template(kind).spec, names);
             gained.landings.retain(|landing| !before.includes(landing.pool));
         }
     }
@@ -93,9 +97,9 @@ fn finding(
     });
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
-        context.policy.keep_off(&pools)
+        context.policy.keep_off(&pools, &workload.template(kind).spec)
     } else {
-        "leave nodeName to the scheduler".to_owned()
+        "remove nodeName: the scheduler sets it".to_owned()
     };
     let advice = format!(
         "To keep them off, {keep_off}; if they belong there, ask for an exempt entry for namespace \

@@ -1,22 +1,27 @@
 //! Nodes to snapshot: which pool has a node, and which nodes form a class.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use super::{
     Class, ClassNode, NodeRecord, NodeState, PoolConflict, PoolFacts, PoolOrigin, Position,
-    ProtectedReference, Snapshot, VirtualNode, class::key_order,
+    ProtectedReference, Snapshot, TaintId,
+    class::key_order,
+    node_to_come::{Mould, declared_zones},
 };
-use crate::policy::{Policy, membership::Membership, pool::ZONE_LABEL, taint::Taint};
+use crate::policy::{
+    Policy,
+    membership::Membership,
+    pool::{HOST_NAME_LABEL, ZONE_LABEL},
+    selector::{Operator, Requirement},
+    taint::Taint,
+};
 
 /// A label with more values than this among the nodes of a pool is individual: it would make more
 /// classes than it saves. Three zones, a few machine types and architectures stay below.
 const CLASS_VALUES_MAX: usize = 8;
-
-/// Always individual, so that a small pool has as few classes as a large one.
-const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// What makes a class, in the order that classes are kept in.
 type ClassKey = (Vec<Taint<'static>>, bool, Vec<(Arc<str>, Arc<str>)>);
@@ -33,10 +38,11 @@ impl Snapshot {
         let mut members: Vec<Vec<&NodeRecord>> = vec![Vec::new(); policy.pools.len()];
         let mut tainted: BTreeMap<(String, Option<&str>, &Taint<'static>), Vec<&NodeRecord>> =
             BTreeMap::new();
+        let mut elsewhere = Vec::new();
         for &node in nodes {
-            snapshot.nodes.insert(Arc::clone(&node.name), Position::Elsewhere);
+            snapshot.add_name(node);
             match policy.membership(node, &node.taints) {
-                Membership::Elsewhere => {}
+                Membership::Elsewhere => elsewhere.push(node),
                 Membership::Tainted { taint, group, label } => {
                     tainted.entry((group, label, taint)).or_default().push(node);
                 }
@@ -48,21 +54,64 @@ impl Snapshot {
                 }
             }
         }
+        let mut taints = TaintIds::default();
         for (index, (pool, live)) in policy.pools.iter().zip(&members).enumerate() {
             let origin = PoolOrigin::Declared(index);
             let facts = PoolFacts::new(Arc::clone(&pool.name), origin, None, &pool.taint, live);
-            snapshot.add_pool(policy, facts, live);
-            snapshot.virtual_nodes.extend(VirtualNode::of_pool(index, pool, live));
+            snapshot.add_pool(policy, facts, live, &mut taints);
+            let mould = Mould {
+                settings: &policy.placement,
+                node_pool_labels: &policy.node_pool_labels,
+                demands: pool.nodes.requirements(),
+                machine_types: pool.machine_types.as_deref(),
+                zones: declared_zones(pool),
+                taints: taints.to_come(policy, &pool.taint, &pool.additional_taints, live),
+            };
+            snapshot.nodes_to_come.extend(mould.nodes_to_come(index, live));
         }
         let origin = if policy.discovery { PoolOrigin::Discovered } else { PoolOrigin::Stray };
+        // A stray taint on one node does not make its whole group dedicated.
+        let mixed: HashSet<(&str, &str)> =
+            elsewhere.into_iter().filter_map(|node| policy.node_pool_of(node)).collect();
         for ((group, label, taint), live) in tainted {
-            let facts = PoolFacts::new(group.into(), origin, label, taint, &live);
-            snapshot.add_pool(policy, facts, &live);
+            let brings = label.filter(|label| !mixed.contains(&(label, group.as_str())));
+            let facts = PoolFacts::new(group.as_str().into(), origin, label, taint, &live);
+            let zones = facts.zones.iter().map(|zone| Some(Arc::clone(zone))).collect();
+            let index = snapshot.pools.len();
+            snapshot.add_pool(policy, facts, &live, &mut taints);
+            let Some(label) = brings else { continue };
+            let demand =
+                Requirement { key: label.to_owned(), operator: Operator::In, values: vec![group] };
+            let mould = Mould {
+                settings: &policy.placement,
+                node_pool_labels: &policy.node_pool_labels,
+                demands: std::slice::from_ref(&demand),
+                machine_types: None,
+                zones,
+                taints: taints.to_come(policy, taint, &[], &live),
+            };
+            snapshot.nodes_to_come.extend(mould.nodes_to_come(index, &live));
         }
+        snapshot.taints = taints.taints;
         snapshot
     }
 
-    fn add_pool(&mut self, policy: &Policy, facts: PoolFacts, live: &[&NodeRecord]) {
+    fn add_name(&mut self, node: &NodeRecord) {
+        self.nodes.insert(Arc::clone(&node.name), Position::Elsewhere);
+        if let Some(host) = node.label(HOST_NAME_LABEL)
+            && *host != node.name
+        {
+            self.hosts.entry(Arc::clone(host)).or_default().push(Arc::clone(&node.name));
+        }
+    }
+
+    fn add_pool(
+        &mut self,
+        policy: &Policy,
+        facts: PoolFacts,
+        live: &[&NodeRecord],
+        taints: &mut TaintIds,
+    ) {
         let index = self.pools.len();
         let individual: Arc<[Arc<str>]> = individual_labels(live).into();
         let mut classes: BTreeMap<ClassKey, Vec<ClassNode>> = BTreeMap::new();
@@ -72,11 +121,11 @@ impl Snapshot {
             let node = ClassNode { name: Arc::clone(&node.name), individual: values };
             classes.entry(key).or_default().push(node);
         }
-        for ((taints, lost_taint, mut labels), nodes) in classes {
+        for ((lasting, lost_taint, mut labels), nodes) in classes {
             labels.sort_unstable_by(|(one, _), (other, _)| key_order(one, other));
             let individual = Arc::clone(&individual);
-            let class = Class { pool: index, taints, lost_taint, labels, individual, nodes };
-            self.add_class(class);
+            let taints = lasting.iter().filter_map(|taint| taints.id(taint)).collect();
+            self.add_class(Class { pool: index, taints, lost_taint, labels, individual, nodes });
         }
         self.pools.push(facts);
     }
@@ -93,6 +142,49 @@ impl Snapshot {
             }
         }
         self.classes.push(class);
+    }
+}
+
+/// The taints of a snapshot, each once.
+#[derive(Default)]
+struct TaintIds {
+    taints: Vec<Taint<'static>>,
+    ids: HashMap<Taint<'static>, TaintId>,
+}
+
+impl TaintIds {
+    /// A cluster has fewer taints than a u32 has numbers.
+    fn id(&mut self, taint: &Taint<'static>) -> Option<TaintId> {
+        if let Some(id) = self.ids.get(taint) {
+            return Some(*id);
+        }
+        let id = TaintId(u32::try_from(self.taints.len()).ok()?);
+        self.taints.push(taint.clone());
+        self.ids.insert(taint.clone(), id);
+        Some(id)
+    }
+
+    /// The taints of a node to come: the pool's, those that are declared beside it, and those that all
+    /// live nodes carry for good.
+    fn to_come(
+        &mut self,
+        policy: &Policy,
+        own: &Taint<'static>,
+        additional: &[Taint<'static>],
+        live: &[&NodeRecord],
+    ) -> Arc<[TaintId]> {
+        let (first, others) = match live.split_first() {
+            Some((first, others)) => (first.taints.as_slice(), others),
+            None => (&[] as &[_], live),
+        };
+        let is_shared = |taint: &&Taint<'static>| {
+            policy.is_lasting(taint) && others.iter().all(|node| node.taints.contains(taint))
+        };
+        let mut all: Vec<_> =
+            std::iter::once(own).chain(additional).chain(first.iter().filter(is_shared)).collect();
+        all.sort();
+        all.dedup();
+        all.into_iter().filter_map(|taint| self.id(taint)).collect()
     }
 }
 
@@ -150,7 +242,7 @@ fn individual_labels(live: &[&NodeRecord]) -> Vec<Arc<str>> {
     }
     let mut individual: Vec<Arc<str>> = values
         .into_iter()
-        .filter(|(key, seen)| key.as_ref() == HOSTNAME_LABEL || seen.len() > CLASS_VALUES_MAX)
+        .filter(|(key, seen)| key.as_ref() == HOST_NAME_LABEL || seen.len() > CLASS_VALUES_MAX)
         .map(|(key, _)| Arc::clone(key))
         .collect();
     individual.sort_unstable_by(|one, other| key_order(one, other));
@@ -163,8 +255,8 @@ fn class_key(
     node: &NodeRecord,
     individual: &[Arc<str>],
 ) -> ClassKey {
-    let stays = |taint: &&Taint<'static>| taint.keeps_pods_out() && !policy.is_transient(taint);
-    let mut taints: Vec<_> = node.taints.iter().filter(stays).cloned().collect();
+    let mut taints: Vec<_> =
+        node.taints.iter().filter(|taint| policy.is_lasting(taint)).cloned().collect();
     let lost_taint = !node.taints.contains(pool_taint);
     if !taints.contains(pool_taint) {
         taints.push(pool_taint.clone());

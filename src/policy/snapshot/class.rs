@@ -2,10 +2,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use crate::policy::{
-    placement::{LabelFact, NameFact, NodeFacts},
-    taint::Taint,
-};
+use super::TaintId;
 
 /// Nodes of one pool with equal taints and equal labels, but for the individual ones.
 #[derive(Clone, Debug)]
@@ -13,7 +10,7 @@ pub struct Class {
     /// Index of the pool in the snapshot.
     pub pool: usize,
     /// Taints that keep pods out for good, the pool's own among them even where it is missing.
-    pub taints: Vec<Taint<'static>>,
+    pub(in crate::policy) taints: Box<[TaintId]>,
     /// Whether the nodes lack the pool's taint.
     pub lost_taint: bool,
     /// Labels that all of them have with the same value, in [`key_order`].
@@ -51,21 +48,13 @@ impl Class {
         Member { class: self, node }
     }
 
+    /// Whether the nodes of the class differ in this label, so that they are looked at one by one.
+    pub(in crate::policy) fn is_individual(&self, key: &str) -> bool {
+        self.individual_index(key).is_some()
+    }
+
     fn individual_index(&self, key: &str) -> Option<usize> {
         self.individual.binary_search_by(|name| key_order(name, key)).ok()
-    }
-}
-
-impl NodeFacts for Class {
-    fn label(&self, key: &str) -> LabelFact<'_> {
-        if self.individual_index(key).is_some() {
-            return LabelFact::Unknown;
-        }
-        self.label(key).map_or(LabelFact::Absent, LabelFact::Is)
-    }
-
-    fn name(&self) -> NameFact<'_> {
-        NameFact::Unknown
     }
 }
 
@@ -76,16 +65,17 @@ pub struct Member<'c> {
     node: &'c ClassNode,
 }
 
-impl NodeFacts for Member<'_> {
-    fn label(&self, key: &str) -> LabelFact<'_> {
-        let value = match self.class.individual_index(key) {
+impl<'c> Member<'c> {
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&'c str> {
+        match self.class.individual_index(key) {
             Some(index) => self.node.individual.get(index).and_then(Option::as_deref),
             None => self.class.label(key),
-        };
-        value.map_or(LabelFact::Absent, LabelFact::Is)
+        }
     }
 
-    fn name(&self) -> NameFact<'_> {
-        NameFact::Is(&self.node.name)
+    /// The node's name.
+    pub fn name(&self) -> &'c Arc<str> {
+        &self.node.name
     }
 }

@@ -10,7 +10,7 @@ use poolguard::{
         Policy, json,
         membership::Membership,
         object::PodSpec,
-        placement::{Answer, LabelFact, NameFact, NodeFacts, Reach, Witness, node_affinity, reach},
+        placement::{Constraints, Reach, UnknownNames, Witness, reach},
         snapshot::{Located, NodeRecord, PoolOrigin, Snapshot},
         taint::{Taint, tolerates_all},
     },
@@ -129,13 +129,47 @@ impl World {
         let policy = self.policy();
         let text = spec.to_string();
         let snapshot = self.snapshot(&policy);
-        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        let reach = anyones_reach(&snapshot, &policy, &read(&text));
         pools(&snapshot, &reach)
     }
 }
 
+/// What a pod reaches that no DaemonSet controller made.
+fn anyones_reach<'s>(snapshot: &'s Snapshot, policy: &Policy, spec: &PodSpec<'_>) -> Reach<'s> {
+    reach(snapshot, &policy.placement, spec, UnknownNames::MayCome)
+}
+
 fn read(spec: &str) -> PodSpec<'_> {
     json::from_str(spec).unwrap()
+}
+
+/// The spec with further requirements in every term of its node affinity, as advice has it.
+fn with_expressions(spec: Value, expressions: &[Value]) -> Value {
+    with_requirements(spec, "matchExpressions", expressions)
+}
+
+fn with_fields(spec: Value, fields: &[Value]) -> Value {
+    with_requirements(spec, "matchFields", fields)
+}
+
+fn with_requirements(mut spec: Value, list: &str, requirements: &[Value]) -> Value {
+    let required =
+        &mut spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    if required.is_null() {
+        *required = json!({ "nodeSelectorTerms": [{ list: requirements }] });
+        return spec;
+    }
+    for term in required["nodeSelectorTerms"].as_array_mut().into_iter().flatten() {
+        // An empty term matches nothing, and would match with a requirement.
+        let is_empty = ["matchExpressions", "matchFields"]
+            .iter()
+            .all(|list| term[*list].as_array().is_none_or(Vec::is_empty));
+        if !is_empty {
+            let old = term[list].as_array().cloned().unwrap_or_default();
+            term[list] = old.into_iter().chain(requirements.iter().cloned()).collect();
+        }
+    }
+    spec
 }
 
 /// The pools of a reach, by what they are called in every snapshot of the same config.
@@ -148,19 +182,6 @@ fn called(snapshot: &Snapshot, pool: usize) -> String {
     match pool.origin {
         PoolOrigin::Declared(_) => pool.name.to_string(),
         PoolOrigin::Discovered | PoolOrigin::Stray => format!("{} of {}", pool.name, pool.taint),
-    }
-}
-
-/// A single node, with everything known of it.
-struct One<'n>(&'n NodeRecord);
-
-impl NodeFacts for One<'_> {
-    fn label(&self, key: &str) -> LabelFact<'_> {
-        self.0.label(key).map_or(LabelFact::Absent, |value| LabelFact::Is(value))
-    }
-
-    fn name(&self) -> NameFact<'_> {
-        NameFact::Is(&self.0.name)
     }
 }
 
@@ -178,13 +199,17 @@ fn pool_of(policy: &Policy, node: &NodeRecord) -> Option<(String, Taint<'static>
     Some((format!("{} of {taint}", group.unwrap_or("undeclared")), taint.clone()))
 }
 
+fn meets(spec: &PodSpec<'_>, node: &NodeRecord) -> bool {
+    let label = |key: &str| node.label(key).map(AsRef::as_ref);
+    Constraints::compile(spec).matches(label, &node.name)
+}
+
 /// Whether a pod without `nodeName` can land on this node, said plainly.
 fn lands(policy: &Policy, spec: &PodSpec<'_>, node: &NodeRecord, pool_taint: &Taint<'_>) -> bool {
     let stable = node.taints.iter().filter(|taint| !policy.is_transient(taint));
     let taints: Vec<_> = stable.chain([pool_taint]).collect();
     let comparison = policy.placement.comparison_operators;
-    tolerates_all(spec.tolerations(), taints.into_iter(), comparison)
-        && node_affinity(spec, &One(node)) == Answer::Yes
+    tolerates_all(spec.tolerations(), taints.into_iter(), comparison) && meets(spec, node)
 }
 
 /// The pools that a pod without `nodeName` reaches, node by node.
@@ -228,7 +253,7 @@ proptest! {
         let snapshot = world.snapshot(&policy);
         let text = spec.to_string();
         let spec = read(&text);
-        let mut reach = reach(&snapshot, &policy.placement, &spec);
+        let mut reach = anyones_reach(&snapshot, &policy, &spec);
         // Nodes to come are judged by what is known of them, which is not the same question.
         reach.landings.retain(|landing| matches!(landing.witness, Witness::Node(_)));
         let plain = reached_node_by_node(&policy, &world.nodes, &spec);
@@ -243,26 +268,77 @@ proptest! {
     }
 
     #[test]
-    fn placement_in_populated_zones_knows_no_virtual_nodes(world in world(), spec in unbound_pod_spec()) {
+    fn placement_expects_nodes_in_the_zones_of_a_pool_only(world in world(), spec in unbound_pod_spec()) {
         let policy = world.policy();
         let snapshot = world.snapshot(&policy);
         let text = spec.to_string();
-        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        let reach = anyones_reach(&snapshot, &policy, &read(&text));
         for landing in &reach.landings {
-            let Witness::Virtual { zone } = landing.witness else { continue };
-            let pool = &policy.pools[landing.pool];
-            let live = world.nodes.iter().filter(|node| {
-                pool_of(&policy, node).is_some_and(|(name, _)| *name == *pool.name)
-            });
-            let zones: Vec<_> = live.map(|node| node.label(ZONE).map(AsRef::as_ref)).collect();
-            match zone {
-                Some(zone) => prop_assert!(!zones.contains(&Some(zone)), "{zone} has a node"),
-                None => prop_assert!(pool.zones.is_empty() && zones.is_empty()),
+            let Witness::ToCome { zone } = landing.witness else { continue };
+            let facts = snapshot.pool(landing.pool).unwrap();
+            match (facts.origin, zone) {
+                (PoolOrigin::Declared(index), Some(zone)) => {
+                    prop_assert!(policy.pools[index].zones.iter().any(|declared| declared == zone));
+                }
+                (PoolOrigin::Declared(index), None) => prop_assert!(policy.pools[index].zones.is_empty()),
+                (PoolOrigin::Discovered, Some(zone)) => {
+                    prop_assert!(facts.zones.iter().any(|populated| **populated == *zone));
+                    // Every node of that node pool is dedicated.
+                    let label = facts.label.as_deref().unwrap();
+                    for node in world.nodes.iter().filter(|node| node.label(label) == Some(&facts.name)) {
+                        prop_assert!(pool_of(&policy, node).is_some(), "{} is not", node.name);
+                    }
+                }
+                (PoolOrigin::Discovered, None) | (PoolOrigin::Stray, _) => {
+                    prop_assert!(false, "{} brings no node", facts.name);
+                }
             }
             // Whatever is to come, it carries the pool's taint.
             let comparison = policy.placement.comparison_operators;
-            prop_assert!(tolerates_all(read(&text).tolerations(), [&pool.taint].into_iter(), comparison));
+            prop_assert!(tolerates_all(read(&text).tolerations(), [&facts.taint].into_iter(), comparison));
         }
+    }
+
+    #[test]
+    fn placement_follows_the_advice_that_keeps_a_pod_off(world in world(), spec in unbound_pod_spec()) {
+        let policy = world.policy();
+        let snapshot = world.snapshot(&policy);
+        let text = spec.to_string();
+        let reach = anyones_reach(&snapshot, &policy, &read(&text));
+        let pools: Vec<_> =
+            reach.landings.iter().filter_map(|landing| snapshot.pool(landing.pool)).collect();
+        let Some(requirements) = policy.keep_off_requirements(&pools) else { return Ok(()) };
+        let added: Vec<Value> = requirements.iter().map(|it| it.to_json()).collect();
+        let advised = with_expressions(spec, &added).to_string();
+        let after = anyones_reach(&snapshot, &policy, &read(&advised));
+        for landing in &reach.landings {
+            prop_assert!(!after.includes(landing.pool), "{:?} is still reached", snapshot.pool(landing.pool));
+        }
+    }
+
+    #[test]
+    fn placement_of_a_pod_that_is_pinned_to_other_nodes_reaches_no_pool(
+        world in world(), spec in unbound_pod_spec(), at in vec(any::<Index>(), 1..3), by in 0..3_u8
+    ) {
+        let policy = world.policy();
+        let snapshot = world.snapshot(&policy);
+        let is_other = |node: &&NodeRecord| matches!(snapshot.locate(&node.name), Located::Elsewhere);
+        let others: Vec<_> = world.nodes.iter().filter(is_other).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = at.iter().map(|at| &*at.get(&others).name).collect();
+        let pinned = match by {
+            0 => {
+                let mut spec = spec;
+                spec["nodeSelector"][HOSTNAME] = names[0].into();
+                spec
+            }
+            1 => with_expressions(spec, &[json!({ "key": HOSTNAME, "operator": "In", "values": names })]),
+            _ => with_fields(spec, &[json!({ "key": "metadata.name", "operator": "In", "values": [names[0]] })]),
+        };
+        let text = pinned.to_string();
+        prop_assert_eq!(anyones_reach(&snapshot, &policy, &read(&text)).landings, vec![]);
     }
 
     #[test]
@@ -357,7 +433,7 @@ proptest! {
         let (one, other) = (world.snapshot(&policy), shuffled.snapshot(&policy));
         prop_assert_eq!(one.pools(), other.pools());
         prop_assert_eq!(one.classes().len(), other.classes().len());
-        prop_assert_eq!(one.virtual_nodes().len(), other.virtual_nodes().len());
+        prop_assert_eq!(one.nodes_to_come().len(), other.nodes_to_come().len());
     }
 
     #[test]
@@ -369,7 +445,7 @@ proptest! {
         let name = node_name(index);
         spec["nodeName"] = name.as_str().into();
         let text = spec.to_string();
-        let reach = reach(&snapshot, &policy.placement, &read(&text));
+        let reach = anyones_reach(&snapshot, &policy, &read(&text));
         let node = world.nodes.get(index);
         let pool = node.and_then(|node| pool_of(&policy, node)).map(|(pool, _)| pool);
         prop_assert_eq!(reach.names_unknown_node, node.is_none());

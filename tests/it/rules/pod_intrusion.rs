@@ -95,9 +95,8 @@ fn match_fields_to_a_dedicated_node_are_an_intruder() {
     let denied = "deny pod-intrusion pool-b ip-10-0-2-21.ec2.internal spec.tolerations[0]";
     check(&to("ip-10-0-2-21.ec2.internal"), denied);
     check(&to("ip-10-0-9-91.ec2.internal"), "allow");
-    // Every zone has a node, so that an unknown name is of no declared pool as far as is known.
-    let unknown = "unknown pod-intrusion unknown spec.affinity.nodeAffinity";
-    check(&to("ip-10-9-9-9"), unknown);
+    // A pod that waits for a name which no node has makes an autoscaler bring one.
+    check(&to("ip-10-9-9-9"), "deny pod-intrusion pool-a spec.tolerations[0]");
 }
 
 #[test]
@@ -169,12 +168,16 @@ fn a_pool_scaled_to_zero_is_guarded() {
 }
 
 #[test]
-fn the_first_daemon_set_pod_of_a_node_to_come_is_judged_by_the_pool_it_can_be_of() {
+fn the_first_daemon_set_pod_of_a_node_that_is_not_known_yet_is_left_to_the_scan() {
     let scenario = Scenario::over(|nodes| {
         nodes.retain(|node| !node["metadata"]["name"].as_str().unwrap().starts_with("ip-10-0-1"));
     });
     let mut review = recorded("pod-create-daemonset-log-agent-for-pool-a");
-    assert_eq!(scenario.verdict(&review), "deny pod-intrusion pool-a spec.tolerations[0]");
+    let unknown = "unknown pod-intrusion unknown spec.affinity.nodeAffinity";
+    assert_eq!(scenario.verdict(&review), unknown);
+    // Who only says that a DaemonSet owns the pod waits for a node to come, as everybody does.
+    let forged = by(review.clone(), "developer", &["system:authenticated"]);
+    assert_eq!(scenario.verdict(&forged), "deny pod-intrusion pool-a spec.tolerations[0]");
     // A name that is known to be elsewhere is not the next node's.
     let term = "/request/object/spec/affinity/nodeAffinity/\
                 requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
@@ -292,8 +295,49 @@ fn an_update_that_loses_the_exemption_is_denied() {
     let exempt = "exempt pod-intrusion pool-a ip-10-0-1-11.ec2.internal spec.nodeName";
     assert_eq!(scenario.verdict(&review), exempt);
     let lost = update(review, |pod| pod["metadata"]["labels"] = json!({}));
-    let denied = "deny pod-intrusion pool-a ip-10-0-1-11.ec2.internal spec.nodeName";
+    let denied = "deny pod-intrusion pool-a ip-10-0-1-11.ec2.internal metadata.labels";
     assert_eq!(scenario.verdict(&lost), denied);
+    // The controllers of Kubernetes relabel what they release.
+    for user in [
+        "system:serviceaccount:kube-system:replicaset-controller",
+        "system:kube-controller-manager",
+    ] {
+        assert_eq!(scenario.verdict(&by(lost.clone(), user, &[])), "allow", "{user}");
+    }
+}
+
+#[test]
+fn pod_intrusion_lets_kubernetes_orphan_a_daemon_sets_pods_and_nobody_else() {
+    let scenario = Scenario::replacing(&[(
+        "- {namespace: kube-system,",
+        "- {namespace: ops, daemonSets: [agent], reason: agents}\n- {namespace: kube-system,",
+    )]);
+    let owner = json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "controller": true }]);
+    let mut running = pod_in("ops", "{nodeName: ip-10-0-1-11.ec2.internal}");
+    running["request"]["object"]["metadata"]["ownerReferences"] = owner.clone();
+    let orphaned = update(running.clone(), |pod| pod["metadata"]["ownerReferences"] = json!([]));
+    for user in [
+        "system:kube-controller-manager",
+        "system:serviceaccount:kube-system:generic-garbage-collector",
+        "system:serviceaccount:kube-system:daemon-set-controller",
+    ] {
+        assert_eq!(scenario.verdict(&by(orphaned.clone(), user, &[])), "allow", "{user}");
+    }
+    let denied = "deny pod-intrusion pool-a ip-10-0-1-11.ec2.internal metadata.ownerReferences";
+    for user in ["developer", "system:serviceaccount:ops:generic-garbage-collector"] {
+        assert_eq!(scenario.verdict(&by(orphaned.clone(), user, &[])), denied, "{user}");
+    }
+    // An owner that an update brings exempts nobody: the pod that it is taken on for can land already.
+    let mut stray = pod_in(
+        "ops",
+        "{tolerations: [{operator: Exists}], nodeSelector: {eks.amazonaws.com/nodegroup: system}}",
+    );
+    stray["request"]["object"]["metadata"]["ownerReferences"] = json!([]);
+    let adopted = update(stray, |pod| {
+        pod["metadata"]["ownerReferences"] = owner;
+        pod["spec"]["nodeSelector"] = json!({});
+    });
+    assert!(!scenario.validate(&adopted).is_allowed());
 }
 
 #[test]

@@ -133,7 +133,33 @@ fn pods_of_nodes_and_daemon_sets_and_strangers_are_left_alone() {
     let mut daemon = instance_1("{}");
     daemon["request"]["object"]["metadata"]["ownerReferences"] =
         json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": true }]);
-    untouched(&daemon);
+    let controller = "system:serviceaccount:kube-system:daemon-set-controller";
+    untouched(&by(daemon.clone(), controller, &[]));
+    // Anyone can write an owner, and is placed all the same.
+    assert_ne!(scenario.mutated(&daemon), daemon["request"]["object"]);
+}
+
+#[test]
+fn pod_placement_tolerates_the_additional_taints_of_a_pool() {
+    let arm = "key: kubernetes.io/arch, value: arm64, effect: NoSchedule";
+    let scenario = Scenario::replacing(&[(
+        "zones: [us-east-1a]\n",
+        &format!("zones: [us-east-1a]\n  additionalTaints: [{{{arm}}}]\n"),
+    )]);
+    let placed = scenario.mutated(&instance_1("{}"));
+    let tolerations = &placed["spec"]["tolerations"];
+    assert_eq!(tolerations.as_array().unwrap().len(), 2, "{tolerations}");
+    assert_eq!(tolerations[1]["key"], "kubernetes.io/arch");
+    // Nodes to come have them: who tolerates the pool's own taint only does not wait for one.
+    let waiting = pod_in(
+        "shop",
+        "{tolerations: [{key: dedicated, operator: Exists}], affinity: {nodeAffinity: \
+         {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [\
+         {key: eks.amazonaws.com/nodegroup, operator: In, values: [automq-a]}, \
+         {key: kubernetes.io/hostname, operator: NotIn, values: [ip-10-0-1-11.ec2.internal]}]}]}}}}",
+    );
+    assert_eq!(scenario.verdict(&waiting), "allow");
+    assert!(!Scenario::recorded().validate(&waiting).is_allowed());
 }
 
 #[test]

@@ -6,12 +6,10 @@ use crate::policy::{
     advice::pool_requirements,
     mode::Mode,
     object::{NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec},
-    placement::{
-        Answer, LabelFact, NodeFacts, check_term, missing_in_term, node_affinity, requirement_holds,
-    },
+    placement::{Candidates, Fit, Obstacle, TermFault, check_term, missing_in_term},
     pool::{Instance, Pool, ZONE_LABEL},
-    snapshot::{Class, Located, Snapshot},
-    taint::{Taint, tolerates_all, tolerating},
+    snapshot::{Located, Snapshot},
+    taint::{NO_EXECUTE, Taint},
     text::Text,
     verdict::{Decision, Finding, Report},
 };
@@ -24,40 +22,36 @@ pub(in crate::policy::rules) fn judge(context: Context<'_>, pod: &Pod<'_>, repor
         return;
     }
     let Some((instance, pool)) = instance_of(context, pod) else { return };
-    let who = context.object_name("Pod");
-    let about = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if !pod.spec.node_name.is_empty() {
         judge_node_name(context, pod, instance, pool, report);
         return;
     }
-    // Below enforce the mutating half only reports what it would have added, once.
+    let who = context.object_name("Pod");
+    // Below enforce the mutating half only reports what it would have added, once. A pod that it has
+    // not placed is taken to tolerate what it would have been given.
     let is_placed = mode == Mode::Enforce;
     let candidates = Candidates::of_pool(context.snapshot, instance.pool, pool);
-    match candidates.obstacle(context, &pod.spec, pool, is_placed) {
-        Fit::Fits => {}
-        Fit::Unknown => {
-            let fact = format!("{who} demands a node that is not known here");
-            report.note(Decision::Unknown, about(fact).node(UNKNOWN_NODE).field(REQUIRED));
-            return;
-        }
-        Fit::Obstacle { field, why } => {
-            let fact = format!(
-                "no node of pool {} can take {who} of instance {}: {why}",
-                pool.name, instance.name,
-            );
-            let advice = "Remove that constraint, or bind the instance to a pool that meets it";
-            report.violation(mode, about(fact).advice(advice).field(field));
-            return;
-        }
+    let assumed = if is_placed { Vec::new() } else { pool.all_taints().collect() };
+    let fit = candidates.fit(&context.policy.placement, &pod.spec, &assumed);
+    if let Fit::Obstacle(obstacle) = fit {
+        let Explanation { field, why, advice } = explain(&obstacle, pool);
+        let fact = format!(
+            "no node of pool {} can take {who} of instance {}: {why}",
+            pool.name, instance.name,
+        );
+        let finding = Finding::new(RULE, fact).pool(&*pool.name).advice(advice).field(field);
+        report.violation(mode, finding);
+        return;
     }
-    let way_out = way_out(context.snapshot, &pod.spec, instance.pool, pool);
-    if let (Some(field), true) = (way_out, is_placed) {
+    let escape = escaping_field(context.snapshot, &pod.spec, instance.pool, pool);
+    if let (Some(field), true) = (escape, is_placed) {
         let fact = format!(
             "{who} of instance {} can land outside pool {}: {field} does not keep it there",
             instance.name, pool.name
         );
         let advice = "Leave the affinity to PoolGuard, or require the pool's labels and zones";
-        report.violation(mode.min(Mode::Warn), about(fact).advice(advice).field(field));
+        let finding = Finding::new(RULE, fact).pool(&*pool.name).advice(advice).field(field);
+        report.violation(mode.min(Mode::Warn), finding);
     }
 }
 
@@ -75,7 +69,7 @@ fn judge_node_name(
     };
     let Some(place) = place(context.snapshot, node, instance.pool, pool) else {
         if let Located::Unknown = context.snapshot.locate(node) {
-            let fact = format!("{who} is bound to node {node}, which is not known here");
+            let fact = format!("{who} is bound to node {node}, which PoolGuard does not know");
             report.note(Decision::Unknown, finding(fact, UNKNOWN_NODE));
         }
         return;
@@ -85,7 +79,7 @@ fn judge_node_name(
          {place}",
         instance.name, pool.name
     );
-    let finding = finding(fact, node).advice("Leave spec.nodeName to the scheduler");
+    let finding = finding(fact, node).advice("Remove spec.nodeName: the scheduler sets it");
     report.violation(context.policy.rules.pod_placement, finding);
 }
 
@@ -100,8 +94,8 @@ pub(in crate::policy::rules) fn place(
         Located::Unknown => None,
         Located::Elsewhere => Some("in no pool".to_owned()),
         Located::Dedicated { class, node } if class.pool == index => {
-            let zone = class.member(node).label(ZONE_LABEL).value()?.to_owned();
-            (!in_zones(pool, &zone)).then(|| format!("in zone {zone}"))
+            let zone = class.member(node).label(ZONE_LABEL)?;
+            (!pool.has_zone(zone)).then(|| format!("in zone {zone}"))
         }
         Located::Dedicated { class, .. } => {
             snapshot.pool(class.pool).map(|other| format!("in pool {}", other.name))
@@ -109,168 +103,109 @@ pub(in crate::policy::rules) fn place(
     }
 }
 
-fn in_zones(pool: &Pool, zone: &str) -> bool {
-    pool.zones.is_empty() || pool.zones.iter().any(|declared| declared == zone)
+/// An obstacle in words.
+struct Explanation {
+    field: String,
+    why: String,
+    advice: String,
 }
 
-enum Fit {
-    Fits,
-    Unknown,
-    Obstacle { field: String, why: String },
-}
-
-/// The nodes of a pool, there and to come, that are in its zones.
-struct Candidates<'s> {
-    nodes: Vec<Candidate<'s>>,
-}
-
-/// A class of nodes, or a node to come.
-struct Candidate<'s> {
-    taints: &'s [Taint<'static>],
-    facts: Box<dyn NodeFacts + 's>,
-    class: Option<&'s Class>,
-}
-
-impl Candidate<'_> {
-    fn matches(&self, spec: &PodSpec<'_>) -> bool {
-        match (node_affinity(spec, &*self.facts), self.class) {
-            (Answer::Yes, _) | (Answer::Maybe, None) => true,
-            (Answer::No, _) => false,
-            (Answer::Maybe, Some(class)) => {
-                let matches = |node| node_affinity(spec, &class.member(node)) == Answer::Yes;
-                class.nodes.iter().any(matches)
-            }
+fn explain(obstacle: &Obstacle<'_, '_>, pool: &Pool) -> Explanation {
+    const OTHER_POOL: &str = "or bind the instance to a pool whose nodes have it";
+    let explanation = |field: String, says: String, advice: String| {
+        let why = format!("{field} {says}");
+        Explanation { field, why, advice }
+    };
+    match obstacle {
+        Obstacle::NoNode => explanation(
+            "spec".to_owned(),
+            format!("fits no node: pool {} has none in its zones", pool.name),
+            "Bring a node into the pool's zones".to_owned(),
+        ),
+        Obstacle::Taint { taint, is_on_all } => {
+            let (why, advice) = untolerated(taint, *is_on_all, pool);
+            Explanation { field: "spec.tolerations".to_owned(), why, advice }
         }
+        Obstacle::Selector { key, value } => explanation(
+            format!("spec.nodeSelector[{key}]"),
+            format!("asks for {value}, which no node of the pool has or will have"),
+            format!("Remove that entry, {OTHER_POOL}"),
+        ),
+        Obstacle::NoTerm => explanation(
+            REQUIRED.to_owned(),
+            "has no term and so matches no node".to_owned(),
+            format!("Remove {REQUIRED}, or give it a term"),
+        ),
+        Obstacle::Term { index, fault } => term_explanation(*index, fault),
+        Obstacle::Together => explanation(
+            REQUIRED.to_owned(),
+            "and spec.nodeSelector match no node of the pool together".to_owned(),
+            format!("Remove one of the constraints, {OTHER_POOL}"),
+        ),
     }
 }
 
-impl<'s> Candidates<'s> {
-    fn of_pool(snapshot: &'s Snapshot, index: usize, pool: &Pool) -> Self {
-        let in_pool_zones = |class: &&Class| {
-            NodeFacts::label(*class, ZONE_LABEL).value().is_none_or(|zone| in_zones(pool, zone))
+/// A taint that the pod does not tolerate, and how it gets to.
+fn untolerated(taint: &Taint<'_>, is_on_all: bool, pool: &Pool) -> (String, String) {
+    let whose = if is_on_all { "every node" } else { "a node" };
+    let Taint { key, value, effect } = taint;
+    let toleration = if value.is_empty() {
+        format!("{{key: {key}, operator: Exists, effect: {effect}}}")
+    } else {
+        format!("{{key: {key}, operator: Equal, value: {value}, effect: {effect}}}")
+    };
+    let why = format!("spec.tolerations tolerates no {taint}, which {whose} of the pool has");
+    if pool.all_taints().any(|own| own == taint) {
+        return (why, format!("Add the toleration {toleration}"));
+    }
+    let evicts =
+        if effect == NO_EXECUTE { ", which also evicts the brokers that run there" } else { "" };
+    let advice = format!(
+        "If the taint is there for good, add the toleration {toleration} and declare {{key: {key}, value: \
+         {value:?}, effect: {effect}}} under pools[{}].additionalTaints in PoolGuard's config; if not, \
+         whoever set it has to remove it from the nodes{evicts}",
+        pool.name,
+        value = value.as_str(),
+    );
+    (why, advice)
+}
+
+fn term_explanation(index: usize, fault: &TermFault<'_>) -> Explanation {
+    let term = format!("{REQUIRED}.nodeSelectorTerms[{index}]");
+    let demand =
+        |NodeSelectorRequirement { key, operator, values }: &NodeSelectorRequirement<'_>| {
+            let values: Vec<&str> = values.iter().map(Text::as_str).collect();
+            format!("{key} {operator} [{}]", values.join(", "))
         };
-        let classes = snapshot.classes().iter().filter(|class| class.pool == index);
-        let live = classes.filter(in_pool_zones).map(|class| Candidate {
-            taints: &class.taints,
-            facts: Box::new(class),
-            class: Some(class),
-        });
-        let virtual_nodes = snapshot.virtual_nodes().iter().filter(|node| node.pool == index);
-        let to_come = virtual_nodes.map(|node| Candidate {
-            taints: std::slice::from_ref(&node.taint),
-            facts: Box::new(node.facts(|name| !matches!(snapshot.locate(name), Located::Unknown))),
-            class: None,
-        });
-        Self { nodes: live.chain(to_come).collect() }
-    }
-
-    /// What keeps the pod off every candidate, the plainest cause first. A pod that the mutating
-    /// half has not placed is taken to tolerate the pool's taint.
-    fn obstacle(
-        &self,
-        context: Context<'_>,
-        spec: &PodSpec<'_>,
-        pool: &Pool,
-        is_placed: bool,
-    ) -> Fit {
-        let comparison = context.policy.placement.comparison_operators;
-        let tolerates = |node: &Candidate<'_>| {
-            node.taints.iter().all(|taint| {
-                (!is_placed && *taint == pool.taint)
-                    || tolerates_all(spec.tolerations(), std::iter::once(taint), comparison)
-            })
-        };
-        if self.nodes.iter().any(|node| tolerates(node) && node.matches(spec)) {
-            return Fit::Fits;
+    let (field, says, advice) = match fault {
+        TermFault::Empty => {
+            (term, "is empty and so matches no node".to_owned(), "Remove that term, or fill it")
         }
-        if self.nodes.is_empty() {
-            return obstacle("spec".to_owned(), "meets no node: none of the pool is in its zones");
-        }
-        if !self.nodes.iter().any(tolerates) {
-            let own = tolerating(spec.tolerations(), &pool.taint, comparison);
-            let why = match own {
-                None => format!("tolerates nothing of {}", pool.taint),
-                Some(_) => "leaves a taint of the nodes untolerated".to_owned(),
-            };
-            return obstacle("spec.tolerations".to_owned(), &why);
-        }
-        if names_unknown_node(context.snapshot, spec) {
-            return Fit::Unknown;
-        }
-        self.label_obstacle(spec)
-    }
-
-    /// Whether a label can be what `holds` asks for on any of the nodes.
-    fn any_label(&self, key: &str, holds: impl Fn(LabelFact<'_>) -> bool) -> bool {
-        self.nodes.iter().any(|node| match (node.facts.label(key), node.class) {
-            (LabelFact::Unknown, Some(class)) => {
-                class.nodes.iter().any(|node| holds(class.member(node).label(key)))
-            }
-            (fact, _) => holds(fact),
-        })
-    }
-
-    fn label_obstacle(&self, spec: &PodSpec<'_>) -> Fit {
-        for (key, value) in spec.node_selector.iter() {
-            let equals = |fact: LabelFact<'_>| match fact {
-                LabelFact::Is(is) => is == value,
-                LabelFact::Among(values) => values.iter().any(|known| known == value),
-                LabelFact::Absent => false,
-                LabelFact::Present | LabelFact::Unknown => true,
-            };
-            if !self.any_label(key, equals) {
-                return obstacle(format!("spec.nodeSelector[{key}]"), &format!("asks for {value}"));
-            }
-        }
-        let terms = spec.required_node_affinity().map(|required| &*required.node_selector_terms);
-        let terms = terms.unwrap_or_default();
-        if terms.is_empty() {
-            return obstacle(REQUIRED.to_owned(), "has no term and matches nothing");
-        }
-        // One obstacle of the first term says more than that all terms fail.
-        let found = terms.iter().enumerate().map(|(index, term)| self.term_obstacle(index, term));
-        found.flatten().next().unwrap_or_else(|| {
-            obstacle(REQUIRED.to_owned(), "matches no node together with spec.nodeSelector")
-        })
-    }
-
-    fn term_obstacle(&self, index: usize, term: &NodeSelectorTerm<'_>) -> Option<Fit> {
-        let field = format!("{REQUIRED}.nodeSelectorTerms[{index}]");
-        if term.is_empty() {
-            return Some(obstacle(field, "is empty and matches nothing"));
-        }
-        if let Err(error) = check_term(term) {
-            let why = format!("cannot be read and matches nothing: {error}");
-            return Some(obstacle(field, &why));
-        }
-        let is_unmet = |requirement: &&NodeSelectorRequirement<'_>| {
-            let holds = |fact: LabelFact<'_>| requirement_holds(requirement, fact) != Answer::No;
-            !self.any_label(&requirement.key, holds)
-        };
-        let index = term.expressions().iter().position(|it| is_unmet(&it))?;
-        let NodeSelectorRequirement { key, operator, values } = term.expressions().get(index)?;
-        let values: Vec<&str> = values.iter().map(Text::as_str).collect();
-        let why = format!("asks for {key} {operator} [{}]", values.join(", "));
-        Some(obstacle(format!("{field}.matchExpressions[{index}]"), &why))
-    }
-}
-
-fn obstacle(field: String, why: &str) -> Fit {
-    let why = format!("{field} {why}");
-    Fit::Obstacle { field, why }
-}
-
-fn names_unknown_node(snapshot: &Snapshot, spec: &PodSpec<'_>) -> bool {
-    let required = spec.required_node_affinity();
-    let terms = required.map(|required| &*required.node_selector_terms).unwrap_or_default();
-    terms.iter().flat_map(NodeSelectorTerm::fields).any(|field| {
-        field.operator == "In"
-            && field.values.iter().any(|name| matches!(snapshot.locate(name), Located::Unknown))
-    })
+        TermFault::Unreadable(error) => (
+            term,
+            format!("cannot be read and so matches no node: {error}"),
+            "Correct that term, or remove it",
+        ),
+        TermFault::Label(at, requirement) => (
+            format!("{term}.matchExpressions[{at}]"),
+            format!(
+                "asks for {}, which no node of the pool meets or will meet",
+                demand(requirement)
+            ),
+            "Remove that requirement, or bind the instance to a pool whose nodes meet it",
+        ),
+        TermFault::Name(at, requirement) => (
+            format!("{term}.matchFields[{at}]"),
+            format!("asks for {}, and that node is not in the pool", demand(requirement)),
+            "Remove that requirement: the scheduler chooses the node",
+        ),
+    };
+    let why = format!("{field} {says}");
+    Explanation { field, why, advice: advice.to_owned() }
 }
 
 /// The field that lets the pod land outside its pool.
-fn way_out(
+fn escaping_field(
     snapshot: &Snapshot,
     spec: &PodSpec<'_>,
     index: usize,

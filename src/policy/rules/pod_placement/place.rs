@@ -25,10 +25,11 @@ pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, repor
     let mut added = Vec::new();
     let mut operations = Vec::new();
     let comparison = context.policy.placement.comparison_operators;
-    if tolerating(pod.spec.tolerations(), &pool.taint, comparison).is_none() {
-        operations.push(add_toleration(&pod.spec, &pool.taint));
-        added.push(format!("toleration of {}", pool.taint));
-    }
+    let tolerations = pod.spec.tolerations();
+    let is_missing = |taint: &&Taint<'_>| tolerating(tolerations, taint, comparison).is_none();
+    let missing: Vec<_> = pool.all_taints().filter(is_missing).collect();
+    operations.extend(add_tolerations(&pod.spec, &missing));
+    added.extend(missing.iter().map(|taint| format!("toleration of {taint}")));
     let affinity = add_affinity(&pod.spec, &pool_requirements(pool));
     if !affinity.is_empty() {
         operations.extend(affinity);
@@ -61,17 +62,20 @@ fn add<'t>(tokens: impl IntoIterator<Item = &'t str>, value: Value) -> PatchOper
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(tokens), value })
 }
 
-fn add_toleration(spec: &PodSpec<'_>, taint: &Taint<'_>) -> PatchOperation {
-    let Taint { key, value, effect } = taint;
-    let toleration = json!(Toleration {
-        key: key.as_str().into(),
-        operator: "Equal".into(),
-        value: value.as_str().into(),
-        effect: effect.as_str().into(),
-    });
+fn add_tolerations(spec: &PodSpec<'_>, taints: &[&Taint<'_>]) -> Vec<PatchOperation> {
+    let toleration = |Taint { key, value, effect }: &Taint<'_>| {
+        json!(Toleration {
+            key: key.as_str().into(),
+            operator: "Equal".into(),
+            value: value.as_str().into(),
+            effect: effect.as_str().into(),
+        })
+    };
+    let tolerations = taints.iter().map(|taint| toleration(taint));
     match &spec.tolerations {
-        Some(_) => add(["spec", "tolerations", "-"], toleration),
-        None => add(["spec", "tolerations"], json!([toleration])),
+        _ if taints.is_empty() => Vec::new(),
+        Some(_) => tolerations.map(|it| add(["spec", "tolerations", "-"], it)).collect(),
+        None => vec![add(["spec", "tolerations"], tolerations.collect())],
     }
 }
 

@@ -1,0 +1,59 @@
+//! Terms of a required node affinity, as the scheduler reads them.
+
+use crate::policy::{
+    name::{NameError, check_label_key, check_label_value},
+    object::{NodeSelectorRequirement, NodeSelectorTerm},
+};
+
+/// The field by which a term selects nodes; a node has no other.
+pub(super) const NAME_FIELD: &str = "metadata.name";
+
+/// Why a term cannot be read, so that it matches nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermError {
+    /// The key is no label key.
+    #[error("key `{0}` {1}")]
+    Key(String, NameError),
+    /// A value is no label value.
+    #[error("value `{0}` {1}")]
+    Value(String, NameError),
+    /// The operator is not known here.
+    #[error("operator `{0}` is not known for {1}")]
+    Operator(String, &'static str),
+    /// The operator takes another number of values.
+    #[error("operator {0} does not take {1} values")]
+    Count(String, usize),
+    /// `Gt` and `Lt` compare integers.
+    #[error("value `{0}` is not an integer")]
+    Integer(String),
+}
+
+/// Checks what the scheduler checks when it reads a term. One bad requirement spoils its term.
+pub fn check_term(term: &NodeSelectorTerm<'_>) -> Result<(), TermError> {
+    for NodeSelectorRequirement { key, operator, values } in term.expressions() {
+        check_label_key(key).map_err(|why| TermError::Key(key.to_string(), why))?;
+        let counts = match operator.as_str() {
+            "In" | "NotIn" => !values.is_empty(),
+            "Exists" | "DoesNotExist" => values.is_empty(),
+            "Gt" | "Lt" => values.len() == 1,
+            other => return Err(TermError::Operator(other.to_owned(), "labels")),
+        };
+        if !counts {
+            return Err(TermError::Count(operator.to_string(), values.len()));
+        }
+        for value in values {
+            if matches!(operator.as_str(), "Gt" | "Lt") && value.parse::<i64>().is_err() {
+                return Err(TermError::Integer(value.to_string()));
+            }
+            check_label_value(value).map_err(|why| TermError::Value(value.to_string(), why))?;
+        }
+    }
+    for NodeSelectorRequirement { key: _, operator, values } in term.fields() {
+        match operator.as_str() {
+            "In" | "NotIn" if values.len() == 1 => {}
+            "In" | "NotIn" => return Err(TermError::Count(operator.to_string(), values.len())),
+            other => return Err(TermError::Operator(other.to_owned(), "fields")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Nodes to come: what a pool may bring next.
+//!
+//! A pod that waits for such a node makes the autoscaler bring it, so that to aim at the next node is as
+//! good as to land on it. Every declared pool always has a node to come in each of its zones, and a
+//! discovered pool one in each zone that it has nodes in, whether or not nodes are there already.
+//!
+//! What is known of its labels, the first of these that says something:
+//!
+//! 1. the pool's selector, the declared zone, and the pool's list of machine types;
+//! 2. nothing of *individual* labels, which differ from node to node or from one generation of nodes to
+//!    the next: those that the presets list, and those that differ among the live nodes;
+//! 3. what all live nodes share, those of its zone where that has any;
+//! 4. a label that no live node has is absent; without live nodes, and where a provisioner sets the
+//!    labels that a waiting pod asks for, nothing is known of it.
+//!
+//! It has the pool's taint, those that the config declares beside it, and those that all live nodes
+//! carry for good.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{NodeRecord, TaintId, class::key_order};
+use crate::policy::{
+    name::any_matches,
+    placement::Expected,
+    pool::{
+        BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL,
+        PlacementSettings, Pool, Provisioner, ZONE_LABEL,
+    },
+    selector::{Operator, Requirement},
+};
+
+/// A node to come.
+#[derive(Clone, Debug)]
+pub struct NodeToCome {
+    /// Index of the pool in the snapshot.
+    pub pool: usize,
+    /// Taints that keep pods out for good.
+    pub(in crate::policy) taints: Arc<[TaintId]>,
+    /// The zone, where the pool declares it or a discovered pool has nodes in it.
+    pub zone: Option<Arc<str>>,
+    /// In [`key_order`].
+    labels: Box<[(Arc<str>, Expected<Arc<str>>)]>,
+    others: Others,
+}
+
+/// What is known of the labels that [`NodeToCome::labels`] has not.
+#[derive(Clone, Debug)]
+enum Others {
+    /// They are absent.
+    Absent,
+    /// Nothing.
+    Unknown,
+    /// A provisioner sets what a waiting pod asks for, but for keys of these domains.
+    OnDemand(Arc<[String]>),
+}
+
+static UNKNOWN: Expected<Arc<str>> = Expected::UNKNOWN;
+
+impl NodeToCome {
+    /// What is known of a label.
+    pub(in crate::policy) fn expected(&self, key: &str) -> &Expected<Arc<str>> {
+        if let Ok(index) = self.labels.binary_search_by(|(name, _)| key_order(name, key)) {
+            return self.labels.get(index).map_or(&UNKNOWN, |(_, expected)| expected);
+        }
+        match &self.others {
+            Others::Unknown => &UNKNOWN,
+            Others::OnDemand(reserved) if !is_reserved(key, reserved) => &UNKNOWN,
+            Others::Absent | Others::OnDemand(_) => &Expected::Absent,
+        }
+    }
+}
+
+/// Whether a key is of one of these domains, or is one of these keys.
+fn is_reserved(key: &str, reserved: &[String]) -> bool {
+    let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
+    reserved.iter().any(|reserved| {
+        let before = prefix.strip_suffix(reserved.as_str());
+        reserved == key || before.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+/// What a pool fixes of the nodes that it brings.
+pub(super) struct Mould<'b> {
+    pub(super) settings: &'b PlacementSettings,
+    /// Labels of node pools, which no provisioner sets on demand.
+    pub(super) node_pool_labels: &'b [String],
+    /// What the selector, or the label of a discovered pool, demands.
+    pub(super) demands: &'b [Requirement],
+    /// `None`: any machine type.
+    pub(super) machine_types: Option<&'b [String]>,
+    /// `None`: any zone.
+    pub(super) zones: Vec<Option<Arc<str>>>,
+    pub(super) taints: Arc<[TaintId]>,
+}
+
+/// The zones that a declared pool brings nodes in.
+pub(super) fn declared_zones(pool: &Pool) -> Vec<Option<Arc<str>>> {
+    if pool.zones.is_empty() {
+        return vec![None];
+    }
+    pool.zones.iter().map(|zone| Some(zone.as_str().into())).collect()
+}
+
+impl Mould<'_> {
+    /// The nodes to come of a pool with these live nodes.
+    pub(super) fn nodes_to_come(self, pool: usize, live: &[&NodeRecord]) -> Vec<NodeToCome> {
+        let all = Shared::of(live.iter().copied());
+        let provisioner = self.provisioner(&all);
+        let is_individual = |key: &&&Arc<str>| {
+            any_matches(&self.settings.individual_labels, key)
+                || provisioner.is_some_and(|it| any_matches(&it.individual_labels, key))
+        };
+        let individual: Vec<&Arc<str>> = all.labels.keys().filter(is_individual).copied().collect();
+        let others = match provisioner {
+            _ if live.is_empty() => Others::Unknown,
+            Some(Provisioner { reserved_domains, .. }) => {
+                let reserved = reserved_domains.iter().chain(self.node_pool_labels);
+                Others::OnDemand(reserved.cloned().collect())
+            }
+            None => Others::Absent,
+        };
+        let in_zone = |zone: &Option<Arc<str>>| {
+            let is_there =
+                |node: &&&NodeRecord| zone.is_some() && node.label(ZONE_LABEL) == zone.as_ref();
+            let own = Shared::of(live.iter().filter(is_there).copied());
+            let labels = self.labels(zone.as_ref(), &all, &own, &individual);
+            let mut labels: Box<[_]> = labels.into_iter().collect();
+            labels.sort_unstable_by(|(one, _), (other, _)| key_order(one, other));
+            let (taints, others) = (Arc::clone(&self.taints), others.clone());
+            NodeToCome { pool, taints, zone: zone.clone(), labels, others }
+        };
+        self.zones.iter().map(in_zone).collect()
+    }
+
+    /// The provisioner that brings the pool's nodes, where it gives them what a waiting pod asks for.
+    fn provisioner(&self, all: &Shared<'_>) -> Option<&Provisioner> {
+        let demands = |label: &str| {
+            let mut demands = self.demands.iter().filter(|demand| demand.key == label);
+            demands.any(|demand| !demand.allows(None))
+        };
+        let is_of = |label: &str| demands(label) || all.labels.keys().any(|key| ***key == *label);
+        self.settings.provisioners.iter().find(|it| is_of(&it.label))
+    }
+
+    fn labels(
+        &self,
+        zone: Option<&Arc<str>>,
+        all: &Shared<'_>,
+        own: &Shared<'_>,
+        individual: &[&Arc<str>],
+    ) -> BTreeMap<Arc<str>, Expected<Arc<str>>> {
+        let live = if own.nodes > 0 { own } else { all };
+        let mut labels: BTreeMap<Arc<str>, Expected<Arc<str>>> = BTreeMap::new();
+        for &key in all.labels.keys() {
+            // What names the zone is as fixed as the zone.
+            let is_of_zone = || own.nodes > 0 && any_matches(&self.settings.zone_labels, key);
+            let is_individual = individual.contains(&key) && !is_of_zone();
+            let expected = match live.value(key) {
+                Some(value) if !is_individual => Expected::Is(Arc::clone(value)),
+                Some(_) | None => Expected::UNKNOWN,
+            };
+            labels.insert(Arc::clone(key), expected);
+        }
+        let mut fixed = |key: &str, expected| labels.insert(key.into(), expected);
+        fixed(HOST_NAME_LABEL, Expected::UNKNOWN);
+        let among =
+            |values: &[Arc<str>], or_absent| Expected::Among { values: values.to_vec(), or_absent };
+        if let Some(types) = self.machine_types {
+            let types: Vec<Arc<str>> = types.iter().map(|it| it.as_str().into()).collect();
+            fixed(MACHINE_TYPE_LABEL, among(&types, false));
+            fixed(BETA_MACHINE_TYPE_LABEL, among(&types, true));
+        } else {
+            fixed(MACHINE_TYPE_LABEL, Expected::UNKNOWN);
+            fixed(BETA_MACHINE_TYPE_LABEL, Expected::UNKNOWN);
+        }
+        if let Some(zone) = zone {
+            fixed(ZONE_LABEL, Expected::Is(Arc::clone(zone)));
+            fixed(BETA_ZONE_LABEL, among(&[Arc::clone(zone)], true));
+        } else {
+            fixed(ZONE_LABEL, Expected::UNKNOWN);
+            fixed(BETA_ZONE_LABEL, Expected::UNKNOWN);
+        }
+        for demand in self.demands {
+            let known = labels.remove(demand.key.as_str()).unwrap_or(Expected::UNKNOWN);
+            labels.insert(demand.key.as_str().into(), narrowed(known, demand));
+        }
+        labels
+    }
+}
+
+/// What is known of a label that meets a demand as well. The demand counts where the two contradict.
+fn narrowed(known: Expected<Arc<str>>, demand: &Requirement) -> Expected<Arc<str>> {
+    let met = |values: Vec<Arc<str>>| -> Vec<Arc<str>> {
+        values.into_iter().filter(|value| demand.allows(Some(value))).collect()
+    };
+    let demanded = || demand.values.iter().map(|value| value.as_str().into());
+    match (known, demand.operator) {
+        (Expected::Is(value), _) if demand.allows(Some(&value)) => Expected::Is(value),
+        (Expected::Absent, _) if demand.allows(None) => Expected::Absent,
+        (_, Operator::DoesNotExist) => Expected::Absent,
+        (Expected::Among { values, or_absent }, _) => {
+            Expected::Among { values: met(values), or_absent: or_absent && demand.allows(None) }
+        }
+        (Expected::NoneOf { values, .. }, Operator::In) => {
+            let is_possible = |value: &Arc<str>| !values.contains(value);
+            Expected::Among { values: demanded().filter(is_possible).collect(), or_absent: false }
+        }
+        (Expected::NoneOf { mut values, or_absent }, Operator::NotIn | Operator::Exists) => {
+            values.extend(demanded());
+            Expected::NoneOf { values, or_absent: or_absent && demand.allows(None) }
+        }
+        (Expected::Is(_) | Expected::Absent, Operator::In) => {
+            Expected::Among { values: demanded().collect(), or_absent: false }
+        }
+        (Expected::Is(_) | Expected::Absent, Operator::NotIn | Operator::Exists) => {
+            Expected::NoneOf { values: demanded().collect(), or_absent: demand.allows(None) }
+        }
+    }
+}
+
+/// Which labels nodes share.
+struct Shared<'n> {
+    nodes: usize,
+    /// A value of each label, and how many nodes have just that one.
+    labels: HashMap<&'n Arc<str>, (&'n Arc<str>, usize)>,
+}
+
+impl<'n> Shared<'n> {
+    fn of(nodes: impl Iterator<Item = &'n NodeRecord>) -> Self {
+        let mut shared = Self { nodes: 0, labels: HashMap::new() };
+        for node in nodes {
+            shared.nodes += 1;
+            for (key, value) in &node.labels {
+                let (first, count) = shared.labels.entry(key).or_insert((value, 0));
+                *count += usize::from(*first == value);
+            }
+        }
+        shared
+    }
+
+    /// The value of a label that all of the nodes have.
+    fn value(&self, key: &Arc<str>) -> Option<&'n Arc<str>> {
+        let (value, count) = self.labels.get(key)?;
+        (*count == self.nodes).then_some(value)
+    }
+}
