@@ -1,6 +1,10 @@
 //! Text to objects: JSON, or YAML with any number of documents. No I/O.
 
+mod place;
+
 use serde_json::Value;
+
+pub use self::place::{Place, place};
 
 /// Why text holds no objects.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,9 @@ use std::{
 
 use anyhow::Context;
 use clap::ValueEnum;
+use serde_json::Value;
 
-use self::judge::{Judge, Reviewed, Unreadable};
+use self::judge::{Judge, Misshapen, Reviewed, Unreadable};
 use super::{
     UNREADABLE,
     input::{Input, Named, read},
@@ -134,10 +135,10 @@ fn review_file(
     let documents = read(file).and_then(|text| {
         let documents = documents::read(&text)?;
         anyhow::ensure!(!documents.is_empty(), "it holds no objects");
-        Ok(documents)
+        Ok((text, documents))
     });
-    let documents = match documents {
-        Ok(documents) => documents,
+    let (text, documents) = match documents {
+        Ok(read) => read,
         Err(error) => {
             errors.push(Unreadable { file: name, error: format!("{error:#}") });
             return;
@@ -146,10 +147,24 @@ fn review_file(
     let several = documents.len() > 1;
     for (index, document) in documents.into_iter().enumerate() {
         let file = if several { format!("{name}#{}", index + 1) } else { name.clone() };
-        match judge.review(file.clone(), document) {
+        match judge.review(file.clone(), &document) {
             Ok(result) => results.push(result),
-            Err(error) => errors.push(Unreadable { file, error: format!("{error:#}") }),
+            Err(error) => {
+                let error = in_file(&text, index, &document, &error);
+                errors.push(Unreadable { file, error });
+            }
         }
+    }
+}
+
+/// What is wrong with a document, with the place in the file that its author has seen.
+fn in_file(text: &str, index: usize, document: &Value, error: &anyhow::Error) -> String {
+    let Some(misshapen) = Misshapen::of(error, document) else { return format!("{error:#}") };
+    match documents::place(text, index, misshapen.path.steps()) {
+        Some(documents::Place { line, column }) => {
+            format!("line {line}, column {column}: {misshapen}")
+        }
+        None => misshapen.to_string(),
     }
 }
 

@@ -5,12 +5,14 @@
 //! without building it, checking all the same that it is JSON. `null` reads as absent, as in Go, and
 //! the last of equal keys counts. Everything else is read by `serde_json`.
 
+mod path;
 mod skip;
 mod stops;
 mod write;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
+pub use self::path::{Path, Step};
 use self::stops::Stops;
 pub use self::write::{Fields, write_object};
 use super::text::Text;
@@ -18,14 +20,29 @@ use super::text::Text;
 /// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room
 /// for one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {} at line {}, column {}", .0.expected, .0.line, .0.column)]
+#[error("{0}")]
 pub struct JsonError(Box<Mistake>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mistake {
     expected: Cow<'static, str>,
-    line: usize,
-    column: usize,
+    path: Path,
+    /// Line and column, where the text is one that its sender has seen.
+    place: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, path, place } = self;
+        if !path.steps().is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        write!(f, "expected {expected}")?;
+        match place {
+            Some((line, column)) => write!(f, " at line {line}, column {column}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Something that can be read from a cursor.
@@ -211,7 +228,27 @@ impl JsonError {
         let before = text.get(..at).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self(Box::new(Mistake { expected, line, column }))
+        let place = Some((line, column));
+        Self(Box::new(Mistake { expected, path: Path::to(text, at), place }))
+    }
+
+    /// The error as one of a whole of which the text that was read is the part below these keys.
+    #[must_use]
+    pub fn within(self, keys: &[&str]) -> Self {
+        let Self(mut mistake) = self;
+        mistake.path = mistake.path.within(keys);
+        mistake.place = None;
+        Self(mistake)
+    }
+
+    /// What was expected.
+    pub fn expectation(&self) -> &str {
+        &self.0.expected
+    }
+
+    /// The field that cannot be read, or the one that holds what cannot.
+    pub fn path(&self) -> &Path {
+        &self.0.path
     }
 }
 
@@ -358,7 +395,7 @@ mod tests {
     #[test]
     fn an_error_says_where() {
         let error = from_str::<Vec<bool>>("[true,\n  7]").unwrap_err();
-        assert_eq!(error.to_string(), "expected true or false at line 2, column 3");
+        assert_eq!(error.to_string(), "[1]: expected true or false at line 2, column 3");
     }
 
     proptest! {

@@ -379,9 +379,13 @@ impl<T> Sides<T> {
 
 impl<'a> Sides<Raw<'a>> {
     fn decode<T: Read<'a>>(&self) -> Result<Sides<T>, JsonError> {
-        let decode =
-            |raw: &Option<Raw<'a>>| raw.as_ref().map(|Raw(text)| json::from_str(text)).transpose();
-        Ok(Sides { new: decode(&self.new)?, old: decode(&self.old)? })
+        let decode = |raw: &Option<Raw<'a>>, key| {
+            let read = |Raw(text): &Raw<'a>| {
+                json::from_str(text).map_err(|error| error.within(&["request", key]))
+            };
+            raw.as_ref().map(read).transpose()
+        };
+        Ok(Sides { new: decode(&self.new, "object")?, old: decode(&self.old, "oldObject")? })
     }
 
     fn values(&self) -> Result<Sides<Value>, serde_json::Error> {

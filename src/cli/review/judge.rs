@@ -1,6 +1,6 @@
 //! One document through both phases, as the API server would send it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use anyhow::Context;
 use json_patch::PatchOperation;
@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::{
     policy::{
-        Phase, Policy, decide,
+        Phase, Policy, decide, json,
         request::Target,
         snapshot::Snapshot,
+        text::cut,
         verdict::{Finding, Outcome, Record, Verdict},
     },
     review::{self, Asker, Malformed, create_review, parse},
@@ -43,9 +44,57 @@ pub(super) struct Unreadable {
     pub(super) error: String,
 }
 
-impl Judge<'_> {
-    pub(super) fn review(&self, file: String, document: Value) -> anyhow::Result<Reviewed> {
+/// The field of a document that is not of the shape that the API has.
+pub(super) struct Misshapen {
+    pub(super) path: json::Path,
+    expected: String,
+    found: Option<Value>,
+}
+
+impl Misshapen {
+    /// What an error says of a document, or of the object that its review was made of.
+    pub(super) fn of(error: &anyhow::Error, document: &Value) -> Option<Self> {
+        let Malformed::Json(error) = error.downcast_ref()? else { return None };
         let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
+        let path = if is_review {
+            error.path().clone()
+        } else {
+            error.path().below(&["request", "object"])?
+        };
+        let found = path.steps().iter().try_fold(document, |value, step| match step {
+            json::Step::Key(key) => value.get(key),
+            json::Step::Index(index) => value.get(index),
+        });
+        let expected = error.expectation().to_owned();
+        Some(Self { expected, found: found.cloned(), path })
+    }
+}
+
+impl fmt::Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, expected, found } = self;
+        if !path.steps().is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        write!(f, "expected {expected}")?;
+        match found {
+            // What a mapping lacks is said already.
+            None | Some(Value::Object(_)) => {}
+            Some(Value::Array(_)) => f.write_str(", found a list")?,
+            Some(scalar) => write!(f, ", found {}", cut(scalar.to_string(), FOUND_BYTES_MAX))?,
+        }
+        let is_bare = matches!(found, Some(Value::Bool(_) | Value::Number(_)));
+        if is_bare && expected == "a string" { write!(f, "; put it in quotes") } else { Ok(()) }
+    }
+}
+
+/// Longer values are cut.
+const FOUND_BYTES_MAX: usize = 64;
+
+impl Judge<'_> {
+    pub(super) fn review(&self, file: String, document: &Value) -> anyhow::Result<Reviewed> {
+        let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
+        let document = document.clone();
         let mut review = if is_review { document } else { create_review(document, &self.asker)? };
         let mutated = self.decide(Phase::Mutate, &review)?;
         let patch = match mutated.verdict.outcome {

@@ -2,15 +2,19 @@
 //! dedicated node.
 //!
 //! Judged are pods as they are created or updated, and bindings, by which a scheduler puts a pod on
-//! a node. What the pod's labels or annotations say of it counts for nothing.
+//! a node. What the pod's labels, annotations or owners say of it counts for nothing.
 //!
+//! - A *node to come* is the node that a pool would bring next ([`crate::policy::snapshot::NodeToCome`]).
+//!   A pod that waits for it makes the autoscaler bring it, so that aiming at it is as good as landing.
 //! - An UPDATE is denied when the set of pools that the pod can reach gains a member, or when the
-//!   pod loses what made it AutoMQ's or exempt.
+//!   pod loses the labels or the owner that made it AutoMQ's or exempt. What Kubernetes' own controllers
+//!   change in owners, finalizers and labels passes.
 //! - A binding shows only names. It is judged by its node, and passes, recorded, where any pod of
 //!   its namespace could be AutoMQ's or exempt. `system:kube-scheduler` is trusted.
 //! - A mirror pod is the shadow of a static pod that the kubelet runs already: it is allowed, and
 //!   recorded. The annotation from anyone but the node's kubelet buys nothing.
-//! - Pods of DaemonSets have a mode of their own: denying one stops the DaemonSet's rollout.
+//! - Pods that the DaemonSet controller creates have a mode of their own: denying one stops the DaemonSet's
+//!   rollout. A node that one of them names and that is not known is left to the scan.
 
 use std::{fmt::Write, sync::Arc};
 
