@@ -39,6 +39,8 @@ pub struct Index {
     provider: Option<Provider>,
     /// Label keys and values that many nodes share, kept once.
     texts: HashSet<Arc<str>>,
+    /// How many of them were in use when the others were let go.
+    texts_in_use: usize,
     relists: BTreeMap<Kind, Relist>,
 }
 
@@ -87,5 +89,20 @@ impl Index {
         let text: Arc<str> = text.into();
         self.texts.insert(Arc::clone(&text));
         text
+    }
+
+    /// Lets texts go that no node has any more, once there may be as many of them as of the others. So
+    /// they cost no more memory than those in use, and looking for them no more time than reading them.
+    fn forget_texts_if_many(&mut self) {
+        const FEW: usize = 1_024;
+        if self.texts.len() > FEW + 2 * self.texts_in_use {
+            self.forget_texts();
+        }
+    }
+
+    /// Label values come and go with nodes: those that no node has any more are let go.
+    fn forget_texts(&mut self) {
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
+        self.texts_in_use = self.texts.len();
     }
 }

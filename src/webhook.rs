@@ -86,7 +86,7 @@ impl Service for AdmissionService {
         let answer = review::render(&request, &verdict)
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         let duration = recorder.decided(decision(&verdict));
-        self.count(&verdict);
+        self.count(&verdict, snapshot);
         self.audit.record(&request, &verdict, duration, self.is_stale.load(Ordering::Relaxed));
         if let Some(denials) = &self.denials {
             denials.tell(&request, &verdict);
@@ -96,10 +96,12 @@ impl Service for AdmissionService {
 }
 
 impl AdmissionService {
-    fn count(&self, verdict: &Verdict) {
+    /// A request can make up the name of a pool; a label of a metric comes from the snapshot.
+    fn count(&self, verdict: &Verdict, snapshot: &Snapshot) {
         if let Outcome::Deny(denials) = &verdict.outcome {
             for denial in denials.iter() {
-                self.metrics.denied(denial.rule, denial.pool.as_deref().unwrap_or_default());
+                let pool = denial.pool.as_deref().filter(|pool| snapshot.has_pool(pool));
+                self.metrics.denied(denial.rule, pool.unwrap_or_default());
             }
         }
         if verdict.records.iter().any(|record| record.decision == Decision::BreakGlass) {

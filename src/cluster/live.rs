@@ -95,6 +95,7 @@ impl Index {
             let changes = self.nodes.get(&node.name).is_none_or(|known| **known != node);
             if changes {
                 self.nodes.insert(node.name.clone(), node.into());
+                self.forget_texts_if_many();
             }
             return Ok(changes);
         }
@@ -121,11 +122,6 @@ impl Index {
     /// Whether every kind has been listed.
     pub fn is_complete(&self) -> bool {
         Kind::ALL.iter().all(|kind| self.has_seen(kind.as_str()))
-    }
-
-    /// Label values come and go with nodes: those that no node has any more are let go.
-    fn forget_texts(&mut self) {
-        self.texts.retain(|text| std::sync::Arc::strong_count(text) > 1);
     }
 }
 
@@ -193,6 +189,16 @@ mod tests {
             assert!(listed(&mut index, kind, &[]));
         }
         assert!(index.is_complete());
+    }
+
+    #[test]
+    fn index_lets_texts_go_while_it_is_watching() {
+        let mut index = Index::default();
+        listed(&mut index, Kind::Node, &[]);
+        for round in 0..10_000 {
+            index.apply(Kind::Node, &node("a", &format!("z{round}"), 1)).expect("is a node");
+        }
+        assert!(index.texts.len() < 2_000, "{} texts of one node", index.texts.len());
     }
 
     #[test]

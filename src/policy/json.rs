@@ -58,11 +58,18 @@ pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
     cursor.end().map(|()| value)
 }
 
+/// How many items the lists and maps that are read of one text may have together. An API server stores no
+/// object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a hundred
+/// bytes, however few it has in the text.
+pub const ITEMS_MAX: usize = 100_000;
+
 /// A place in JSON text.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
+    /// Items that may still be read.
+    items_left: usize,
     /// Where strings end around here.
     stops: Stops,
 }
@@ -70,7 +77,7 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, stops: Stops::around(0, text.as_bytes()) }
+        Self { text, at: 0, items_left: ITEMS_MAX, stops: Stops::around(0, text.as_bytes()) }
     }
 
     /// Checks that nothing follows but white space.
@@ -134,6 +141,18 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Counts an item of a list or a map that is kept.
+    #[inline]
+    pub fn count_item(&mut self) -> Result<(), JsonError> {
+        match self.items_left.checked_sub(1) {
+            Some(left) => {
+                self.items_left = left;
+                Ok(())
+            }
+            None => Err(self.expected(format!("no more than {ITEMS_MAX} items in lists and maps"))),
+        }
     }
 
     /// Reads a value into a place.
@@ -280,6 +299,7 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
         let mut items = Self::new();
         cursor.array(|cursor| {
+            cursor.count_item()?;
             items.push(T::read(cursor)?);
             Ok::<_, JsonError>(())
         })?;
@@ -390,6 +410,16 @@ mod tests {
         assert_eq!(from_str::<Text<'_>>("null").unwrap(), "");
         assert_eq!(from_str::<Vec<Text<'_>>>("[\"a\", null]").unwrap(), ["a", ""]);
         assert!(from_str::<Text<'_>>("\"\\ud800\"").is_err());
+    }
+
+    #[test]
+    fn json_lists_are_read_up_to_a_bound() {
+        let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
+        assert_eq!(from_str::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
+        let error = from_str::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
+        assert!(error.contains("no more than 100000 items"), "{error}");
+        // What is skipped takes no memory.
+        assert!(skips(&list(ITEMS_MAX + 1)));
     }
 
     #[test]

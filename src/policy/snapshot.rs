@@ -192,6 +192,11 @@ impl Snapshot {
         &self.pools
     }
 
+    /// Whether there is a pool of this name.
+    pub fn has_pool(&self, name: &str) -> bool {
+        self.pools.iter().any(|pool| *pool.name == *name)
+    }
+
     /// The classes of dedicated nodes.
     pub fn classes(&self) -> &[Class] {
         &self.classes

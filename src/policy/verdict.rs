@@ -69,6 +69,12 @@ pub struct Finding {
 /// The API server cuts a warning after 256 characters.
 const WARNING_BYTES_MAX: usize = 256;
 
+/// A fact, and advice, are not longer than this, whatever a request puts into them.
+const SENTENCE_BYTES_MAX: usize = 2_048;
+
+/// A field, and the name of a pool or node, is not longer than this.
+const NAME_BYTES_MAX: usize = 512;
+
 impl Finding {
     /// A finding about nothing in particular yet.
     pub fn new(rule: RuleName, fact: impl Into<String>) -> Self {
@@ -100,6 +106,24 @@ impl Finding {
     #[must_use]
     pub fn node(mut self, node: impl Into<Arc<str>>) -> Self {
         self.node = Some(node.into());
+        self
+    }
+
+    /// The finding with what a request made longer than anybody reads cut.
+    fn bounded(mut self) -> Self {
+        let bound = |text: &mut String, bytes: usize| {
+            if text.len() > bytes {
+                *text = cut(std::mem::take(text), bytes);
+            }
+        };
+        bound(&mut self.fact, SENTENCE_BYTES_MAX);
+        self.advice.iter_mut().for_each(|advice| bound(advice, SENTENCE_BYTES_MAX));
+        self.field.iter_mut().for_each(|field| bound(field, NAME_BYTES_MAX));
+        for name in [&mut self.pool, &mut self.node].into_iter().flatten() {
+            if name.len() > NAME_BYTES_MAX {
+                *name = cut(name.to_string(), NAME_BYTES_MAX).into();
+            }
+        }
         self
     }
 
@@ -250,7 +274,7 @@ pub(in crate::policy) struct Report {
 impl Report {
     /// A violation, with the consequence that the mode asks for.
     pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
-        let finding = Arc::new(finding);
+        let finding = Arc::new(finding.bounded());
         let decision = match mode {
             Mode::Off => return,
             Mode::Audit => Decision::Audit,
@@ -268,7 +292,7 @@ impl Report {
 
     /// Something to keep that the client need not know.
     pub(in crate::policy) fn note(&mut self, decision: Decision, finding: Finding) {
-        self.record(decision, None, Arc::new(finding));
+        self.record(decision, None, Arc::new(finding.bounded()));
     }
 
     /// An exemption that made a difference.
@@ -276,7 +300,7 @@ impl Report {
         self.records.push(Record {
             decision: Decision::Exempt,
             mode: None,
-            finding: Some(Arc::new(finding)),
+            finding: Some(Arc::new(finding.bounded())),
             exemption: Some(reason.to_owned()),
             break_glass: None,
         });
@@ -289,7 +313,7 @@ impl Report {
         finding: Finding,
     ) {
         self.patch.extend(operations);
-        self.record(Decision::Patch, Some(Mode::Enforce), Arc::new(finding));
+        self.record(Decision::Patch, Some(Mode::Enforce), Arc::new(finding.bounded()));
     }
 
     fn record(&mut self, decision: Decision, mode: Option<Mode>, finding: Arc<Finding>) {

@@ -159,6 +159,7 @@ impl<'a> Read<'a> for Labels<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
         let mut labels = Self::default();
         cursor.object(|key, cursor| {
+            cursor.count_item()?;
             let value = Text::read(cursor)?;
             labels.set(key, value);
             Ok::<_, JsonError>(())

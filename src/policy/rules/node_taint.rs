@@ -126,13 +126,28 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     let is_declared = |taint: &Taint<'_>| {
         declared.is_some_and(|pool| pool.additional_taints.iter().any(|own| own == taint))
     };
-    for added in new.taints().iter().filter(|taint| !before.contains(taint)) {
-        if added.effect == NO_EXECUTE && !is_tolerated_by_all(added) && !is_declared(added) {
-            let fact = format!(
-                "{added} on {node} of pool {pool} evicts AutoMQ's pods, which tolerate {taint} only"
-            );
-            let advice = "Take it back, or have the pods tolerate it first";
-            report.violation(mode.min(Mode::Warn), about(fact).advice(advice));
-        }
+    let evicts = |taint: &&Taint<'_>| {
+        taint.effect == NO_EXECUTE
+            && !before.contains(taint)
+            && !is_tolerated_by_all(taint)
+            && !is_declared(taint)
+    };
+    let mut added = new.taints().iter().filter(evicts);
+    let warn = |what: &str, evict: &str| {
+        let fact = format!(
+            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, which tolerate {taint} only"
+        );
+        about(fact).advice("Remove it again, or let the pods tolerate it first")
+    };
+    for added in added.by_ref().take(WARNINGS_MAX) {
+        report.violation(mode.min(Mode::Warn), warn(&added.to_string(), "evicts"));
+    }
+    let more = added.count();
+    if more > 0 {
+        let what = format!("{more} further taints with NoExecute");
+        report.violation(mode.min(Mode::Warn), warn(&what, "evict"));
     }
 }
+
+/// More taints than that are told as a number.
+const WARNINGS_MAX: usize = 4;

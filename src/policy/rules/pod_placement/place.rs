@@ -22,6 +22,21 @@ pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, repor
         return;
     }
     let Some((instance, pool)) = instance_of(context, pod) else { return };
+    let terms = pod.spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len());
+    if terms > TERMS_MAX {
+        let fact = format!(
+            "{} of instance {} has {terms} terms in its required node affinity, and PoolGuard narrows up to \
+             {TERMS_MAX}",
+            context.object_name("Pod"),
+            instance.name
+        );
+        let finding =
+            Finding::new(RULE, fact).pool(&*pool.name).field(format!("{AFFINITY}.{TERMS}"));
+        let advice =
+            "Leave the node affinity to PoolGuard, or write the pool's labels and zones into it";
+        report.violation(mode.min(Mode::Warn), finding.advice(advice));
+        return;
+    }
     let mut added = Vec::new();
     let mut operations = Vec::new();
     let comparison = context.policy.placement.comparison_operators;
@@ -57,6 +72,11 @@ pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, repor
         report.violation(mode, finding(fact).advice(advice));
     }
 }
+
+/// A patch touches each term: more of them than anybody writes would make an answer larger than the request.
+const TERMS_MAX: usize = 100;
+
+const AFFINITY: &str = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
 
 fn add<'t>(tokens: impl IntoIterator<Item = &'t str>, value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(tokens), value })
