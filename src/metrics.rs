@@ -53,9 +53,9 @@ pub struct Metrics {
     pub events_dropped: IntCounter,
     /// Open connections to the webhook's port.
     pub connections: Level,
-    /// Webhook requests that are being read or answered.
+    /// Webhook requests from their header until the client has read the answer.
     pub requests_in_flight: Level,
-    /// Bytes of request bodies held in memory.
+    /// Bytes of request bodies and answers held in memory.
     pub body_bytes_in_flight: Level,
 }
 
@@ -106,12 +106,12 @@ impl Metrics {
             requests_in_flight: level(
                 &registry,
                 "poolguard_requests_in_flight",
-                "Webhook requests that are being read or answered.",
+                "Webhook requests from their header until the client has read the answer.",
             )?,
             body_bytes_in_flight: level(
                 &registry,
                 "poolguard_body_bytes_in_flight",
-                "Bytes of request bodies held in memory.",
+                "Bytes of request bodies and answers held in memory.",
             )?,
             registry,
         })

@@ -2,10 +2,7 @@
 
 mod live;
 
-use std::{
-    convert::Infallible, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwapOption;
@@ -36,6 +33,7 @@ use crate::{
         Drained, Server,
         admin::Admin,
         limits::Limits,
+        listen,
         readiness::{Condition, Readiness},
         tls::{Certificates, Credentials, server_config},
     },
@@ -150,8 +148,8 @@ async fn run(
     let loaded = readiness.condition("snapshot", "the cluster has not been read yet");
     let certified = readiness.condition("certificate", "there is no certificate yet");
     let shared = Shared { metrics, readiness, certified, clock: settings.clock };
-    let listener = bind(settings.listen, "--listen").await?;
-    let admin_listener = bind(settings.admin_listen, "--admin-listen").await?;
+    let listener = bind(settings.listen, "--listen")?;
+    let admin_listener = bind(settings.admin_listen, "--admin-listen")?;
     let admin = Admin::new(admin_listener, shared.readiness.clone(), Arc::clone(&shared.metrics));
     let bound = Bound { webhook: listener.local_addr()?, admin: admin.local_addr()? };
     let (audit, writer) = settings.audit.start(&settings.cluster, &shared.metrics)?;
@@ -273,9 +271,9 @@ fn announce_when_loaded(
     });
 }
 
-fn bind(address: SocketAddr, flag: &str) -> impl Future<Output = anyhow::Result<TcpListener>> {
-    let context = format!("cannot listen on {address}: choose another address with {flag}");
-    async move { TcpListener::bind(address).await.context(context) }
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let context = || format!("cannot listen on {address}: choose another address with {flag}");
+    listen(address).with_context(context)
 }
 
 fn task_ended(ended: Result<Infallible, JoinError>) -> anyhow::Error {

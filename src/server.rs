@@ -2,27 +2,34 @@
 //! bytes.
 //!
 //! ```text
-//! accept ─▶ tls ─▶ connection (watchdog: idle, header) ─▶ handler ─▶ body ─▶ Service::answer
+//! accept ─▶ tls ─▶ connection (watchdog: idle, header, unread) ─▶ handler ─▶ body ─▶ decision ─▶ Service::answer
 //! ```
 //!
 //! It knows no rule and no wire format. Nothing in it is unbounded, and nothing a client does ends
-//! it: a bad request gets a [`Fault`], a bad connection is cut.
+//! it: a bad request gets a [`Fault`], a bad connection is cut. Who waits for a client makes room for
+//! others: see `capacity`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    sync::OwnedSemaphorePermit,
+    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
-use self::{accept::Acceptor, fault::Fault, limits::Limits};
+use self::{
+    accept::{Acceptor, Seat},
+    capacity::Capacity,
+    decision::LARGE_AT_A_TIME,
+    fault::Fault,
+    limits::Limits,
+};
 use crate::{
     metrics::{Metrics, label::Webhook},
     shutdown::Lifecycle,
@@ -30,8 +37,13 @@ use crate::{
 
 mod accept;
 pub mod admin;
+mod answer;
 mod body;
+mod capacity;
 mod connection;
+mod decision;
+mod descriptors;
+mod exchange;
 pub mod fault;
 mod handler;
 pub mod limits;
@@ -41,12 +53,14 @@ pub mod readiness;
 pub mod tls;
 mod watchdog;
 
+pub use self::accept::listen;
+
 /// Answers requests whose body has been read.
 pub trait Service: Send + Sync + 'static {
     /// The body of a 200 with content type `application/json`, or why there is none.
     ///
-    /// It runs on the connection's task, so it must take microseconds and never wait. A panic costs
-    /// this one request.
+    /// For a small body it runs on the connection's task, so it must take microseconds and never wait. A
+    /// large one may take milliseconds on a thread of its own. A panic costs this one request.
     fn answer(&self, request: Received<'_>) -> Result<Bytes, Fault>;
 }
 
@@ -69,6 +83,8 @@ struct Shared<S> {
     limits: Limits,
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
+    /// Places for requests whose decision may take long.
+    large: Arc<Semaphore>,
 }
 
 /// A server with its socket open, not yet accepting.
@@ -102,8 +118,10 @@ impl<S: Service> Server<S> {
                  server closes it is a failed call"
             );
         }
-        let acceptor = Acceptor::new(listener, limits.max_connections);
-        let shared = Arc::new(Shared { service, limits, metrics, lifecycle });
+        let capacity = Capacity::new(&limits, &metrics);
+        let acceptor = Acceptor::new(listener, max_connections(&limits), capacity);
+        let large = Arc::new(Semaphore::new(LARGE_AT_A_TIME));
+        let shared = Arc::new(Shared { service, limits, metrics, lifecycle, large });
         Self { acceptor, tls: TlsAcceptor::from(tls), shared }
     }
 
@@ -115,22 +133,22 @@ impl<S: Service> Server<S> {
     /// Serves until the lifecycle drains, then until every connection has ended or the time limit
     /// of the drain has passed.
     pub async fn run(self) -> Drained {
+        let Self { mut acceptor, tls, shared } = self;
         let mut connections = JoinSet::new();
         loop {
             select! {
                 // Connections that have ended make room before new ones come.
                 biased;
                 Some(result) = connections.join_next() => accept::ended(result),
-                () = self.shared.lifecycle.draining() => break,
-                (stream, place) = self.acceptor.next() => {
-                    self.spawn(&mut connections, stream, place);
+                () = shared.lifecycle.draining() => break,
+                (stream, seat) = acceptor.next() => {
+                    spawn(&mut connections, (stream, seat), &tls, &shared);
                 }
             }
         }
-        while let Some((stream, place)) = self.acceptor.waiting().await {
-            self.spawn(&mut connections, stream, place);
+        while let Some(accepted) = acceptor.waiting().await {
+            spawn(&mut connections, accepted, &tls, &shared);
         }
-        let Self { acceptor, tls: _, shared } = self;
         drop(acceptor);
         let all_ended = async {
             while let Some(result) = connections.join_next().await {
@@ -144,15 +162,36 @@ impl<S: Service> Server<S> {
         warn!(cut, "the drain took too long: connections were cut");
         Drained { cut }
     }
+}
 
-    fn spawn(&self, connections: &mut JoinSet<()>, stream: TcpStream, place: OwnedSemaphorePermit) {
-        let (tls, shared) = (self.tls.clone(), Arc::clone(&self.shared));
-        connections.spawn(async move {
-            let open = shared.metrics.connections.clone();
-            // The semaphore is what bounds connections; the level only shows them.
-            let _open = open.hold(1, usize::MAX);
-            connection::serve(stream, tls, shared).await;
-            drop(place);
-        });
+fn spawn<S: Service>(
+    connections: &mut JoinSet<()>,
+    (stream, seat): (TcpStream, Seat),
+    tls: &TlsAcceptor,
+    shared: &Arc<Shared<S>>,
+) {
+    let (tls, shared) = (tls.clone(), Arc::clone(shared));
+    connections.spawn(async move {
+        let open = shared.metrics.connections.clone();
+        // The seat is what bounds connections; the level only shows them.
+        let _open = open.hold(1);
+        let peer = Arc::clone(&seat.peer);
+        let serving = pin!(connection::serve(stream, tls, shared, peer));
+        seat.peer.until_cut(serving).await;
+    });
+}
+
+/// As many connections as the limits say, if the process may open so many files.
+fn max_connections(limits: &Limits) -> usize {
+    let wanted = limits.max_connections;
+    let allowed = descriptors::max_connections().unwrap_or(usize::MAX);
+    if allowed < wanted {
+        warn!(
+            wanted,
+            allowed,
+            "the process may open too few files for --max-connections: there are fewer connections. \
+             Raise the limit of open files (ulimit -n, LimitNOFILE)"
+        );
     }
+    wanted.min(allowed)
 }

@@ -15,10 +15,29 @@ impl Level {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes `amount` until the returned guard is dropped, unless that would exceed `ceiling`.
-    pub fn hold(&self, amount: usize, ceiling: usize) -> Option<Held<'_>> {
-        let mut held = Held { level: self, amount: 0, ceiling };
-        held.grow(amount).then_some(held)
+    /// Takes `amount`, to be returned with [`Self::give_back`]; `false`, and nothing taken, when that
+    /// would exceed the ceiling.
+    #[must_use]
+    pub fn take(&self, amount: usize, ceiling: usize) -> bool {
+        // Add first and look later: one atomic operation on the way that nearly every request takes.
+        // Two that overshoot together may both be refused, which at the ceiling is right enough.
+        let before = self.0.fetch_add(amount, Ordering::Relaxed);
+        let fits = before.checked_add(amount).is_some_and(|after| after <= ceiling);
+        if !fits {
+            self.give_back(amount);
+        }
+        fits
+    }
+
+    /// Returns what was taken.
+    pub fn give_back(&self, amount: usize) {
+        self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// Takes `amount` until the returned guard is dropped, whatever is in use.
+    pub fn hold(&self, amount: usize) -> Held<'_> {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+        Held { level: self, amount }
     }
 }
 
@@ -28,28 +47,11 @@ impl Level {
 pub struct Held<'a> {
     level: &'a Level,
     amount: usize,
-    ceiling: usize,
-}
-
-impl Held<'_> {
-    /// Takes more; `false`, and nothing taken, when that would exceed the ceiling.
-    pub fn grow(&mut self, amount: usize) -> bool {
-        // Add first and look later: one atomic operation on the way that nearly every request takes.
-        // Two that overshoot together may both be refused, which at the ceiling is right enough.
-        let before = self.level.0.fetch_add(amount, Ordering::Relaxed);
-        let fits = before.checked_add(amount).is_some_and(|after| after <= self.ceiling);
-        if fits {
-            self.amount += amount;
-        } else {
-            self.level.0.fetch_sub(amount, Ordering::Relaxed);
-        }
-        fits
-    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.level.0.fetch_sub(self.amount, Ordering::Relaxed);
+        self.level.give_back(self.amount);
     }
 }
 
@@ -60,19 +62,19 @@ mod tests {
     #[test]
     fn refuses_what_exceeds_the_ceiling_and_takes_nothing_then() {
         let level = Level::default();
-        let first = level.hold(6, 10).expect("fits");
-        assert!(level.hold(5, 10).is_none());
+        assert!(level.take(6, 10));
+        assert!(!level.take(5, 10));
         assert_eq!(level.current(), 6);
-        drop(first);
+        assert!(level.take(4, 10));
+        level.give_back(10);
         assert_eq!(level.current(), 0);
     }
 
     #[test]
-    fn a_share_grows_up_to_the_ceiling() {
+    fn a_share_is_given_back_when_it_is_dropped() {
         let level = Level::default();
-        let mut share = level.hold(0, 10).expect("fits");
-        assert!(share.grow(10));
-        assert!(!share.grow(1));
+        let share = level.hold(3);
+        assert_eq!(level.current(), 3);
         drop(share);
         assert_eq!(level.current(), 0);
     }

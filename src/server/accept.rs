@@ -1,61 +1,144 @@
 //! Takes connections from a listener. It never fails: a server outlives every error it can get here.
 
-use std::{future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinSet},
-    time::sleep,
+    time::{sleep, timeout},
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
+
+use super::capacity::{Capacity, Peer};
+
+/// Connections that the kernel keeps until they are accepted: as many as the machine allows, since the kernel
+/// takes the smaller of this and its own limit, `net.core.somaxconn`.
+const BACKLOG: u32 = 65_535;
 
 /// Errors such as "too many open files" pass when connections end, not by trying again at once.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener that takes no more connections at a time than it has places.
+/// How long a connection that is cut takes to end, generously.
+const CUT_TAKES: Duration = Duration::from_millis(5);
+
+/// How long a new connection waits for a place until another one is cut for it, after the first.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Opens a listener.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for the old connections' time to pass.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A listener that takes no more connections at a time than it has places. When there is none, the connection
+/// that needs its place the least is cut for the new one.
 pub(super) struct Acceptor {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
+    /// A connection that waits for a place.
+    accepted: Option<TcpStream>,
+    is_failing: bool,
+}
+
+/// A connection's place, and its part of what connections share.
+pub(super) struct Seat {
+    pub(super) peer: Arc<Peer>,
+    number: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.peer.capacity.peers.remove(self.number);
+    }
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, places: usize) -> Self {
-        let places = places.min(Semaphore::MAX_PERMITS);
-        Self { listener, places: Arc::new(Semaphore::new(places)) }
+    pub(super) fn new(listener: TcpListener, places: usize, capacity: Arc<Capacity>) -> Self {
+        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        Self { listener, places, capacity, accepted: None, is_failing: false }
     }
 
-    pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The next connection and its place. While there is no place, connections wait in the backlog.
-    pub(super) async fn next(&self) -> (TcpStream, OwnedSemaphorePermit) {
-        // The semaphore is never closed; a place is better lost than the loop.
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-            return std::future::pending().await;
-        };
+    /// The next connection and its place. It loses none when it is given up and called again.
+    pub(super) async fn next(&mut self) -> (TcpStream, Seat) {
+        if self.accepted.is_none() {
+            self.accepted = Some(self.accept().await);
+        }
+        let place = self.place().await;
+        match self.accepted.take() {
+            Some(stream) => (without_delay(stream), self.seat(place)),
+            // It has just been put there.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn accept(&mut self) -> TcpStream {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return (without_delay(stream), place),
+                Ok((stream, _)) => {
+                    if self.is_failing {
+                        self.is_failing = false;
+                        info!("connections are accepted again");
+                    }
+                    return stream;
+                }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    error!(%error, pause = ?PAUSE, "cannot accept connections");
-                    sleep(PAUSE).await;
+                    if !self.is_failing {
+                        self.is_failing = true;
+                        error!(%error, "cannot accept connections: idle ones are closed");
+                    }
+                    let makes_room = self.capacity.peers.make_room();
+                    sleep(if makes_room { CUT_TAKES } else { PAUSE }).await;
                 }
             }
         }
     }
 
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            let place = Arc::clone(&self.places);
+            if let Ok(place) = Arc::clone(&place).try_acquire_owned() {
+                return place;
+            }
+            self.capacity.peers.make_room();
+            // The semaphore is never closed, so that an error is the time's.
+            if let Ok(Ok(place)) = timeout(PATIENCE, place.acquire_owned()).await {
+                return place;
+            }
+        }
+    }
+
+    fn seat(&self, place: OwnedSemaphorePermit) -> Seat {
+        let peer = Arc::new(Peer::new(Arc::clone(&self.capacity)));
+        let number = self.capacity.peers.add(Arc::clone(&peer));
+        Seat { peer, number, _place: place }
+    }
+
     /// A connection that is there already. The kernel has told its client that it is connected, so
     /// that closing the listener would break it.
-    pub(super) async fn waiting(&self) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    pub(super) async fn waiting(&mut self) -> Option<(TcpStream, Seat)> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        if let Some(stream) = self.accepted.take() {
+            return Some((without_delay(stream), self.seat(place)));
+        }
         let accepted = poll_fn(|cx| match self.listener.poll_accept(cx) {
             Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
         });
-        Some((without_delay(accepted.await?), place))
+        Some((without_delay(accepted.await?), self.seat(place)))
     }
 }
 

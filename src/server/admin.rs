@@ -1,38 +1,41 @@
 //! Liveness, readiness and metrics, in plain HTTP on a port of their own.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE},
 };
-use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
     task::JoinSet,
+    time::Instant,
 };
 use tracing::error;
 
 use super::{
     accept::{self, Acceptor},
+    answer::Answer,
+    capacity::{Capacity, Peer},
     connection::{drive, http1_builder},
+    exchange::Exchange,
     limits::Limits,
-    pulse::{Monitored, Pulse},
+    pulse::Monitored,
     readiness::Readiness,
 };
 use crate::{metrics::Metrics, shutdown::Lifecycle};
 
-/// A kubelet and a few scrapers.
-const MAX_CONNECTIONS: usize = 64;
+/// A kubelet and a few scrapers. When there are more, the longest idle connection makes room.
+const MAX_CONNECTIONS: usize = 32;
 
 /// Longer than scrapes are usually apart.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
@@ -51,7 +54,8 @@ impl Admin {
     /// Takes over a listener.
     pub fn new(listener: TcpListener, readiness: Readiness, metrics: Arc<Metrics>) -> Self {
         let shared = Arc::new(Shared { readiness, metrics });
-        Self { acceptor: Acceptor::new(listener, MAX_CONNECTIONS), shared }
+        let capacity = Capacity::unmeasured(&Limits::default());
+        Self { acceptor: Acceptor::new(listener, MAX_CONNECTIONS, capacity), shared }
     }
 
     /// The address that clients connect to.
@@ -62,16 +66,17 @@ impl Admin {
     /// Serves for as long as it is polled: through the drain of the webhook's server, so that it can
     /// be watched.
     pub async fn run(self) -> Infallible {
+        let Self { mut acceptor, shared } = self;
         let mut connections = JoinSet::new();
         loop {
             select! {
                 biased;
                 Some(result) = connections.join_next() => accept::ended(result),
-                (stream, place) = self.acceptor.next() => {
-                    let shared = Arc::clone(&self.shared);
+                (stream, seat) = acceptor.next() => {
+                    let shared = Arc::clone(&shared);
                     connections.spawn(async move {
-                        serve(stream, &shared).await;
-                        drop(place);
+                        let serving = pin!(serve(stream, &shared, &seat.peer));
+                        seat.peer.until_cut(serving).await;
                     });
                 }
             }
@@ -79,23 +84,22 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, shared: &Shared) {
-    let pulse = Pulse::default();
+async fn serve(stream: TcpStream, shared: &Shared, peer: &Arc<Peer>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let busy = pulse.begin();
+        let exchange = Exchange::begin(Arc::clone(peer), Instant::now());
         let response = answer(shared, &request);
-        drop(busy);
+        let response = response.map(|bytes| Answer::new(bytes, exchange, Instant::now()));
         async { Ok::<_, Infallible>(response) }
     });
-    let stream = TokioIo::new(Monitored::new(stream, &pulse));
+    let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));
     let connection = http1_builder().serve_connection(stream, service);
     let limits =
         Limits { header_timeout: HEADER_TIMEOUT, idle_timeout: IDLE_TIMEOUT, ..Limits::default() };
     // It lives until the process ends, so its lifecycle never goes down.
-    drive(connection, &pulse, &Lifecycle::default(), &limits).await;
+    drive(connection, &peer.pulse, &Lifecycle::default(), &limits).await;
 }
 
-fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Bytes> {
     let path = request.uri().path();
     if !matches!(path, "/livez" | "/readyz" | "/metrics") {
         let text = "there is no such path: see /livez, /readyz and /metrics\n";
@@ -114,7 +118,7 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>>
     }
 }
 
-fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
+fn ready(readiness: &Readiness) -> Response<Bytes> {
     let unmet = readiness.unmet();
     if unmet.is_empty() {
         return response(StatusCode::OK, PLAIN_TEXT, "ok\n");
@@ -124,7 +128,7 @@ fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
     response(StatusCode::SERVICE_UNAVAILABLE, PLAIN_TEXT, lines)
 }
 
-fn metrics(metrics: &Metrics) -> Response<Full<Bytes>> {
+fn metrics(metrics: &Metrics) -> Response<Bytes> {
     match metrics.render() {
         Ok(text) => response(StatusCode::OK, crate::metrics::TEXT_FORMAT, text),
         Err(error) => {
@@ -138,8 +142,8 @@ fn response(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -1,17 +1,20 @@
 //! Reads a request's body within the limits, or throws it away.
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Instant};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{fault::Fault, limits::Limits};
-use crate::metrics::level::{Held, Level};
+use super::{exchange::Exchange, fault::Fault, limits::Limits};
 
 /// How much of a refused body is read, in bodies of the largest size, so that its sender, which may
 /// read nothing before it has written everything, sees the answer.
-const DISCARDED_BODIES: usize = 4;
+const DISCARDED_BODIES: usize = 2;
+
+/// How much memory a body gets at once: as much again as has arrived, from the least to the most.
+const STEP_LEAST: usize = 4 << 10;
+const STEP_MOST: usize = 256 << 10;
 
 /// When a body must be there, and what it is called when it is not.
 pub(super) struct Due {
@@ -30,53 +33,62 @@ impl Due {
     }
 }
 
-/// A body and its share of the bytes in flight, for as long as the body lives.
-pub(super) struct Collected<'a> {
+/// A whole body.
+pub(super) struct Collected {
     pub(super) bytes: Bytes,
-    _share: Held<'a>,
+    /// Whether the client kept the request waiting for it.
+    pub(super) has_waited: bool,
 }
 
-/// The whole body. A body that has arrived already in one piece is neither copied nor timed.
-pub(super) async fn collect<'a>(
+/// Reads the whole body. A body that has arrived already in one piece is neither copied nor timed.
+///
+/// The exchange holds what has arrived and a step more. What is only declared holds nothing, since to declare
+/// costs a client nothing.
+pub(super) async fn collect(
     body: &mut Incoming,
     limits: &Limits,
-    in_flight: &'a Level,
+    exchange: &mut Exchange,
     due: &Due,
-) -> Result<Collected<'a>, Fault> {
+) -> Result<Collected, Fault> {
     let too_large = || Fault::BodyTooLarge(limits.max_body);
     let declared = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
-    // What is declared is reserved at once: bodies that cannot all fit are refused before reading.
     if body.size_hint().lower() > limits.max_body as u64 {
         return Err(too_large());
     }
-    let mut share = in_flight
-        .hold(declared.unwrap_or(0), limits.max_body_bytes_in_flight)
-        .ok_or(Fault::Overloaded)?;
+    let largest = declared.unwrap_or(limits.max_body);
     let mut timer = None;
-    let mut whole: Option<BytesMut> = None;
-    while let Some(data) = next_data(body, &mut timer, due).await? {
-        if declared.is_none() && !share.grow(data.len()) {
-            return Err(Fault::Overloaded);
-        }
-        if whole.is_none() && body.is_end_stream() && data.len() <= limits.max_body {
-            return Ok(Collected { bytes: data, _share: share });
-        }
-        let whole = whole.get_or_insert_with(|| BytesMut::with_capacity(declared.unwrap_or(0)));
-        if whole.len() + data.len() > limits.max_body {
+    let mut whole = Vec::new();
+    while let Some(data) = next_data(body, exchange, &mut timer, due).await? {
+        let length = whole.len() + data.len();
+        if length > limits.max_body {
             return Err(too_large());
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            exchange.hold(length).await?;
+            return Ok(Collected { bytes: data, has_waited: exchange.arrived()? });
+        }
+        if length > whole.capacity() {
+            let step = length.clamp(STEP_LEAST, STEP_MOST);
+            let capacity = length.max((length + step).min(largest));
+            exchange.hold(capacity).await?;
+            whole.reserve_exact(capacity - whole.len());
         }
         whole.extend_from_slice(&data);
     }
-    let bytes = whole.map(BytesMut::freeze).unwrap_or_default();
-    Ok(Collected { bytes, _share: share })
+    Ok(Collected { bytes: whole.into(), has_waited: exchange.arrived()? })
 }
 
 /// Reads what is left of a refused body, within bounds; `true` when nothing is left.
-pub(super) async fn discard(body: &mut Incoming, limits: &Limits, due: &Due) -> bool {
+pub(super) async fn discard(
+    body: &mut Incoming,
+    limits: &Limits,
+    exchange: &mut Exchange,
+    due: &Due,
+) -> bool {
     let mut timer = None;
     let mut left = limits.max_body.saturating_mul(DISCARDED_BODIES);
     while !body.is_end_stream() {
-        match next_data(body, &mut timer, due).await {
+        match next_data(body, exchange, &mut timer, due).await {
             Ok(Some(data)) if data.len() <= left => left -= data.len(),
             Ok(None) => return true,
             Ok(Some(_)) | Err(_) => return false,
@@ -88,6 +100,7 @@ pub(super) async fn discard(body: &mut Incoming, limits: &Limits, due: &Due) -> 
 /// The next piece of the body. The timer is made when there is something to wait for.
 async fn next_data(
     body: &mut Incoming,
+    exchange: &mut Exchange,
     timer: &mut Option<Pin<Box<Sleep>>>,
     due: &Due,
 ) -> Result<Option<Bytes>, Fault> {
@@ -96,7 +109,10 @@ async fn next_data(
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
                 return Poll::Ready(Ok(frame));
             }
-            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due.at.into())));
+            if exchange.poll_given_way(cx).is_ready() {
+                return Poll::Ready(Err(Fault::GaveWay));
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due.at)));
             timer.as_mut().poll(cx).map(|()| Err(due.missed.clone()))
         })
         .await?;

@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     body::Incoming,
     rt,
@@ -26,6 +24,8 @@ use tracing::debug;
 
 use super::{
     Service, Shared,
+    answer::Answer,
+    capacity::Peer,
     handler::{Client, handle},
     limits::Limits,
     pulse::{Monitored, Pulse},
@@ -34,27 +34,39 @@ use super::{
 };
 use crate::shutdown::Lifecycle;
 
-/// The read buffer of an HTTP/1.1 connection, and so the largest header. Larger bodies pass through it
-/// in pieces.
-const READ_BUFFER: usize = 64 << 10;
+/// The buffers of an HTTP/1.1 connection, and so the largest header: as large as a record of TLS. Larger
+/// bodies pass through them in pieces.
+const BUFFER: usize = 16 << 10;
+
+/// What TLS keeps of an answer until the client has read it.
+const TLS_BUFFER: usize = 16 << 10;
 
 /// What an HTTP/2 client may send before it is read; those bytes are in no other limit.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
 const HEADER_LIST: u32 = 16 << 10;
+
+/// What HTTP/2 copies of an answer until the client has read it.
+const SEND_BUFFER: usize = 16 << 10;
 
 /// When the drain begins, a connection that has never carried a request may be one whose first
 /// request is on its way.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves a connection that was just accepted.
-pub(super) async fn serve<S: Service>(stream: TcpStream, tls: TlsAcceptor, shared: Arc<Shared<S>>) {
-    let stream = match timeout(shared.limits.handshake_timeout, tls.accept(stream)).await {
+pub(super) async fn serve<S: Service>(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    shared: Arc<Shared<S>>,
+    peer: Arc<Peer>,
+) {
+    let accepting = tls.accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+    let stream = match timeout(shared.limits.handshake_timeout, accepting).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return debug!(%error, "a TLS handshake failed"),
         Err(_) => return debug!("a TLS handshake took too long"),
     };
-    let client = Arc::new(Client { shared, pulse: Pulse::default() });
+    let client = Arc::new(Client { shared, peer });
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
         serve_http2(stream, &client).await;
     } else {
@@ -64,29 +76,30 @@ pub(super) async fn serve<S: Service>(stream: TcpStream, tls: TlsAcceptor, share
 
 async fn serve_http1<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
     let service = service_fn(|request| handle(Arc::clone(client), request));
-    let Client { shared, pulse } = &**client;
-    let stream = TokioIo::new(Monitored::new(stream, pulse));
+    let Client { shared, peer } = &**client;
+    let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));
     let connection = http1_builder().serve_connection(stream, service);
-    drive(connection, pulse, &shared.lifecycle, &shared.limits).await;
+    drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
 }
 
 async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
     let owned = Arc::clone(client);
     let service = service_fn(move |request| handle(Arc::clone(&owned), request));
-    let Client { shared, pulse } = &**client;
+    let Client { shared, peer } = &**client;
     let connection = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(shared.limits.max_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST)
+        .max_send_buf_size(SEND_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    drive(connection, pulse, &shared.lifecycle, &shared.limits).await;
+    drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
 }
 
 /// Without hyper's limit for headers, which cuts idle connections too: the watchdog has both.
 pub(super) fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_buf_size(READ_BUFFER);
+    builder.header_read_timeout(None).max_buf_size(BUFFER);
     builder
 }
 
@@ -98,7 +111,7 @@ pub(super) trait Graceful: Future<Output = hyper::Result<()>> {
 impl<I, S> Graceful for http1::Connection<I, S>
 where
     I: rt::Read + rt::Write + Unpin,
-    S: HttpService<Incoming, ResBody = Full<Bytes>>,
+    S: HttpService<Incoming, ResBody = Answer>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn end_gracefully(self: Pin<&mut Self>) {
@@ -109,7 +122,7 @@ where
 impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
 where
     I: rt::Read + rt::Write + Unpin,
-    S: HttpService<Incoming, ResBody = Full<Bytes>>,
+    S: HttpService<Incoming, ResBody = Answer>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
 {
@@ -137,7 +150,7 @@ pub(super) async fn drive(
     let mut connection = pin!(connection);
     let mut draining = pin!(lifecycle.draining());
     let mut waits_for_drain = false;
-    let mut watchdog = Watchdog::new(limits.header_timeout, limits.idle_timeout);
+    let mut watchdog = Watchdog::new(limits.into());
     let mut course = Course::Serving;
     let ended = poll_fn(|cx: &mut Context<'_>| {
         loop {
@@ -159,7 +172,9 @@ pub(super) async fn drive(
                     } else {
                         match watchdog.poll(cx, pulse) {
                             Poll::Pending => return Poll::Pending,
-                            Poll::Ready(Expired::Header) => return Poll::Ready(Ok(())),
+                            Poll::Ready(Expired::Header | Expired::Unread) => {
+                                return Poll::Ready(Ok(()));
+                            }
                             Poll::Ready(Expired::Idle) => end(connection.as_mut(), limits),
                         }
                     }

@@ -7,7 +7,6 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
 };
-use http_body_util::Full;
 
 use crate::metrics::label::FaultReason;
 
@@ -29,6 +28,8 @@ pub enum Fault {
     NotJson,
     /// As much is in flight as may be.
     Overloaded,
+    /// As much is in flight as may be, and the body is slow: it gave way to another request.
+    GaveWay,
     /// The decision panicked.
     Panicked,
     /// What a decision needs is not loaded yet: what is missing.
@@ -47,7 +48,7 @@ impl Fault {
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::GaveWay => StatusCode::TOO_MANY_REQUESTS,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotLoaded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
@@ -63,21 +64,21 @@ impl Fault {
             Self::SlowBody => FaultReason::SlowBody,
             Self::BodyTooLarge(_) => FaultReason::BodyTooLarge,
             Self::NotJson => FaultReason::NotJson,
-            Self::Overloaded => FaultReason::Overloaded,
+            Self::Overloaded | Self::GaveWay => FaultReason::Overloaded,
             Self::Panicked => FaultReason::Panicked,
             Self::NotLoaded(_) => FaultReason::NotLoaded,
             Self::DeadlinePassed => FaultReason::DeadlinePassed,
         }
     }
 
-    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+    pub(super) fn response(&self) -> Response<Bytes> {
         let mut text = self.to_string().replace(['\r', '\n'], " ");
         text.push('\n');
-        let mut response = Response::new(Full::from(text));
+        let mut response = Response::new(Bytes::from(text));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if *self == Self::Overloaded {
+        if matches!(self, Self::Overloaded | Self::GaveWay) {
             // The API server tries again after this long, inside the time limit of its call.
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -100,6 +101,9 @@ impl fmt::Display for Fault {
             }
             Self::NotJson => f.write_str("the content type must be application/json"),
             Self::Overloaded => f.write_str("too many requests are in flight: try again"),
+            Self::GaveWay => f.write_str(
+                "too many requests are in flight, and this one's body came slowly: try again",
+            ),
             Self::Panicked => f.write_str("the decision failed because of a bug: see the log"),
             Self::NotLoaded(what) => write!(f, "not ready to decide: {what}"),
             Self::DeadlinePassed => f.write_str("the time limit of the request has passed"),

@@ -1,12 +1,6 @@
 //! From one HTTP request to one HTTP response.
 
-use std::{
-    any::Any,
-    convert::Infallible,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -14,15 +8,17 @@ use http::{
     header::{CONNECTION, CONTENT_TYPE, EXPECT},
     request::Parts,
 };
-use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use tracing::error;
+use tokio::time::Instant;
 
 use super::{
-    Received, Service, Shared,
+    Service, Shared,
+    answer::Answer,
     body::{Due, collect, discard},
+    capacity::Peer,
+    decision::{Asked, decide},
+    exchange::Exchange,
     fault::Fault,
-    pulse::Pulse,
     quantity::parse_duration,
 };
 use crate::metrics::label::Webhook;
@@ -32,26 +28,32 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What the requests of one connection share.
 pub(super) struct Client<S> {
     pub(super) shared: Arc<Shared<S>>,
-    pub(super) pulse: Pulse,
+    pub(super) peer: Arc<Peer>,
 }
 
 /// Answers a request, whatever it is.
 pub(super) async fn handle<S: Service>(
     client: Arc<Client<S>>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Answer>, Infallible> {
     let arrived = Instant::now();
-    let _busy = client.pulse.begin();
+    let mut exchange = Exchange::begin(Arc::clone(&client.peer), arrived);
     let shared = &*client.shared;
     let (head, mut body) = request.into_parts();
-    let mut response = match answer(shared, &head, &mut body, arrived).await {
+    let (mut exchange, answered) =
+        match receive(shared, &head, &mut body, arrived, &mut exchange).await {
+            Ok(asked) => decide(&client, asked, exchange).await,
+            Err(fault) => (exchange, Err(fault)),
+        };
+    let response = match answered {
         Ok(bytes) => {
-            let mut response = Response::new(Full::new(bytes));
+            let mut response = Response::new(bytes);
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             response
         }
-        Err(fault) => refuse(shared, &head, &mut body, arrived, &fault).await,
+        Err(fault) => refuse(shared, &head, &mut body, arrived, &mut exchange, &fault).await,
     };
+    let mut response = response.map(|bytes| Answer::new(bytes, exchange, Instant::now()));
     // HTTP/2 has GOAWAY for this, and hyper sends it.
     if shared.lifecycle.is_closing() && head.version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -59,12 +61,14 @@ pub(super) async fn handle<S: Service>(
     Ok(response)
 }
 
-async fn answer<S: Service>(
+/// Checks a request, and takes in its body.
+async fn receive<S>(
     shared: &Shared<S>,
     head: &Parts,
     body: &mut Incoming,
     arrived: Instant,
-) -> Result<Bytes, Fault> {
+    exchange: &mut Exchange,
+) -> Result<Asked, Fault> {
     let webhook = webhook(&head.uri)?;
     if head.method != Method::POST {
         return Err(Fault::WrongMethod);
@@ -74,48 +78,39 @@ async fn answer<S: Service>(
     }
     // A time limit too long to be counted is none.
     let deadline = time_limit(&head.uri)?.and_then(|limit| arrived.checked_add(limit));
-    let limits = &shared.limits;
-    let metrics = &shared.metrics;
-    let _request = metrics
-        .requests_in_flight
-        .hold(1, limits.max_requests_in_flight)
-        .ok_or(Fault::Overloaded)?;
-    let due = Due::new(arrived, limits, deadline);
-    let collected = collect(body, limits, &metrics.body_bytes_in_flight, &due).await?;
-    let received = Received { webhook, body: &collected.bytes, arrived, deadline };
-    let answered = catch_unwind(AssertUnwindSafe(|| shared.service.answer(received)));
-    let bytes = answered.unwrap_or_else(|payload| {
-        metrics.panicked();
-        error!(webhook = webhook.as_str(), panic = panic_text(&*payload), "a decision panicked");
-        Err(Fault::Panicked)
-    })?;
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        return Err(Fault::DeadlinePassed);
-    }
-    Ok(bytes)
+    exchange.admit().await?;
+    let due = Due::new(arrived, &shared.limits, deadline);
+    let collected = collect(body, &shared.limits, exchange, &due).await?;
+    Ok(Asked { webhook, collected, arrived, deadline })
 }
 
-/// The response to a request that cannot be answered. What is unread of its body is read first, so
-/// that the client sees the response and the connection lives on.
+/// The response to a request that cannot be answered. On HTTP/1.1 what is unread of its body is read first,
+/// so that the client sees the response and the connection lives on.
 async fn refuse<S>(
     shared: &Shared<S>,
     head: &Parts,
     body: &mut Incoming,
     arrived: Instant,
+    exchange: &mut Exchange,
     fault: &Fault,
-) -> Response<Full<Bytes>> {
+) -> Response<Bytes> {
+    exchange.refuse();
     shared.metrics.fault(fault.reason());
     let mut response = fault.response();
+    if head.version >= Version::HTTP_2 {
+        return response;
+    }
     // A client that asks before it sends has sent nothing, and one that is late has had its time.
-    let is_late = matches!(fault, Fault::SlowBody | Fault::DeadlinePassed);
+    let is_late = matches!(fault, Fault::SlowBody | Fault::GaveWay | Fault::DeadlinePassed);
     let whole = if is_late || head.headers.contains_key(EXPECT) {
         body.is_end_stream()
     } else {
         let deadline = time_limit(&head.uri).ok().flatten();
         let deadline = deadline.and_then(|limit| arrived.checked_add(limit));
-        discard(body, &shared.limits, &Due::new(arrived, &shared.limits, deadline)).await
+        let due = Due::new(arrived, &shared.limits, deadline);
+        discard(body, &shared.limits, exchange, &due).await
     };
-    if !whole && head.version < Version::HTTP_2 {
+    if !whole {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -145,11 +140,6 @@ fn time_limit(uri: &Uri) -> Result<Option<Duration>, Fault> {
         .map(parse_duration)
         .transpose()
         .map_err(|error| Fault::Malformed(format!("its timeout {error}").into()))
-}
-
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]

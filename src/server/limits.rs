@@ -20,7 +20,7 @@ pub struct Limits {
     )]
     pub max_body: usize,
 
-    /// Bytes of request bodies in memory at a time; above it requests get 429
+    /// Bytes of request bodies and answers in memory at a time; above it requests get 429. The last quarter is for bodies of up to 64KiB
     #[arg(
         long,
         env = "POOLGUARD_MAX_BODY_BYTES_IN_FLIGHT",
@@ -30,7 +30,7 @@ pub struct Limits {
     )]
     pub max_body_bytes_in_flight: usize,
 
-    /// Requests read or answered at a time; above it requests get 429
+    /// Requests read or answered at a time; above it the one that waits longest for its body gets 429
     #[arg(
         long,
         env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",
@@ -40,7 +40,7 @@ pub struct Limits {
     )]
     pub max_requests_in_flight: usize,
 
-    /// Open connections; above it new ones wait to be accepted
+    /// Open connections; above it the longest idle one is closed for a new one. Fewer if the process may open few files
     #[arg(
         long,
         env = "POOLGUARD_MAX_CONNECTIONS",
@@ -60,13 +60,13 @@ pub struct Limits {
     )]
     pub max_streams: u32,
 
-    /// Time for a TLS handshake
+    /// Time for a TLS handshake, from the connection
     #[arg(
         long,
         env = "POOLGUARD_HANDSHAKE_TIMEOUT",
         value_name = "DURATION",
         value_parser = parse_duration,
-        default_value = "10s"
+        default_value = "5s"
     )]
     pub handshake_timeout: Duration,
 
@@ -76,7 +76,7 @@ pub struct Limits {
         env = "POOLGUARD_HEADER_TIMEOUT",
         value_name = "DURATION",
         value_parser = parse_duration,
-        default_value = "10s"
+        default_value = "5s"
     )]
     pub header_timeout: Duration,
 
@@ -86,9 +86,19 @@ pub struct Limits {
         env = "POOLGUARD_BODY_TIMEOUT",
         value_name = "DURATION",
         value_parser = parse_duration,
-        default_value = "10s"
+        default_value = "5s"
     )]
     pub body_timeout: Duration,
+
+    /// Time for a client to read an answer; then its connection is closed
+    #[arg(
+        long,
+        env = "POOLGUARD_ANSWER_TIMEOUT",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        default_value = "5s"
+    )]
+    pub answer_timeout: Duration,
 
     /// Time that a connection may be idle; above 90s, so that the API server is the one to close
     #[arg(
@@ -142,9 +152,10 @@ impl Default for Limits {
             max_requests_in_flight: 512,
             max_connections: 512,
             max_streams: 100,
-            handshake_timeout: Duration::from_secs(10),
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(2),
             shutdown_delay: None,
             drain_timeout: Duration::from_secs(10),

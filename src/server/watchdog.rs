@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::pulse::{Phase, Pulse};
+use super::{
+    limits::Limits,
+    pulse::{Phase, Pulse},
+};
 
 /// An idle connection is cut at most this part of the idle limit too late.
 const IDLE_CHECKS: u32 = 4;
@@ -20,6 +23,8 @@ pub(super) enum Expired {
     Idle,
     /// A request's header took too long.
     Header,
+    /// The client did not read an answer.
+    Unread,
 }
 
 /// Polled with its connection, by the same task: it sees every phase that lasts, and the usual
@@ -29,28 +34,52 @@ pub(super) enum Expired {
 /// would cut them long before the API server does.
 pub(super) struct Watchdog {
     timer: Pin<Box<Sleep>>,
-    header: Duration,
-    idle: Duration,
+    limits: Times,
     /// The turns of the pulse when they were last seen to change, and when that was.
     seen: u32,
     since: Instant,
     /// The turns at which the timer was set for a header.
     header_at: Option<u32>,
+    /// The answer for which the timer was set, by when it was made.
+    unread_since: Option<Instant>,
+}
+
+/// The time limits that a watchdog keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) header: Duration,
+    pub(super) answer: Duration,
+    pub(super) idle: Duration,
+}
+
+impl From<&Limits> for Times {
+    fn from(limits: &Limits) -> Self {
+        let Limits { header_timeout, answer_timeout, idle_timeout, .. } = *limits;
+        Self { header: header_timeout, answer: answer_timeout, idle: idle_timeout }
+    }
 }
 
 impl Watchdog {
-    pub(super) fn new(header: Duration, idle: Duration) -> Self {
+    pub(super) fn new(limits: Times) -> Self {
         let since = Instant::now();
-        let timer = Box::pin(sleep_until(since + idle));
-        Self { timer, header, idle, seen: 0, since, header_at: None }
+        let timer = Box::pin(sleep_until(since + limits.idle));
+        Self { timer, limits, seen: 0, since, header_at: None, unread_since: None }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, pulse: &Pulse) -> Poll<Expired> {
+        let Times { header, answer, idle } = self.limits;
         loop {
             let (phase, turns) = (pulse.phase(), pulse.turns());
             if phase == Phase::Header && self.header_at != Some(turns) {
                 self.header_at = Some(turns);
-                self.timer.as_mut().reset(Instant::now() + self.header);
+                self.timer.as_mut().reset(Instant::now() + header);
+            }
+            let unread = pulse.oldest_unwritten();
+            if let Some(since) = unread
+                && self.unread_since != unread
+            {
+                self.unread_since = unread;
+                self.timer.as_mut().reset(since + answer);
             }
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
@@ -58,15 +87,19 @@ impl Watchdog {
                 self.seen = turns;
                 self.since = now;
             }
+            if unread.is_some_and(|since| now >= since + answer) {
+                return Poll::Ready(Expired::Unread);
+            }
             let next = match phase {
                 Phase::Header => return Poll::Ready(Expired::Header),
-                Phase::Idle if now >= self.since + self.idle => {
+                Phase::Idle if now >= self.since + idle => {
                     return Poll::Ready(Expired::Idle);
                 }
-                Phase::Idle => (self.since + self.idle).min(now + self.idle / IDLE_CHECKS),
-                Phase::Answering => now + self.idle / IDLE_CHECKS,
+                Phase::Idle => (self.since + idle).min(now + idle / IDLE_CHECKS),
+                Phase::Answering => now + idle / IDLE_CHECKS,
             };
-            self.timer.as_mut().reset(next);
+            let unread = unread.map(|since| since + answer);
+            self.timer.as_mut().reset(unread.map_or(next, |unread| unread.min(next)));
         }
     }
 }
@@ -77,8 +110,15 @@ mod tests {
 
     use super::*;
 
-    const HEADER: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_mins(2);
+    const LIMITS: Times = Times {
+        header: Duration::from_secs(10),
+        answer: Duration::from_secs(5),
+        idle: Duration::from_mins(2),
+    };
+
+    fn start() -> (Watchdog, Pulse) {
+        (Watchdog::new(LIMITS), Pulse::new(Instant::now()))
+    }
 
     async fn expiry(watchdog: &mut Watchdog, pulse: &Pulse) -> (Expired, u64) {
         let start = Instant::now();
@@ -92,13 +132,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_idle() {
-        let (mut watchdog, pulse) = (Watchdog::new(HEADER, IDLE), Pulse::default());
+        let (mut watchdog, pulse) = start();
         assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Idle, 120));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_header_has_its_limit_from_its_first_byte() {
-        let (mut watchdog, pulse) = (Watchdog::new(HEADER, IDLE), Pulse::default());
+        let (mut watchdog, pulse) = start();
         tokio::time::advance(Duration::from_mins(1)).await;
         assert!(look(&mut watchdog, &pulse).is_pending());
         pulse.byte_arrived();
@@ -107,26 +147,58 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_header_has_a_limit_of_its_own() {
-        let (mut watchdog, pulse) = (Watchdog::new(HEADER, IDLE), Pulse::default());
+        let (mut watchdog, pulse) = start();
         pulse.byte_arrived();
         assert!(look(&mut watchdog, &pulse).is_pending());
         tokio::time::advance(Duration::from_secs(9)).await;
-        drop(pulse.begin());
+        pulse.begin(Instant::now());
+        pulse.end();
         pulse.byte_arrived();
         assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Header, 10));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_limit_applies_while_a_request_is_answered() {
-        let (mut watchdog, pulse) = (Watchdog::new(HEADER, IDLE), Pulse::default());
-        let busy = pulse.begin();
+    async fn no_limit_applies_while_a_request_is_decided() {
+        let (mut watchdog, pulse) = start();
+        pulse.begin(Instant::now());
         for _ in 0..100 {
             tokio::time::advance(Duration::from_mins(1)).await;
             assert!(look(&mut watchdog, &pulse).is_pending());
         }
-        drop(busy);
+        pulse.end();
         let (expired, seconds) = expiry(&mut watchdog, &pulse).await;
         assert_eq!(expired, Expired::Idle);
         assert!((120..=150).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_must_be_read_in_time_whatever_else_is_read() {
+        let (mut watchdog, pulse) = start();
+        pulse.begin(Instant::now());
+        let unread = pulse.answered(Instant::now());
+        assert!(look(&mut watchdog, &pulse).is_pending());
+        for _ in 0..4 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            pulse.begin(Instant::now());
+            pulse.written(pulse.answered(Instant::now()));
+            pulse.end();
+            assert!(look(&mut watchdog, &pulse).is_pending());
+        }
+        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Unread, 1));
+        pulse.written(unread);
+        assert_eq!(pulse.oldest_unwritten(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_answer_has_a_limit_of_its_own() {
+        let (mut watchdog, pulse) = start();
+        pulse.begin(Instant::now());
+        let first = pulse.answered(Instant::now());
+        assert!(look(&mut watchdog, &pulse).is_pending());
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let second = pulse.answered(Instant::now());
+        pulse.written(first);
+        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Unread, 5));
+        pulse.written(second);
     }
 }

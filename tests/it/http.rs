@@ -1,7 +1,11 @@
 //! A server under test, and a client that sends exactly the bytes it is told to.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use poolguard::{
@@ -42,6 +46,68 @@ where
 /// Answers with what it was sent.
 pub(crate) fn echo() -> impl Service {
     Stub(|request: Received<'_>| Ok(request.body.clone()))
+}
+
+/// Panics at bodies of this length, and echoes all others.
+pub(crate) fn panics_at(length: usize) -> impl Service {
+    Stub(move |request: Received<'_>| {
+        assert_ne!(request.body.len(), length);
+        Ok(request.body.clone())
+    })
+}
+
+/// A gate that holds decisions up until it is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
+
+#[derive(Default)]
+struct GateState {
+    waiting: usize,
+    asked: usize,
+    is_open: bool,
+}
+
+/// The size up to which a body is decided on the connection's own task.
+pub(crate) const SMALL: usize = 64 << 10;
+
+/// A body that a gate holds up, on a thread that it may block.
+pub(crate) fn large() -> String {
+    format!("wait{}", "x".repeat(SMALL))
+}
+
+impl Gate {
+    /// Echoes, but bodies that begin with `wait` only once the gate is open.
+    pub(crate) fn service(&self) -> impl Service {
+        let gate = self.clone();
+        Stub(move |request: Received<'_>| {
+            let (state, opened) = &*gate.0;
+            let mut state = state.lock().unwrap();
+            state.asked += 1;
+            if request.body.starts_with(b"wait") {
+                state.waiting += 1;
+                let is_shut = |state: &mut GateState| !state.is_open;
+                let (mut state, _) =
+                    opened.wait_timeout_while(state, PATIENCE / 2, is_shut).unwrap();
+                state.waiting -= 1;
+            }
+            Ok(request.body.clone())
+        })
+    }
+
+    /// How many decisions are held up.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.0.lock().unwrap().waiting
+    }
+
+    /// How many decisions have begun.
+    pub(crate) fn asked(&self) -> usize {
+        self.0.0.lock().unwrap().asked
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.0.lock().unwrap().is_open = true;
+        self.0.1.notify_all();
+    }
 }
 
 /// A running server.
@@ -213,6 +279,15 @@ impl Connection {
 /// A well-formed request.
 pub(crate) fn request(path: &str, body: &str) -> String {
     format!("{}{body}", header(path, body.len()))
+}
+
+/// A well-formed request whose body comes in these chunks.
+pub(crate) fn chunked(chunks: &[&str]) -> String {
+    let header = "POST /mutate HTTP/1.1\r\nhost: localhost\r\n\
+                  content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+    let body = chunks.collect::<Vec<_>>().concat();
+    format!("{header}{body}0\r\n\r\n")
 }
 
 /// The header of a well-formed request.

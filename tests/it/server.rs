@@ -4,5 +4,6 @@
 mod admin;
 mod connections;
 mod drain;
+mod overload;
 mod requests;
 mod tls;

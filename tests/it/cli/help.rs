@@ -40,6 +40,7 @@ const COMMANDS: [(&[&str], &[&str]); 11] = [
             "--handshake-timeout",
             "--header-timeout",
             "--body-timeout",
+            "--answer-timeout",
             "--idle-timeout",
             "--shutdown-delay",
             "--drain-timeout",

@@ -48,3 +48,24 @@ async fn answers_probes_and_scrapes_and_nothing_else() {
     assert!(posted.starts_with("HTTP/1.1 405") && posted.contains("allow: GET, HEAD"), "{posted}");
     running.abort();
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_stop_the_probes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = Admin::new(listener, Readiness::default(), Arc::new(Metrics::new().unwrap()));
+    let address = admin.local_addr().unwrap();
+    let running = tokio::spawn(admin.run());
+    let mut held = Vec::new();
+    for number in 0..100 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        if number % 2 == 0 {
+            stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+        }
+        held.push(stream);
+    }
+    for path in ["/livez", "/readyz"] {
+        let reply = request(&address, "GET", path).await;
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
+    running.abort();
+}

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use poolguard::server::limits::Limits;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use poolguard::server::{Received, Service, limits::Limits};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::sleep};
 
-use crate::http::{Harness, echo, until};
+use crate::http::{Connection, Gate, Harness, Stub, client_config, echo, large, request, until};
 
 #[tokio::test]
 async fn a_slow_header_is_cut() {
@@ -82,6 +85,7 @@ async fn a_client_that_leaves_in_the_middle_gives_its_share_back() {
     let harness = Harness::start(echo(), Limits::default()).await;
     let mut connection = harness.connect().await;
     connection.send(&crate::http::header("/mutate", 1000)).await;
+    connection.send("{").await;
     until(|| harness.metrics.body_bytes_in_flight.current() == 1000).await;
     drop(connection);
     until(|| harness.metrics.body_bytes_in_flight.current() == 0).await;
@@ -90,15 +94,127 @@ async fn a_client_that_leaves_in_the_middle_gives_its_share_back() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_for_a_place() {
-    let limits = Limits { max_connections: 1, ..Limits::default() };
+async fn connections_over_the_limit_take_the_place_of_the_longest_idle_one() {
+    let limits = Limits { max_connections: 2, ..Limits::default() };
     let harness = Harness::start(echo(), limits).await;
-    let mut first = harness.connect().await;
+    let (mut first, mut second) = (harness.connect().await, harness.connect().await);
     assert_eq!(first.post("/mutate", "{}").await.status, 200);
+    assert_eq!(second.post("/mutate", "{}").await.status, 200);
+    let mut third = harness.connect().await;
+    assert_eq!(third.post("/mutate", "{}").await.status, 200);
+    assert!(first.is_closed().await);
+    assert_eq!(second.post("/mutate", "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_make_room_for_those_that_do() {
+    let limits = Limits { max_connections: 4, ..Limits::default() };
+    let harness = Harness::start(echo(), limits).await;
+    let mut used = harness.connect().await;
+    assert_eq!(used.post("/mutate", "{}").await.status, 200);
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(harness.address).await.unwrap());
+    }
+    assert_eq!(harness.connect().await.post("/mutate", "{}").await.status, 200);
+    assert_eq!(used.post("/mutate", "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_that_send_slowly_make_room_when_no_other_is_idle() {
+    let limits = Limits { max_connections: 3, ..Limits::default() };
+    let harness = Harness::start(echo(), limits).await;
+    let mut slow = Vec::new();
+    for number in 1..=3 {
+        let mut connection = harness.connect().await;
+        connection.send(&crate::http::header("/mutate", 4)).await;
+        until(|| harness.metrics.requests_in_flight.current() == number).await;
+        slow.push(connection);
+    }
+    assert_eq!(harness.connect().await.post("/mutate", "{}").await.status, 200);
+    assert!(slow[0].is_closed().await);
+    slow[2].send("true").await;
+    assert_eq!(slow[2].reply().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_is_being_decided_makes_no_room() {
+    let limits = Limits { max_connections: 1, ..Limits::default() };
+    let gate = Gate::default();
+    let harness = Harness::start(gate.service(), limits).await;
+    let mut first = harness.connect().await;
+    first.send(&request("/mutate", &large())).await;
+    until(|| gate.waiting() == 1).await;
     let second = async { harness.connect().await.post("/mutate", "{}").await.status };
-    let release = async {
-        assert_eq!(first.post("/mutate", "{}").await.status, 200);
-        drop(first);
+    let first = async {
+        // The second one waits for a place meanwhile: it is there before the gate opens.
+        sleep(Duration::from_millis(50)).await;
+        gate.open();
+        first.reply().await.status
     };
-    assert_eq!(tokio::join!(second, release).0, 200);
+    assert_eq!(tokio::join!(second, first), (200, 200));
+}
+
+/// More than the kernel and TLS take off the server's hands.
+const UNREAD: usize = 16 << 20;
+
+fn talkative() -> impl Service {
+    Stub(|request: Received<'_>| match &request.body[..] {
+        b"much" => Ok(Bytes::from(vec![b'x'; UNREAD])),
+        _ => Ok(request.body.clone()),
+    })
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_counted_until_its_connection_is_cut() {
+    let limits = Limits { answer_timeout: Duration::from_millis(300), ..Limits::default() };
+    let harness = Harness::start(talkative(), limits).await;
+    let mut unread = harness.connect().await;
+    unread.send(&request("/mutate", "much")).await;
+    until(|| harness.metrics.body_bytes_in_flight.current() == UNREAD).await;
+    assert_eq!(harness.metrics.requests_in_flight.current(), 1);
+    until(|| harness.metrics.connections.current() == 0).await;
+    assert_eq!(harness.metrics.body_bytes_in_flight.current(), 0);
+    assert_eq!(harness.metrics.requests_in_flight.current(), 0);
+}
+
+#[tokio::test]
+async fn answers_over_the_bytes_in_flight_are_429_or_cut_those_that_nobody_reads() {
+    let harness = Harness::start(talkative(), Limits::default()).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let mut connection = harness.connect().await;
+        connection.send(&request("/mutate", "much")).await;
+        unread.push(connection);
+    }
+    // Both do not fit into the part for large ones: one of the two went.
+    until(|| harness.metrics.body_bytes_in_flight.current() == UNREAD).await;
+    assert_eq!(harness.connect().await.post("/mutate", "{}").await.status, 200);
+}
+
+#[tokio::test]
+async fn streams_whose_answers_nobody_reads_make_room_for_other_requests() {
+    let limits = Limits { max_requests_in_flight: 8, ..Limits::default() };
+    let harness = Harness::start(echo(), limits).await;
+    let config = client_config(&harness.roots, &[b"h2"]);
+    let connection = Connection::open(harness.address, config).await.unwrap();
+    let (sender, driver) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(TokioIo::new(connection.stream))
+        .await
+        .unwrap();
+    let driving = tokio::spawn(driver);
+    let mut responses = Vec::new();
+    for _ in 0..8 {
+        let request = http::Request::post("https://localhost/mutate")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(b"{}")))
+            .unwrap();
+        responses.push(sender.clone().send_request(request).await.unwrap());
+    }
+    assert_eq!(harness.metrics.requests_in_flight.current(), 8, "until they have been read");
+    sleep(Duration::from_millis(20)).await;
+    assert_eq!(harness.connect().await.post("/mutate", "{}").await.status, 200);
+    drop(driving.await.unwrap());
+    until(|| harness.metrics.requests_in_flight.current() == 0).await;
 }

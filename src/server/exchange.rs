@@ -1,0 +1,142 @@
+//! A request and its answer, and what they hold of the server's capacity.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::time::Instant;
+
+use super::{
+    capacity::{Peer, SMALL, Ticket},
+    fault::Fault,
+};
+
+/// One request, from the end of its header until its answer has been written or given up. What it holds is
+/// given back when it is dropped.
+pub(super) struct Exchange {
+    peer: Arc<Peer>,
+    holds: Holds,
+    /// There while the request waits for its body and may have to give way.
+    ticket: Option<Ticket>,
+    is_waiting: bool,
+    unwritten: Option<u32>,
+}
+
+/// What an exchange holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    /// A place among the requests in flight, and bytes.
+    Place {
+        bytes: usize,
+    },
+    /// A place among those that get an error.
+    Refusal,
+}
+
+impl Exchange {
+    pub(super) fn begin(peer: Arc<Peer>, arrived: Instant) -> Self {
+        peer.pulse.begin(arrived);
+        Self { peer, holds: Holds::Nothing, ticket: None, is_waiting: false, unwritten: None }
+    }
+
+    /// Takes a place among the requests in flight.
+    pub(super) async fn admit(&mut self) -> Result<(), Fault> {
+        self.peer.capacity.take_request().await?;
+        self.holds = Holds::Place { bytes: 0 };
+        Ok(())
+    }
+
+    /// Holds so many bytes from now on, unless it holds them already.
+    pub(super) async fn hold(&mut self, bytes: usize) -> Result<(), Fault> {
+        let Holds::Place { bytes: held } = self.holds else { return Err(Fault::Overloaded) };
+        let more = bytes.saturating_sub(held);
+        if more == 0 {
+            return Ok(());
+        }
+        let capacity = &self.peer.capacity;
+        capacity.take_bytes(held, more).await?;
+        if let Some(ticket) = &self.ticket
+            && !capacity.hold_while_waiting(ticket, more)
+        {
+            return Err(Fault::GaveWay);
+        }
+        self.holds = Holds::Place { bytes };
+        Ok(())
+    }
+
+    /// Waits for the client's bytes; ready when the request has given way to another one.
+    pub(super) fn poll_given_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_waiting {
+            self.is_waiting = true;
+            self.peer.pulse.wait();
+            if let Holds::Place { bytes } = self.holds {
+                self.ticket = Some(self.peer.capacity.wait(bytes));
+            }
+        }
+        self.ticket.as_ref().map_or(Poll::Pending, |ticket| ticket.poll_given_way(cx))
+    }
+
+    /// Whether it waited for its body, which is there now.
+    pub(super) fn arrived(&mut self) -> Result<bool, Fault> {
+        let has_waited = mem::take(&mut self.is_waiting);
+        if has_waited {
+            self.peer.pulse.stop_waiting();
+        }
+        if let Some(ticket) = self.ticket.take()
+            && self.peer.capacity.stop_waiting(&ticket).is_none()
+        {
+            self.holds = Holds::Nothing;
+            return Err(Fault::GaveWay);
+        }
+        Ok(has_waited)
+    }
+
+    /// Holds the bytes of the answer instead of those of the body.
+    pub(super) async fn exchange_bytes(&mut self, answer: usize) -> Result<(), Fault> {
+        let Holds::Place { bytes } = self.holds else { return Err(Fault::Overloaded) };
+        if answer <= bytes && bytes <= SMALL {
+            // Nearly always: it holds a little too much for a moment.
+            return Ok(());
+        }
+        self.peer.capacity.give_back(0, bytes);
+        self.holds = Holds::Place { bytes: 0 };
+        self.hold(answer).await
+    }
+
+    /// Gives back what it holds: it gets an error.
+    pub(super) fn refuse(&mut self) {
+        self.release();
+        self.peer.capacity.begin_refusal();
+        self.holds = Holds::Refusal;
+    }
+
+    /// The answer has been made, and is there until it has been written.
+    pub(super) fn answered(&mut self, now: Instant) {
+        if self.unwritten.is_none() {
+            self.unwritten = Some(self.peer.pulse.answered(now));
+        }
+    }
+
+    fn release(&mut self) {
+        // Whether it has given way in the meantime makes no difference here.
+        drop(self.arrived());
+        match mem::replace(&mut self.holds, Holds::Nothing) {
+            Holds::Nothing => {}
+            Holds::Place { bytes } => self.peer.capacity.give_back(1, bytes),
+            Holds::Refusal => self.peer.capacity.end_refusal(),
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.release();
+        if let Some(number) = self.unwritten {
+            self.peer.pulse.written(number);
+        }
+        self.peer.pulse.end();
+    }
+}
