@@ -20,6 +20,7 @@ use std::{
 
 use jiff::Timestamp;
 use prometheus::IntCounter;
+use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::{clock::Clock, line::Entry, queue::Queue};
@@ -60,6 +61,20 @@ struct Stream {
 #[derive(Debug)]
 pub struct Writer {
     threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
+    ended: mpsc::UnboundedReceiver<&'static str>,
+}
+
+/// Says that a thread has ended, also by a panic, when it is dropped.
+struct Ended {
+    name: &'static str,
+    sender: mpsc::UnboundedSender<&'static str>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody listens any more while the process ends.
+        let _ = self.sender.send(self.name);
+    }
 }
 
 /// What a thread writes lines with, kept from one to the next.
@@ -84,10 +99,13 @@ impl Audit {
     ) -> io::Result<(Self, Writer)> {
         let replica: Option<Arc<str>> = replica.map(Into::into);
         let (mut streams, mut threads) = (Vec::new(), Vec::new());
+        let (sender, ended) = mpsc::unbounded_channel();
         for Sink { name, format, mut out, dropped } in sinks {
             let queue = Arc::new(Queue::default());
             let (lines, lost, replica) = (Arc::clone(&queue), dropped.clone(), replica.clone());
+            let alive = Ended { name, sender: sender.clone() };
             let run = move || {
+                let _alive = alive;
                 let left = lines.write_all(name, &mut out, |batch, now, drops| {
                     format.write_drops(batch, now, drops, replica.as_deref());
                 });
@@ -97,7 +115,7 @@ impl Audit {
             threads.push((thread, Arc::clone(&queue)));
             streams.push(Stream { queue, format, dropped });
         }
-        Ok((Self { streams: streams.into(), replica }, Writer { threads }))
+        Ok((Self { streams: streams.into(), replica }, Writer { threads, ended }))
     }
 
     /// Queues the records of a decision that took so long. A plain allow has none, and costs nothing
@@ -136,6 +154,15 @@ impl Audit {
 }
 
 impl Writer {
+    /// Completes when a thread has ended that was not told to; the name of its sink.
+    pub async fn ended(&mut self) -> &'static str {
+        match self.ended.recv().await {
+            Some(name) => name,
+            // Without a sink there is no thread that could end.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Writes what is queued, and ends.
     pub fn finish(self) {
         for (_, queue) in &self.threads {

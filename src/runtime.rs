@@ -152,7 +152,7 @@ async fn run(
     let admin_listener = bind(settings.admin_listen, "--admin-listen")?;
     let admin = Admin::new(admin_listener, shared.readiness.clone(), Arc::clone(&shared.metrics));
     let bound = Bound { webhook: listener.local_addr()?, admin: admin.local_addr()? };
-    let (audit, writer) = settings.audit.start(&settings.cluster, &shared.metrics)?;
+    let (audit, mut writer) = settings.audit.start(&settings.cluster, &shared.metrics)?;
     let cell = GuardCell::default();
     let mut tasks = Tasks::new();
 
@@ -195,6 +195,9 @@ async fn run(
             drained = server.run() => Ok(drained),
             never = admin.run() => match never {},
             Some(ended) = tasks.join_next() => Err(task_ended(ended)),
+            sink = writer.ended() => Err(anyhow!(
+                "the thread that writes the audit stream to {sink} has ended: the log says why"
+            )),
         }
     };
     let ending = run_until_signalled(work, &mut signals, &lifecycle, settings.shutdown_delay).await;

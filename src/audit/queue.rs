@@ -14,6 +14,9 @@ use tracing::{error, info};
 /// A few seconds of nothing but denials.
 const BYTES_MAX: usize = 4 << 20;
 
+/// The memory that a buffer keeps when a burst is over.
+const BYTES_KEPT: usize = 256 << 10;
+
 /// How long lines wait for others to be written with, at most and at least: waking a thread for every
 /// line of a burst would cost more than the line.
 const GATHERING: Duration = Duration::from_millis(2);
@@ -62,7 +65,7 @@ impl Queue {
     /// Appends a line of this time; whether there was room for it.
     pub(super) fn push(&self, now: Timestamp, line: &[u8]) -> bool {
         let mut state = self.state();
-        if state.lines.len() >= BYTES_MAX {
+        if state.lines.len().saturating_add(line.len()) > BYTES_MAX {
             let drops = state.drops.get_or_insert(Drops { count: 0, since: now });
             drops.count += 1;
             return false;
@@ -179,6 +182,7 @@ impl Batch {
         }
         out.flush()?;
         self.lines.clear();
+        self.lines.shrink_to(BYTES_KEPT);
         self.written = 0;
         Ok(())
     }
@@ -251,9 +255,10 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_lines_and_says_so_after_those_that_it_took() {
         let queue = Queue::default();
-        assert!(push(&queue, &"x".repeat(BYTES_MAX)));
-        assert!(!push(&queue, "y\n"));
-        assert!(!push(&queue, "y\n"));
+        assert!(push(&queue, &"x".repeat(BYTES_MAX - 1)));
+        assert!(!push(&queue, "y\n"), "not even in part");
+        assert!(push(&queue, "x"));
+        assert!(!push(&queue, "\n"));
         queue.stop();
         let mut out = Vec::new();
         queue.write_all("a test", &mut out, report);
@@ -263,6 +268,13 @@ mod tests {
         let mut out = Vec::new();
         queue.write_all("a test", &mut out, report);
         assert_eq!(out, b"z\n", "drops are told once");
+    }
+
+    #[test]
+    fn a_burst_leaves_little_memory_behind() {
+        let mut batch = Batch { lines: vec![b'x'; BYTES_MAX], written: 0 };
+        batch.write(&mut io::sink()).unwrap();
+        assert!(batch.lines.capacity() <= BYTES_KEPT);
     }
 
     #[test]
