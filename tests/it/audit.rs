@@ -320,3 +320,97 @@ fn people_read_drops_as_well() {
     let last = page.lines().pop().unwrap();
     assert!(last.contains(" dropped     1 records since "), "{last}");
 }
+
+/// What does something to a terminal or to a line, and what a line may be forged with.
+const CONTROLS: &str =
+    "\0\u{7}\u{1b}[31m\r\nFORGED\u{7f}\u{9b}31m\u{61c}\u{200e}\u{2028}\u{202e}\u{2066}";
+
+/// A request that has a text in every place that enters a line.
+fn everywhere(text: &str) -> Value {
+    let mut review = recorded(INTRUDER);
+    let request = &mut review["request"];
+    request["uid"] = json!(text);
+    request["name"] = json!(text);
+    request["namespace"] = json!(text);
+    request["userInfo"]["username"] = json!(text);
+    let object = &mut request["object"];
+    object["metadata"]["ownerReferences"][0]["name"] = json!(text);
+    object["spec"]["tolerations"] =
+        json!([{"operator": "Exists", "key": "", "value": text}, {"operator": "Exists"}]);
+    review
+}
+
+/// The lines of each format.
+fn lines_of(review: &Value) -> [Vec<String>; 2] {
+    [Format::Json, Format::Plain].map(|format| {
+        let page = Page::default();
+        let webhooks = Webhooks::start(vec![(format, Box::new(page.clone()))], None);
+        // The answer does not matter, and a request that cannot be read has no line.
+        let body = Bytes::from(review.to_string());
+        let received = Received {
+            webhook: Webhook::Validate,
+            body: &body,
+            arrived: Instant::now(),
+            deadline: None,
+        };
+        drop(webhooks.service.answer(received));
+        webhooks.writer.finish();
+        page.lines()
+    })
+}
+
+#[test]
+fn no_control_character_of_a_request_enters_a_line() {
+    for lines in lines_of(&everywhere(&format!("a{CONTROLS}b"))) {
+        for line in &lines {
+            assert!(!line.contains(poolguard::policy::text::is_control), "{line:?}");
+            assert!(!line.starts_with("FORGED"), "{line:?}");
+        }
+    }
+    let mut review = recorded(INTRUDER);
+    review["request"]["userInfo"]["username"] = json!(format!("a{CONTROLS}b"));
+    let [json, plain] = lines_of(&review);
+    let record: Value = serde_json::from_str(&json[0]).unwrap();
+    assert_eq!(record["user"], format!("a{CONTROLS}b"), "JSON escapes and does not lose them");
+    assert!(plain[0].contains("by a\\u0000\\u0007\\u001b[31m\\r\\nFORGED\\u007f"), "{}", plain[0]);
+}
+
+#[test]
+fn a_line_is_bounded_whatever_the_request_holds() {
+    for text in ["x".repeat(2_000_000), "\u{9b}".repeat(500_000), "\0".repeat(500_000)] {
+        for lines in lines_of(&everywhere(&text)) {
+            assert!(lines.iter().all(|line| line.len() < 64 << 10), "a line is too long");
+        }
+    }
+    let mut review = recorded(INTRUDER);
+    review["request"]["userInfo"]["username"] = json!("ä".repeat(100_000));
+    let [json, plain] = lines_of(&review);
+    let record: Value = serde_json::from_str(&json[0]).unwrap();
+    let user = record["user"].as_str().unwrap();
+    assert!(user.starts_with("ää") && user.ends_with("ä…") && user.len() <= 1024, "{user}");
+    assert!(plain[0].contains(&format!(" by {user}: ")));
+}
+
+/// A sink that panics.
+struct Broken;
+
+impl io::Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        panic!("a bug")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_writes_does_not_end_unseen() {
+    let page = Page::default();
+    let sinks: Vec<(Format, Box<dyn io::Write + Send>)> =
+        vec![(Format::Json, Box::new(page.clone())), (Format::Json, Box::new(Broken))];
+    let mut webhooks = Webhooks::start(sinks, None);
+    webhooks.validate(&recorded(INTRUDER));
+    let ended = tokio::time::timeout(Duration::from_secs(20), webhooks.writer.ended()).await;
+    assert_eq!(ended, Ok(AuditSink::File.as_str()));
+}

@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
     ("rights", &["cluster", "fitness", "policy", "report"]),
     ("backoff", &[]),
     ("shutdown", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["policy"]),
     ("trouble", &[]),
     ("config_file", &["trouble"]),
     ("metrics", &["policy"]),

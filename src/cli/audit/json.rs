@@ -7,6 +7,7 @@ use super::{
     tally::{Dimension, Groups, LeftOut, Summary, Tally, Use, position},
     timeline::Columns,
 };
+use crate::policy::text::without_controls;
 
 /// Columns of the timeline at most.
 const COLUMNS: usize = 100;
@@ -61,7 +62,9 @@ pub(super) fn render(summary: &Summary, top: Option<usize>) -> Result<String, se
     if let (Value::Object(text), Value::Object(fields)) = (&mut text, fields) {
         text.extend(fields);
     }
-    serde_json::to_string_pretty(&text)
+    let text = serde_json::to_string_pretty(&text)?;
+    // What is left of control characters between its lines is in strings, where escapes mean the same.
+    Ok(text.lines().map(without_controls).collect::<Vec<_>>().join("\n"))
 }
 
 fn values(groups: &Groups, top: Option<usize>) -> Value {

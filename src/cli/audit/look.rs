@@ -67,26 +67,3 @@ fn speaks_utf8() -> bool {
         locale.contains("utf-8") || locale.contains("utf8")
     })
 }
-
-/// Without control characters, which a request may have put there: none reaches a terminal.
-pub(super) fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            clean.extend(character.escape_default());
-        } else {
-            clean.push(character);
-        }
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(clean("a\u{1b}[31mb\u{9b}ä\n"), "a\\u{1b}[31mb\\u{9b}ä\\n");
-    }
-}

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 
 use super::{
     figures::{format_time, grouped, numbered, span},
-    look::{Look, clean},
+    look::Look,
     record::DECISIONS,
     tally::{Dimension, LeftOut, Summary, Use},
 };
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, wrapping},
-    policy::verdict::Decision,
+    policy::{text::without_controls, verdict::Decision},
 };
 
 /// The page.
@@ -79,16 +79,17 @@ impl Page<'_> {
         for Use { time, uid, user, groups, request, rule, message } in uses.iter().take(USES_MAX) {
             if last != Some(uid) {
                 let who = if groups.is_empty() {
-                    clean(user)
+                    without_controls(user).into_owned()
                 } else {
-                    format!("{} ({})", clean(user), clean(groups))
+                    format!("{} ({})", without_controls(user), without_controls(groups))
                 };
-                let what = clean(request);
+                let what = without_controls(request);
                 writeln!(f, "{}  {}  {what}", self.when(*time), Styled(BAD, who))?;
             }
             last = Some(uid);
             let rule = rule.as_ref().map(|rule| format!("[{rule}] ")).unwrap_or_default();
-            let text = clean(&format!("{rule}{message}"));
+            let text = format!("{rule}{message}");
+            let text = without_controls(&text);
             writeln!(f, "{}", self.wrapped(&text, FAINT, 4))?;
         }
         let kept = uses.len().min(USES_MAX) as u64;

@@ -246,9 +246,13 @@ fn json_has_the_documented_shape() {
 
 #[test]
 fn nothing_that_a_request_wrote_reaches_a_terminal_as_it_is() {
-    let text = data_text(FILE).replace("monitoring", "\\u001b]0;x\\u0007monitoring");
+    let controls = "\\u001b]0;x\\u0007\\u009b\\u202e";
+    let text = data_text(FILE).replace("monitoring", &format!("{controls}monitoring"));
     let said = audit_text(&text, &[]);
-    assert!(said.out.contains("\\u{1b}]0;x\\u{7}monitoring"), "{}", said.out);
+    assert!(said.out.contains(&format!("{controls}monitoring")), "{}", said.out);
+    said.assert_plain();
+    let said = audit_text(&text, &["-o", "json"]);
+    assert!(said.out.contains(&format!("{controls}monitoring")), "{}", said.out);
     said.assert_plain();
 }
 

@@ -9,13 +9,12 @@ use crate::{
     cli::{
         audit::{
             figures::{duration, grouped},
-            look::clean,
             record::DECISIONS,
             tally::{Dimension, FINE, Groups, Tally},
         },
         page::{BAD, FAINT, HEADING, Styled, Table, WARNING},
     },
-    policy::verdict::Decision,
+    policy::{text::without_controls, verdict::Decision},
 };
 
 /// From so many denials of the pods of one controller on, somebody should stop it.
@@ -53,7 +52,7 @@ impl Page<'_> {
         for (key, tally) in shown {
             let is_stubborn = groups.dimension == Dimension::Owner && is_stubborn(tally);
             let key_style = if is_stubborn { BAD } else { Style::new() };
-            let mut row = vec![(key_style, self.look.cut(&clean(key), key_width))];
+            let mut row = vec![(key_style, self.look.cut(&without_controls(key), key_width))];
             let bar = || self.look.glyphs.bar(counted(tally), max, bar_width);
             row.extend((bar_width > 0).then(|| (style(gravest(tally)), bar())));
             let number = |(it, width): &(Decision, usize)| {
@@ -99,7 +98,7 @@ impl Page<'_> {
             let text = format!(
                 "{} was denied {} times within {}, and will try again until its pods keep off the \
                  pool or the config exempts them",
-                clean(key),
+                without_controls(key),
                 grouped(tally.of(Decision::Deny)),
                 duration((last.as_second() - first.as_second()).max(1)),
             );
