@@ -120,7 +120,9 @@ pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
 
 /// The text with its control characters escaped: see [`escape_controls`].
 pub fn without_controls(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
+    // Most text is ASCII, of which many bytes are looked at at once.
+    let is_plain = text.bytes().all(|byte| (b' '..b'\x7f').contains(&byte));
+    if is_plain || !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
     let mut escaped = text.as_bytes().to_vec();

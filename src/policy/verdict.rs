@@ -1,12 +1,12 @@
 //! What comes out of a decision.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use json_patch::PatchOperation;
 
 use super::{
     mode::{Mode, RuleName},
-    text::cut,
+    text::{cut, is_control, without_controls},
 };
 
 /// The answer to a request. A denial cannot carry a patch.
@@ -109,19 +109,25 @@ impl Finding {
         self
     }
 
-    /// The finding with what a request made longer than anybody reads cut.
-    fn bounded(mut self) -> Self {
-        let bound = |text: &mut String, bytes: usize| {
+    /// The finding as it may leave: what a request made longer than anybody reads is cut, and what would
+    /// control a terminal is escaped.
+    fn presentable(mut self) -> Self {
+        let tame = |text: &mut String, bytes: usize| {
             if text.len() > bytes {
                 *text = cut(std::mem::take(text), bytes);
             }
+            if let Cow::Owned(escaped) = without_controls(text) {
+                *text = escaped;
+            }
         };
-        bound(&mut self.fact, SENTENCE_BYTES_MAX);
-        self.advice.iter_mut().for_each(|advice| bound(advice, SENTENCE_BYTES_MAX));
-        self.field.iter_mut().for_each(|field| bound(field, NAME_BYTES_MAX));
+        tame(&mut self.fact, SENTENCE_BYTES_MAX);
+        self.advice.iter_mut().for_each(|advice| tame(advice, SENTENCE_BYTES_MAX));
+        self.field.iter_mut().for_each(|field| tame(field, NAME_BYTES_MAX));
         for name in [&mut self.pool, &mut self.node].into_iter().flatten() {
-            if name.len() > NAME_BYTES_MAX {
-                *name = cut(name.to_string(), NAME_BYTES_MAX).into();
+            if name.len() > NAME_BYTES_MAX || name.contains(is_control) {
+                let mut text = name.to_string();
+                tame(&mut text, NAME_BYTES_MAX);
+                *name = text.into();
             }
         }
         self
@@ -274,7 +280,7 @@ pub(in crate::policy) struct Report {
 impl Report {
     /// A violation, with the consequence that the mode asks for.
     pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
-        let finding = Arc::new(finding.bounded());
+        let finding = Arc::new(finding.presentable());
         let decision = match mode {
             Mode::Off => return,
             Mode::Audit => Decision::Audit,
@@ -292,7 +298,7 @@ impl Report {
 
     /// Something to keep that the client need not know.
     pub(in crate::policy) fn note(&mut self, decision: Decision, finding: Finding) {
-        self.record(decision, None, Arc::new(finding.bounded()));
+        self.record(decision, None, Arc::new(finding.presentable()));
     }
 
     /// An exemption that made a difference.
@@ -300,7 +306,7 @@ impl Report {
         self.records.push(Record {
             decision: Decision::Exempt,
             mode: None,
-            finding: Some(Arc::new(finding.bounded())),
+            finding: Some(Arc::new(finding.presentable())),
             exemption: Some(reason.to_owned()),
             break_glass: None,
         });
@@ -313,7 +319,7 @@ impl Report {
         finding: Finding,
     ) {
         self.patch.extend(operations);
-        self.record(Decision::Patch, Some(Mode::Enforce), Arc::new(finding.bounded()));
+        self.record(Decision::Patch, Some(Mode::Enforce), Arc::new(finding.presentable()));
     }
 
     fn record(&mut self, decision: Decision, mode: Option<Mode>, finding: Arc<Finding>) {
