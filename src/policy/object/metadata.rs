@@ -1,6 +1,11 @@
 //! `metadata`, as far as rules read it.
 
-use std::collections::HashMap;
+use std::{
+    cell::OnceCell,
+    hash::{BuildHasher, RandomState},
+};
+
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::policy::{
     json::{Cursor, JsonError, Read, read_object},
@@ -78,12 +83,44 @@ impl OwnerReference<'_> {
 /// Up to this many labels are searched one by one, which is faster than hashing.
 const FEW: usize = 32;
 
-/// Labels in the order of the object.
+/// Labels in the order of the object. Of equal keys the last counts, as in Go.
 #[derive(Clone, Debug, Default)]
 pub struct Labels<'a> {
+    /// Without equal keys, if there are no more than [`FEW`].
     labels: Vec<(Text<'a>, Text<'a>)>,
-    /// Places by key, where there are more than [`FEW`].
-    places: Option<HashMap<Text<'a>, usize>>,
+    /// Made once a label among more than [`FEW`] has been asked for.
+    places: OnceCell<Places>,
+}
+
+/// The last place of each key, by the hash of the key.
+#[derive(Clone, Debug)]
+struct Places {
+    hasher: RandomState,
+    places: HashTable<usize>,
+}
+
+impl Places {
+    fn of(labels: &[(Text<'_>, Text<'_>)]) -> Self {
+        let hasher = RandomState::new();
+        let mut places: HashTable<usize> = HashTable::with_capacity(labels.len());
+        let key_at = |place: usize| labels.get(place).map_or("", |(key, _)| key.as_str());
+        for (place, (key, _)) in labels.iter().enumerate() {
+            let is_same = |known: &usize| key_at(*known) == key.as_str();
+            let hash_of = |known: &usize| hasher.hash_one(key_at(*known));
+            match places.entry(hasher.hash_one(key.as_str()), is_same, hash_of) {
+                Entry::Occupied(mut known) => *known.get_mut() = place,
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
+            }
+        }
+        Self { hasher, places }
+    }
+
+    fn find(&self, labels: &[(Text<'_>, Text<'_>)], key: &str) -> Option<usize> {
+        let is_same = |place: &usize| labels.get(*place).is_some_and(|(known, _)| *known == *key);
+        self.places.find(self.hasher.hash_one(key), is_same).copied()
+    }
 }
 
 impl PartialEq for Labels<'_> {
@@ -95,9 +132,13 @@ impl PartialEq for Labels<'_> {
 impl Eq for Labels<'_> {}
 
 impl<'a> Labels<'a> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.labels.len()
+    /// Keys and values, each key once.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.labels.iter().enumerate();
+        let is_last = |(place, (key, _)): &(usize, &(Text<'a>, Text<'a>))| {
+            self.labels.len() <= FEW || self.place(key) == Some(*place)
+        };
+        labels.filter(is_last).map(|(_, (key, value))| (key.as_str(), value.as_str()))
     }
 
     /// Whether there is none.
@@ -105,37 +146,23 @@ impl<'a> Labels<'a> {
         self.labels.is_empty()
     }
 
-    /// Sets a label: the last of equal keys counts, as in Go.
     fn set(&mut self, key: Text<'a>, value: Text<'a>) {
-        match self.place(&key).and_then(|place| self.labels.get_mut(place)) {
+        let known = if self.labels.len() < FEW {
+            self.labels.iter_mut().find(|(known, _)| *known == key)
+        } else {
+            None
+        };
+        match known {
             Some((_, known)) => *known = value,
-            None => self.push(key, value),
+            None => self.labels.push((key, value)),
         }
-    }
-
-    fn push(&mut self, key: Text<'a>, value: Text<'a>) {
-        if self.labels.len() >= FEW {
-            let keys = self.labels.iter().map(|(key, _)| key.clone());
-            let places = self
-                .places
-                .get_or_insert_with(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
-            places.insert(key.clone(), self.labels.len());
-        }
-        self.labels.push((key, value));
     }
 
     fn place(&self, key: &str) -> Option<usize> {
-        match &self.places {
-            Some(places) => places.get(key).copied(),
-            None => self.labels.iter().position(|(name, _)| name.as_str() == key),
+        if self.labels.len() <= FEW {
+            return self.labels.iter().position(|(known, _)| known.as_str() == key);
         }
-    }
-}
-
-impl Labels<'_> {
-    /// Keys and values, in the order of the object.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.places.get_or_init(|| Places::of(&self.labels)).find(&self.labels, key)
     }
 }
 
@@ -151,7 +178,8 @@ impl<'a> FromIterator<(Text<'a>, Text<'a>)> for Labels<'a> {
 
 impl LabelSet for Labels<'_> {
     fn value(&self, key: &str) -> Option<&str> {
-        self.labels.get(self.place(key)?).map(|(_, value)| value.as_str())
+        let (_, value) = self.labels.get(self.place(key)?)?;
+        Some(value.as_str())
     }
 }
 

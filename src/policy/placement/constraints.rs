@@ -12,7 +12,7 @@ use super::{
     term::{NAME_FIELD, check_term},
     values::Values,
 };
-use crate::policy::object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+use crate::policy::object::{Labels, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 
 /// Up to this many are compared one by one, which is faster than hashing.
 const FEW: usize = 16;
@@ -21,7 +21,7 @@ const FEW: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Constraints<'p> {
     /// `nodeSelector`: all must hold.
-    pub(super) selector: Vec<LabelTest<'p>>,
+    pub(super) selector: &'p Labels<'p>,
     /// The readable terms, of which one must hold. `None`: the pod has no required node affinity.
     pub(super) terms: Option<Vec<Term<'p>>>,
 }
@@ -48,17 +48,15 @@ pub(super) struct NameTest<'p> {
 
 impl<'p> Constraints<'p> {
     /// Compiles the constraints of a pod.
-    pub fn compile(spec: &'p PodSpec<'_>) -> Self {
-        Self::within(spec, &mut Budget::unlimited()).unwrap_or_else(|_| Self::met_by_none())
+    pub fn compile(spec: &'p PodSpec<'p>) -> Self {
+        let compiled = Self::within(spec, &mut Budget::unlimited());
+        // Which is never exceeded.
+        compiled.unwrap_or(Self { selector: &spec.node_selector, terms: Some(Vec::new()) })
     }
 
     /// Compiles the constraints of a pod, unless that takes more than the budget.
-    pub(super) fn within(spec: &'p PodSpec<'_>, budget: &mut Budget) -> Result<Self, Exceeded> {
-        let mut selector = Vec::with_capacity(spec.node_selector.len());
-        for (key, value) in spec.node_selector.iter() {
-            budget.spend(1)?;
-            selector.push(LabelTest::equals(key, value));
-        }
+    pub(super) fn within(spec: &'p PodSpec<'p>, budget: &mut Budget) -> Result<Self, Exceeded> {
+        let selector = &spec.node_selector;
         let Some(required) = spec.required_node_affinity() else {
             return Ok(Self { selector, terms: None });
         };
@@ -78,13 +76,9 @@ impl<'p> Constraints<'p> {
         Ok(Self { selector, terms: Some(terms) })
     }
 
-    fn met_by_none() -> Self {
-        Self { selector: Vec::new(), terms: Some(Vec::new()) }
-    }
-
     /// Whether a node with these labels and this name meets the constraints.
     pub fn matches<'n>(&self, label: impl Fn(&str) -> Option<&'n str>, name: &str) -> bool {
-        self.selector.iter().all(|test| test.holds(label(test.key)))
+        self.selector.iter().all(|(key, value)| label(key) == Some(value))
             && self
                 .terms
                 .as_ref()

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::{
     object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},
-    pool::{PlacementSettings, Pool, ZONE_LABEL},
+    pool::{HOST_NAME_LABEL, PlacementSettings, Pool, ZONE_LABEL},
     snapshot::{Class, NodeToCome, Snapshot, TaintId},
     taint::Taint,
 };
@@ -137,7 +137,7 @@ impl<'s> Candidates<'s> {
         budget: &mut Budget,
     ) -> Result<Obstacle<'s, 'p>, Exceeded> {
         for (key, value) in spec.node_selector.iter() {
-            if !self.any_meets(&LabelTest::equals(key, value), budget)? {
+            if !self.any_has(key, value, budget)? {
                 return Ok(Obstacle::Selector { key, value });
             }
         }
@@ -181,22 +181,46 @@ impl<'s> Candidates<'s> {
 
     /// Whether a candidate meets a test of one label, or may meet it.
     fn any_meets(&self, test: &LabelTest<'_>, budget: &mut Budget) -> Result<bool, Exceeded> {
+        if self.any_label(test.key, |label| test.holds(label), budget)? {
+            return Ok(true);
+        }
+        budget.spend(self.to_come.len())?;
+        Ok(self.to_come.iter().any(|node| test.may_hold_on(self.snapshot, node)))
+    }
+
+    /// Whether a candidate has this label, or may have it.
+    fn any_has(&self, key: &str, value: &str, budget: &mut Budget) -> Result<bool, Exceeded> {
+        if self.any_label(key, |label| label == Some(value), budget)? {
+            return Ok(true);
+        }
+        if key == HOST_NAME_LABEL {
+            return Ok(!self.snapshot.knows_host(value));
+        }
+        budget.spend(self.to_come.len())?;
+        Ok(self.to_come.iter().any(|node| node.expected(key).may_be(value)))
+    }
+
+    /// Whether it holds for the label of a node that is there.
+    fn any_label(
+        &self,
+        key: &str,
+        holds: impl Fn(Option<&str>) -> bool,
+        budget: &mut Budget,
+    ) -> Result<bool, Exceeded> {
         for class in &self.classes {
             budget.spend(1)?;
-            if !class.is_individual(test.key) {
-                if test.holds(class.label(test.key)) {
+            if !class.is_individual(key) {
+                if holds(class.label(key)) {
                     return Ok(true);
                 }
                 continue;
             }
             budget.spend(class.nodes.len())?;
-            let mut labels = class.nodes.iter().map(|node| class.member(node).label(test.key));
-            if labels.any(|label| test.holds(label)) {
+            if class.nodes.iter().any(|node| holds(class.member(node).label(key))) {
                 return Ok(true);
             }
         }
-        budget.spend(self.to_come.len())?;
-        Ok(self.to_come.iter().any(|node| test.may_hold_on(self.snapshot, node)))
+        Ok(false)
     }
 
     /// Whether a candidate has such a name, or may have it.

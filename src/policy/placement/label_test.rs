@@ -56,6 +56,19 @@ impl<T> Expected<T> {
         Self::NoneOf { values: Vec::new(), or_absent: true };
 }
 
+impl<T: AsRef<str>> Expected<T> {
+    /// Whether the label may have this value.
+    pub(super) fn may_be(&self, value: &str) -> bool {
+        let has = |values: &[T]| values.iter().any(|it| it.as_ref() == value);
+        match self {
+            Self::Is(known) => known.as_ref() == value,
+            Self::Absent => false,
+            Self::Among { values, .. } => has(values),
+            Self::NoneOf { values, .. } => !has(values),
+        }
+    }
+}
+
 impl<'p> LabelTest<'p> {
     pub(super) fn new(key: &'p str) -> Self {
         Self {
@@ -67,14 +80,6 @@ impl<'p> LabelTest<'p> {
             below: None,
             is_satisfiable: OnceCell::new(),
         }
-    }
-
-    /// The test of a `nodeSelector` entry.
-    pub(in crate::policy) fn equals(key: &'p str, value: &'p str) -> Self {
-        let mut test = Self::new(key);
-        test.require();
-        test.listed = Some(Values::from_iter([value]));
-        test
     }
 
     /// The test of one requirement of a readable term.

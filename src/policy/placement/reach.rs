@@ -9,8 +9,9 @@ use super::{
     tolerated::Tolerated,
 };
 use crate::policy::{
-    object::PodSpec,
+    object::{Labels, PodSpec},
     pool::{HOST_NAME_LABEL, PlacementSettings},
+    selector::LabelSet,
     snapshot::{Class, ClassNode, Located, NodeToCome, Snapshot, TaintId},
 };
 
@@ -141,7 +142,9 @@ impl<'s> Reach<'s> {
 /// Constraints as they are asked of the nodes of a snapshot.
 pub(in crate::policy) struct Look<'l, 's, 'p> {
     snapshot: &'s Snapshot,
-    selector: &'l [LabelTest<'p>],
+    selector: &'p Labels<'p>,
+    /// The host that the selector demands.
+    host: Option<&'p str>,
     terms: Option<&'l [Term<'p>]>,
     /// Whether a node with a host of its own can meet the selector, and each of the terms.
     may_come: bool,
@@ -164,10 +167,11 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         let demands_host = |tests: &[LabelTest<'_>]| {
             tests.iter().any(|test| test.key == HOST_NAME_LABEL && test.listed().is_some())
         };
-        let selector = constraints.selector.as_slice();
+        let selector = constraints.selector;
         let terms = constraints.terms.as_deref();
-        let may_come = new_host(selector);
-        let selector_demands = demands_host(selector);
+        let host = selector.value(HOST_NAME_LABEL);
+        let may_come = host.is_none_or(|host| !snapshot.knows_host(host));
+        let selector_demands = host.is_some();
         let mut leaves_names = false;
         let mut may_come_by = |term: &Term<'_>| {
             let is_possible =
@@ -188,6 +192,7 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         Self {
             snapshot,
             selector,
+            host,
             terms,
             may_come: may_come && !is_left,
             terms_may_come,
@@ -203,7 +208,7 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         terms: Option<&[&Term<'p>]>,
         budget: &mut Budget,
     ) -> Result<Option<(&'n ClassNode, Option<usize>)>, Exceeded> {
-        let Some(selector) = individual_tests(self.selector, class, budget)? else {
+        let Some(selector) = individual_labels(self.selector, class, budget)? else {
             return Ok(None);
         };
         let mut open = Vec::new();
@@ -224,10 +229,7 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         for node in &class.nodes {
             budget.spend(1 + selector.len())?;
             let member = class.member(node);
-            let all_hold = |tests: &[&LabelTest<'_>]| {
-                tests.iter().all(|test| test.holds(member.label(test.key)))
-            };
-            if !all_hold(&selector) {
+            if selector.iter().any(|(key, value)| member.label(key) != Some(value)) {
                 continue;
             }
             if terms.is_none() {
@@ -235,7 +237,10 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
             }
             for (term, tests) in &open {
                 budget.spend(1 + tests.len())?;
-                if term.name.holds(&node.name) && all_hold(tests) {
+                let mut tests = tests.iter();
+                if term.name.holds(&node.name)
+                    && tests.all(|test| test.holds(member.label(test.key)))
+                {
                     return Ok(Some((node, Some(term.index))));
                 }
             }
@@ -255,8 +260,14 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         node: &NodeToCome,
         budget: &mut Budget,
     ) -> Result<Option<Option<usize>>, Exceeded> {
-        if !self.may_come || !may_hold_all(self.selector, node, budget)? {
+        if !self.may_come {
             return Ok(None);
+        }
+        for (key, value) in self.selector.iter() {
+            budget.spend(1)?;
+            if key != HOST_NAME_LABEL && !node.expected(key).may_be(value) {
+                return Ok(None);
+            }
         }
         let Some(terms) = self.terms else { return Ok(Some(None)) };
         for (term, may_come) in terms.iter().zip(&self.terms_may_come) {
@@ -267,6 +278,24 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         }
         Ok(None)
     }
+}
+
+/// The labels that are left to the nodes of the class one by one; `None` if what they share is otherwise.
+fn individual_labels<'p>(
+    selector: &'p Labels<'_>,
+    class: &Class,
+    budget: &mut Budget,
+) -> Result<Option<Vec<(&'p str, &'p str)>>, Exceeded> {
+    let mut individual = Vec::new();
+    for (key, value) in selector.iter() {
+        budget.spend(1)?;
+        if class.is_individual(key) {
+            individual.push((key, value));
+        } else if class.label(key) != Some(value) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(individual))
 }
 
 /// The tests that are left to the nodes of the class one by one; `None` if what they share fails one.
@@ -326,22 +355,21 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
 
     fn run(&mut self) -> Result<(), Exceeded> {
         self.reach.names_unknown_node = self.look.leaves_names;
-        let Look { selector, terms, .. } = *self.look;
+        let Look { host, terms, .. } = *self.look;
         // A name or a host that is demanded leads to the nodes: no other need be looked at.
-        let host_of = |tests: &[LabelTest<'p>]| {
-            tests.iter().position(|test| test.key == HOST_NAME_LABEL && test.listed().is_some())
-        };
-        if let Some(host) = host_of(selector).and_then(|at| selector.get(at)) {
-            self.visit_hosts(host, terms)?;
+        if let Some(host) = host {
+            self.visit_host(host, terms)?;
         } else {
+            let demands_host =
+                |test: &&LabelTest<'p>| test.key == HOST_NAME_LABEL && test.listed().is_some();
             let mut open = Vec::new();
             for term in terms.unwrap_or_default() {
                 self.budget.spend(1)?;
+                let only = Some(std::slice::from_ref(term));
                 if let Some(name) = term.name.demanded {
-                    self.visit(name, Some(std::slice::from_ref(term)))?;
-                } else if let Some(host) = host_of(&term.labels).and_then(|at| term.labels.get(at))
-                {
-                    self.visit_hosts(host, Some(std::slice::from_ref(term)))?;
+                    self.visit(name, only)?;
+                } else if let Some(hosts) = term.labels.iter().find(demands_host) {
+                    self.visit_hosts(hosts, only)?;
                 } else {
                     open.push(term);
                 }
@@ -354,6 +382,7 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
         self.visit_nodes_to_come()
     }
 
+    /// Looks at the nodes of the hosts that a test lists.
     fn visit_hosts(
         &mut self,
         test: &LabelTest<'p>,
@@ -362,11 +391,13 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
         let Some(listed) = test.listed() else { return Ok(()) };
         self.budget.spend(listed.len())?;
         let snapshot = self.look.snapshot;
-        listed
-            .sorted_where(|host| snapshot.knows_host(host))
-            .into_iter()
-            .flat_map(|host| snapshot.nodes_on_host(host))
-            .try_for_each(|node| self.visit(node, terms))
+        let mut known = listed.sorted_where(|host| snapshot.knows_host(host)).into_iter();
+        known.try_for_each(|host| self.visit_host(host, terms))
+    }
+
+    fn visit_host(&mut self, host: &str, terms: Option<&[Term<'p>]>) -> Result<(), Exceeded> {
+        let mut nodes = self.look.snapshot.nodes_on_host(host);
+        nodes.try_for_each(|node| self.visit(node, terms))
     }
 
     /// Looks at one node by its name.
@@ -378,9 +409,11 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
         }
         let member = class.member(node);
         let label = |key: &str| member.label(key);
-        self.budget.spend(1 + self.look.selector.len())?;
-        if !self.look.selector.iter().all(|test| test.holds(label(test.key))) {
-            return Ok(());
+        for (key, value) in self.look.selector.iter() {
+            self.budget.spend(1)?;
+            if label(key) != Some(value) {
+                return Ok(());
+            }
         }
         let mut found = terms.is_none().then_some(None);
         for term in terms.unwrap_or_default() {
