@@ -4,12 +4,14 @@
 //! error and never an answer.
 #![deny(clippy::disallowed_methods, reason = "reading and writing a review has no side effect")]
 
+mod malformed;
 mod manifest;
 mod parse;
 mod render;
 
+pub use malformed::Malformed;
 pub use manifest::{Asker, ManifestError, create_review};
-pub use parse::{Malformed, parse};
+pub use parse::parse;
 pub use render::render;
 
 #[cfg(doc)]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     identity::User,
     object::{Binding, Metadata, Node, OwnerReference, Pod, Workload, WorkloadKind},
+    protection::RBAC_GROUP,
     text::Text,
 };
 
@@ -90,6 +91,15 @@ impl Target<'_> {
         }
     }
 
+    /// The version in which PoolGuard reads this resource, if the request has it in another one.
+    pub fn expected_version(&self) -> Option<&'static str> {
+        // Nearly all requests end here.
+        if self.version == V1 {
+            return None;
+        }
+        version_read(&self.group, &self.resource)
+    }
+
     /// `pods`, or `pods/binding`.
     pub fn full_resource(&self) -> String {
         if self.sub_resource.is_empty() {
@@ -98,6 +108,26 @@ impl Target<'_> {
             format!("{}/{}", self.resource, self.sub_resource)
         }
     }
+}
+
+/// The version in which PoolGuard reads every resource of Kubernetes itself.
+const V1: &str = "v1";
+
+/// Resources of Kubernetes itself outside the core group, by API group. The core group has no
+/// version but `v1`.
+const READ_IN_V1: [(&str, &[&str]); 4] = [
+    ("apps", &["controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"]),
+    ("batch", &["cronjobs", "jobs"]),
+    (RBAC_GROUP, &["clusterrolebindings", "clusterroles", "rolebindings", "roles"]),
+    ("storage.k8s.io", &["storageclasses"]),
+];
+
+/// The version in which PoolGuard reads a resource of Kubernetes itself; `None` for a resource whose
+/// versions it does not know, such as a custom resource that the config protects.
+pub fn version_read(group: &str, resource: &str) -> Option<&'static str> {
+    let is_known =
+        |(known, resources): &(&str, &[&str])| *known == group && resources.contains(&resource);
+    (group.is_empty() || READ_IN_V1.iter().any(is_known)).then_some(V1)
 }
 
 /// What is done to an object.
@@ -202,16 +232,18 @@ pub struct Reads {
     pub whole: bool,
 }
 
+impl Reads {
+    /// What is read of a request that no rule is about.
+    pub const NOTHING: Self = Self { view: View::Unread, whole: false };
+}
+
 impl View {
-    /// The view of a resource under an operation. Another version of a resource is another resource:
-    /// with `matchPolicy: Equivalent` the API server converts to the registered one.
+    /// The view of a resource under an operation, whatever the version: the API server converts to the
+    /// registered version (`matchPolicy: Equivalent`), and `review::parse` rejects any other.
     pub fn of(target: &Target<'_>) -> Self {
-        let Target { operation, group, version, resource, sub_resource, namespace: _, name: _ } =
+        let Target { operation, group, version: _, resource, sub_resource, namespace: _, name: _ } =
             target;
         let writes = matches!(operation, Operation::Create | Operation::Update);
-        if version != "v1" {
-            return Self::Unread;
-        }
         match (group.as_str(), resource.as_str(), sub_resource.as_str(), operation) {
             ("", "pods", "", _) if writes => Self::Pod,
             ("", "pods", "binding", Operation::Create)

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{API_VERSION, KIND};
+use super::{API_VERSION, KIND, Malformed};
 use crate::policy::{
     identity::User,
     json::{self, Cursor, JsonError, Read, read_object},
@@ -14,46 +14,6 @@ use crate::policy::{
     request::{Change, Operation, Reads, Request, Subject, Target, View},
     text::Text,
 };
-
-/// Why a body is not a review that can be decided.
-#[derive(Debug, thiserror::Error)]
-pub enum Malformed {
-    /// Not text.
-    #[error("it is not text in UTF-8: {0}")]
-    Utf8(std::str::Utf8Error),
-    /// Not JSON, or not of the shape that the API has.
-    #[error("{0}")]
-    Json(JsonError),
-    /// An object cannot be read as it is.
-    #[error("{0}")]
-    Object(serde_json::Error),
-    /// Another kind or version.
-    #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
-    Version {
-        /// `kind`
-        kind: String,
-        /// `apiVersion`
-        api_version: String,
-    },
-    /// An operation that Kubernetes does not have.
-    #[error("operation {0:?} is not known")]
-    Operation(String),
-    /// A part that every review has is missing.
-    #[error("there is no {0}")]
-    Missing(&'static str),
-}
-
-impl From<JsonError> for Malformed {
-    fn from(error: JsonError) -> Self {
-        Self::Json(error)
-    }
-}
-
-impl From<serde_json::Error> for Malformed {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Object(error)
-    }
-}
 
 /// Reads a review. `reads` says which view of its objects is wanted.
 pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
@@ -257,11 +217,11 @@ impl<'a> RawRequest<'a> {
                 return Err(Interruption::Disorder);
             }
             let reads = reads(&self.target);
-            self.objects = if order == Order::Later || reads.whole {
-                Objects::Raw(Sides::default())
-            } else {
-                Objects::of(reads.view)
-            };
+            // In a version that is not read, an object need not look like its view.
+            let is_text =
+                order == Order::Later || reads.whole || self.target.expected_version().is_some();
+            self.objects =
+                if is_text { Objects::Raw(Sides::default()) } else { Objects::of(reads.view) };
         }
         match &mut self.objects {
             Objects::Unseen | Objects::Skipped => cursor.skip()?,
@@ -288,6 +248,16 @@ impl<'a> RawRequest<'a> {
         }
         if operation(&asked).is_none() {
             return Err(Malformed::Operation(asked.to_string()));
+        }
+        if let Some(expected) = target.expected_version()
+            && reads(&target) != Reads::NOTHING
+        {
+            return Err(Malformed::ResourceVersion {
+                group: target.group.to_string(),
+                found: target.version.to_string(),
+                resource: target.resource.to_string(),
+                expected,
+            });
         }
         let mut whole = None;
         if let Objects::Raw(raw) = objects {

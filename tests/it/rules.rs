@@ -6,5 +6,6 @@ mod pod_intrusion;
 mod pod_placement;
 mod role_binding;
 mod standing;
+mod versions;
 mod who_asks;
 mod workloads;

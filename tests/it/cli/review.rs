@@ -170,6 +170,18 @@ fn what_cannot_be_read_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_manifest_in_a_version_that_is_not_read_is_unreadable() {
+    let old = "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: web}\nspec: {}\n";
+    let said = review_text(old, &[]);
+    assert_eq!(said.code, 2);
+    let sentence =
+        "deployments of apps/v1beta1 cannot be judged: PoolGuard reads deployments of apps/v1 only";
+    assert!(said.out.contains(sentence), "{}", said.out);
+    let unknown = "apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: web}\n";
+    assert_eq!(review_text(unknown, &[]).code, 0);
+}
+
+#[test]
 fn the_table_is_plain_text_when_it_is_piped() {
     let said = review(&["reviews"]);
     said.assert_plain();
