@@ -1,6 +1,7 @@
 //! The registered webhook configurations: written by the Lease holder once something answers, healed
 //! when somebody edits or deletes them, written again when the config changes, and never removed.
 
+pub mod additions;
 mod configuration;
 mod contest;
 pub mod drift;
@@ -23,17 +24,18 @@ use kube::Client;
 use serde_json::Value;
 use tokio::{select, sync::watch, time::sleep};
 
-pub use self::{
-    configuration::sources,
-    standing::{Deviation, Drift, Standing},
-    trust::registered,
-};
 use self::{
+    additions::CloudAdditions,
     configuration::{Configuration, Kept, LOOK, SOON},
     external::without_metadata,
     ownership::Ownership,
     probe::Probe,
     standing::publish,
+};
+pub use self::{
+    configuration::sources,
+    standing::{Deviation, Drift, Standing},
+    trust::registered,
 };
 use crate::{
     certs::{Bundle, bundle},
@@ -151,13 +153,14 @@ impl Registration {
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
         let is_external = in_force.settings.registration == config::Registration::External;
         let desired = self.desired(&in_force, &bundle);
+        let additions = CloudAdditions::from(in_force.policy.provider);
         let (mut wait, mut standing) = (LOOK, Standing::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
         for ((configuration, mut desired), seen) in all {
             if is_external {
                 desired = without_metadata(desired);
             }
-            let kept = match Drift::of(&desired, &seen) {
+            let kept = match Drift::of(&desired, &seen, additions) {
                 None => configuration.as_asked_for(),
                 Some(drift) if is_external => configuration.complete(&desired, &seen, drift).await,
                 Some(drift @ Drift::Absent)
@@ -165,7 +168,7 @@ impl Registration {
                 {
                     Kept::soon(drift)
                 }
-                Some(drift) => configuration.heal(&desired, &seen, drift).await,
+                Some(drift) => configuration.heal(&desired, &seen, drift, additions).await,
             };
             wait = wait.min(kept.look_again);
             standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));

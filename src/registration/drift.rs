@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-/// Expressions that managed clouds add to the selectors of every webhook, by their key: AKS's
-/// admissions enforcer keeps webhooks off its own namespaces, and adds them again when they are taken
-/// away.
-const FOREIGN_KEYS: [&str; 2] = ["control-plane", "kubernetes.azure.com/managedby"];
+use super::additions::CloudAdditions;
+
+/// The field by which an entry selects namespaces.
+pub(super) const NAMESPACE_SELECTOR: &str = "namespaceSelector";
+/// The field by which an entry selects objects.
+const OBJECT_SELECTOR: &str = "objectSelector";
 
 /// The suffix of the names of PoolGuard's entries.
 const OWN_SUFFIX: &str = ".poolguard.io";
@@ -50,8 +52,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs. Only what is asked for is compared: what the API server or a cloud adds is theirs.
-pub fn differences(desired: &Value, live: &Value) -> Vec<Difference> {
+/// What differs. Only what is asked for is compared: defaults of the API server, and what this cloud
+/// adds by itself, are no difference.
+pub fn differences(desired: &Value, live: &Value, additions: CloudAdditions) -> Vec<Difference> {
     let mut found = Vec::new();
     for field in ["labels", "annotations", "ownerReferences"] {
         let pointer = format!("/metadata/{field}");
@@ -66,7 +69,7 @@ pub fn differences(desired: &Value, live: &Value) -> Vec<Difference> {
             found.push(Difference { entry: name.into(), field: String::new(), how: How::Missing });
             continue;
         };
-        let changed = changed_fields(entry, registered);
+        let changed = changed_fields(entry, registered, additions);
         found.extend(changed.into_iter().map(|field| Difference {
             entry: name.to_owned(),
             field,
@@ -81,13 +84,14 @@ pub fn differences(desired: &Value, live: &Value) -> Vec<Difference> {
 }
 
 /// The fields of an entry that are not as they should be.
-fn changed_fields(desired: &Value, live: &Value) -> Vec<String> {
+fn changed_fields(desired: &Value, live: &Value, additions: CloudAdditions) -> Vec<String> {
     let mut changed = Vec::new();
     let fields = desired.as_object().into_iter().flatten();
     for (field, value) in fields {
         let registered = live.get(field);
         let is_same = match field.as_str() {
-            "namespaceSelector" | "objectSelector" => {
+            NAMESPACE_SELECTOR | OBJECT_SELECTOR => {
+                let own_part = |selector| own_part(field, selector, additions);
                 Some(own_part(value)) == registered.map(own_part)
             }
             "clientConfig" => {
@@ -119,25 +123,25 @@ fn without_bundle(client_config: &Value) -> Value {
     rest.into()
 }
 
-/// The desired object with what a cloud has added to the selectors of the live one: taking it away
-/// would only make the cloud add it again.
-pub fn with_foreign_parts(desired: &Value, live: &Value) -> Value {
+/// The desired object with what this cloud has added to the selectors of the live one: if PoolGuard took
+/// it away, the cloud would only add it again.
+pub fn with_additions(desired: &Value, live: &Value, additions: CloudAdditions) -> Value {
     let mut object = desired.clone();
     let own = object.get_mut("webhooks").and_then(Value::as_array_mut);
     for entry in own.into_iter().flatten() {
         let Some(registered) = entries(live).find(|it| name(it) == name(entry)) else { continue };
-        for selector in ["namespaceSelector", "objectSelector"] {
-            let foreign: Vec<_> = expressions(registered.get(selector))
-                .filter(|expression| is_foreign(expression))
+        for selector in [NAMESPACE_SELECTOR, OBJECT_SELECTOR] {
+            let added: Vec<_> = expressions(registered.get(selector))
+                .filter(|expression| additions.include(selector, expression))
                 .cloned()
                 .collect();
-            if foreign.is_empty() {
+            if added.is_empty() {
                 continue;
             }
             let Some(fields) = entry.as_object_mut() else { continue };
             let place = fields.entry(selector).or_insert_with(|| json!({}));
             let mut all: Vec<_> = expressions(Some(&*place)).cloned().collect();
-            all.extend(foreign);
+            all.extend(added);
             if let Some(place) = place.as_object_mut() {
                 place.insert("matchExpressions".to_owned(), all.into());
             }
@@ -146,10 +150,11 @@ pub fn with_foreign_parts(desired: &Value, live: &Value) -> Value {
     object
 }
 
-/// A selector without what a cloud has added to it.
-fn own_part(selector: &Value) -> Value {
+/// A selector without what this cloud has added to it. An empty list is one that is not there.
+fn own_part(field: &str, selector: &Value, additions: CloudAdditions) -> Value {
     let mut own = selector.as_object().cloned().unwrap_or_default();
-    let kept: Vec<_> = expressions(Some(selector)).filter(|it| !is_foreign(it)).cloned().collect();
+    let kept = expressions(Some(selector)).filter(|it| !additions.include(field, it));
+    let kept: Vec<_> = kept.cloned().map(without_empty_values).collect();
     if kept.is_empty() {
         own.remove("matchExpressions");
     } else {
@@ -158,14 +163,16 @@ fn own_part(selector: &Value) -> Value {
     own.into()
 }
 
+fn without_empty_values(mut expression: Value) -> Value {
+    if let Some(fields) = expression.as_object_mut() {
+        fields.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty));
+    }
+    expression
+}
+
 fn expressions(selector: Option<&Value>) -> impl Iterator<Item = &Value> {
     let expressions = selector.and_then(|selector| selector.get("matchExpressions"));
     expressions.and_then(Value::as_array).into_iter().flatten()
-}
-
-fn is_foreign(expression: &Value) -> bool {
-    let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
-    FOREIGN_KEYS.contains(&key)
 }
 
 fn entries(object: &Value) -> impl Iterator<Item = &Value> {
@@ -219,7 +226,11 @@ mod tests {
     }
 
     fn texts(live: &Value) -> Vec<String> {
-        differences(&configuration(), live).iter().map(ToString::to_string).collect()
+        texts_on(CloudAdditions::None, live)
+    }
+
+    fn texts_on(cloud: CloudAdditions, live: &Value) -> Vec<String> {
+        differences(&configuration(), live, cloud).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -273,23 +284,70 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cloud_adds_to_selectors_is_left_alone() {
-        let foreign = json!({"key": "control-plane", "operator": "DoesNotExist"});
+    fn empty_values_are_values_that_are_not_there() {
+        let exists = |values: Value| {
+            let mut configuration = configuration();
+            let expression = json!({"key": "k", "operator": "Exists", "values": values});
+            configuration["webhooks"][1]["objectSelector"] =
+                json!({"matchExpressions": [expression]});
+            configuration
+        };
+        let mut bare = exists(json!([]));
+        let selector = &mut bare["webhooks"][1]["objectSelector"]["matchExpressions"][0];
+        selector.as_object_mut().expect("is an object").remove("values");
+        for (desired, live) in [(&bare, &exists(json!([]))), (&exists(json!([])), &bare)] {
+            assert!(differences(desired, live, CloudAdditions::None).is_empty());
+        }
+        assert!(!differences(&bare, &exists(json!(["v"])), CloudAdditions::None).is_empty());
+    }
+
+    /// With an expression in the selectors of both entries.
+    fn with_expression(field: &str, expression: &Value) -> Value {
         let mut live = configuration();
-        let expressions = &mut live["webhooks"][0]["namespaceSelector"]["matchExpressions"];
-        expressions.as_array_mut().expect("is a list").push(foreign.clone());
-        live["webhooks"][1]["namespaceSelector"] = json!({"matchExpressions": [foreign]});
-        assert!(texts(&live).is_empty());
-        let written = with_foreign_parts(&configuration(), &live);
+        for entry in live["webhooks"].as_array_mut().expect("is a list") {
+            let expressions = &mut entry[field]["matchExpressions"];
+            let mut all = expressions.as_array().cloned().unwrap_or_default();
+            all.push(expression.clone());
+            *expressions = all.into();
+        }
+        live
+    }
+
+    #[test]
+    fn what_aks_adds_to_selectors_is_left_alone_on_aks() {
+        let added = json!({"key": "control-plane", "operator": "DoesNotExist"});
+        let live = with_expression(NAMESPACE_SELECTOR, &added);
+        assert!(texts_on(CloudAdditions::Aks, &live).is_empty());
+        let written = with_additions(&configuration(), &live, CloudAdditions::Aks);
+        for (written, live) in entries(&written).zip(entries(&live)) {
+            assert_eq!(written[NAMESPACE_SELECTOR], live[NAMESPACE_SELECTOR]);
+        }
+        assert!(differences(&written, &live, CloudAdditions::Aks).is_empty());
+        let plain = configuration();
+        assert_eq!(with_additions(&plain, &plain, CloudAdditions::Aks), plain);
+        // Elsewhere somebody else has written it.
         assert_eq!(
-            written["webhooks"][0]["namespaceSelector"],
-            live["webhooks"][0]["namespaceSelector"]
+            texts(&live),
+            [
+                "namespaceSelector of entry pods.poolguard.io was changed",
+                "namespaceSelector of entry nodes.poolguard.io was changed",
+            ]
         );
-        assert_eq!(
-            written["webhooks"][1]["namespaceSelector"],
-            live["webhooks"][1]["namespaceSelector"]
-        );
-        assert_eq!(with_foreign_parts(&configuration(), &configuration()), configuration());
-        assert!(differences(&written, &live).is_empty(), "what is written is what is asked for");
+        assert_eq!(with_additions(&plain, &live, CloudAdditions::None), plain);
+    }
+
+    #[test]
+    fn an_expression_that_switches_the_webhooks_off_is_a_difference_on_every_cloud() {
+        let exists = json!({"key": "control-plane", "operator": "Exists"});
+        let listed = json!({"key": "control-plane", "operator": "DoesNotExist"});
+        for (field, expression) in [(NAMESPACE_SELECTOR, exists), (OBJECT_SELECTOR, listed)] {
+            let live = with_expression(field, &expression);
+            for cloud in [CloudAdditions::None, CloudAdditions::Aks] {
+                let changed = format!("{field} of entry pods.poolguard.io was changed");
+                assert!(texts_on(cloud, &live).contains(&changed), "{cloud:?}: {expression}");
+                let written = with_additions(&configuration(), &live, cloud);
+                assert_eq!(written, configuration(), "{cloud:?}: {expression}");
+            }
+        }
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::drift::{Difference, differences};
+use super::{
+    additions::CloudAdditions,
+    drift::{Difference, differences},
+};
 use crate::{
     metrics::{Metrics, label::RegistrationWrite},
     regarding::Regarding,
@@ -57,12 +60,13 @@ pub(super) fn publish(
 impl Drift {
     /// Of what is seen from what is asked for, if it is known and there is any. What has no entries
     /// need not be there.
-    pub(super) fn of(desired: &Value, seen: &Seen) -> Option<Self> {
+    pub(super) fn of(desired: &Value, seen: &Seen, additions: CloudAdditions) -> Option<Self> {
         match seen {
             Seen::Unknown(_) => None,
             Seen::Absent => desired.pointer("/webhooks/0").map(|_| Self::Absent),
             Seen::Present(live) => {
-                Some(differences(desired, live)).filter(|it| !it.is_empty()).map(Self::Differs)
+                let found = differences(desired, live, additions);
+                Some(found).filter(|it| !it.is_empty()).map(Self::Differs)
             }
         }
     }
@@ -148,7 +152,8 @@ mod tests {
                 Some("entry pods.poolguard.io is not asked for any more"),
             ),
         ] {
-            let drift = Drift::of(desired, &seen).map(|drift| drift.to_string());
+            let drift =
+                Drift::of(desired, &seen, CloudAdditions::None).map(|drift| drift.to_string());
             assert_eq!(drift.as_deref(), text, "{seen:?}");
         }
     }

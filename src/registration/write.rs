@@ -8,13 +8,14 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::drift::differences;
+use super::{additions::CloudAdditions, drift::differences};
 use crate::client::{self, REQUEST_TIMEOUT};
 
 /// How much of a configuration is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    Everything,
+    /// All that is asked for, beside what this cloud adds.
+    Everything(CloudAdditions),
     /// The `caBundle` of its entries: everything else is left to whoever owns it.
     Bundle,
 }
@@ -22,7 +23,7 @@ pub(super) enum Extent {
 impl Extent {
     fn field_manager(self) -> &'static str {
         match self {
-            Self::Everything => "poolguard",
+            Self::Everything(_) => "poolguard",
             Self::Bundle => "poolguard-ca-bundle",
         }
     }
@@ -54,12 +55,12 @@ impl Writer {
         let parameters = PatchParams::apply(manager).force();
         let applied = self.patch(&parameters, &Patch::Apply(body)).await;
         let left_over = match (extent, &applied) {
-            (Extent::Everything, Ok(live)) => {
-                version(live).filter(|_| !differences(body, live).is_empty())
+            (Extent::Everything(additions), Ok(live)) => {
+                version(live).filter(|_| !differences(body, live, additions).is_empty())
             }
             // What is left of an entry that is to go, and somebody else's, is no entry.
-            (Extent::Everything, Err(error)) if client::code(error) == Some(422) => over,
-            (Extent::Everything, Err(_)) | (Extent::Bundle, _) => None,
+            (Extent::Everything(_), Err(error)) if client::code(error) == Some(422) => over,
+            (Extent::Everything(_), Err(_)) | (Extent::Bundle, _) => None,
         };
         let Some(version) = left_over else { return applied };
         let whole = json!({

@@ -103,6 +103,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
             "lease",
             "metrics",
             "owner",
+            "policy",
             "regarding",
             "rights",
             "server",

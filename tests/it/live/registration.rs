@@ -152,9 +152,10 @@ async fn what_is_deleted_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cloud_that_adds_to_every_selector_is_left_alone() {
+async fn aks_that_adds_to_every_selector_is_left_alone() {
     const FOREIGN: [&str; 2] = ["control-plane", "kubernetes.azure.com/managedby"];
-    let cluster = Cluster::start().await;
+    let on_aks = data_text("config.yaml").replace("provider: aws", "provider: azure");
+    let cluster = Cluster::with_config(&on_aks).await;
     for resource in CONFIGURATIONS {
         cluster.api.on_write(resource, "admissionsenforcer", |object| {
             for entry in object["webhooks"].as_array_mut().into_iter().flatten() {
@@ -174,10 +175,7 @@ async fn a_cloud_that_adds_to_every_selector_is_left_alone() {
         entry(object, "pods.")["timeoutSeconds"] = 30.into();
     });
     replica.metric(HEALED, |healed| healed == 1.0).await;
-    cluster.configure(&format!(
-        "{}rules: {{role-binding: {{mode: warn}}}}\n",
-        data_text("config.yaml")
-    ));
+    cluster.configure(&format!("{on_aks}rules: {{role-binding: {{mode: warn}}}}\n"));
     replica.metric(HEALED, |healed| healed >= 3.0).await;
     replica.metric(DRIFT, |drift| drift == 0.0).await;
     for resource in CONFIGURATIONS {
@@ -193,6 +191,23 @@ async fn a_cloud_that_adds_to_every_selector_is_left_alone() {
     assert!(before <= 7, "{before}");
     cluster.api.wait_until(|api| api.asked_count("update", "leases") > 3).await;
     assert_eq!(writes(&cluster), before, "no write for what the cloud adds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_that_aks_does_not_write_is_healed_on_aks() {
+    let on_aks = data_text("config.yaml").replace("provider: aws", "provider: azure");
+    let cluster = Cluster::with_config(&on_aks).await;
+    let replica = cluster.installed("one").await;
+    let [_, validating] = CONFIGURATIONS;
+    let before = said(&cluster.registered(validating).unwrap());
+    cluster.api.edit(validating, "poolguard", |object| {
+        let selector = &mut entry(object, "pods.")["namespaceSelector"]["matchExpressions"];
+        let off = json!({"key": "control-plane", "operator": "Exists"});
+        selector.as_array_mut().unwrap().push(off);
+    });
+    replica.metric(HEALED, |healed| healed == 1.0).await;
+    let is_healed = async || said(&cluster.registered(validating).unwrap()) == before;
+    eventually("the selector is healed", is_healed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
