@@ -1,8 +1,10 @@
 //! The webhook entries that a config asks for: what the API server sends where, and what becomes
 //! of it while PoolGuard does not answer.
 //!
-//! An entry is not bound to a rule: whatever is sent to `/validate` is put to all rules. So the
-//! entries of one configuration are disjoint, else a request would be judged and recorded twice.
+//! An entry is not bound to a rule: `/validate` evaluates every rule for each request that it
+//! receives. The entries of one configuration are therefore disjoint, so that a request is judged and
+//! recorded once. `overlap` sees to that where an object is protected and of a kind that has an entry
+//! of its own.
 //! Fail-closed is only what a rule that enforces would deny, told from its own objects; everything
 //! else fails open. A fail-closed entry never holds break-glass requests: those go to its twin,
 //! which fails open and records. The twins are in the mutating configuration, so that a pod that no
@@ -29,6 +31,7 @@ mod freedom;
 mod namespaces;
 mod nodes;
 mod object;
+mod overlap;
 mod people;
 mod placement;
 mod pods;
@@ -38,7 +41,12 @@ mod roles;
 mod workloads;
 
 use self::cel::Cel;
-use crate::policy::{Phase, Policy, mode::Mode, request::Operation, selector::LabelSelector};
+use crate::policy::{
+    Phase, Policy,
+    mode::Mode,
+    request::{Operation, version_read},
+    selector::LabelSelector,
+};
 
 pub use self::{
     backstop::backstop,
@@ -102,17 +110,42 @@ impl FailurePolicy {
     }
 }
 
-/// Resources of one API group, in any version.
+/// Resources of one API group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// API group; empty for the core group.
     pub group: String,
+    /// The version in which they are sent; `None` for whichever version they are written in, since
+    /// PoolGuard does not know the versions of a custom resource.
+    pub version: Option<&'static str>,
     /// Resources in the plural, and subresources behind a slash.
     pub resources: Vec<String>,
     /// What is done to them.
     pub operations: Vec<Operation>,
     /// Whether they have a namespace.
     pub scope: Scope,
+}
+
+impl Rule {
+    /// Resources in the version in which PoolGuard reads all of them, if there is one.
+    fn new<T: Into<String>>(
+        group: &str,
+        resources: impl IntoIterator<Item = T>,
+        operations: &[Operation],
+        scope: Scope,
+    ) -> Self {
+        let resources = sorted(resources);
+        let mut versions = resources.iter().map(|it| version_read(group, whole(it)));
+        let first = versions.next().flatten();
+        let version = first.filter(|_| versions.all(|it| it == first));
+        let (group, operations) = (group.to_owned(), operations.to_vec());
+        Self { group, version, resources, operations, scope }
+    }
+}
+
+/// The resource of a resource or subresource.
+fn whole(resource: &str) -> &str {
+    resource.split_once('/').map_or(resource, |(whole, _)| whole)
 }
 
 /// Whether resources have a namespace.
@@ -160,6 +193,11 @@ impl Condition {
     fn new(name: &str, cel: Cel) -> Option<Self> {
         (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
     }
+
+    /// Whether it leaves people out of a fail-closed entry, of whom its twin records some.
+    fn is_about_people(&self) -> bool {
+        people::EXCLUSIONS.contains(&self.name.as_str())
+    }
 }
 
 /// Whether a mutating entry is called again after others have changed the object.
@@ -196,13 +234,15 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     validating.extend(placement::validating(policy, own_namespace));
     validating.extend(workloads::entries(policy, &outside));
     validating.extend(nodes::validating(policy));
-    validating.extend(protected::entries(policy));
     validating.extend(roles::entries(policy));
     validating.extend(namespaces::entries(policy));
+    let mut protected = protected::entries(policy);
+    overlap::part(policy, &mut validating, &mut protected);
+    validating.extend(protected);
     let mut mutating: Vec<Entry> =
-        validating.iter().filter_map(|entry| entry.recorded_twin(policy)).collect();
-    mutating.extend(placement::mutating(policy));
-    mutating.extend(nodes::mutating(policy));
+        placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
+    overlap::leave_to_twins(policy, &mut mutating);
+    mutating.extend(validating.iter().filter_map(|entry| entry.recorded_twin(policy)));
     for entries in [&mut mutating, &mut validating] {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
     }
@@ -230,19 +270,13 @@ impl Entry {
         if self.failure_policy != FailurePolicy::Fail {
             return None;
         }
-        let mut conditions = self.conditions.clone();
-        let excludes_kubelets = conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT);
-        // What a trusted principal does by break-glass is recorded all the same.
-        conditions.retain(|it| !people::EXCLUSIONS.contains(&it.name.as_str()));
-        let break_glass = people::is_break_glass(policy);
-        let (name, recorded) = if excludes_kubelets {
-            ("by-break-glass-group-or-kubelet", Cel::any([break_glass, people::is_kubelet()]))
-        } else {
-            ("by-break-glass-group", break_glass)
-        };
+        let (name, recorded) = self.recorded(policy);
         if recorded == Cel::Never {
             return None;
         }
+        let mut conditions = self.conditions.clone();
+        // What a trusted principal does by break-glass is recorded all the same.
+        conditions.retain(|it| !it.is_about_people());
         conditions.extend(Condition::new(name, recorded));
         Some(Self {
             name: format!("recorded-{}", self.name),
@@ -250,6 +284,17 @@ impl Entry {
             conditions,
             ..self.clone()
         })
+    }
+
+    /// Whom the twin records, and what its condition is called.
+    fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
+        let break_glass = people::is_break_glass(policy);
+        if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {
+            let either = Cel::any([break_glass, people::is_kubelet()]);
+            ("by-break-glass-group-or-kubelet", either)
+        } else {
+            ("by-break-glass-group", break_glass)
+        }
     }
 }
 

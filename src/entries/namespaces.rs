@@ -33,12 +33,7 @@ pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
 }
 
 fn entry(stem: &str, namespaces: NamespaceScope, policy: &Policy) -> Entry {
-    let rule = Rule {
-        group: String::new(),
-        resources: vec!["namespaces".to_owned()],
-        operations: vec![Operation::Delete],
-        scope: Scope::Cluster,
-    };
+    let rule = Rule::new("", ["namespaces"], &[Operation::Delete], Scope::Cluster);
     let mut entry = Entry::new(stem, Phase::Validate, vec![rule]);
     entry.namespaces = namespaces;
     let is_going = Cel::term("has(oldObject.metadata.deletionTimestamp)");

@@ -4,17 +4,12 @@ use super::{
     Condition, Entry, Rule, SHORT_TIMEOUT_SECONDS, Scope,
     cel::{Cel, Path},
     people,
-    reach::operation_is,
+    reach::{has_no_sub_resource, operation_is},
 };
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
 
 fn rule(resources: &[&str], operations: &[Operation]) -> Rule {
-    Rule {
-        group: String::new(),
-        resources: resources.iter().map(|&resource| resource.to_owned()).collect(),
-        operations: operations.to_vec(),
-        scope: Scope::Cluster,
-    }
+    Rule::new("", resources.iter().copied(), operations, Scope::Cluster)
 }
 
 pub(super) fn validating(policy: &Policy) -> Option<Entry> {
@@ -72,10 +67,7 @@ fn retainted() -> Cel {
     ]);
     let with_new = Cel::all([new.holds("spec"), Cel::not(old.holds("spec"))]);
     Cel::all([
-        Cel::any([
-            Cel::not(Cel::term("has(request.subResource)")),
-            Cel::term("request.subResource == ''"),
-        ]),
+        has_no_sub_resource(),
         Cel::any([with_both, without_spec, with_new]),
         Cel::not(people::is_never_judged()),
     ])

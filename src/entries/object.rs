@@ -174,11 +174,11 @@ fn client_config(path: Phase, installation: &Installation, ca_bundle: Option<&st
 }
 
 pub(super) fn rule(rule: &Rule) -> Value {
-    let Rule { group, resources, operations, scope } = rule;
+    let Rule { group, version, resources, operations, scope } = rule;
     let operations: Vec<&str> = operations.iter().copied().map(Operation::as_str).collect();
     json!({
         "apiGroups": [group],
-        "apiVersions": ["*"],
+        "apiVersions": [version.unwrap_or("*")],
         "resources": resources,
         "operations": operations,
         "scope": scope.as_str(),

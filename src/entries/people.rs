@@ -19,7 +19,8 @@ const DAEMON_SET_CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-se
 /// The condition of a fail-closed entry that a break-glass request passes by.
 pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
 
-const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
+/// The condition of an entry that a trusted principal passes by.
+pub(super) const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
 
 /// Conditions by which a fail-closed entry leaves people out.
 pub(super) const EXCLUSIONS: [&str; 3] =
@@ -69,8 +70,13 @@ pub(super) fn is_never_judged() -> Cel {
     user_is(is_one_of(USER_NAME, NEVER_JUDGED))
 }
 
-/// Those whom the rules about roles let pass.
+/// The condition that keeps out those whom the rules about roles let pass.
 pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<Condition> {
+    Condition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(is_trusted(policy)))
+}
+
+/// Those whom the rules about roles let pass.
+pub(super) fn is_trusted(policy: &Policy) -> Cel {
     let trusted = [&policy.trusted.configured, &policy.trusted.preset];
     let principals = || trusted.into_iter();
     let accounts = || principals().flat_map(|it: &Principals| &it.service_accounts);
@@ -89,7 +95,7 @@ pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<Condition> {
         matches(USER_NAME, SERVICE_ACCOUNT_PREFIX, &account_patterns, ""),
     ]);
     let group = matches_any("g", principals().flat_map(|it: &Principals| &it.groups));
-    Condition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(Cel::any([user_is(user), is_in_group(group)])))
+    Cel::any([user_is(user), is_in_group(group)])
 }
 
 fn account_name(account: &str) -> String {

@@ -20,9 +20,9 @@ pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Entry> 
     if namespaces.is_empty() {
         return None;
     }
-    let mut pods_and_bindings = rule(&["pods"], &[Operation::Create]);
-    pods_and_bindings.resources.extend(binding_rule().resources);
-    pods_and_bindings.resources.sort();
+    let bindings = binding_rule().resources;
+    let resources: Vec<&str> = bindings.iter().map(String::as_str).chain(["pods"]).collect();
+    let pods_and_bindings = rule(&resources, &[Operation::Create]);
     let mut entry = Entry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
     entry.namespaces = NamespaceScope::Only(namespaces);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;

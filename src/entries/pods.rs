@@ -36,12 +36,7 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Entry> {
 }
 
 pub(super) fn rule(resources: &[&str], operations: &[Operation]) -> Rule {
-    Rule {
-        group: String::new(),
-        resources: sorted(resources.iter().copied()),
-        operations: operations.to_vec(),
-        scope: Scope::Namespaced,
-    }
+    Rule::new("", resources.iter().copied(), operations, Scope::Namespaced)
 }
 
 /// What a rule asks of pods that are created: nothing, those that can reach a pool, or all.

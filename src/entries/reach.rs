@@ -91,3 +91,11 @@ pub(super) fn moves_unbound_pod() -> Cel {
 pub(super) fn operation_is(operation: &str) -> Cel {
     Cel::term(format!("request.operation == {}", literal(operation)))
 }
+
+/// Whether the request is about the resource itself.
+pub(super) fn has_no_sub_resource() -> Cel {
+    Cel::any([
+        Cel::not(Cel::term("has(request.subResource)")),
+        Cel::term("request.subResource == ''"),
+    ])
+}

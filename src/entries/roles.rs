@@ -19,12 +19,8 @@ pub(super) fn entries(policy: &Policy) -> Option<Entry> {
     if policy.rules.role_binding == Mode::Off {
         return None;
     }
-    let rule = Rule {
-        group: RBAC_GROUP.to_owned(),
-        resources: ROLES.map(str::to_owned).to_vec(),
-        operations: vec![Operation::Update, Operation::Delete],
-        scope: Scope::Any,
-    };
+    let operations = [Operation::Update, Operation::Delete];
+    let rule = Rule::new(RBAC_GROUP, ROLES, &operations, Scope::Any);
     let mut entry = Entry::new("referred-roles", Phase::Validate, vec![rule]);
     let sent = Cel::all([
         Cel::term("oldObject != null"),
@@ -39,10 +35,6 @@ pub(super) fn entries(policy: &Policy) -> Option<Entry> {
     ]);
     entry.conditions.extend(Condition::new("changes-the-role", sent));
     entry.conditions.extend(people::by_no_trusted_principal(policy));
-    // What is protected by an entry of its own is sent by that.
-    let is_role = |group: &str, resource: &str| group == RBAC_GROUP && ROLES.contains(&resource);
-    let protected = protected::is_protected(policy, is_role);
-    entry.conditions.extend(Condition::new("not-protected-itself", Cel::not(protected)));
     Some(entry)
 }
 

@@ -16,12 +16,11 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     if policy.rules.workload_intrusion == Mode::Off || pool_taints(policy).is_empty() {
         return None;
     }
-    let rules = by_group(|_, resource, _| resource).into_iter().map(|(group, resources)| Rule {
-        group: group.to_owned(),
-        resources,
-        operations: vec![Operation::Create, Operation::Update],
-        scope: Scope::Namespaced,
-    });
+    let operations = [Operation::Create, Operation::Update];
+    let resources = by_group(|_, resource, _| resource);
+    let rules = resources
+        .into_iter()
+        .map(|(group, resources)| Rule::new(group, resources, &operations, Scope::Namespaced));
     let mut entry = Entry::new("workloads", Phase::Validate, rules.collect());
     entry.namespaces = outside.scope();
     let changes = Cel::any([operation_is(Operation::Create.as_str()), template_changes()]);

@@ -10,6 +10,8 @@ mod backstop;
 mod generated;
 /// The objects themselves.
 mod objects;
+/// Protected objects of kinds that have an entry of their own.
+mod overlap;
 /// What the recorded requests come to.
 mod recorded;
 /// Configs that ask for different entries.

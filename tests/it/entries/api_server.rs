@@ -1,6 +1,6 @@
 //! What an API server would send where, given the objects that are registered.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use cel::{Context, Env, Program};
 use poolguard::{
@@ -22,7 +22,7 @@ pub(super) fn installation() -> Installation {
     }
 }
 
-/// The registered webhooks, with their conditions compiled.
+/// The registered webhooks.
 pub(super) struct ApiServer {
     webhooks: Vec<Webhook>,
     env: Arc<Env>,
@@ -33,7 +33,23 @@ pub(super) struct Webhook {
     /// Which configuration it is in.
     pub(super) configuration: Phase,
     pub(super) object: Value,
-    conditions: Vec<(String, Program)>,
+    conditions: Vec<Condition>,
+}
+
+/// A match condition, compiled when it is needed.
+struct Condition {
+    name: String,
+    expression: String,
+    program: OnceCell<Program>,
+}
+
+impl Condition {
+    fn program(&self, env: &Env) -> &Program {
+        let Self { name, expression, program } = self;
+        program.get_or_init(|| {
+            env.compile(expression).unwrap_or_else(|error| panic!("{name}: {error}\n{expression}"))
+        })
+    }
 }
 
 impl Webhook {
@@ -69,7 +85,18 @@ impl Webhook {
 }
 
 impl ApiServer {
+    /// With every condition compiled.
     pub(super) fn new(entries: &Entries) -> Self {
+        let server = Self::lazy(entries);
+        for condition in server.webhooks.iter().flat_map(|it| &it.conditions) {
+            condition.program(&server.env);
+        }
+        server
+    }
+
+    /// With conditions that are compiled when a request needs them, which takes longer than to
+    /// evaluate them.
+    pub(super) fn lazy(entries: &Entries) -> Self {
         let env = Arc::new(Env::stdlib());
         let configurations = entries.objects(&installation(), None);
         let mut webhooks = Vec::new();
@@ -78,14 +105,13 @@ impl ApiServer {
         {
             for webhook in object["webhooks"].as_array().unwrap() {
                 let list = webhook["matchConditions"].as_array().into_iter().flatten();
-                let compiled = list.map(|condition| {
-                    let text = condition["expression"].as_str().unwrap();
-                    let program = env
-                        .compile(text)
-                        .unwrap_or_else(|error| panic!("{}: {error}\n{text}", webhook["name"]));
-                    (condition["name"].as_str().unwrap().to_owned(), program)
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let conditions = list.map(|condition| Condition {
+                    name: text(&condition["name"]),
+                    expression: text(&condition["expression"]),
+                    program: OnceCell::new(),
                 });
-                let conditions = compiled.collect();
+                let conditions = conditions.collect();
                 webhooks.push(Webhook { configuration, object: webhook.clone(), conditions });
             }
         }
@@ -115,9 +141,11 @@ impl ApiServer {
             let results: Vec<bool> = webhook
                 .conditions
                 .iter()
-                .map(|(name, program)| match program.execute(&context) {
+                .map(|condition| match condition.program(&self.env).execute(&context) {
                     Ok(cel::Value::Bool(holds)) => holds,
-                    other => panic!("{} {name}: {other:?}\n{review:#}", webhook.name()),
+                    other => {
+                        panic!("{} {}: {other:?}\n{review:#}", webhook.name(), condition.name)
+                    }
                 })
                 .collect();
             results.into_iter().all(|holds| holds)
@@ -154,9 +182,10 @@ fn lists(list: &Value, item: &str) -> bool {
     list.as_array().into_iter().flatten().any(|it| it == item || it == "*")
 }
 
+/// Whether a request is about a namespace as an object. The API server looks at the plural name only,
+/// whatever the API group.
 fn is_namespace(request: &Value) -> bool {
-    text(request, "/resource/group").is_empty()
-        && text(request, "/resource/resource") == "namespaces"
+    text(request, "/resource/resource") == "namespaces"
 }
 
 pub(super) fn rule_matches(rule: &Value, request: &Value) -> bool {
@@ -178,11 +207,20 @@ pub(super) fn rule_matches(rule: &Value, request: &Value) -> bool {
 }
 
 pub(super) fn namespace_matches(selector: &Value, request: &Value) -> bool {
-    let namespace =
-        if is_namespace(request) { text(request, "/name") } else { text(request, "/namespace") };
+    const NAME: &str = "kubernetes.io/metadata.name";
+    let namespace = text(request, "/namespace");
+    if is_namespace(request) {
+        // Those of the object itself, where the API server puts its name in any case.
+        let is_stored =
+            request["operation"] == "DELETE" || !text(request, "/subResource").is_empty();
+        let object = if is_stored { &request["oldObject"] } else { &request["object"] };
+        let labels = object["metadata"]["labels"].as_object();
+        let mut labels = labels.cloned().unwrap_or_default();
+        labels.insert(NAME.to_owned(), request["name"].clone());
+        return labels_match(selector, &labels.into());
+    }
     // What has no namespace is never left out.
-    namespace.is_empty()
-        || labels_match(selector, &json!({ "kubernetes.io/metadata.name": namespace }))
+    namespace.is_empty() || labels_match(selector, &json!({ NAME: namespace }))
 }
 
 fn object_matches(selector: &Value, request: &Value) -> bool {

@@ -119,7 +119,10 @@ pub(super) fn variants() -> Vec<Variant> {
                  - {name: b, resource: roles.rbac.authorization.k8s.io, namespace: \"automq*\", names: [\"*\"]}\n\
                  - {name: c, resource: configmaps, namespace: \"s?op\", names: [odd], fields: [/data/mapRoles, /data/x/0/y, /0]}\n\
                  - {name: d, resource: serviceaccounts, namespace: shop, names: [odd, p], fields: [/metadata/annotations/a~1b~0c, /metadata/labels]}\n\
-                 - {name: e, resource: rolebindings.rbac.authorization.k8s.io, names: [\"automq-*\"], fields: [/a~1b/m~0n, /roleRef/name]}\n",
+                 - {name: e, resource: rolebindings.rbac.authorization.k8s.io, names: [\"automq-*\"], fields: [/a~1b/m~0n, /roleRef/name]}\n\
+                 - {name: f, resource: namespaces, names: [\"*\"], fields: [/metadata/labels/owner]}\n\
+                 - {name: g, resource: pods, names: [\"*\"], fields: [/metadata/labels/owner]}\n\
+                 - {name: h, resource: nodes, names: [\"*\"], fields: [/metadata/labels/owner]}\n",
             )],
         ),
         Variant { name: "empty", scenario: Scenario::new("", &data_text("cluster.json")) },
