@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     Condition, Installation, Rule,
     cel::{Cel, Path, is_one_of, literal},
-    freedom::Outside,
+    freedom::{Outside, OwnerCounts},
     object::{metadata, namespace_selector, rule as rule_object},
     people,
     pods::{BY_NO_NODE_COMPONENT, rule},
@@ -37,9 +37,9 @@ pub fn backstop(policy: &Policy, installation: &Installation) -> Option<[Value; 
     }
     let outside = Outside::new(policy, &installation.namespace);
     let mut conditions = Vec::new();
-    let components = Cel::any([people::is_daemon_set_controller(), people::is_kubelet()]);
+    let components = Cel::any([people::creates_daemon_set_pod(), people::is_kubelet()]);
     conditions.extend(Condition::new(BY_NO_NODE_COMPONENT, Cel::not(components)));
-    conditions.extend(outside.pod_is_outside());
+    conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     conditions.extend(people::by_no_break_glass_group(policy));
     let conditions: Vec<Value> = conditions
         .iter()
@@ -98,8 +98,9 @@ fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
     let tolerates = |taint| tolerates_any(&new, "spec", [taint], ComparisonOperators::Off);
     let comparison = policy.placement.comparison_operators;
     let was_tolerant = tolerates_any(&old, "spec", [taint], comparison);
-    // A node may carry the taint of another pool besides its own.
-    let tolerates_all = Cel::all(taints(policy).into_iter().map(tolerates));
+    // A node may carry the taint of another pool besides its own, and carries the additional ones.
+    let additional = pools.iter().flat_map(|pool| &pool.additional_taints);
+    let tolerates_all = Cel::all(taints(policy).into_iter().chain(additional).map(tolerates));
     let spec = new.key("spec");
     let lands = Cel::all([
         tolerates_all,

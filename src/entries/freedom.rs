@@ -3,12 +3,14 @@
 use super::{
     Condition, NamespaceScope,
     cel::{Cel, Path, is_one_of, literal, matches_any, patterns},
+    reach::operation_is,
     sorted,
 };
 use crate::policy::{
     Policy,
     identity::{AutoMq, Exemption},
     name::Glob,
+    request::Operation,
     selector::{LabelSelector, Operator, Requirement},
 };
 
@@ -82,7 +84,7 @@ impl<'p> Outside<'p> {
     }
 
     /// Whether the pod is neither AutoMQ's nor exempt, as far as no selector has said so.
-    pub(super) fn pod_is_outside(&self) -> Option<Condition> {
+    pub(super) fn pod_is_outside(&self, owner: OwnerCounts) -> Option<Condition> {
         let automq = &self.policy.automq;
         let is_automq =
             if automq.is_by_namespace_only() { Cel::Never } else { is_automq_pod(automq) };
@@ -92,7 +94,7 @@ impl<'p> Outside<'p> {
         });
         let none = [self.in_no_free_namespace(), Cel::not(is_automq)]
             .into_iter()
-            .chain(partial.map(|it| Cel::not(is_exempt(it))));
+            .chain(partial.map(|it| Cel::not(is_exempt(it, owner))));
         Condition::new("neither-automqs-nor-exempt", Cel::all(none))
     }
 }
@@ -112,12 +114,21 @@ pub(super) fn is_automq_pod(automq: &AutoMq) -> Cel {
     ])
 }
 
-fn is_exempt(exemption: &Exemption) -> Cel {
+/// When the owner that a pod names counts. Anyone can write one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnerCounts {
+    /// The DaemonSet controller asks.
+    Asking,
+    /// It is stored, and stays.
+    Stored,
+}
+
+fn is_exempt(exemption: &Exemption, owner: OwnerCounts) -> Cel {
     Cel::all([
         matches_any(NAMESPACE, [&exemption.namespace]),
         labels_match(&exemption.pods),
         service_account_matches(&exemption.service_accounts),
-        daemon_set_matches(&exemption.daemon_sets),
+        daemon_set_matches(&exemption.daemon_sets, owner),
     ])
 }
 
@@ -158,10 +169,25 @@ fn service_account_matches(globs: &[Glob]) -> Cel {
     Cel::all([Path::object().holds("spec"), Cel::exists(format!("[{account}]"), "a", any)])
 }
 
-fn daemon_set_matches(globs: &[Glob]) -> Cel {
+fn daemon_set_matches(globs: &[Glob], counts: OwnerCounts) -> Cel {
     if globs.is_empty() {
         return Cel::Always;
     }
+    let owner = Path::bound("o");
+    let named = Cel::all([owner.has("name"), matches_any("o.name", globs)]);
+    match counts {
+        OwnerCounts::Asking => has_daemon_set(named),
+        OwnerCounts::Stored => {
+            let (new, old) = (Path::object().key("metadata"), Path::old_object().key("metadata"));
+            let stays = Cel::not(new.differs(&old, "ownerReferences"));
+            let is_update = operation_is(Operation::Update.as_str());
+            Cel::all([is_update, has_daemon_set(named), stays])
+        }
+    }
+}
+
+/// Whether the pod names a DaemonSet as its controller, of which this holds.
+pub(super) fn has_daemon_set(named: Cel) -> Cel {
     let owner = Path::bound("o");
     let is_meant = Cel::all([
         Cel::term("has(o.controller)"),
@@ -169,8 +195,7 @@ fn daemon_set_matches(globs: &[Glob]) -> Cel {
         owner.text_is("kind", ["DaemonSet"]),
         owner.has("apiVersion"),
         Cel::term(format!("o.apiVersion.startsWith({})", literal("apps/"))),
-        owner.has("name"),
-        matches_any("o.name", globs),
+        named,
     ]);
     let metadata = Path::object().key("metadata");
     let owners = metadata.key("ownerReferences");

@@ -3,18 +3,19 @@
 use super::{
     Condition,
     cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern, patterns},
+    freedom::has_daemon_set,
     pods::BY_NO_NODE_COMPONENT,
 };
 use crate::policy::{
     Policy,
-    identity::{KUBE_SCHEDULER, NEVER_JUDGED, NODES_GROUP, Principals, SERVICE_ACCOUNT_PREFIX},
+    identity::{
+        DAEMON_SET_CONTROLLER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, NEVER_JUDGED, NODES_GROUP,
+        Principals, SERVICE_ACCOUNT_PREFIX, WORKLOAD_CONTROLLERS,
+    },
 };
 
 const USER_NAME: &str = "request.userInfo.username";
 const GROUPS: &str = "request.userInfo.groups";
-
-/// Who creates the pods of DaemonSets.
-const DAEMON_SET_CONTROLLER: &str = "system:serviceaccount:kube-system:daemon-set-controller";
 
 /// The condition of a fail-closed entry that a break-glass request passes by.
 pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
@@ -57,8 +58,21 @@ pub(super) fn is_kubelet() -> Cel {
     has_group(NODES_GROUP)
 }
 
-pub(super) fn is_daemon_set_controller() -> Cel {
-    user_is(is_one_of(USER_NAME, [DAEMON_SET_CONTROLLER]))
+/// Whether the DaemonSet controller creates the pod. Where controllers share one identity, the owner that
+/// it writes tells.
+pub(super) fn creates_daemon_set_pod() -> Cel {
+    Cel::any([
+        user_is(is_one_of(USER_NAME, [DAEMON_SET_CONTROLLER])),
+        Cel::all([
+            user_is(is_one_of(USER_NAME, [KUBE_CONTROLLER_MANAGER])),
+            has_daemon_set(Cel::Always),
+        ]),
+    ])
+}
+
+/// The controllers that create workloads for other workloads.
+pub(super) fn is_workload_controller() -> Cel {
+    user_is(is_one_of(USER_NAME, WORKLOAD_CONTROLLERS))
 }
 
 pub(super) fn is_kube_scheduler() -> Cel {

@@ -3,7 +3,7 @@
 use super::{
     Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope,
     cel::{Cel, Path},
-    freedom::{Changeable, Outside},
+    freedom::{Changeable, Outside, OwnerCounts},
     people,
     reach::{moves_unbound_pod, operation_is, pool_taints, reaches},
     sorted,
@@ -82,13 +82,13 @@ fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
     entry.conditions.extend(Condition::new("reaches-a-pool", sent));
-    let controller = people::is_daemon_set_controller();
+    let controller = people::creates_daemon_set_pod();
     let left_out = match failure_policy {
         FailurePolicy::Fail => Cel::any([controller, people::is_kubelet()]),
         FailurePolicy::Ignore => controller,
     };
     entry.conditions.extend(Condition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
-    entry.conditions.extend(outside.pod_is_outside());
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     if failure_policy == FailurePolicy::Fail {
         entry.conditions.extend(people::by_no_break_glass_group(policy));
     }
@@ -110,9 +110,9 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     }]);
     let sent = Cel::any([widened(policy, outside), reaches]);
     entry.conditions.extend(Condition::new("reaches-a-pool", sent));
-    let by_controller = people::is_daemon_set_controller();
+    let by_controller = people::creates_daemon_set_pod();
     entry.conditions.extend(Condition::new("by-the-daemonset-controller", by_controller));
-    entry.conditions.extend(outside.pod_is_outside());
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Asking));
     Some(entry)
 }
 
@@ -170,6 +170,6 @@ fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     let mut entry = Entry::new("relabelled-pods", Phase::Validate, vec![rule]);
     entry.namespaces = namespaces;
     entry.conditions.extend(Condition::new("changes-who-it-is", changes));
-    entry.conditions.extend(outside.pod_is_outside());
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     Some(entry)
 }

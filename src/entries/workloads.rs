@@ -7,6 +7,7 @@ use super::{
     Condition, Entry, Rule, Scope,
     cel::{Cel, Path, is_one_of, literal},
     freedom::Outside,
+    people,
     reach::{operation_is, pool_taints, reaches},
     sorted,
 };
@@ -26,7 +27,7 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     let changes = Cel::any([operation_is(Operation::Create.as_str()), template_changes()]);
     let sent = Cel::all([changes, template_reaches(policy)]);
     entry.conditions.extend(Condition::new("template-reaches-a-pool", sent));
-    let by_itself = Cel::not(is_owned_by_a_workload());
+    let by_itself = Cel::not(was_made_by_a_workload());
     entry.conditions.extend(Condition::new("by-no-other-workload", by_itself));
     let outside = outside.in_no_free_namespace();
     entry.conditions.extend(Condition::new("in-no-namespace-of-automq-or-exempt", outside));
@@ -71,8 +72,19 @@ fn template_reaches(policy: &Policy) -> Cel {
     Cel::any([at(&["spec", "template"]), at(&["spec", "jobTemplate", "spec", "template"])])
 }
 
-/// Whether a workload that was asked about itself made this one.
-fn is_owned_by_a_workload() -> Cel {
+/// Whether a workload that was asked about itself made this one. Anyone can write an owner: it counts where
+/// its controller asks, or where it is stored.
+fn was_made_by_a_workload() -> Cel {
+    let is_create = operation_is(Operation::Create.as_str());
+    let vouched = Cel::any([
+        Cel::all([is_create.clone(), people::is_workload_controller()]),
+        Cel::all([Cel::not(is_create), is_owned_by_a_workload(&Path::old_object())]),
+    ]);
+    Cel::all([is_owned_by_a_workload(&Path::object()), vouched])
+}
+
+/// Whether the object names a workload as its controller.
+fn is_owned_by_a_workload(object: &Path) -> Cel {
     let owner = Path::bound("o");
     let kinds = by_group(|_, _, kind| kind);
     let of_group = kinds.iter().map(|(group, kinds)| {
@@ -91,7 +103,7 @@ fn is_owned_by_a_workload() -> Cel {
         owner.has("apiVersion"),
         Cel::any(of_group),
     ]);
-    let metadata = Path::object().key("metadata");
+    let metadata = object.key("metadata");
     let owners = metadata.key("ownerReferences");
     Cel::all([metadata.holds("ownerReferences"), Cel::exists(owners, "o", is_workload)])
 }
