@@ -225,8 +225,8 @@ fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> V
         presets::Guard::RoleItems { field, by } => {
             let mut items: Vec<KeepItem> = Vec::new();
             let roles = pools.iter().filter_map(|pool| pool.role.as_deref());
-            for value in roles.flat_map(spellings) {
-                let item = KeepItem { by: by.clone(), value };
+            for role in roles {
+                let item = KeepItem { by: by.clone(), value: role.to_owned() };
                 if !items.contains(&item) {
                     items.push(item);
                 }
@@ -239,17 +239,6 @@ fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> V
             }
         }
     }
-}
-
-/// How a role may be written: `aws-auth` names an IAM role without its path.
-fn spellings(role: &str) -> Vec<String> {
-    let mut spellings = vec![role.to_owned()];
-    if let Some((account, path)) = role.split_once(":role/")
-        && let Some((_, name)) = path.rsplit_once('/')
-    {
-        spellings.push(format!("{account}:role/{name}"));
-    }
-    spellings
 }
 
 fn label_marks(presets: &Presets) -> Vec<LabelMark> {
@@ -279,13 +268,6 @@ mod tests {
             assert_eq!(made.len(), presets().protected.len() + own.protected.len(), "{provider}");
             assert!(made.iter().all(|entry| !entry.names.is_empty()), "{provider}");
         }
-    }
-
-    #[test]
-    fn a_role_with_a_path_is_kept_without_it_too() {
-        let with_path = "arn:aws:iam::111122223333:role/kafka/automq-node";
-        assert_eq!(spellings(with_path), [with_path, "arn:aws:iam::111122223333:role/automq-node"]);
-        assert_eq!(spellings("automq-node"), ["automq-node"]);
     }
 
     #[test]

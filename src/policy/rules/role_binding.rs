@@ -9,14 +9,20 @@
 //! A namespace may not be deleted while a `protected` entry or an instance names it, or while a
 //! protected object is known in it.
 
+mod aws_auth;
+mod findings;
 mod items;
+mod judgement;
 mod namespace;
+mod yaml;
 
 pub(super) use self::namespace::judge as judge_namespace;
 
-use jsonptr::PointerBuf;
-use serde_json::{Map, Value};
+use std::rc::Rc;
 
+use serde_json::Value;
+
+use self::{aws_auth::MapRoles, findings::About};
 use super::Context;
 use crate::policy::{
     Policy,
@@ -24,12 +30,12 @@ use crate::policy::{
     mode::{Mode, RuleName},
     name::{GroupResource, any_matches},
     protection::{
-        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
-        Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, FieldChange, Guard, KeepItem, LabelMark, Namespaces,
+        Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
     },
     request::{Change, Target},
     snapshot::{ProtectedReference, RoleReference, Snapshot},
-    verdict::{Decision, Finding, Report},
+    verdict::Report,
 };
 
 const RULE: RuleName = RuleName::RoleBinding;
@@ -48,16 +54,19 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
         Change::Delete { old } => (old, None),
     };
     let name = object_name(&request.target, old);
+    let objects = Objects::new(context, old, new, name);
     let is_meant = |entry: &&Protected| {
-        entry.covers_name(policy, &request.target, name) && entry.recognises(policy, old)
+        entry.covers_name(policy, &request.target, name)
+            && entry.recognises(policy, old, objects.old_map_roles())
     };
     let mut reported = Vec::new();
     for entry in policy.protected.iter().filter(is_meant) {
-        let about = About { context, old, name, protected_by: format!("entry {}", entry.name) };
+        let protected_by = format!("entry {}", entry.name);
+        let about = About { objects: &objects, protected_by: &protected_by };
         match new {
             None => {
                 // One reason not to delete an object is enough.
-                report.violation(mode, about.deletion());
+                report.violation(mode, about.judge_deletion(entry));
                 return;
             }
             Some(new) => about.judge_update(entry, new, &mut reported, report),
@@ -69,18 +78,65 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
     }
     let binding_name = &binding.name;
     let protected_by = format!("{} {binding_name} refers to it", binding.resource.resource);
-    let about = About { context, old, name, protected_by };
+    let about = About { objects: &objects, protected_by: &protected_by };
     match new {
         None => report.violation(mode, about.deletion()),
         Some(new) => {
-            for pointer in ROLE_FIELDS.into_iter().filter(|it| present(old, it) != present(new, it))
-            {
+            for pointer in ROLE_FIELDS.into_iter().filter(|it| about.is_changed(it, new)) {
                 report.violation(mode, about.change(pointer));
             }
             // With that label the next change would not be judged.
             if is_bootstrapping(new) {
                 report.violation(mode, about.change("/metadata/labels"));
             }
+        }
+    }
+}
+
+/// The object before and after the request.
+struct Objects<'a> {
+    context: Context<'a>,
+    old: &'a Value,
+    name: &'a str,
+    /// The old and the new `mapRoles`, where the object is `aws-auth`.
+    map_roles: Option<[MapRoles<'a>; 2]>,
+}
+
+impl<'a> Objects<'a> {
+    fn new(context: Context<'a>, old: &'a Value, new: Option<&'a Value>, name: &'a str) -> Self {
+        let map_roles = aws_auth::is_aws_auth(&context.request.target, name).then(|| {
+            let roles = protected_roles(context.policy);
+            [Some(old), new].map(|object| {
+                let field = object.and_then(|it| present(it, aws_auth::POINTER));
+                MapRoles::new(field, Rc::clone(&roles))
+            })
+        });
+        Self { context, old, name, map_roles }
+    }
+
+    fn old_map_roles(&self) -> Option<&MapRoles<'a>> {
+        self.map_roles.as_ref().map(|[old, _]| old)
+    }
+
+    /// Of the items to keep, those that are roles of `aws-auth`, and the others.
+    fn roles<'i>(
+        &self,
+        pointer: &str,
+        kept: &'i [KeepItem],
+    ) -> (Vec<&'i KeepItem>, Vec<&'i KeepItem>) {
+        let is_map_roles = self.map_roles.is_some() && pointer == aws_auth::POINTER;
+        kept.iter().partition(|item| is_map_roles && aws_auth::is_role(item))
+    }
+
+    /// The object as people name it: `ConfigMap kube-system/aws-auth`.
+    fn title(&self) -> String {
+        let Target { resource, namespace, .. } = &self.context.request.target;
+        let kind = self.old.get("kind").and_then(Value::as_str).unwrap_or(resource);
+        let name = self.name;
+        if namespace.is_empty() {
+            format!("{kind} {name}")
+        } else {
+            format!("{kind} {namespace}/{name}")
         }
     }
 }
@@ -121,8 +177,11 @@ impl Policy {
             namespace: namespace.as_str().into(),
             ..Target::default()
         };
+        let map_roles = aws_auth::is_aws_auth(&target, &name)
+            .then(|| MapRoles::new(present(object, aws_auth::POINTER), protected_roles(self)));
         let is_meant = |entry: &Protected| {
-            entry.covers_name(self, &target, &name) && entry.recognises(self, object)
+            entry.covers_name(self, &target, &name)
+                && entry.recognises(self, object, map_roles.as_ref())
         };
         if !self.protected.iter().any(is_meant) {
             return None;
@@ -150,17 +209,27 @@ impl Protected {
         self.covers_resource(policy, target) && any_matches(&self.names, name)
     }
 
-    /// Whether the object shows that it is one of those that the entry means.
-    fn recognises(&self, policy: &Policy, object: &Value) -> bool {
+    /// Whether the object shows that it is one of those that the entry means. `map_roles` is its text
+    /// if it is `aws-auth`.
+    fn recognises(
+        &self,
+        policy: &Policy,
+        object: &Value,
+        map_roles: Option<&MapRoles<'_>>,
+    ) -> bool {
         match &self.recognition {
             Recognition::Always => true,
             Recognition::HoldsAField => match &self.guard {
                 Guard::Content => true,
                 Guard::Fields(fields) => fields.iter().any(|field| {
-                    let value = present(object, field.pointer.as_str());
+                    let pointer = field.pointer.as_str();
                     match &field.change {
-                        FieldChange::Any | FieldChange::OnceSet => value.is_some(),
-                        FieldChange::Items(items) => items::any(items, value),
+                        FieldChange::Any | FieldChange::OnceSet => {
+                            present(object, pointer).is_some()
+                        }
+                        FieldChange::Items(items) => {
+                            holds_one(items, pointer, present(object, pointer), map_roles)
+                        }
                     }
                 }),
             },
@@ -169,6 +238,37 @@ impl Protected {
             }
         }
     }
+}
+
+/// The roles that any entry keeps in `aws-auth`.
+fn protected_roles(policy: &Policy) -> aws_auth::Roles {
+    let fields = policy.protected.iter().flat_map(|entry| match &entry.guard {
+        Guard::Content => &[],
+        Guard::Fields(fields) => fields.as_slice(),
+    });
+    let kept =
+        fields.filter(|field| field.pointer.as_str() == aws_auth::POINTER).flat_map(|field| {
+            match &field.change {
+                FieldChange::Any | FieldChange::OnceSet => &[],
+                FieldChange::Items(kept) => kept.as_slice(),
+            }
+        });
+    let roles = kept.filter(|item| aws_auth::is_role(item));
+    Rc::new(roles.map(|item| aws_auth::key(&item.value).into_owned()).collect())
+}
+
+/// Whether a list holds one of the items to keep.
+fn holds_one(
+    items: &[KeepItem],
+    pointer: &str,
+    field: Option<&Value>,
+    map_roles: Option<&MapRoles<'_>>,
+) -> bool {
+    let map_roles = map_roles.filter(|_| pointer == aws_auth::POINTER);
+    let is_role = |item: &&KeepItem| map_roles.is_some() && aws_auth::is_role(item);
+    let (roles, others): (Vec<&KeepItem>, Vec<&KeepItem>) = items.iter().partition(is_role);
+    roles.iter().any(|role| map_roles.is_some_and(|it| it.names(&role.value)))
+        || (!others.is_empty() && items::any(&others, field))
 }
 
 fn has_automq_subject(policy: &Policy, binding: &Value) -> bool {
@@ -241,146 +341,4 @@ fn refers<'s>(
 fn is_bootstrapping(object: &Value) -> bool {
     let labels = object.pointer("/metadata/labels");
     labels.is_some_and(|labels| labels.get(BOOTSTRAPPING_LABEL) == Some(&BOOTSTRAPPING.into()))
-}
-
-/// What is being judged, for messages.
-struct About<'a> {
-    context: Context<'a>,
-    old: &'a Value,
-    name: &'a str,
-    protected_by: String,
-}
-
-const WAY_OUT: &str = "If AutoMQ's operator meant it, add its principal to principals.trusted";
-
-impl About<'_> {
-    fn object(&self) -> String {
-        let Target { resource, namespace, .. } = &self.context.request.target;
-        let kind = self.old.get("kind").and_then(Value::as_str).unwrap_or(resource);
-        let name = self.name;
-        if namespace.is_empty() {
-            format!("{kind} {name}")
-        } else {
-            format!("{kind} {namespace}/{name}")
-        }
-    }
-
-    fn deletion(&self) -> Finding {
-        let fact = format!(
-            "{} holds AutoMQ's role together ({}) and may not be deleted",
-            self.object(),
-            self.protected_by
-        );
-        Finding::new(RULE, fact).advice(WAY_OUT)
-    }
-
-    fn change(&self, field: &str) -> Finding {
-        let fact = format!(
-            "{field} of {} holds AutoMQ's role together ({}) and may not change",
-            self.object(),
-            self.protected_by
-        );
-        let advice = format!("Leave it; everything else may change. {WAY_OUT}");
-        Finding::new(RULE, fact).advice(advice).field(field)
-    }
-
-    fn judge_update(
-        &self,
-        entry: &Protected,
-        new: &Value,
-        reported: &mut Vec<String>,
-        report: &mut Report,
-    ) {
-        let mut findings = Vec::new();
-        match &entry.guard {
-            Guard::Content => {
-                let changed = changed_content(self.old, new);
-                findings.extend(changed.iter().map(|field| self.change(field)));
-            }
-            Guard::Fields(guarded) => {
-                for field in guarded {
-                    findings.extend(self.judge_field(field, new, report));
-                }
-            }
-        }
-        // Without its label an object that only the label shows would lose its protection.
-        let is_binding = matches!(entry.recognition, Recognition::AutoMqBinding { .. });
-        if is_binding
-            && self.old.get("subjects") == new.get("subjects")
-            && !entry.recognises(self.context.policy, new)
-        {
-            findings.push(self.change("/metadata/labels"));
-        }
-        // What another entry has said of a field need not be said again.
-        findings.retain(|finding| !reported.iter().any(|it| Some(it) == finding.field.as_ref()));
-        reported.extend(findings.iter().filter_map(|finding| finding.field.clone()));
-        for finding in findings {
-            report.violation(self.context.policy.rules.role_binding, finding);
-        }
-    }
-
-    fn judge_field(&self, field: &Field, new: &Value, report: &mut Report) -> Vec<Finding> {
-        let pointer = field.pointer.as_str();
-        let (before, after) = (present(self.old, pointer), present(new, pointer));
-        match &field.change {
-            FieldChange::Any if before != after => vec![self.change(pointer)],
-            FieldChange::OnceSet if before.is_some() && before != after => {
-                vec![self.change(pointer)]
-            }
-            FieldChange::Any | FieldChange::OnceSet => Vec::new(),
-            FieldChange::Items(items) => match items::lost(items, before, after) {
-                Ok(lost) => lost.into_iter().map(|item| self.lost_item(pointer, item)).collect(),
-                Err(items::Unreadable::New(why)) => vec![self.unreadable(pointer, &why)],
-                Err(items::Unreadable::Old(why)) => {
-                    let object = self.object();
-                    let fact =
-                        format!("{pointer} of {object} cannot be read and was not judged: {why}");
-                    report.note(Decision::Unknown, Finding::new(RULE, fact).field(pointer));
-                    Vec::new()
-                }
-            },
-        }
-    }
-
-    fn lost_item(&self, pointer: &str, item: &KeepItem) -> Finding {
-        let KeepItem { by, value } = item;
-        let fact = format!(
-            "{pointer} of {} would lose or change its item with {by}: {value}, which holds \
-             AutoMQ's role together ({})",
-            self.object(),
-            self.protected_by
-        );
-        let advice = format!("Leave that item; the others may change. {WAY_OUT}");
-        let finding = Finding::new(RULE, fact).advice(advice).field(pointer);
-        let mut pools = self.context.policy.pools.iter();
-        match pools.find(|pool| pool.role.as_ref() == Some(value)) {
-            Some(pool) => finding.pool(&*pool.name),
-            None => finding,
-        }
-    }
-
-    fn unreadable(&self, pointer: &str, why: &str) -> Finding {
-        let fact = format!(
-            "{pointer} of {} would not be a list that can be read ({why}), and holds AutoMQ's role \
-             together ({})",
-            self.object(),
-            self.protected_by
-        );
-        Finding::new(RULE, fact).advice("Write it as a YAML list").field(pointer)
-    }
-}
-
-/// The top-level fields outside `metadata` and `status` that differ, as pointers.
-fn changed_content(old: &Value, new: &Value) -> Vec<String> {
-    const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
-        return if old == new { Vec::new() } else { vec![String::new()] };
-    };
-    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-    let value = |object: &Map<String, Value>, key| {
-        object.get(key).filter(|value: &&Value| !value.is_null()).cloned()
-    };
-    keys.filter(|key| !NOT_CONTENT.contains(&key.as_str()) && value(old, *key) != value(new, *key))
-        .map(|key| PointerBuf::from_tokens([key.as_str()]).to_string())
-        .collect()
 }

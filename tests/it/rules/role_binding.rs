@@ -1,11 +1,23 @@
 //! `role-binding`: protected objects, and the namespaces that hold them.
 
+use insta::assert_snapshot;
+use poolguard::policy::verdict::Outcome;
 use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, by, create, data_text, delete, recorded, update, yaml_list};
 
 fn verdict(review: &Value) -> String {
     Scenario::recorded().verdict(review)
+}
+
+/// What the client is told.
+fn denials(scenario: &Scenario, review: &Value) -> String {
+    match scenario.validate(review).outcome {
+        Outcome::Deny(denials) => {
+            denials.iter().map(|finding| finding.denial()).collect::<Vec<_>>().join("\n")
+        }
+        Outcome::Allow(_) => "allowed".to_owned(),
+    }
 }
 
 fn service_account(namespace: &str, annotations: &Value) -> Value {
@@ -136,7 +148,7 @@ const ROLE: &str =
     "- rolearn: arn:aws:iam::111122223333:role/automq-node\n  username: u\n  groups: [g]\n";
 
 #[test]
-fn an_item_that_must_stay_stays_as_it_is() {
+fn aws_auth_is_judged_by_the_mapping_in_force() {
     let denied = "deny role-binding /data/mapRoles";
     let check = |after: &str, expected: &str| {
         assert_eq!(verdict(&map_roles(ROLE, &json!(after))), expected, "{after}");
@@ -146,10 +158,61 @@ fn an_item_that_must_stay_stays_as_it_is() {
     let flow =
         "[{groups: [g], username: u, rolearn: 'arn:aws:iam::111122223333:role/automq-node'}]";
     check(flow, "allow");
+    check(&ROLE.replace("rolearn", "RoleARN").replace("[g]", "[g, g]"), "allow");
+    check(&ROLE.replace("username", "note: x\n  username"), "allow");
     check("[]", denied);
     check("", denied);
     check(&ROLE.replace("[g]", "[g, admin]"), denied);
     check(&ROLE.replace("username: u", "username: v"), denied);
+    check(&format!("{ROLE}{}", ROLE.replace("username: u", "username: v")), denied);
+    let mut moved = map_roles(ROLE, &json!(null));
+    moved["request"]["object"]["binaryData"] = json!({ "mapRoles": "W10=" });
+    assert_eq!(verdict(&moved), denied);
+}
+
+#[test]
+fn what_aws_auth_would_lose_is_said_with_a_remedy() {
+    let scenario = Scenario::replacing(&[(
+        "machineTypes: [r6in.large]\n- name: pool-b",
+        "machineTypes: [r6in.large]\n  role: arn:aws:iam::111122223333:role/kafka/automq-node\n- name: pool-b",
+    )]);
+    let message = |after: &str| denials(&scenario, &map_roles(ROLE, &json!(after)));
+    assert_snapshot!(message("[]"), @"[role-binding] mapRoles of ConfigMap kube-system/aws-auth would no longer map role arn:aws:iam::111122223333:role/automq-node of pool pool-a (entry node-role). Nodes of that role could no longer join the cluster or report to it. Keep the item in mapRoles: {rolearn: arn:aws:iam::111122223333:role/automq-node, username: 'u', groups: ['g']}. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    assert_snapshot!(message(&ROLE.replace("[g]", "[h]")), @"[role-binding] Item 1 of mapRoles of ConfigMap kube-system/aws-auth would change groups of role arn:aws:iam::111122223333:role/automq-node of pool pool-a (entry node-role). Nodes of that role could no longer join the cluster or report to it. Keep groups ['g']; groups may have any order. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    assert_snapshot!(message(&format!("{ROLE}{}", ROLE.replace("username: u", "username: v"))), @"[role-binding] Item 2 of mapRoles of ConfigMap kube-system/aws-auth would shadow the mapping of role arn:aws:iam::111122223333:role/automq-node of pool pool-a with another username (entry node-role). Of several items for one role the last one counts. Remove item 2, or give it username 'u'. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    assert_snapshot!(message(&ROLE.replace("role/", "role/kafka/")), @"[role-binding] mapRoles of ConfigMap kube-system/aws-auth would name role arn:aws:iam::111122223333:role/automq-node of pool pool-a with its path, which matches no node (entry node-role). Write the ARN without the path: {rolearn: arn:aws:iam::111122223333:role/automq-node, username: 'u', groups: ['g']}. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    assert_snapshot!(message("- \tx"), @"[role-binding] mapRoles of ConfigMap kube-system/aws-auth would be a text that cannot be read (line 1 is indented with a tab), so it would no longer map role arn:aws:iam::111122223333:role/automq-node of pool pool-a (entry node-role). Nodes of that role could no longer join the cluster or report to it. Correct the YAML of mapRoles. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    let broken = denials(&scenario, &map_roles(&format!("{ROLE}- \tx"), &json!("[]")));
+    assert_snapshot!(broken, @"[role-binding] mapRoles of ConfigMap kube-system/aws-auth cannot be read today and names role arn:aws:iam::111122223333:role/automq-node of pool pool-a, which the new text would not map to nodes (entry node-role). Add the item to mapRoles: {rolearn: arn:aws:iam::111122223333:role/automq-node, username: 'system:node:{{EC2PrivateDNSName}}', groups: ['system:bootstrappers', 'system:nodes']}. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+    let mut deletion = map_roles(ROLE, &json!(null));
+    deletion["request"]["operation"] = json!("DELETE");
+    deletion["request"]["object"] = json!(null);
+    assert_snapshot!(denials(&scenario, &deletion), @"[role-binding] Deleting ConfigMap kube-system/aws-auth would delete mapRoles, which maps role arn:aws:iam::111122223333:role/automq-node of pool pool-a (entry node-role). Nodes of that role could no longer join the cluster or report to it. If AutoMQ's console or operator makes this change, add its user to principals.trusted in PoolGuard's config");
+}
+
+#[test]
+fn aws_auth_of_the_preset_is_judged_as_that_of_an_entry() {
+    let role = "arn:aws:iam::111122223333:role/kafka/automq-node";
+    let scenario = Scenario::replacing(&[
+        (
+            "machineTypes: [r6in.large]\n- name: pool-b",
+            &format!("machineTypes: [r6in.large]\n  role: {role}\n- name: pool-b"),
+        ),
+        ("names: [aws-auth]", "names: [other]"),
+    ]);
+    let denied = "deny role-binding pool-a /data/mapRoles";
+    let check = |before: &str, after: &str, expected: &str| {
+        let review = map_roles(before, &json!(after));
+        assert_eq!(scenario.verdict(&review), expected, "{before}\n→\n{after}");
+    };
+    check(ROLE, "[]", denied);
+    check(&ROLE.replace("rolearn", "roleARN"), "[]", denied);
+    check(ROLE, &ROLE.replace("[g]", "[g, g]"), "allow");
+    check(ROLE, &format!("{ROLE}{}", ROLE.replace("[g]", "[h]")), denied);
+    check(&format!("{ROLE}- \tx"), "[]", denied);
+    // Such a text names no role of a pool.
+    check("- rolearn: other\n", "{{", "allow");
+    check("- \tx", "[]", "allow");
 }
 
 #[test]
@@ -162,6 +225,39 @@ fn unreadable_new_text_is_denied_and_unreadable_old_text_is_reported() {
     assert_eq!(verdict(&map_roles("{{ not yaml", &json!("[]"))), unknown);
     assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("{{"))), denied);
     assert_eq!(verdict(&map_roles("- rolearn: other\n", &json!("[]"))), "allow");
+    assert_eq!(verdict(&map_roles("[]", &json!("{{"))), "allow");
+}
+
+#[test]
+fn an_item_of_another_list_stays_as_it_is() {
+    let scenario = Scenario::replacing(&[
+        ("fields: [/data/mapRoles]", "fields: [/data/mapUsers]"),
+        (
+            "mustKeepItems: [{by: rolearn, value: \"arn:aws:iam::111122223333:role/automq-node\"}]",
+            "mustKeepItems: [{by: userarn, value: u}]",
+        ),
+    ]);
+    let denied = "deny role-binding /data/mapUsers";
+    let unknown = "unknown role-binding /data/mapUsers";
+    let item = "- userarn: u\n  groups: [a, b]\n";
+    for (before, after, expected) in [
+        (item, "[{groups: [a, b], userarn: 'u'}, {userarn: v}]", "allow"),
+        ("- userarn: v\n- userarn: u\n", "- userarn: u\n- userarn: w\n", "allow"),
+        (item, "- userarn: u\n  groups: [b, a]\n", denied),
+        (item, "- userarn: u\n  groups: [a, b]\n  note: x\n", denied),
+        (item, "[]", denied),
+        (item, "", denied),
+        (item, "{{", denied),
+        (item, "text", denied),
+        ("- userarn: v\n", "{{", denied),
+        ("- userarn: v\n", "[]", "allow"),
+        ("{{", item, unknown),
+    ] {
+        let mut review = map_roles("", &json!(""));
+        review["request"]["oldObject"]["data"] = json!({ "mapUsers": before });
+        review["request"]["object"]["data"] = json!({ "mapUsers": after });
+        assert_eq!(scenario.verdict(&review), expected, "{before}\n→\n{after}");
+    }
 }
 
 fn with_objects(objects: &[Value]) -> Scenario {

@@ -1,48 +1,117 @@
-//! `mustKeepItems`: items of a YAML list that is kept as text, as in `aws-auth`'s `mapRoles`.
+//! `mustKeepItems`: items of a YAML list that a field holds as text.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+};
 
 use serde_json::Value;
 
+use super::yaml::{Node, NodeId, Tree, Unreadable};
 use crate::policy::protection::KeepItem;
 
 /// Which text could not be read, and why.
-pub(super) enum Unreadable {
-    Old(String),
-    New(String),
+pub(super) enum Refused {
+    Old(Unreadable),
+    New(Unreadable),
 }
 
 /// The items that were there and are not there unchanged any more.
 pub(super) fn lost<'i>(
-    items: &'i [KeepItem],
+    items: &[&'i KeepItem],
     before: Option<&Value>,
     after: Option<&Value>,
-) -> Result<Vec<&'i KeepItem>, Unreadable> {
+) -> Result<Vec<&'i KeepItem>, Refused> {
     if before == after {
         return Ok(Vec::new());
     }
-    let before = list(before).map_err(Unreadable::Old)?;
-    let after = list(after).map_err(Unreadable::New)?;
-    let is_lost = |item: &&KeepItem| kept(item, &before).any(|kept| !after.contains(kept));
-    Ok(items.iter().filter(is_lost).collect())
+    let before = List::read(before).map_err(Refused::Old)?;
+    let after = List::read(after).map_err(Refused::New)?;
+    let state = RandomState::new();
+    let there: HashSet<u64> = after.hashes(&state).into_iter().map(|(_, hash)| hash).collect();
+    let gone = before.hashes(&state).into_iter().filter(|(_, hash)| !there.contains(hash));
+    let lost = before.kept(items, gone.map(|(id, _)| id));
+    Ok(items.iter().zip(lost).filter_map(|(item, is_lost)| is_lost.then_some(*item)).collect())
 }
 
 /// Whether the field's list has any of the items. One that cannot be read may have.
-pub(super) fn any(items: &[KeepItem], field: Option<&Value>) -> bool {
-    list(field).map_or(true, |list| items.iter().any(|item| kept(item, &list).next().is_some()))
-}
-
-fn kept<'l>(item: &'l KeepItem, list: &'l [Value]) -> impl Iterator<Item = &'l Value> {
-    let KeepItem { by, value } = item;
-    list.iter().filter(move |it| it.get(by).and_then(Value::as_str) == Some(value))
+pub(super) fn any(items: &[&KeepItem], field: Option<&Value>) -> bool {
+    List::read(field)
+        .map_or(true, |list| list.kept(items, list.ids().iter().copied()).contains(&true))
 }
 
 /// The list that a field's text holds; absent or blank text is an empty list.
-fn list(field: Option<&Value>) -> Result<Vec<Value>, String> {
-    let Some(field) = field else { return Ok(Vec::new()) };
-    let Some(text) = field.as_str() else { return Err("it is not text".to_owned()) };
-    let list: Result<Option<Vec<Value>>, _> = serde_saphyr::from_str(text);
-    // The parser's own words are for programmers.
-    list.map(Option::unwrap_or_default).map_err(|error| match error.location() {
-        Some(at) => format!("no YAML list at line {}, column {}", at.line(), at.column()),
-        None => "no YAML list".to_owned(),
-    })
+struct List<'t>(Tree<'t>);
+
+impl<'t> List<'t> {
+    fn read(field: Option<&'t Value>) -> Result<Self, Unreadable> {
+        let tree = match field {
+            None => Tree::default(),
+            Some(Value::String(text)) => Tree::read(text)?,
+            Some(_) => return Err(Unreadable("it is not text".to_owned())),
+        };
+        match tree.root() {
+            None | Some(Node::Null | Node::Sequence(_)) => Ok(Self(tree)),
+            Some(_) => Err(Unreadable("it is not a YAML list".to_owned())),
+        }
+    }
+
+    fn ids(&self) -> &[NodeId] {
+        self.0.root_list().unwrap_or_default()
+    }
+
+    /// The items, each with a hash of what it says. Keys of a mapping have no order.
+    fn hashes(&self, state: &RandomState) -> Vec<(NodeId, u64)> {
+        let mut hashes: Vec<u64> = Vec::new();
+        let of = |hashes: &[u64], id: &NodeId| hashes.get(*id).copied();
+        for (id, node) in self.0.nodes().iter().enumerate() {
+            let hash = match node {
+                Node::Alias(target) => of(&hashes, target).unwrap_or_default(),
+                Node::Null => state.hash_one(0),
+                Node::Text(text) => state.hash_one((1, text)),
+                Node::Other(text) => state.hash_one((2, text)),
+                Node::Merge => state.hash_one(3),
+                Node::Sequence(_) => {
+                    let ids = self.0.list(id).unwrap_or_default();
+                    let parts: Vec<_> = ids.iter().map(|id| of(&hashes, id)).collect();
+                    state.hash_one((4, parts))
+                }
+                Node::Mapping(_) => {
+                    let pairs = self.0.pairs(id).unwrap_or_default().iter();
+                    let mut parts: Vec<_> =
+                        pairs.map(|(key, value)| (of(&hashes, key), of(&hashes, value))).collect();
+                    parts.sort_unstable();
+                    state.hash_one((5, parts))
+                }
+            };
+            hashes.push(hash);
+        }
+        self.ids().iter().filter_map(|id| Some((*id, of(&hashes, id)?))).collect()
+    }
+
+    /// For each item to keep, whether it is one of these.
+    fn kept(&self, items: &[&KeepItem], ids: impl Iterator<Item = NodeId>) -> Vec<bool> {
+        let named = items.iter().map(|item| (item.by.as_str(), item.value.as_str()));
+        let mut places: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+        for (place, item) in named.enumerate() {
+            places.entry(item).or_default().push(place);
+        }
+        let mut kept = vec![false; items.len()];
+        for id in ids {
+            let Some(pairs) = self.0.pairs(id) else { continue };
+            for (key, value) in pairs {
+                let (Some(Node::Text(key)), Some(Node::Text(value))) =
+                    (self.0.get(*key), self.0.get(*value))
+                else {
+                    continue;
+                };
+                for place in places.get(&(key.as_ref(), value.as_ref())).into_iter().flatten() {
+                    if let Some(kept) = kept.get_mut(*place) {
+                        *kept = true;
+                    }
+                }
+            }
+        }
+        kept
+    }
 }

@@ -1,0 +1,212 @@
+//! What a change of a protected object would do, in words.
+
+use super::{
+    Objects, RULE,
+    aws_auth::{self, Harm, Mapping},
+};
+use crate::policy::{pool::Pool, protection::KeepItem, text::cut, verdict::Finding};
+
+/// What somebody can do who may make the change.
+const TRUST: &str = "If AutoMQ's console or operator makes this change, add its user to \
+                     principals.trusted in PoolGuard's config";
+/// What happens to nodes whose role has no mapping.
+const CANNOT_JOIN: &str = "Nodes of that role could no longer join the cluster or report to it";
+/// Names and lists of a text, in a message.
+const QUOTE_BYTES_MAX: usize = 120;
+
+/// Which object is judged, and why it is protected.
+#[derive(Clone, Copy)]
+pub(super) struct About<'o, 'a> {
+    pub(super) objects: &'o Objects<'a>,
+    /// `entry node-role`
+    pub(super) protected_by: &'o str,
+}
+
+impl<'a> About<'_, 'a> {
+    /// Deletion of the object.
+    pub(super) fn deletion(self) -> Finding {
+        let Self { objects, protected_by } = self;
+        let fact = format!(
+            "Deleting {} would take away a role that AutoMQ needs ({protected_by})",
+            objects.title()
+        );
+        Finding::new(RULE, fact).advice(TRUST)
+    }
+
+    /// Deletion of the ConfigMap that maps this role.
+    pub(super) fn deletion_of_map_roles(self, role: &str) -> Finding {
+        let Self { objects, protected_by } = self;
+        let fact = format!(
+            "Deleting {} would delete mapRoles, which maps {} ({protected_by})",
+            objects.title(),
+            self.role(role)
+        );
+        self.about_role(role, fact, format!("{CANNOT_JOIN}. {TRUST}"))
+    }
+
+    /// Change of a guarded field.
+    pub(super) fn change(self, field: &str) -> Finding {
+        let Self { objects, protected_by } = self;
+        let fact = format!(
+            "Changing {field} of {} could take away a role that AutoMQ needs ({protected_by})",
+            objects.title()
+        );
+        let advice = format!("Keep the value of {field}; other fields may change. {TRUST}");
+        Finding::new(RULE, fact).advice(advice).field(field)
+    }
+
+    /// Loss or change of an item of a list.
+    pub(super) fn lost_item(self, pointer: &str, item: &KeepItem) -> Finding {
+        let Self { objects, protected_by } = self;
+        let KeepItem { by, value } = item;
+        let fact = format!(
+            "The item of {pointer} of {} with {by}: {value} would be lost or changed, and AutoMQ \
+             needs it ({protected_by})",
+            objects.title()
+        );
+        let advice = format!("Keep that item as it is; the other items may change. {TRUST}");
+        let finding = Finding::new(RULE, fact).advice(advice).field(pointer);
+        match self.pool(value) {
+            Some(pool) => finding.pool(&*pool.name),
+            None => finding,
+        }
+    }
+
+    /// A new text of a list that cannot be read.
+    pub(super) fn unreadable(self, pointer: &str, why: &str) -> Finding {
+        let Self { objects, protected_by } = self;
+        let fact = format!(
+            "{pointer} of {} would be a text that cannot be read ({why}), so every item of it would \
+             be lost ({protected_by})",
+            objects.title()
+        );
+        let advice = format!("Write {pointer} as a YAML list. {TRUST}");
+        Finding::new(RULE, fact).advice(advice).field(pointer)
+    }
+
+    /// An old text that cannot be read, and so was not judged.
+    pub(super) fn not_judged(self, pointer: &str, why: &str) -> Finding {
+        let fact = format!(
+            "PoolGuard cannot read the old {pointer} of {} ({why}), so it did not judge the change",
+            self.objects.title()
+        );
+        Finding::new(RULE, fact).field(pointer)
+    }
+
+    /// What a change of `mapRoles` does to the mapping of a role.
+    pub(super) fn harm(self, role: &str, harm: &Harm<'_>) -> Finding {
+        let title = self.objects.title();
+        let named = self.role(role);
+        let protected_by = self.protected_by;
+        let (fact, remedy) = match harm {
+            Harm::Lost(old) => (
+                format!("mapRoles of {title} would no longer map {named} ({protected_by})"),
+                format!("{CANNOT_JOIN}. Keep the item in mapRoles: {}", item(role, old)),
+            ),
+            Harm::Path(old) => (
+                format!(
+                    "mapRoles of {title} would name {named} with its path, which matches no node \
+                     ({protected_by})"
+                ),
+                format!("Write the ARN without the path: {}", item(role, old)),
+            ),
+            Harm::Altered { position, old, new } => (
+                format!(
+                    "Item {position} of mapRoles of {title} would change {} of {named} \
+                     ({protected_by})",
+                    difference(old, new, ["username", "groups"])
+                ),
+                format!(
+                    "{}Keep {}; groups may have any order",
+                    if new.serves_nodes() { String::new() } else { format!("{CANNOT_JOIN}. ") },
+                    values(old, new)
+                ),
+            ),
+            Harm::Shadowed { position, old, new } => (
+                format!(
+                    "Item {position} of mapRoles of {title} would shadow the mapping of {named} with \
+                     {} ({protected_by})",
+                    difference(old, new, ["another username", "other groups"])
+                ),
+                format!(
+                    "Of several items for one role the last one counts. Remove item {position}, or \
+                     give it {}",
+                    values(old, new)
+                ),
+            ),
+            Harm::Unreadable(why) => (
+                format!(
+                    "mapRoles of {title} would be a text that cannot be read ({why}), so it would no \
+                     longer map {named} ({protected_by})"
+                ),
+                format!("{CANNOT_JOIN}. Correct the YAML of mapRoles"),
+            ),
+            Harm::NotMended => (
+                format!(
+                    "mapRoles of {title} cannot be read today and names {named}, which the new text \
+                     would not map to nodes ({protected_by})"
+                ),
+                format!("Add the item to mapRoles: {}", item(role, &Mapping::of_nodes())),
+            ),
+        };
+        self.about_role(role, fact, format!("{remedy}. {TRUST}"))
+    }
+
+    fn about_role(self, role: &str, fact: String, advice: String) -> Finding {
+        let finding = Finding::new(RULE, fact).advice(advice).field(aws_auth::POINTER);
+        match self.pool(role) {
+            Some(pool) => finding.pool(&*pool.name),
+            None => finding,
+        }
+    }
+
+    /// `role arn:aws:… of pool pool-a`
+    fn role(self, role: &str) -> String {
+        match self.pool(role) {
+            Some(pool) => format!("role {role} of pool {}", pool.name),
+            None => format!("role {role}"),
+        }
+    }
+
+    /// The first pool that has this role, with or without its path.
+    fn pool(self, role: &str) -> Option<&'a Pool> {
+        let is_it = |pool: &&Pool| {
+            let own = pool.role.as_deref();
+            own.is_some_and(|own| own == role || aws_auth::key(own) == aws_auth::key(role))
+        };
+        self.objects.context.policy.pools.iter().find(is_it)
+    }
+}
+
+/// What differs: the username, the groups or both, in these words.
+fn difference(old: &Mapping<'_>, new: &Mapping<'_>, [username, groups]: [&str; 2]) -> String {
+    match (old.username == new.username, old.groups == new.groups) {
+        (false, false) => format!("{username} and {groups}"),
+        (false, true) => username.to_owned(),
+        (true, _) => groups.to_owned(),
+    }
+}
+
+/// The values that must stay, of what differs.
+fn values(old: &Mapping<'_>, new: &Mapping<'_>) -> String {
+    let username = format!("username {}", quoted(&old.username));
+    difference(old, new, [&username, &format!("groups [{}]", list(old))])
+}
+
+/// An item as it can be pasted into `mapRoles`.
+fn item(role: &str, mapping: &Mapping<'_>) -> String {
+    let role = aws_auth::written_without_path(role);
+    let username = quoted(&mapping.username);
+    format!("{{rolearn: {role}, username: {username}, groups: [{}]}}", list(mapping))
+}
+
+fn list(mapping: &Mapping<'_>) -> String {
+    let groups: Vec<String> = mapping.groups.iter().take(8).map(|it| quoted(it)).collect();
+    let more = if mapping.groups.len() > groups.len() { ", …" } else { "" };
+    cut(groups.join(", "), 2 * QUOTE_BYTES_MAX) + more
+}
+
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(QUOTE_BYTES_MAX).collect();
+    format!("'{}'", cut(shown.replace('\'', "''"), QUOTE_BYTES_MAX))
+}

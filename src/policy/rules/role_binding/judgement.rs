@@ -1,0 +1,167 @@
+//! An update of a protected object, field by field.
+
+use jsonptr::PointerBuf;
+use serde_json::{Map, Value};
+
+use super::{
+    aws_auth::{self, harm},
+    findings::About,
+    items, present,
+};
+use crate::policy::{
+    protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
+    verdict::{Decision, Finding, Report},
+};
+
+impl About<'_, '_> {
+    /// Judges what an entry guards. `reported` has the fields of which something is said already.
+    pub(super) fn judge_update(
+        self,
+        entry: &Protected,
+        new: &Value,
+        reported: &mut Vec<String>,
+        report: &mut Report,
+    ) {
+        let old = self.objects.old;
+        let mut findings = Vec::new();
+        match &entry.guard {
+            Guard::Content => {
+                let changed = changed_content(old, new).into_iter();
+                let changed = changed.filter(|field| self.is_changed(field, new));
+                findings.extend(changed.map(|field| self.change(&field)));
+            }
+            Guard::Fields(guarded) => {
+                for field in guarded {
+                    self.judge_field(field, new, &mut findings, report);
+                }
+            }
+        }
+        // Without its label an object that only the label shows would lose its protection.
+        let is_binding = matches!(entry.recognition, Recognition::AutoMqBinding { .. });
+        if is_binding
+            && !self.is_changed("/subjects", new)
+            && !entry.recognises(self.objects.context.policy, new, None)
+        {
+            findings.push(self.change("/metadata/labels"));
+        }
+        // What another entry has said of a field need not be said again.
+        findings.retain(|finding| !reported.iter().any(|it| Some(it) == finding.field.as_ref()));
+        reported.extend(findings.iter().filter_map(|finding| finding.field.clone()));
+        for finding in findings {
+            report.violation(self.objects.context.policy.rules.role_binding, finding);
+        }
+    }
+
+    /// Why the object may not be deleted.
+    pub(super) fn judge_deletion(self, entry: &Protected) -> Finding {
+        let fields = match &entry.guard {
+            Guard::Content => &[],
+            Guard::Fields(fields) => fields.as_slice(),
+        };
+        let lost = fields.iter().find_map(|field| {
+            let FieldChange::Items(kept) = &field.change else { return None };
+            let (roles, _) = self.objects.roles(field.pointer.as_str(), kept);
+            let old = self.objects.old_map_roles()?;
+            roles.into_iter().find(|role| old.names(&role.value))
+        });
+        match lost {
+            Some(role) => self.deletion_of_map_roles(&role.value),
+            None => self.deletion(),
+        }
+    }
+
+    /// Whether a value is another one.
+    pub(super) fn is_changed(self, pointer: &str, new: &Value) -> bool {
+        let (before, after) = (present(self.objects.old, pointer), present(new, pointer));
+        before != after
+    }
+
+    fn judge_field(
+        self,
+        field: &Field,
+        new: &Value,
+        findings: &mut Vec<Finding>,
+        report: &mut Report,
+    ) {
+        let pointer = field.pointer.as_str();
+        match &field.change {
+            FieldChange::Any => {
+                if self.is_changed(pointer, new) {
+                    findings.push(self.change(pointer));
+                }
+            }
+            FieldChange::OnceSet => {
+                if present(self.objects.old, pointer).is_some() && self.is_changed(pointer, new) {
+                    findings.push(self.change(pointer));
+                }
+            }
+            FieldChange::Items(kept) => {
+                let (roles, others) = self.objects.roles(pointer, kept);
+                if !roles.is_empty() {
+                    self.judge_roles(&roles, findings, report);
+                }
+                if !others.is_empty() {
+                    self.judge_items(pointer, &others, new, findings, report);
+                }
+            }
+        }
+    }
+
+    /// Judges the mappings of roles in `aws-auth`.
+    fn judge_roles(self, roles: &[&KeepItem], findings: &mut Vec<Finding>, report: &mut Report) {
+        let Some([old, new]) = &self.objects.map_roles else { return };
+        let found = findings.len();
+        for (index, role) in roles.iter().enumerate() {
+            let key = aws_auth::key(&role.value);
+            // A role with and without its path is one role.
+            let is_again =
+                roles.iter().take(index).any(|earlier| aws_auth::key(&earlier.value) == key);
+            if !is_again && let Some(harm) = harm(&role.value, old, new) {
+                findings.push(self.harm(&role.value, &harm));
+            }
+        }
+        if findings.len() > found || old.is_same(new) {
+            return;
+        }
+        let pointer = aws_auth::POINTER;
+        match (old.unreadable(), new.unreadable()) {
+            (Some(why), _) => report.note(Decision::Unknown, self.not_judged(pointer, why)),
+            (None, Some(why)) if !old.is_empty() => findings.push(self.unreadable(pointer, why)),
+            (None, _) => {}
+        }
+    }
+
+    /// Judges the items of any other list.
+    fn judge_items(
+        self,
+        pointer: &str,
+        kept: &[&KeepItem],
+        new: &Value,
+        findings: &mut Vec<Finding>,
+        report: &mut Report,
+    ) {
+        let (before, after) = (present(self.objects.old, pointer), present(new, pointer));
+        match items::lost(kept, before, after) {
+            Ok(lost) => findings.extend(lost.into_iter().map(|it| self.lost_item(pointer, it))),
+            Err(items::Refused::New(why)) => findings.push(self.unreadable(pointer, &why.0)),
+            Err(items::Refused::Old(why)) => {
+                report.note(Decision::Unknown, self.not_judged(pointer, &why.0));
+            }
+        }
+    }
+}
+
+/// The top-level fields outside `metadata` and `status` that differ, as pointers.
+fn changed_content(old: &Value, new: &Value) -> Vec<String> {
+    const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
+        return if old == new { Vec::new() } else { vec![String::new()] };
+    };
+    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+    let value = |object: &Map<String, Value>, key| {
+        object.get(key).filter(|value: &&Value| !value.is_null()).cloned()
+    };
+    keys.filter(|key| !NOT_CONTENT.contains(&key.as_str()) && value(old, *key) != value(new, *key))
+        .map(|key| PointerBuf::from_tokens([key.as_str()]).to_string())
+        .collect()
+}
