@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use self::{aws_auth::MapRoles, findings::About};
+use self::{aws_auth::MapRoles, findings::About, judgement::set};
 use super::Context;
 use crate::policy::{
     Policy,
@@ -224,9 +224,8 @@ impl Protected {
                 Guard::Fields(fields) => fields.iter().any(|field| {
                     let pointer = field.pointer.as_str();
                     match &field.change {
-                        FieldChange::Any | FieldChange::OnceSet => {
-                            present(object, pointer).is_some()
-                        }
+                        FieldChange::Any => present(object, pointer).is_some(),
+                        FieldChange::OnceSet => set(object, pointer).is_some(),
                         FieldChange::Items(items) => {
                             holds_one(items, pointer, present(object, pointer), map_roles)
                         }

@@ -62,6 +62,24 @@ fn an_account_that_holds_no_role_yet_is_free() {
 }
 
 #[test]
+fn an_empty_identity_annotation_is_not_set() {
+    let key = "eks.amazonaws.com/role-arn";
+    let denied = "deny role-binding /metadata/annotations/eks.amazonaws.com~1role-arn";
+    let empty = service_account("automq-instance-1", &json!({ key: "" }));
+    let set = update(empty.clone(), |it| it["metadata"]["annotations"][key] = json!("role"));
+    assert_eq!(verdict(&set), "allow");
+    assert_eq!(verdict(&delete(empty.clone())), "allow");
+    let removed = update(empty, |it| it["metadata"]["annotations"] = json!({}));
+    assert_eq!(verdict(&removed), "allow");
+    let full = service_account("automq-instance-1", &json!({ key: "role" }));
+    let emptied = update(full, |it| it["metadata"]["annotations"][key] = json!(""));
+    assert_eq!(verdict(&emptied), denied);
+    let message = denials(&Scenario::recorded(), &emptied);
+    assert!(message.contains("Removing annotation eks.amazonaws.com/role-arn"), "{message}");
+    assert!(message.contains("principals.trusted"), "{message}");
+}
+
+#[test]
 fn accounts_of_other_namespaces_are_free() {
     let account = service_account("shop", &json!({ "eks.amazonaws.com/role-arn": "role" }));
     assert_eq!(verdict(&delete(account)), "allow");

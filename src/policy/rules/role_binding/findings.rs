@@ -55,6 +55,22 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).advice(advice).field(field)
     }
 
+    /// Change or loss of an annotation that gives pods their cloud identity.
+    pub(super) fn annotation(self, field: &str, key: &str, is_lost: bool) -> Finding {
+        let Self { objects, protected_by } = self;
+        let (what, consequence) = if is_lost {
+            ("Removing", "leave AutoMQ's new pods without their cloud identity")
+        } else {
+            ("Changing", "give AutoMQ's new pods another cloud identity")
+        };
+        let fact = format!(
+            "{what} annotation {key} of {} would {consequence} ({protected_by})",
+            objects.title()
+        );
+        let advice = format!("Keep the annotation {key} as it is. {TRUST}");
+        Finding::new(RULE, fact).advice(advice).field(field)
+    }
+
     /// Loss or change of an item of a list.
     pub(super) fn lost_item(self, pointer: &str, item: &KeepItem) -> Finding {
         let Self { objects, protected_by } = self;

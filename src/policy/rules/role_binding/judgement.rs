@@ -91,8 +91,10 @@ impl About<'_, '_> {
                 }
             }
             FieldChange::OnceSet => {
-                if present(self.objects.old, pointer).is_some() && self.is_changed(pointer, new) {
-                    findings.push(self.change(pointer));
+                let before = set(self.objects.old, pointer);
+                let after = set(new, pointer);
+                if before.is_some() && before != after {
+                    findings.push(self.loss(field, after.is_none()));
                 }
             }
             FieldChange::Items(kept) => {
@@ -104,6 +106,16 @@ impl About<'_, '_> {
                     self.judge_items(pointer, &others, new, findings, report);
                 }
             }
+        }
+    }
+
+    fn loss(self, field: &Field, is_lost: bool) -> Finding {
+        let pointer = field.pointer.as_str();
+        match field.pointer.tokens().last() {
+            Some(key) if pointer.starts_with("/metadata/annotations/") => {
+                self.annotation(pointer, &key.decoded(), is_lost)
+            }
+            _ => self.change(pointer),
         }
     }
 
@@ -149,6 +161,11 @@ impl About<'_, '_> {
             }
         }
     }
+}
+
+/// The value at a pointer; the empty string is none.
+pub(super) fn set<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
+    present(object, pointer).filter(|value| value.as_str() != Some(""))
 }
 
 /// The top-level fields outside `metadata` and `status` that differ, as pointers.
