@@ -14,6 +14,7 @@ mod findings;
 mod items;
 mod judgement;
 mod namespace;
+mod subjects;
 mod yaml;
 
 pub(super) use self::namespace::judge as judge_namespace;

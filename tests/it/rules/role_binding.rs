@@ -113,6 +113,43 @@ fn bindings_of_automqs_service_accounts_are_kept() {
 }
 
 #[test]
+fn subjects_in_another_order_are_the_same() {
+    let automq = json!({ "kind": "ServiceAccount", "name": "kf", "namespace": "automq" });
+    let bob = json!({ "kind": "User", "name": "bob" });
+    let bob_in_full =
+        json!({ "kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "bob" });
+    let mut guarded = Vec::new();
+    for kind in ["RoleBinding", "ClusterRoleBinding"] {
+        guarded.push(binding(kind, "shop", &json!({}), ""));
+    }
+    // An entry without `fields` guards the same subjects.
+    guarded.push(recorded("clusterrolebinding-create-automq-operator"));
+    for mut ours in guarded {
+        ours["request"]["object"]["subjects"] = json!([automq, bob]);
+        let reordered =
+            update(ours.clone(), |it| it["subjects"] = json!([bob_in_full, automq, bob]));
+        assert_eq!(verdict(&reordered), "allow");
+        for other in [json!([automq]), json!([bob]), json!([]), json!(null)] {
+            let changed = update(ours.clone(), |it| it["subjects"] = other.clone());
+            assert_eq!(verdict(&changed), "deny role-binding /subjects", "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_label_is_kept_whatever_the_order_of_the_subjects() {
+    let labels = json!({ "automq.cloud/instance-id": "kf-1" });
+    let mut ours = binding("RoleBinding", "shop", &labels, "shop");
+    let subjects = ["a", "b"].map(|name| json!({ "kind": "User", "name": name }));
+    ours["request"]["object"]["subjects"] = json!(subjects);
+    let unlabelled = update(ours, |it| {
+        it["metadata"]["labels"] = json!({});
+        it["subjects"].as_array_mut().unwrap().reverse();
+    });
+    assert_eq!(verdict(&unlabelled), "deny role-binding /metadata/labels");
+}
+
+#[test]
 fn bindings_with_automqs_labels_are_kept_and_keep_the_label() {
     let labels = json!({ "automq.cloud/instance-id": "kf-1" });
     let ours = binding("RoleBinding", "shop", &labels, "shop");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     aws_auth::{self, harm},
     findings::About,
-    items, present,
+    items, present, subjects,
 };
 use crate::policy::{
     protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
@@ -39,7 +39,7 @@ impl About<'_, '_> {
         // Without its label an object that only the label shows would lose its protection.
         let is_binding = matches!(entry.recognition, Recognition::AutoMqBinding { .. });
         if is_binding
-            && !self.is_changed("/subjects", new)
+            && !self.is_changed(subjects::SUBJECTS, new)
             && !entry.recognises(self.objects.context.policy, new, None)
         {
             findings.push(self.change("/metadata/labels"));
@@ -70,9 +70,14 @@ impl About<'_, '_> {
         }
     }
 
-    /// Whether a value is another one.
+    /// Whether a value is another one. Subjects of a binding have no order.
     pub(super) fn is_changed(self, pointer: &str, new: &Value) -> bool {
         let (before, after) = (present(self.objects.old, pointer), present(new, pointer));
+        if pointer == subjects::SUBJECTS
+            && subjects::are_a_set(&self.objects.context.request.target)
+        {
+            return !subjects::equal(before, after);
+        }
         before != after
     }
 
