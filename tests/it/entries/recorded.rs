@@ -475,3 +475,33 @@ fn the_table_of_entries_names_each() {
         assert!(page.contains(&format!("| `{name}")), "docs/webhooks.md has no row for {name}");
     }
 }
+
+/// Anyone can write an owner into a pod: it exempts nobody, and keeps no request back.
+#[test]
+fn filters_send_a_pod_that_only_says_that_a_daemon_set_owns_it() {
+    let scenario = Scenario::replacing(&[(
+        "- {namespace: kube-system,",
+        "- {namespace: ops, daemonSets: [log-agent], reason: logs}\n- {namespace: kube-system,",
+    )]);
+    let server = api_server(&scenario);
+    let mut owned = recorded("pod-create-daemonset-log-agent-for-pool-a");
+    for field in ["/request/namespace", "/request/object/metadata/namespace"] {
+        *owned.pointer_mut(field).unwrap() = json!("ops");
+    }
+    let names = |user: &str| {
+        let review = by(owned.clone(), user, &["system:authenticated"]);
+        names(&server, Phase::Validate, &review).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names("developer"), ["pods"]);
+    assert_eq!(names("system:serviceaccount:kube-system:replicaset-controller"), ["pods"]);
+    // Exempt, as the config has it.
+    for controller in [DAEMON_SET_CONTROLLER, "system:kube-controller-manager"] {
+        assert_eq!(names(controller), [""; 0], "{controller}");
+    }
+    let other = Scenario::recorded();
+    let server = api_server(&other);
+    for controller in [DAEMON_SET_CONTROLLER, "system:kube-controller-manager"] {
+        let review = by(owned.clone(), controller, &[]);
+        assert_eq!(super::names(&server, Phase::Validate, &review), ["daemonset-pods"]);
+    }
+}
