@@ -20,11 +20,9 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
-
 use self::live::Relist;
 use crate::policy::{
-    Policy,
+    Policy, json,
     name::GroupResource,
     provider::Provider,
     snapshot::{NodeRecord, ProtectedReference, Snapshot},
@@ -45,7 +43,8 @@ pub struct Index {
 }
 
 type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
-type Objects = BTreeMap<ObjectKey, Value>;
+/// Each as the text of what is kept of it.
+type Objects = BTreeMap<ObjectKey, Box<str>>;
 
 /// What tells an object from all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +61,9 @@ impl Index {
         let protected = self
             .objects
             .iter()
-            .filter_map(|(key, object)| policy.protected_reference(&key.resource, object))
+            .filter_map(|(key, object)| {
+                policy.protected_reference(&key.resource, &json::from_str(object).ok()?)
+            })
             .collect::<Vec<ProtectedReference>>();
         Snapshot::build(policy, &nodes, protected)
     }

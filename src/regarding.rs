@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::policy::{
-    object::{Metadata, OwnerReference},
+    object::{Metadata, OwnerReference, RawObject, RawValue},
     request::{Change, Operation, Request, Subject},
     text::cut,
 };
@@ -93,8 +93,8 @@ impl Regarding {
         })
     }
 
-    fn whole(object: &Value, namespace: &str) -> Option<Self> {
-        let text = |path| object.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    fn whole(object: &RawObject<'_>, namespace: &str) -> Option<Self> {
+        let text = |path| object.at(path).and_then(RawValue::text).map(|text| text.to_string());
         Some(Self {
             api_version: text("/apiVersion")?,
             kind: text("/kind")?,

@@ -1,13 +1,12 @@
 //! A dump as kubectl prints it: `kubectl get nodes,namespaces -o yaml`, or `-o json`.
 
-use serde_json::Value;
-
 use super::{Index, ObjectKey, node::ObservedNode, wire::Page};
 use crate::{
     documents::{self, DocumentError},
     policy::{
         json::{self, JsonError, read_object},
         name::GroupResource,
+        object::RawObject,
         text::Text,
     },
 };
@@ -100,17 +99,11 @@ impl Index {
             .into_iter()
             .find(|(known_group, known, _)| *kind == *known && group == *known_group)
         {
-            let object: Value = serde_json::from_str(item).map_err(|error| DumpError::Item {
-                index: position,
-                kind: kind.to_string(),
-                error: error.into(),
-            })?;
+            let object: RawObject<'_> = json::from_str(item).map_err(fault(kind))?;
             let resource = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
-            let text = |pointer: &str| {
-                object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-            };
+            let text = |pointer: &str| object.text_at(pointer).to_string();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-            self.objects.insert(ObjectKey { resource, namespace, name }, object);
+            self.objects.insert(ObjectKey { resource, namespace, name }, item.into());
         }
         if !kind.is_empty() {
             self.kinds.insert(kind.to_string());

@@ -126,7 +126,7 @@ impl Index {
 }
 
 /// An object trimmed to what may be asked for; `None` if that is nothing.
-fn observed(kind: Kind, object: &str) -> Result<Option<(ObjectKey, Value)>, ObjectError> {
+fn observed(kind: Kind, object: &str) -> Result<Option<(ObjectKey, Box<str>)>, ObjectError> {
     let mut object: Observed = serde_json::from_str(object)?;
     let annotations = object.metadata.annotations.take();
     if kind == Kind::ServiceAccount {
@@ -140,7 +140,7 @@ fn observed(kind: Kind, object: &str) -> Result<Option<(ObjectKey, Value)>, Obje
     let Metadata { namespace, name, .. } = &object.metadata;
     let (namespace, name) = (namespace.clone(), name.clone());
     let key = ObjectKey { resource: kind.group_resource(), namespace, name };
-    Ok(Some((key, serde_json::to_value(object)?)))
+    Ok(Some((key, serde_json::to_string(&object)?.into())))
 }
 
 #[cfg(test)]
@@ -238,6 +238,7 @@ mod tests {
         let mut index = Index::default();
         assert!(index.apply(Kind::RoleBinding, &binding.to_string()).expect("is an object"));
         let kept = index.objects.values().next().expect("is kept");
+        let kept: Value = serde_json::from_str(kept).expect("is an object");
         assert_eq!(kept["subjects"], binding["subjects"]);
         assert_eq!(kept["roleRef"], binding["roleRef"]);
         assert_eq!(kept["metadata"]["labels"], binding["metadata"]["labels"]);

@@ -17,6 +17,7 @@ use crate::{
     policy::{
         Policy,
         identity::PodIdentity,
+        json,
         mode::RuleName,
         name::{GroupResource, any_matches},
         object::Labels,
@@ -322,8 +323,7 @@ fn references(policy: &Policy, inventory: &Inventory) -> Vec<ProtectedReference>
     for stock in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
         let resource = stock.group_resource();
         references.extend(inventory.objects(&resource).filter_map(|(_, text)| {
-            let object: Value = serde_json::from_str(text).ok()?;
-            policy.protected_reference(&resource, &object)
+            policy.protected_reference(&resource, &json::from_str(text).ok()?)
         }));
     }
     references

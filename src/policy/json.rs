@@ -5,6 +5,7 @@
 //! without building it, checking all the same that it is JSON. `null` reads as absent, as in Go, and
 //! the last of equal keys counts. Everything else is read by `serde_json`.
 
+mod fingerprint;
 mod path;
 mod skip;
 mod stops;
@@ -12,6 +13,7 @@ mod write;
 
 use std::{borrow::Cow, fmt};
 
+pub use self::fingerprint::fingerprint;
 pub use self::path::{Path, Step};
 use self::stops::Stops;
 pub use self::write::{Fields, write_object};

@@ -7,6 +7,7 @@ mod binding;
 mod metadata;
 mod node;
 mod pod;
+mod raw;
 mod workload;
 
 pub use binding::{Binding, Target};
@@ -16,4 +17,5 @@ pub use pod::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec,
     TopologySpreadConstraint,
 };
+pub use raw::{RawObject, RawValue, is_same};
 pub use workload::{PodTemplate, Workload, WorkloadKind};

@@ -1,10 +1,8 @@
 //! What an admission request asks, as far as rules read it.
 
-use serde_json::Value;
-
 use super::{
     identity::User,
-    object::{Binding, Metadata, Node, OwnerReference, Pod, Workload, WorkloadKind},
+    object::{Binding, Metadata, Node, OwnerReference, Pod, RawObject, Workload, WorkloadKind},
     protection::RBAC_GROUP,
     text::Text,
 };
@@ -23,7 +21,7 @@ pub struct Request<'a> {
     /// The objects, in the view that the rules have of this resource.
     pub subject: Subject<'a>,
     /// The objects as they are, where an entry of the protected objects covers them.
-    pub whole: Option<Change<Value>>,
+    pub whole: Option<Change<RawObject<'a>>>,
 }
 
 impl<'a> Request<'a> {

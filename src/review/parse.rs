@@ -4,8 +4,6 @@
 //! straight into the view that the rules have of them, and everything else is skipped. A review in
 //! another order is read a second time, from the objects' raw text.
 
-use serde_json::Value;
-
 use super::{API_VERSION, KIND, Malformed};
 use crate::policy::{
     identity::User,
@@ -263,7 +261,7 @@ impl<'a> RawRequest<'a> {
         if let Objects::Raw(raw) = objects {
             let reads = reads(&target);
             if reads.whole {
-                whole = Some(raw.values()?.into_change(target.operation)?);
+                whole = Some(raw.decode()?.into_change(target.operation)?);
             }
             objects = Objects::decode(reads.view, &raw)?;
         } else if let Objects::Unseen = objects {
@@ -356,12 +354,5 @@ impl<'a> Sides<Raw<'a>> {
             raw.as_ref().map(read).transpose()
         };
         Ok(Sides { new: decode(&self.new, "object")?, old: decode(&self.old, "oldObject")? })
-    }
-
-    fn values(&self) -> Result<Sides<Value>, serde_json::Error> {
-        let decode = |raw: &Option<Raw<'a>>| {
-            raw.as_ref().map(|Raw(text)| serde_json::from_str(text)).transpose()
-        };
-        Ok(Sides { new: decode(&self.new)?, old: decode(&self.old)? })
     }
 }

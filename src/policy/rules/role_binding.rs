@@ -21,8 +21,6 @@ pub(super) use self::namespace::judge as judge_namespace;
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use self::{aws_auth::MapRoles, findings::About, judgement::set};
 use super::Context;
 use crate::policy::{
@@ -30,18 +28,21 @@ use crate::policy::{
     identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
     mode::{Mode, RuleName},
     name::{GroupResource, any_matches},
+    object::{Labels, RawObject, RawValue},
     protection::{
         BOOTSTRAPPING, BOOTSTRAPPING_LABEL, FieldChange, Guard, KeepItem, LabelMark, Namespaces,
         Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
     },
     request::{Change, Target},
+    selector::LabelSet,
     snapshot::{ProtectedReference, RoleReference, Snapshot},
+    text::Text,
     verdict::Report,
 };
 
 const RULE: RuleName = RuleName::RoleBinding;
 
-pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut Report) {
+pub(super) fn judge(context: Context<'_>, change: &Change<RawObject<'_>>, report: &mut Report) {
     let Context { policy, snapshot, request } = context;
     let mode = policy.rules.role_binding;
     if mode == Mode::Off || context.is_trusted() {
@@ -51,11 +52,12 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
         Change::Create { .. } => return,
         Change::Update { old, new } => (old, Some(new)),
         // It is going already.
-        Change::Delete { old } if present(old, "/metadata/deletionTimestamp").is_some() => return,
+        Change::Delete { old } if old.at("/metadata/deletionTimestamp").is_some() => return,
         Change::Delete { old } => (old, None),
     };
-    let name = object_name(&request.target, old);
-    let objects = Objects::new(context, old, new, name);
+    let name = &object_name(&request.target, old);
+    let texts = [Some(old), new].map(|it| Held::at(it, aws_auth::POINTER));
+    let objects = Objects::new(context, old, &texts, name);
     let is_meant = |entry: &&Protected| {
         entry.covers_name(policy, &request.target, name)
             && entry.recognises(policy, old, objects.old_map_roles())
@@ -97,20 +99,22 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Value>, report: &mut R
 /// The object before and after the request.
 struct Objects<'a> {
     context: Context<'a>,
-    old: &'a Value,
+    old: &'a RawObject<'a>,
     name: &'a str,
     /// The old and the new `mapRoles`, where the object is `aws-auth`.
     map_roles: Option<[MapRoles<'a>; 2]>,
 }
 
 impl<'a> Objects<'a> {
-    fn new(context: Context<'a>, old: &'a Value, new: Option<&'a Value>, name: &'a str) -> Self {
+    fn new(
+        context: Context<'a>,
+        old: &'a RawObject<'a>,
+        texts: &'a [Held<'a>; 2],
+        name: &'a str,
+    ) -> Self {
         let map_roles = aws_auth::is_aws_auth(&context.request.target, name).then(|| {
             let roles = protected_roles(context.policy);
-            [Some(old), new].map(|object| {
-                let field = object.and_then(|it| present(it, aws_auth::POINTER));
-                MapRoles::new(field, Rc::clone(&roles))
-            })
+            texts.each_ref().map(|text| MapRoles::new(text, Rc::clone(&roles)))
         });
         Self { context, old, name, map_roles }
     }
@@ -132,7 +136,8 @@ impl<'a> Objects<'a> {
     /// The object as people name it: `ConfigMap kube-system/aws-auth`.
     fn title(&self) -> String {
         let Target { resource, namespace, .. } = &self.context.request.target;
-        let kind = self.old.get("kind").and_then(Value::as_str).unwrap_or(resource);
+        let kind = self.old.text_at("/kind");
+        let kind = if kind.is_empty() { resource } else { &kind };
         let name = self.name;
         if namespace.is_empty() {
             format!("{kind} {name}")
@@ -166,11 +171,9 @@ impl Policy {
     pub fn protected_reference(
         &self,
         resource: &GroupResource,
-        object: &Value,
+        object: &RawObject<'_>,
     ) -> Option<ProtectedReference> {
-        let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
+        let text = |pointer: &str| object.text_at(pointer).to_string();
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         let target = Target {
             group: resource.group.as_str().into(),
@@ -178,8 +181,9 @@ impl Policy {
             namespace: namespace.as_str().into(),
             ..Target::default()
         };
+        let held = Held::at(Some(object), aws_auth::POINTER);
         let map_roles = aws_auth::is_aws_auth(&target, &name)
-            .then(|| MapRoles::new(present(object, aws_auth::POINTER), protected_roles(self)));
+            .then(|| MapRoles::new(&held, protected_roles(self)));
         let is_meant = |entry: &Protected| {
             entry.covers_name(self, &target, &name)
                 && entry.recognises(self, object, map_roles.as_ref())
@@ -188,7 +192,7 @@ impl Policy {
             return None;
         }
         let role = object
-            .get("roleRef")
+            .field("roleRef")
             .map(|_| RoleReference { kind: text("/roleRef/kind"), name: text("/roleRef/name") });
         Some(ProtectedReference { resource: resource.clone(), namespace, name, role })
     }
@@ -215,7 +219,7 @@ impl Protected {
     fn recognises(
         &self,
         policy: &Policy,
-        object: &Value,
+        object: &RawObject<'_>,
         map_roles: Option<&MapRoles<'_>>,
     ) -> bool {
         match &self.recognition {
@@ -225,11 +229,9 @@ impl Protected {
                 Guard::Fields(fields) => fields.iter().any(|field| {
                     let pointer = field.pointer.as_str();
                     match &field.change {
-                        FieldChange::Any => present(object, pointer).is_some(),
+                        FieldChange::Any => object.at(pointer).is_some(),
                         FieldChange::OnceSet => set(object, pointer).is_some(),
-                        FieldChange::Items(items) => {
-                            holds_one(items, pointer, present(object, pointer), map_roles)
-                        }
+                        FieldChange::Items(items) => holds_one(items, pointer, object, map_roles),
                     }
                 }),
             },
@@ -261,42 +263,42 @@ fn protected_roles(policy: &Policy) -> aws_auth::Roles {
 fn holds_one(
     items: &[KeepItem],
     pointer: &str,
-    field: Option<&Value>,
+    object: &RawObject<'_>,
     map_roles: Option<&MapRoles<'_>>,
 ) -> bool {
     let map_roles = map_roles.filter(|_| pointer == aws_auth::POINTER);
     let is_role = |item: &&KeepItem| map_roles.is_some() && aws_auth::is_role(item);
     let (roles, others): (Vec<&KeepItem>, Vec<&KeepItem>) = items.iter().partition(is_role);
     roles.iter().any(|role| map_roles.is_some_and(|it| it.names(&role.value)))
-        || (!others.is_empty() && items::any(&others, field))
+        || (!others.is_empty() && items::any(&others, &Held::at(Some(object), pointer)))
 }
 
-fn has_automq_subject(policy: &Policy, binding: &Value) -> bool {
-    let subjects = binding.get("subjects").and_then(Value::as_array);
-    let own = binding.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-    subjects.into_iter().flatten().any(|subject| {
-        let text = |key| subject.get(key).and_then(Value::as_str).unwrap_or_default();
+fn has_automq_subject(policy: &Policy, binding: &RawObject<'_>) -> bool {
+    let own = binding.text_at("/metadata/namespace");
+    subjects::of(binding).iter().any(|subject| {
         // The API knows a service account, and all of a namespace, by other names as well.
-        let namespace = match text("kind") {
-            "ServiceAccount" if text("namespace").is_empty() => own,
-            "ServiceAccount" => text("namespace"),
-            "User" => service_account_namespace(text("name")),
-            "Group" => text("name").strip_prefix(SERVICE_ACCOUNTS_GROUP_PREFIX).unwrap_or_default(),
+        let namespace = match subject.kind.as_str() {
+            "ServiceAccount" if subject.namespace.is_empty() => own.as_str(),
+            "ServiceAccount" => &subject.namespace,
+            "User" => service_account_namespace(&subject.name),
+            "Group" => subject.name.strip_prefix(SERVICE_ACCOUNTS_GROUP_PREFIX).unwrap_or_default(),
             _ => "",
         };
         policy.automq.owns_namespace(namespace)
     })
 }
 
-fn carries_mark(object: &Value, marks: &[LabelMark]) -> bool {
-    marks.iter().any(|LabelMark { key, value }| {
-        let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(key));
-        let label = label.and_then(Value::as_str);
-        match value {
-            None => label.is_some(),
-            Some(value) => label == Some(value),
-        }
+fn carries_mark(object: &RawObject<'_>, marks: &[LabelMark]) -> bool {
+    let labels = labels(object);
+    marks.iter().any(|LabelMark { key, value }| match (labels.value(key), value) {
+        (Some(label), Some(value)) => label == value,
+        (label, None) => label.is_some(),
+        (None, Some(_)) => false,
     })
+}
+
+fn labels<'a>(object: &RawObject<'a>) -> Labels<'a> {
+    object.at("/metadata/labels").and_then(RawValue::read).unwrap_or_default()
 }
 
 fn service_account_namespace(user: &str) -> &str {
@@ -304,17 +306,25 @@ fn service_account_namespace(user: &str) -> &str {
     account.split_once(':').map_or("", |(namespace, _)| namespace)
 }
 
-/// The value at a pointer; `null` is absent.
-fn present<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
-    object.pointer(pointer).filter(|value| !value.is_null())
+/// The name of the object; a DELETECOLLECTION shows it in the object only.
+fn object_name<'a>(target: &Target<'a>, old: &RawObject<'a>) -> Text<'a> {
+    if target.name.is_empty() { old.text_at("/metadata/name") } else { target.name.clone() }
 }
 
-/// The name of the object; a DELETECOLLECTION shows it in the object only.
-fn object_name<'r>(target: &'r Target<'_>, old: &'r Value) -> &'r str {
-    if target.name.is_empty() {
-        old.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
-    } else {
-        &target.name
+/// What a field holds that should hold text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Held<'a> {
+    Nothing,
+    Text(Text<'a>),
+    Other,
+}
+
+impl<'a> Held<'a> {
+    fn at(object: Option<&RawObject<'a>>, pointer: &str) -> Self {
+        match object.and_then(|object| object.at(pointer)) {
+            None => Self::Nothing,
+            Some(value) => value.text().map_or(Self::Other, Self::Text),
+        }
     }
 }
 
@@ -338,7 +348,6 @@ fn refers<'s>(
     })
 }
 
-fn is_bootstrapping(object: &Value) -> bool {
-    let labels = object.pointer("/metadata/labels");
-    labels.is_some_and(|labels| labels.get(BOOTSTRAPPING_LABEL) == Some(&BOOTSTRAPPING.into()))
+fn is_bootstrapping(object: &RawObject<'_>) -> bool {
+    labels(object).value(BOOTSTRAPPING_LABEL) == Some(BOOTSTRAPPING)
 }

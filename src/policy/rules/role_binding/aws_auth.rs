@@ -21,10 +21,11 @@ mod tests;
 
 use std::{cell::OnceCell, collections::HashSet, rc::Rc};
 
-use serde_json::Value;
-
 use self::items::{Item, Items, mapping};
-use super::yaml::{Tree, Unreadable};
+use super::{
+    Held,
+    yaml::{Tree, Unreadable},
+};
 use crate::policy::{protection::KeepItem, request::Target};
 
 pub(super) use self::{
@@ -53,7 +54,7 @@ pub(super) type Roles = Rc<HashSet<String>>;
 
 /// The text of `mapRoles`, read when it is first asked.
 pub(super) struct MapRoles<'v> {
-    field: Option<&'v Value>,
+    held: &'v Held<'v>,
     roles: Roles,
     reading: OnceCell<Result<Reading<'v>, Unreadable>>,
 }
@@ -93,8 +94,8 @@ struct Mapped<'t> {
 
 impl<'v> MapRoles<'v> {
     /// The text of a field, which is asked for these roles only.
-    pub(super) fn new(field: Option<&'v Value>, roles: Roles) -> Self {
-        Self { field, roles, reading: OnceCell::new() }
+    pub(super) fn new(held: &'v Held<'v>, roles: Roles) -> Self {
+        Self { held, roles, reading: OnceCell::new() }
     }
 
     fn reading(&self) -> Result<&Reading<'v>, &Unreadable> {
@@ -108,21 +109,19 @@ impl<'v> MapRoles<'v> {
 
     /// The text; `None` where the authenticator skips it.
     fn text(&self) -> Option<Result<&'v str, Unreadable>> {
-        match self.field? {
-            Value::String(text) => {
+        match self.held {
+            Held::Nothing => None,
+            Held::Text(text) => {
                 let is_skipped = matches!(text.trim(), "" | "``" | "\"\"" | "''");
                 (!is_skipped).then_some(Ok(text))
             }
-            Value::Null => None,
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                Some(Err(Unreadable("it is not text".to_owned())))
-            }
+            Held::Other => Some(Err(Unreadable("it is not text".to_owned()))),
         }
     }
 
     /// Whether another text is the same to the byte.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.field == other.field
+        self.held == other.held
     }
 
     /// Why it cannot be read.

@@ -5,9 +5,10 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use serde_json::Value;
-
-use super::yaml::{Node, NodeId, Tree, Unreadable};
+use super::{
+    Held,
+    yaml::{Node, NodeId, Tree, Unreadable},
+};
 use crate::policy::protection::KeepItem;
 
 /// Which text could not be read, and why.
@@ -19,8 +20,8 @@ pub(super) enum Refused {
 /// The items that were there and are not there unchanged any more.
 pub(super) fn lost<'i>(
     items: &[&'i KeepItem],
-    before: Option<&Value>,
-    after: Option<&Value>,
+    before: &Held<'_>,
+    after: &Held<'_>,
 ) -> Result<Vec<&'i KeepItem>, Refused> {
     if before == after {
         return Ok(Vec::new());
@@ -35,7 +36,7 @@ pub(super) fn lost<'i>(
 }
 
 /// Whether the field's list has any of the items. One that cannot be read may have.
-pub(super) fn any(items: &[&KeepItem], field: Option<&Value>) -> bool {
+pub(super) fn any(items: &[&KeepItem], field: &Held<'_>) -> bool {
     List::read(field)
         .map_or(true, |list| list.kept(items, list.ids().iter().copied()).contains(&true))
 }
@@ -44,11 +45,11 @@ pub(super) fn any(items: &[&KeepItem], field: Option<&Value>) -> bool {
 struct List<'t>(Tree<'t>);
 
 impl<'t> List<'t> {
-    fn read(field: Option<&'t Value>) -> Result<Self, Unreadable> {
+    fn read(field: &'t Held<'_>) -> Result<Self, Unreadable> {
         let tree = match field {
-            None => Tree::default(),
-            Some(Value::String(text)) => Tree::read(text)?,
-            Some(_) => return Err(Unreadable("it is not text".to_owned())),
+            Held::Nothing => Tree::default(),
+            Held::Text(text) => Tree::read(text)?,
+            Held::Other => return Err(Unreadable("it is not text".to_owned())),
         };
         match tree.root() {
             None | Some(Node::Null | Node::Sequence(_)) => Ok(Self(tree)),

@@ -1,14 +1,17 @@
 //! An update of a protected object, field by field.
 
+use std::collections::BTreeSet;
+
 use jsonptr::PointerBuf;
-use serde_json::{Map, Value};
 
 use super::{
+    Held,
     aws_auth::{self, harm},
     findings::About,
-    items, present, subjects,
+    items, subjects,
 };
 use crate::policy::{
+    object::{RawObject, RawValue, is_same},
     protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
     verdict::{Decision, Finding, Report},
 };
@@ -18,7 +21,7 @@ impl About<'_, '_> {
     pub(super) fn judge_update(
         self,
         entry: &Protected,
-        new: &Value,
+        new: &RawObject<'_>,
         reported: &mut Vec<String>,
         report: &mut Report,
     ) {
@@ -71,20 +74,20 @@ impl About<'_, '_> {
     }
 
     /// Whether a value is another one. Subjects of a binding have no order.
-    pub(super) fn is_changed(self, pointer: &str, new: &Value) -> bool {
-        let (before, after) = (present(self.objects.old, pointer), present(new, pointer));
+    pub(super) fn is_changed(self, pointer: &str, new: &RawObject<'_>) -> bool {
+        let (before, after) = (self.objects.old.at(pointer), new.at(pointer));
         if pointer == subjects::SUBJECTS
             && subjects::are_a_set(&self.objects.context.request.target)
         {
             return !subjects::equal(before, after);
         }
-        before != after
+        !is_same(before, after)
     }
 
     fn judge_field(
         self,
         field: &Field,
-        new: &Value,
+        new: &RawObject<'_>,
         findings: &mut Vec<Finding>,
         report: &mut Report,
     ) {
@@ -98,7 +101,7 @@ impl About<'_, '_> {
             FieldChange::OnceSet => {
                 let before = set(self.objects.old, pointer);
                 let after = set(new, pointer);
-                if before.is_some() && before != after {
+                if before.is_some() && !is_same(before, after) {
                     findings.push(self.loss(field, after.is_none()));
                 }
             }
@@ -153,12 +156,13 @@ impl About<'_, '_> {
         self,
         pointer: &str,
         kept: &[&KeepItem],
-        new: &Value,
+        new: &RawObject<'_>,
         findings: &mut Vec<Finding>,
         report: &mut Report,
     ) {
-        let (before, after) = (present(self.objects.old, pointer), present(new, pointer));
-        match items::lost(kept, before, after) {
+        let before = Held::at(Some(self.objects.old), pointer);
+        let after = Held::at(Some(new), pointer);
+        match items::lost(kept, &before, &after) {
             Ok(lost) => findings.extend(lost.into_iter().map(|it| self.lost_item(pointer, it))),
             Err(items::Refused::New(why)) => findings.push(self.unreadable(pointer, &why.0)),
             Err(items::Refused::Old(why)) => {
@@ -169,21 +173,22 @@ impl About<'_, '_> {
 }
 
 /// The value at a pointer; the empty string is none.
-pub(super) fn set<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
-    present(object, pointer).filter(|value| value.as_str() != Some(""))
+pub(super) fn set<'v>(object: &RawObject<'v>, pointer: &str) -> Option<RawValue<'v>> {
+    object.at(pointer).filter(|value| value.text().is_none_or(|text| !text.is_empty()))
 }
 
 /// The top-level fields outside `metadata` and `status` that differ, as pointers.
-fn changed_content(old: &Value, new: &Value) -> Vec<String> {
+fn changed_content(old: &RawObject<'_>, new: &RawObject<'_>) -> Vec<String> {
     const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
-        return if old == new { Vec::new() } else { vec![String::new()] };
-    };
-    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-    let value = |object: &Map<String, Value>, key| {
-        object.get(key).filter(|value: &&Value| !value.is_null()).cloned()
-    };
-    keys.filter(|key| !NOT_CONTENT.contains(&key.as_str()) && value(old, *key) != value(new, *key))
-        .map(|key| PointerBuf::from_tokens([key.as_str()]).to_string())
+    let keys: BTreeSet<&str> = old.keys().chain(new.keys()).collect();
+    let is_content = |key: &&str| !NOT_CONTENT.contains(key);
+    keys.into_iter()
+        .filter(is_content)
+        .filter(|key| !is_same(old.field(key), new.field(key)))
+        // More than that need not be named.
+        .take(FIELDS_MAX)
+        .map(|key| PointerBuf::from_tokens([key]).to_string())
         .collect()
 }
+
+const FIELDS_MAX: usize = 8;

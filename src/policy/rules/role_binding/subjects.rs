@@ -2,16 +2,31 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use serde_json::Value;
-
-use crate::policy::{protection::RBAC_GROUP, request::Target};
+use crate::policy::{
+    json::{Cursor, JsonError, Read},
+    object::{RawObject, RawValue, is_same},
+    protection::RBAC_GROUP,
+    request::Target,
+    text::Text,
+};
 
 /// The pointer to the subjects of a binding.
 pub(super) const SUBJECTS: &str = "/subjects";
 
-/// One subject. Two are the same if all of these are.
+/// One subject.
+#[derive(Default)]
+pub(super) struct Subject<'a> {
+    pub(super) kind: Text<'a>,
+    pub(super) namespace: Text<'a>,
+    pub(super) name: Text<'a>,
+    group: Text<'a>,
+    /// It has a field that the API does not know.
+    has_more: bool,
+}
+
+/// A subject as the API server stores it. Two are the same if all of these are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Subject<'v> {
+struct Stored<'v> {
     kind: Kind,
     namespace: &'v str,
     name: &'v str,
@@ -25,79 +40,81 @@ enum Kind {
     ServiceAccount,
 }
 
+impl<'a> Read<'a> for Subject<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut subject = Self::default();
+        cursor.object(|key, cursor| match key.as_str() {
+            "kind" => cursor.fill(&mut subject.kind),
+            "apiGroup" => cursor.fill(&mut subject.group),
+            "namespace" => cursor.fill(&mut subject.namespace),
+            "name" => cursor.fill(&mut subject.name),
+            _ => {
+                subject.has_more = true;
+                cursor.skip()
+            }
+        })?;
+        Ok(subject)
+    }
+}
+
+impl Subject<'_> {
+    /// As it is stored; `None` if the API server rejects it.
+    fn stored(&self) -> Option<Stored<'_>> {
+        // The API server fills in a group that is missing.
+        let kind = match (self.kind.as_str(), self.group.as_str()) {
+            _ if self.has_more => return None,
+            ("User", "" | RBAC_GROUP) => Kind::User,
+            ("Group", "" | RBAC_GROUP) => Kind::Group,
+            ("ServiceAccount", "") => Kind::ServiceAccount,
+            _ => return None,
+        };
+        Some(Stored { kind, namespace: &self.namespace, name: &self.name })
+    }
+}
+
 /// Whether an object of this resource has subjects whose order means nothing.
 pub(super) fn are_a_set(target: &Target<'_>) -> bool {
     target.group == RBAC_GROUP
         && matches!(target.resource.as_str(), "rolebindings" | "clusterrolebindings")
 }
 
+/// The subjects of a binding; none where they cannot be read.
+pub(super) fn of<'a>(binding: &RawObject<'a>) -> Vec<Subject<'a>> {
+    list(binding.at(SUBJECTS)).unwrap_or_default()
+}
+
 /// Whether two lists of subjects name the same ones. Lists with something that the API server
 /// rejects are equal only if they are the same.
-pub(super) fn equal(old: Option<&Value>, new: Option<&Value>) -> bool {
-    if old == new {
+pub(super) fn equal(old: Option<RawValue<'_>>, new: Option<RawValue<'_>>) -> bool {
+    if is_same(old, new) {
         return true;
     }
     let state = RandomState::new();
     let (Some(old), Some(new)) = (list(old), list(new)) else { return false };
-    let Some(old) = hashes(old, &state) else { return false };
-    // Most lists that differ differ here.
-    let is_there = |subject: &Value| {
-        let subject = Subject::read(subject);
-        subject.is_some_and(|it| old.binary_search(&state.hash_one(it)).is_ok())
-    };
-    new.first().is_none_or(is_there) && hashes(new, &state) == Some(old)
+    let old = hashes(&old, &state);
+    old.is_some() && old == hashes(&new, &state)
 }
 
-/// The subjects; a binding may have none.
-fn list(field: Option<&Value>) -> Option<&[Value]> {
-    match field {
-        None | Some(Value::Null) => Some(&[]),
-        Some(Value::Array(list)) => Some(list),
-        Some(_) => None,
-    }
+/// The subjects, of which a binding may have none; `None` if they cannot be read.
+fn list<'a>(field: Option<RawValue<'a>>) -> Option<Vec<Subject<'a>>> {
+    field.map_or_else(|| Some(Vec::new()), RawValue::read)
 }
 
 /// The hashes of subjects, in order and each once: nobody knows the keys of the hash before.
-fn hashes(list: &[Value], state: &RandomState) -> Option<Vec<u64>> {
-    let hash = |subject: &Value| Some(state.hash_one(Subject::read(subject)?));
+fn hashes(list: &[Subject<'_>], state: &RandomState) -> Option<Vec<u64>> {
+    let hash = |subject: &Subject<'_>| Some(state.hash_one(subject.stored()?));
     let mut hashes = list.iter().map(hash).collect::<Option<Vec<_>>>()?;
     hashes.sort_unstable();
     hashes.dedup();
     Some(hashes)
 }
 
-impl<'v> Subject<'v> {
-    /// Reads a subject; `None` if the API server rejects it.
-    fn read(subject: &'v Value) -> Option<Self> {
-        let (mut kind, mut group, mut namespace, mut name) = ("", "", "", "");
-        for (key, value) in subject.as_object()? {
-            let field = match key.as_str() {
-                "kind" => &mut kind,
-                "apiGroup" => &mut group,
-                "namespace" => &mut namespace,
-                "name" => &mut name,
-                _ => return None,
-            };
-            if !value.is_null() {
-                *field = value.as_str()?;
-            }
-        }
-        // The API server fills in a group that is missing.
-        let kind = match (kind, group) {
-            ("User", "" | RBAC_GROUP) => Kind::User,
-            ("Group", "" | RBAC_GROUP) => Kind::Group,
-            ("ServiceAccount", "") => Kind::ServiceAccount,
-            _ => return None,
-        };
-        Some(Self { kind, namespace, name })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::policy::json::from_str;
 
     fn user(name: &str) -> Value {
         json!({ "kind": "User", "apiGroup": RBAC_GROUP, "name": name })
@@ -142,9 +159,10 @@ mod tests {
             (json!([user("a")]), json!([{ "kind": "User", "name": "a", "x": "y" }]), false),
         ];
         for (old, new, expected) in &cases {
-            assert_eq!(equal(Some(old), Some(new)), *expected, "{old} {new}");
+            let text = json!({ "old": old, "new": new }).to_string();
+            let object: RawObject<'_> = from_str(&text).unwrap();
+            let equal = equal(object.field("old"), object.field("new"));
+            assert_eq!(equal, *expected, "{old} {new}");
         }
-        assert!(equal(None, Some(&json!([]))));
-        assert!(!equal(Some(&json!([user("a")])), None));
     }
 }

@@ -15,8 +15,14 @@ const OPS: &str =
 
 fn outcome_of(role: &str, old: &Value, new: &Value) -> String {
     let roles = Roles::new([key(role).into_owned()].into_iter().collect());
-    let read = |field| MapRoles::new(Some(field), Rc::clone(&roles));
-    let (old, new) = (read(old), read(new));
+    let held = |field: &Value| match field {
+        Value::Null => Held::Nothing,
+        Value::String(text) => Held::Text(text.clone().into()),
+        _ => Held::Other,
+    };
+    let (old, new) = (held(old), held(new));
+    let read = |held| MapRoles::new(held, Rc::clone(&roles));
+    let (old, new) = (read(&old), read(&new));
     let differs = |old: &Mapping<'_>, new: &Mapping<'_>| {
         let groups = if old.groups == new.groups { "" } else { " groups" };
         let username = if old.username == new.username { "" } else { " username" };
