@@ -175,7 +175,7 @@ proptest! {
     #[test]
     fn entries_of_protected_objects_and_others_hold_the_invariants(
         config in config(),
-        requests in vec(request(), 60),
+        requests in vec(request(), 120),
     ) {
         let world = World::new(config, &data_text("cluster.json"));
         for review in requests {

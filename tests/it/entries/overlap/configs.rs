@@ -38,6 +38,9 @@ fn protected() -> impl Strategy<Value = String> {
     let namespaces =
         ["kube-system", "automq", "automq-instance-1", "shop", "monitoring", "auto*", "s?op*", "*"];
     let resource = prop_oneof![
+        // What most other entries are about, in every namespace.
+        4 => select(&["pods", "nodes", "namespaces", "nodes.metrics.example.com"][..])
+            .prop_map(|kind| format!("resource: {kind}")),
         2 => select(&CLUSTER_KINDS[..]).prop_map(|kind| format!("resource: {kind}")),
         3 => (select(&NAMESPACED_KINDS[..]), option::of(select(namespaces.to_vec()))).prop_map(
             |(kind, namespace)| match namespace {
@@ -99,7 +102,11 @@ fn principals() -> impl Strategy<Value = String> {
     let trusted = select(
         &["{}", "{users: [trusted-*]}", "{groups: [platform], serviceAccounts: [\"shop/*\"]}"][..],
     );
-    let groups = subsequence(BREAK_GLASS_GROUPS.to_vec(), 0..=2).prop_map(|groups| {
+    let groups = prop_oneof![
+        3 => Just(BREAK_GLASS_GROUPS.to_vec()),
+        1 => subsequence(BREAK_GLASS_GROUPS.to_vec(), 0..=1),
+    ];
+    let groups = groups.prop_map(|groups| {
         let groups: Vec<String> = groups.iter().map(|group| format!("\"{group}\"")).collect();
         groups.join(", ")
     });

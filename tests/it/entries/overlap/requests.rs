@@ -25,7 +25,14 @@ struct Choices {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-const KINDS: [Kind; 16] = [
+/// Those that most entries are about come first, and more than once.
+const KINDS: [Kind; 22] = [
+    namespaced("", "pods", |it| json!({ "spec": it.spec })),
+    namespaced("", "pods", |it| json!({ "spec": it.spec })),
+    namespaced("metrics.example.com", "nodes", |it| json!({ "spec": { "role": it.datum } })),
+    cluster("", "namespaces", |it| json!({ "spec": { "finalizers": [it.datum] } })),
+    cluster("", "nodes", node),
+    cluster("", "nodes", node),
     namespaced("", "pods", |it| json!({ "spec": it.spec })),
     namespaced("", "pods", |it| json!({ "spec": it.spec })),
     namespaced("apps", "deployments", workload),
@@ -126,7 +133,7 @@ fn user() -> impl Strategy<Value = Value> {
     ];
     let group = prop_oneof![
         4 => Just("system:authenticated"),
-        3 => select(&["platform", "poolguard:break-glass", "it's"][..]),
+        4 => select(&["platform", "poolguard:break-glass", "poolguard:break-glass", "it's"][..]),
     ];
     (names, option::weighted(0.9, group)).prop_map(|(name, group)| {
         let is_kubelet = name == KUBELET;
@@ -148,7 +155,7 @@ pub(super) fn request() -> BoxedStrategy<Value> {
         2 => Just("DELETE"),
         1 => Just("DELETECOLLECTION"),
     ];
-    let place = (select(&NAMESPACES[..]), select(&["o", "o1", "x"][..]));
+    let place = (select(&NAMESPACES[..]), select(&["o", "o", "o1", "x"][..]));
     let sub_resource = prop_oneof![9 => Just(""), 1 => Just("status")];
     let objects = (choices(), choices(), any::<bool>());
     (select(&KINDS[..]), operation, place, sub_resource, user(), objects)
