@@ -5,7 +5,8 @@ use std::{borrow::Cow, ops::Range};
 /// Folds case as `strings.EqualFold` and `encoding/json` do for the letters of ASCII, to which the
 /// long s and the Kelvin sign belong.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    let is_folded = |all, byte: u8| all & byte.is_ascii() & !byte.is_ascii_uppercase();
+    if text.bytes().fold(true, is_folded) {
         return Cow::Borrowed(text);
     }
     if text.is_ascii() {

@@ -14,21 +14,45 @@ use std::borrow::Cow;
 
 use super::{Node, NodeId, Tree, scalar::resolve};
 
+/// The bytes that a key or a value without quotes may have. Every byte is looked up.
+const KEY: u128 = bytes(b"_-./", 0);
+const VALUE: u128 = bytes(b":+=,@{}", KEY);
+
+/// Letters and digits of ASCII, these bytes and others, a bit for each.
+const fn bytes(mut these: &[u8], others: u128) -> u128 {
+    let mut bits = others;
+    let mut byte: u8 = 0;
+    while byte.is_ascii() {
+        if byte.is_ascii_alphanumeric() {
+            bits |= 1 << byte;
+        }
+        byte += 1;
+    }
+    while let [first, rest @ ..] = these {
+        bits |= 1 << *first;
+        these = rest;
+    }
+    bits
+}
+
 /// Longer keys are left to the parser.
 const KEY_BYTES_MAX: usize = 64;
 
 /// Reads a text of this form; `None` if it has another one.
 pub(super) fn read(text: &str) -> Option<Tree<'_>> {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
-    if !text.as_bytes().iter().all(is_plain) {
+    // Without a way out in the middle, a chunk is looked at in one go.
+    let is_plain = |chunk: &[u8]| {
+        chunk.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\n'))
+    };
+    if !text.as_bytes().chunks(64).all(is_plain) {
         return None;
     }
     let lines = text.bytes().filter(|byte| *byte == b'\n').count();
     let mut reader = Reader::with_capacity(lines);
     let mut is_first = true;
     for line in text.split('\n') {
-        let content = line.trim_start_matches(' ');
-        let indent = line.len() - content.len();
+        let indent = line.bytes().take_while(|byte| *byte == b' ').count();
+        let content = line.get(indent..)?;
         if content.is_empty() || content.starts_with('#') {
             continue;
         }
@@ -174,11 +198,8 @@ fn scalar(text: &str, is_key: bool) -> Option<(Node<'_>, &str)> {
         }
         return Some((Node::Text(Cow::Borrowed(inside.get(..end)?)), rest));
     }
-    let is_part = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'_' | b'-' | b'.' | b'/')
-            || (!is_key && matches!(byte, b':' | b'+' | b'=' | b',' | b'@' | b'{' | b'}'))
-    };
+    let parts = if is_key { KEY } else { VALUE };
+    let is_part = |byte: u8| byte.is_ascii() && (parts >> byte) & 1 == 1;
     let end = text.bytes().position(|byte| !is_part(byte)).unwrap_or(text.len());
     let (plain, rest) = text.split_at_checked(end)?;
     let begins_plain = first.is_ascii_alphanumeric() || matches!(first, b'_' | b'/');

@@ -13,6 +13,8 @@ use super::{
     },
 };
 
+/// The most anchors, which cost the parser more than other nodes.
+const ANCHORS_MAX: usize = 500;
 /// The longest number as a key, which certainly fits 64 bits and a sign.
 const NUMBER_BYTES_MAX: usize = 18;
 
@@ -204,7 +206,11 @@ impl<'t> Builder<'t> {
         let size = self.size(&node);
         let aliased = if matches!(node, Node::Alias(_)) { size.nodes - 1 } else { 0 };
         self.unfolding.add(1, aliased)?;
-        if self.sizes.len() >= NODES_MAX || size.nodes > UNFOLDED_MAX || size.depth > DEPTH_MAX {
+        if self.sizes.len() >= NODES_MAX
+            || self.anchors.len() > ANCHORS_MAX
+            || size.nodes > UNFOLDED_MAX
+            || size.depth > DEPTH_MAX
+        {
             return Err(Unreadable::new("it is larger than any list that people write"));
         }
         let id = self.tree.add(node);

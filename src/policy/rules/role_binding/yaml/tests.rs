@@ -161,6 +161,7 @@ fn a_text_unfolds_to_so_much_and_no_more() {
         format!("- &l [{}]\n{}", "x,".repeat(1_000), "- *l\n".repeat(50)),
         format!("- &m0 {{a: b}}\n{chain}"),
         format!("- [{}]\n", "a,".repeat(NODES_MAX)),
+        "- &a x\n".repeat(1_000),
         format!("- '{}'\n- [a]\n", "a".repeat(TEXT_BYTES_MAX)),
     ] {
         assert!(Tree::read(&text).is_err(), "{}", &text[..60]);
