@@ -44,7 +44,7 @@ pub struct Index {
 
 type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
 /// Each as the text of what is kept of it.
-type Objects = BTreeMap<ObjectKey, Box<str>>;
+type Objects = BTreeMap<Arc<ObjectKey>, Arc<str>>;
 
 /// What tells an object from all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,10 +54,19 @@ struct ObjectKey {
     name: String,
 }
 
-impl Index {
-    /// Compiles what has been observed for a policy.
+/// What an index held at one moment. It shares nodes and objects with the index, so that to make one takes
+/// no longer than to count them, and a snapshot is compiled while the index goes on.
+#[derive(Debug)]
+pub struct Moment {
+    nodes: Vec<Arc<NodeRecord>>,
+    objects: Vec<(Arc<ObjectKey>, Arc<str>)>,
+    provider: Option<Provider>,
+}
+
+impl Moment {
+    /// Compiles what had been observed for a policy.
     pub fn snapshot(&self, policy: &Policy) -> Snapshot {
-        let nodes: Vec<&NodeRecord> = self.nodes().collect();
+        let nodes: Vec<&NodeRecord> = self.nodes.iter().map(AsRef::as_ref).collect();
         let protected = self
             .objects
             .iter()
@@ -66,6 +75,28 @@ impl Index {
             })
             .collect::<Vec<ProtectedReference>>();
         Snapshot::build(policy, &nodes, protected)
+    }
+
+    /// The provider that the nodes' identifiers told.
+    pub fn provider(&self) -> Option<Provider> {
+        self.provider
+    }
+}
+
+impl Index {
+    /// What has been observed until now.
+    pub fn moment(&self) -> Moment {
+        let shared = |(key, object): (&Arc<_>, &Arc<_>)| (Arc::clone(key), Arc::clone(object));
+        Moment {
+            nodes: self.nodes.values().cloned().collect(),
+            objects: self.objects.iter().map(shared).collect(),
+            provider: self.provider,
+        }
+    }
+
+    /// Compiles what has been observed for a policy.
+    pub fn snapshot(&self, policy: &Policy) -> Snapshot {
+        self.moment().snapshot(policy)
     }
 
     /// The nodes, by name.

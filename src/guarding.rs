@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    cluster::Index,
+    cluster::{Index, Moment},
     config::{self, Diagnostic, Diagnostics, Settings, Severity},
     config_file::{ConfigFile, Look},
     metrics::{Metrics, label},
@@ -290,31 +290,33 @@ fn make(
     in_force: Option<InForce>,
 ) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
     match facts {
-        Facts::Live(observation) => observation
-            .read(|index| make_of(index, config, in_force))
-            .map_err(anyhow::Error::msg)?,
+        Facts::Live(observation) => {
+            // The watches wait for as long as the index is read: a snapshot is compiled after that.
+            let moment = observation.read(Index::moment).map_err(anyhow::Error::msg)?;
+            make_of(&moment, config, in_force)
+        }
         Facts::Dump(file) => {
             let name = file.display();
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
             let index = Index::read_dump(&text)
                 .with_context(|| format!("{name} is no dump of a cluster"))?;
-            make_of(&index, config, in_force)
+            make_of(&index.moment(), config, in_force)
         }
     }
 }
 
 fn make_of(
-    index: &Index,
+    moment: &Moment,
     config: &ConfigText,
     in_force: Option<InForce>,
 ) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
-    let provider = index.provider();
+    let provider = moment.provider();
     let InForce { policy, settings } = match in_force {
         Some(in_force) => in_force,
         None => read_config(config, provider)?,
     };
-    let snapshot = index.snapshot(&policy);
+    let snapshot = moment.snapshot(&policy);
     Ok((Guard { policy, snapshot }, settings, provider))
 }
 

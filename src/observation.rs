@@ -56,7 +56,8 @@ impl Observation {
         self.changed.notified().await;
     }
 
-    /// Reads the index, if every kind has been listed; else what is in the way.
+    /// Reads the index, if every kind has been listed; else what is in the way. Watches and other readers wait
+    /// meanwhile, so that `read` takes what it needs and nothing more.
     pub fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> Result<T, String> {
         let state = self.state();
         if state.index.is_complete() {

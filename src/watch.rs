@@ -226,10 +226,9 @@ async fn watch(
         line.clear();
         let failure = match timeout(SILENCE, lines.read_until(b'\n', &mut line)).await {
             Ok(Ok(0)) => return (Ok(()), is_news),
-            Ok(Ok(_)) => match take(&line, sink) {
-                Ok(next) => {
+            Ok(Ok(_)) => match take(&line, sink, version) {
+                Ok(()) => {
                     is_news = true;
-                    *version = next;
                     continue;
                 }
                 Err(failure) => failure,
@@ -261,13 +260,14 @@ async fn open(
     opened.map(Box::pin).map_err(|error| source.failure(&error))
 }
 
-/// Gives a line to the sink; the version to go on from after it.
-fn take(line: &[u8], sink: &mut impl Sink) -> Result<String, Failure> {
+/// Gives a line to the sink, and keeps up the version to go on from after it. A line that says none leaves it
+/// as it was: a watch from no version would begin anywhere.
+fn take(line: &[u8], sink: &mut impl Sink, version: &mut String) -> Result<(), Failure> {
     let damaged = |error: &dyn fmt::Display| {
         Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
     };
     let text = str::from_utf8(line).map_err(|error| damaged(&error))?;
-    let (line, version) = Line::read(text.trim_end()).map_err(|error| damaged(&error))?;
+    let (line, next) = Line::read(text.trim_end()).map_err(|error| damaged(&error))?;
     match line {
         Line::Apply(object) => sink.apply(object),
         Line::Delete(object) => sink.delete(object),
@@ -276,7 +276,10 @@ fn take(line: &[u8], sink: &mut impl Sink) -> Result<String, Failure> {
         Line::Error { message, .. } => return Err(Failure::Other(message, None)),
     }
     sink.confirm();
-    Ok(version)
+    if !next.is_empty() {
+        *version = next;
+    }
+    Ok(())
 }
 
 impl Source {
@@ -293,5 +296,41 @@ impl Source {
             Some(403) => Failure::Refused(why),
             _ => Failure::Other(why, client::retry_after(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Names(Vec<String>);
+
+    impl Sink for Names {
+        fn begin(&mut self) {}
+        fn list(&mut self, _: &str) {}
+        fn end(&mut self) {}
+
+        fn apply(&mut self, object: &str) {
+            self.0.push(object.to_owned());
+        }
+
+        fn delete(&mut self, _: &str) {}
+    }
+
+    #[test]
+    fn a_line_without_a_version_does_not_restart_the_watch_from_anywhere() {
+        let (mut names, mut version) = (Names::default(), "7".to_owned());
+        for (metadata, expected) in [
+            (r#"{"resourceVersion":"8"}"#, "8"),
+            ("{}", "8"),
+            (r#"{"resourceVersion":""}"#, "8"),
+            (r#"{"resourceVersion":"9"}"#, "9"),
+        ] {
+            let line = format!(r#"{{"type":"ADDED","object":{{"metadata":{metadata}}}}}"#);
+            take(line.as_bytes(), &mut names, &mut version).expect("can be read");
+            assert_eq!(version, expected);
+        }
+        assert_eq!(names.0.len(), 4);
     }
 }

@@ -103,7 +103,8 @@ impl Index {
             let resource = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
             let text = |pointer: &str| object.text_at(pointer).to_string();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-            self.objects.insert(ObjectKey { resource, namespace, name }, item.into());
+            let key = ObjectKey { resource, namespace, name };
+            self.objects.insert(key.into(), item.into());
         }
         if !kind.is_empty() {
             self.kinds.insert(kind.to_string());

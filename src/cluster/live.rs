@@ -62,7 +62,7 @@ impl Index {
         } else if let Some((key, object)) = observed(kind, object)?
             && let Some(relist) = self.relists.get_mut(&kind)
         {
-            relist.objects.insert(key, object);
+            relist.objects.insert(key.into(), object.into());
         }
         Ok(())
     }
@@ -103,8 +103,8 @@ impl Index {
             // It may have lost what made it worth keeping.
             return self.delete(kind, object);
         };
-        let changes = self.objects.get(&key) != Some(&object);
-        self.objects.insert(key, object);
+        let changes = self.objects.get(&key).is_none_or(|known| **known != *object);
+        self.objects.insert(key.into(), object.into());
         Ok(changes)
     }
 
@@ -167,6 +167,16 @@ mod tests {
             index.list(kind, object).expect("is an object");
         }
         index.end_list(kind)
+    }
+
+    #[test]
+    fn a_moment_stays_as_it_was_while_the_index_goes_on() {
+        let mut index = Index::default();
+        listed(&mut index, Kind::Node, &[node("a", "z1", 1)]);
+        let moment = index.moment();
+        listed(&mut index, Kind::Node, &[node("b", "z1", 1), node("c", "z1", 1)]);
+        assert_eq!(moment.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(moment.provider(), index.provider());
     }
 
     #[test]
