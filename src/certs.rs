@@ -12,10 +12,12 @@
 
 pub mod authority;
 pub mod bundle;
+pub mod client_ca;
 pub mod files;
 pub mod leaf;
 pub mod managed;
 pub mod plan;
+pub mod private;
 pub mod stored;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ mod live;
 use std::{convert::Infallible, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::{
     net::TcpListener,
     select,
@@ -20,6 +20,7 @@ use crate::{
     audit::{self, Audit, RotatingFile, Sink},
     certs::{
         Clock, Registered,
+        client_ca::ClientCa,
         files::{Files, Paths},
     },
     config,
@@ -187,7 +188,15 @@ async fn run(
         }
         None => (serve_alone(certificate, &shared, &mut tasks)?, None),
     };
-    let tls = server_config(certificates, settings.client_ca.as_deref())?;
+    let tls = match settings.client_ca {
+        Some(path) => {
+            let client_ca = ClientCa::open(path, certificates, Arc::clone(&shared.metrics))?;
+            let tls = client_ca.tls();
+            tasks.spawn(client_ca.run());
+            tls
+        }
+        None => Arc::new(ArcSwap::from(server_config(certificates, None)?)),
+    };
     let metrics = Arc::clone(&shared.metrics);
     let server = Server::new(listener, tls, settings.limits, metrics, lifecycle.clone(), service);
     let work = async {

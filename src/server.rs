@@ -11,6 +11,7 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustls::ServerConfig;
 use tokio::{
@@ -90,7 +91,7 @@ struct Shared<S> {
 /// A server with its socket open, not yet accepting.
 pub struct Server<S> {
     acceptor: Acceptor,
-    tls: TlsAcceptor,
+    tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared<S>>,
 }
 
@@ -102,10 +103,11 @@ pub struct Drained {
 }
 
 impl<S: Service> Server<S> {
-    /// Takes over a listener; what it is bound to is the caller's choice.
+    /// Takes over a listener; what it is bound to is the caller's choice. New connections get the settings of
+    /// `tls` as they are then.
     pub fn new(
         listener: TcpListener,
-        tls: Arc<ServerConfig>,
+        tls: Arc<ArcSwap<ServerConfig>>,
         limits: Limits,
         metrics: Arc<Metrics>,
         lifecycle: Lifecycle,
@@ -122,7 +124,7 @@ impl<S: Service> Server<S> {
         let acceptor = Acceptor::new(listener, max_connections(&limits), capacity);
         let large = Arc::new(Semaphore::new(LARGE_AT_A_TIME));
         let shared = Arc::new(Shared { service, limits, metrics, lifecycle, large });
-        Self { acceptor, tls: TlsAcceptor::from(tls), shared }
+        Self { acceptor, tls, shared }
     }
 
     /// The address that clients connect to, with the port that was chosen for port 0.
@@ -167,10 +169,10 @@ impl<S: Service> Server<S> {
 fn spawn<S: Service>(
     connections: &mut JoinSet<()>,
     (stream, seat): (TcpStream, Seat),
-    tls: &TlsAcceptor,
+    tls: &ArcSwap<ServerConfig>,
     shared: &Arc<Shared<S>>,
 ) {
-    let (tls, shared) = (tls.clone(), Arc::clone(shared));
+    let (tls, shared) = (TlsAcceptor::from(tls.load_full()), Arc::clone(shared));
     connections.spawn(async move {
         let open = shared.metrics.connections.clone();
         // The seat is what bounds connections; the level only shows them.

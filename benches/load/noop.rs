@@ -2,6 +2,7 @@
 
 use std::{env, sync::Arc};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use poolguard::{
     metrics::Metrics,
@@ -37,7 +38,7 @@ pub(crate) fn serve() -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let certificates = Certificates::new(Credentials::self_signed(["localhost", "127.0.0.1"])?);
-        let tls = server_config(Arc::new(certificates), None)?;
+        let tls = Arc::new(ArcSwap::from(server_config(Arc::new(certificates), None)?));
         let metrics = Arc::new(Metrics::new()?);
         let lifecycle = Lifecycle::default();
         let server = Server::new(listener, tls, Limits::default(), metrics, lifecycle, Noop);

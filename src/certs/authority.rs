@@ -10,6 +10,8 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use x509_parser::parse_x509_certificate;
 
+use super::private::Private;
+
 /// Clocks differ: what is made now must be valid where it is an hour earlier.
 pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
@@ -83,7 +85,7 @@ impl Validity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     certificate: CertificateDer<'static>,
-    key: String,
+    key: Private<String>,
     validity: Validity,
 }
 
@@ -108,7 +110,11 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = parameters.self_signed(&key)?;
         let validity = Validity::of(certificate.der())?;
-        Ok(Self { certificate: certificate.der().clone(), key: key.serialize_pem(), validity })
+        Ok(Self {
+            certificate: certificate.der().clone(),
+            key: Private::new(key.serialize_pem()),
+            validity,
+        })
     }
 
     /// Reads one from PEM; the key must be the certificate's.
@@ -128,7 +134,7 @@ impl Authority {
             return Err(AuthorityError::Mismatched);
         }
         let validity = Validity::of(&certificate)?;
-        Ok(Self { certificate, key: pair.serialize_pem(), validity })
+        Ok(Self { certificate, key: Private::new(pair.serialize_pem()), validity })
     }
 
     /// Its certificate.
@@ -138,7 +144,7 @@ impl Authority {
 
     /// Its key, as PEM.
     pub fn key_pem(&self) -> &str {
-        &self.key
+        self.key.reveal()
     }
 
     /// When it is valid.
@@ -157,7 +163,8 @@ impl Authority {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
-        let issuer = Issuer::from_ca_cert_der(&self.certificate, KeyPair::from_pem(&self.key)?)?;
+        let issuer =
+            Issuer::from_ca_cert_der(&self.certificate, KeyPair::from_pem(self.key_pem())?)?;
         let key = KeyPair::generate()?;
         let certificate = parameters.signed_by(&key, &issuer)?.der().clone();
         let validity = Validity::of(&certificate)?;

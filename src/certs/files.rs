@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::{sync::watch, time::sleep};
 use tracing::{error, info};
 
-use super::{Bundle, Clock, Registered, bundle::certificates};
+use super::{Bundle, Clock, Registered, bundle::certificates, private::Private};
 use crate::{
     metrics::{Metrics, label},
     server::{
@@ -45,7 +45,7 @@ pub struct Paths {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Content {
     certificate: Vec<u8>,
-    key: Vec<u8>,
+    key: Private<Vec<u8>>,
     authority: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl Content {
     fn read(paths: &Paths) -> io::Result<Self> {
         Ok(Self {
             certificate: fs::read(&paths.certificate)?,
-            key: fs::read(&paths.key)?,
+            key: Private::new(fs::read(&paths.key)?),
             authority: paths.authority.as_deref().map(fs::read).transpose()?.unwrap_or_default(),
         })
     }

@@ -1,7 +1,7 @@
 //! Certificates and TLS settings.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -88,10 +88,17 @@ pub enum TlsError {
 }
 
 /// A certificate chain with its private key, which is known to fit.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credentials {
     key: Arc<CertifiedKey>,
     expires_at: i64,
+}
+
+impl fmt::Debug for Credentials {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
 }
 
 impl Credentials {
@@ -171,8 +178,15 @@ impl Credentials {
 
 /// The credentials that new connections get: swapped whole, read without a lock. Until there are
 /// some, handshakes fail.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Certificates(ArcSwapOption<CertifiedKey>);
+
+impl fmt::Debug for Certificates {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
 
 impl Certificates {
     /// Starts with these.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use poolguard::{
     metrics::Metrics,
@@ -46,6 +47,11 @@ where
 /// Answers with what it was sent.
 pub(crate) fn echo() -> impl Service {
     Stub(|request: Received<'_>| Ok(request.body.clone()))
+}
+
+/// Answers with the length of what it was sent.
+pub(crate) fn lengths() -> impl Service {
+    Stub(|request: Received<'_>| Ok(request.body.len().to_string().into()))
 }
 
 /// Panics at bodies of this length, and echoes all others.
@@ -133,6 +139,17 @@ impl Harness {
         service: impl Service,
         limits: Limits,
         tls: Arc<ServerConfig>,
+        roots: RootCertStore,
+    ) -> Self {
+        let tls = Arc::new(ArcSwap::from(tls));
+        Self::start_with_tls_cell(service, limits, tls, roots).await
+    }
+
+    /// With TLS settings that may change.
+    pub(crate) async fn start_with_tls_cell(
+        service: impl Service,
+        limits: Limits,
+        tls: Arc<ArcSwap<ServerConfig>>,
         roots: RootCertStore,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,7 +3,7 @@
 use poolguard::server::limits::Limits;
 
 use crate::http::{
-    Connection, Gate, Harness, Reply, SMALL, chunked, echo, header, large, request, until,
+    Connection, Gate, Harness, Reply, SMALL, chunked, echo, header, large, lengths, request, until,
 };
 
 fn is_told_to_try_again(reply: &Reply) -> bool {
@@ -19,7 +19,7 @@ async fn half_sent(harness: &Harness, length: usize, sent: usize) -> Connection 
 
 #[tokio::test]
 async fn a_body_that_is_only_declared_holds_nothing() {
-    let harness = Harness::start(echo(), Limits::default()).await;
+    let harness = Harness::start(lengths(), Limits::default()).await;
     let mut declared = Vec::new();
     for _ in 0..5 {
         declared.push(half_sent(&harness, 7 << 20, 0).await);
@@ -47,7 +47,7 @@ async fn large_bodies_leave_a_share_of_the_bytes_to_small_ones() {
     let large = 1 << 20;
     let limits =
         Limits { max_body: large, max_body_bytes_in_flight: 4 * large, ..Limits::default() };
-    let harness = Harness::start(echo(), limits).await;
+    let harness = Harness::start(lengths(), limits).await;
     let mut unfinished = Vec::new();
     for _ in 0..3 {
         unfinished.push(half_sent(&harness, large, large - 1).await);

@@ -5,9 +5,13 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use poolguard::server::{
-    limits::Limits,
-    tls::{Certificates, Credentials, server_config},
+use poolguard::{
+    certs::client_ca::ClientCa,
+    metrics::Metrics,
+    server::{
+        limits::Limits,
+        tls::{Certificates, Credentials, server_config},
+    },
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, crypto::aws_lc_rs, version};
@@ -74,34 +78,75 @@ async fn an_idle_http_2_connection_is_told_to_go_after_the_idle_limit() {
     driver.await.unwrap();
 }
 
+/// An authority of clients, with one of them.
+struct Clients {
+    ca: String,
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+impl Clients {
+    fn new() -> Self {
+        let ca_key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new(Vec::new()).unwrap();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = ca.self_signed(&ca_key).unwrap().pem();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["api-server".to_owned()])
+            .unwrap()
+            .signed_by(&key, &Issuer::new(ca, ca_key))
+            .unwrap();
+        Self { ca: pem, certificate: certificate.der().clone(), key }
+    }
+
+    /// Whether a client of theirs gets an answer.
+    async fn is_answered(&self, harness: &Harness) -> bool {
+        let config = with_identity(&harness.roots, &self.certificate, &self.key);
+        let mut connection = Connection::open(harness.address, config).await.unwrap();
+        connection.send(&crate::http::request("/mutate", "{}")).await;
+        connection.try_reply().await.is_some_and(|reply| reply.status == 200)
+    }
+}
+
 #[tokio::test]
 async fn with_a_client_ca_only_its_clients_get_an_answer() {
     let folder = tempfile::tempdir().unwrap();
     let ca_path = folder.path().join("ca.crt");
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    fs::write(&ca_path, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["api-server".to_owned()])
-        .unwrap()
-        .signed_by(&key, &Issuer::new(ca, ca_key))
-        .unwrap();
-
+    let (clients, others) = (Clients::new(), Clients::new());
+    fs::write(&ca_path, &clients.ca).unwrap();
     let credentials = Credentials::self_signed(["localhost"]).unwrap();
     let trusted = roots(&credentials);
     let certificates = Arc::new(Certificates::new(credentials));
     let tls = server_config(certificates, Some(&ca_path)).unwrap();
-    let harness = Harness::start_with_tls(echo(), Limits::default(), tls, trusted.clone()).await;
-
-    let mut known =
-        Connection::open(harness.address, with_identity(&trusted, certificate.der(), &key))
-            .await
-            .unwrap();
-    assert_eq!(known.post("/mutate", "{}").await.status, 200);
+    let harness = Harness::start_with_tls(echo(), Limits::default(), tls, trusted).await;
+    assert!(clients.is_answered(&harness).await);
+    assert!(!others.is_answered(&harness).await);
     let mut unknown = harness.connect().await;
     unknown.send(&crate::http::request("/mutate", "{}")).await;
     assert!(unknown.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_client_ca_is_followed_as_its_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_path = folder.path().join("ca.crt");
+    let (before, after) = (Clients::new(), Clients::new());
+    fs::write(&ca_path, &before.ca).unwrap();
+    let credentials = Credentials::self_signed(["localhost"]).unwrap();
+    let trusted = roots(&credentials);
+    let certificates = Arc::new(Certificates::new(credentials));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let mut client_ca = ClientCa::open(ca_path.clone(), certificates, metrics).unwrap();
+    let harness =
+        Harness::start_with_tls_cell(echo(), Limits::default(), client_ca.tls(), trusted).await;
+    assert!(before.is_answered(&harness).await);
+    fs::write(&ca_path, "no PEM at all").unwrap();
+    client_ca.look();
+    assert!(before.is_answered(&harness).await, "a file that cannot be used changes nothing");
+    fs::write(&ca_path, &after.ca).unwrap();
+    client_ca.look();
+    assert!(after.is_answered(&harness).await);
+    assert!(!before.is_answered(&harness).await);
 }
 
 fn with_identity(
