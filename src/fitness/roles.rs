@@ -21,7 +21,9 @@ use crate::{
         mode::RuleName,
         name::{GroupResource, any_matches},
         object::Labels,
-        protection::{FieldChange, Guard, Namespaces, Origin, Protected, Recognition},
+        protection::{
+            Field, FieldChange, Guard, KeepItem, Namespaces, Origin, Protected, Recognition,
+        },
         provider::Provider,
         snapshot::ProtectedReference,
     },
@@ -236,7 +238,7 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>
         for name in &names {
             match found(policy, inventory, entry, name) {
                 None => findings.push(missing(entry, name)),
-                Some((name, text)) => findings.extend(lost_items(entry, name, text)),
+                Some((name, text)) => findings.extend(lost_items(policy, entry, name, text)),
             }
         }
         if findings.len() == before {
@@ -277,35 +279,19 @@ fn missing(entry: &Protected, name: &str) -> Finding {
 }
 
 /// Items that a protected list must hold, and does not.
-fn lost_items(entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> {
-    let Guard::Fields(fields) = &entry.guard else { return Vec::new() };
-    let object: Value = serde_json::from_str(text).unwrap_or_default();
-    let mut findings = Vec::new();
-    for field in fields {
-        let FieldChange::Items(items) = &field.change else { continue };
-        let text = object.pointer(field.pointer.as_str()).and_then(Value::as_str);
-        let list: Option<Vec<Value>> = serde_saphyr::from_str(text.unwrap_or("[]")).ok();
-        let list = list.unwrap_or_default();
-        for item in items {
-            let is_item =
-                |it: &Value| it.get(&item.by).and_then(Value::as_str) == Some(&item.value);
-            if list.iter().any(is_item) {
-                continue;
-            }
-            let (resource, pointer) = (&entry.resource, &field.pointer);
-            let fact = format!(
-                "{resource} {name} has no item with {} {} in {pointer}",
-                item.by, item.value
-            );
-            findings.push(
-                Finding::fail(RULE, Severity::Error, fact)
-                    .why("Nodes of that role cannot join, or lose what they may do")
-                    .object(format!("{resource} {name}"))
-                    .fix(edit(resource, name)),
-            );
-        }
-    }
-    findings
+fn lost_items(policy: &Policy, entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> {
+    let Ok(object) = json::from_str(text) else { return Vec::new() };
+    let missing = policy.missing_items(entry, &name.namespace, &name.name, &object);
+    let finding = |(field, item): (&Field, &KeepItem)| {
+        let (resource, pointer) = (&entry.resource, &field.pointer);
+        let fact =
+            format!("{resource} {name} has no item with {} {} in {pointer}", item.by, item.value);
+        Finding::fail(RULE, Severity::Error, fact)
+            .why("Nodes of that role cannot join, or lose what they may do")
+            .object(format!("{resource} {name}"))
+            .fix(edit(resource, name))
+    };
+    missing.into_iter().map(finding).collect()
 }
 
 fn edit(resource: &GroupResource, name: &ObjectName) -> String {

@@ -12,7 +12,7 @@ pub enum Malformed {
     /// Not JSON, or not of the shape that the API has.
     #[error("{0}")]
     Json(JsonError),
-    /// An object cannot be read as it is.
+    /// A review that is made here cannot be written.
     #[error("{0}")]
     Object(serde_json::Error),
     /// Another kind or version.
@@ -45,6 +45,16 @@ pub enum Malformed {
     /// A part that every review has is missing.
     #[error("there is no {0}")]
     Missing(&'static str),
+    /// A part is longer than any that an API server sends.
+    #[error("{part} has {bytes} bytes, and an API server sends at most {most}")]
+    TooLong {
+        /// The part.
+        part: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
 }
 
 impl From<JsonError> for Malformed {

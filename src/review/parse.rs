@@ -10,7 +10,7 @@ use crate::policy::{
     json::{self, Cursor, JsonError, Read, read_object},
     object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
     request::{Change, Operation, Reads, Request, Subject, Target, View},
-    text::Text,
+    text::{Text, cut},
 };
 
 /// Reads a review. `reads` says which view of its objects is wanted.
@@ -28,7 +28,7 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
         Err(Interruption::Disorder) => return Err(Malformed::Missing("request.operation")),
     };
     if kind != KIND || api_version != API_VERSION {
-        let (kind, api_version) = (kind.to_string(), api_version.to_string());
+        let [kind, api_version] = [kind, api_version].map(|it| cut(it.to_string(), 64));
         return Err(Malformed::Version { kind, api_version });
     }
     request.ok_or(Malformed::Missing("request"))?.finish(reads)
@@ -183,6 +183,25 @@ fn read_request<'a>(
     Ok(Some(request))
 }
 
+/// Holds what comes back in an answer, a record or a metric against the lengths that Kubernetes has. Names
+/// of roles have none of their own, so that those may be longer than others.
+fn check_lengths(uid: &Text<'_>, target: &Target<'_>) -> Result<(), Malformed> {
+    let Target { operation: _, group, version, resource, sub_resource, namespace, name } = target;
+    let parts = [
+        (uid, "request.uid", 128),
+        (group, "request.resource.group", 253),
+        (version, "request.resource.version", 63),
+        (resource, "request.resource.resource", 253),
+        (sub_resource, "request.subResource", 253),
+        (namespace, "request.namespace", 253),
+        (name, "request.name", 1_024),
+    ];
+    match parts.into_iter().find(|(text, _, most)| text.len() > *most) {
+        Some((text, part, most)) => Err(Malformed::TooLong { part, bytes: text.len(), most }),
+        None => Ok(()),
+    }
+}
+
 #[derive(Default)]
 struct GroupVersionResource<'a> {
     group: Text<'a>,
@@ -245,8 +264,9 @@ impl<'a> RawRequest<'a> {
             return Err(Malformed::Missing(part));
         }
         if operation(&asked).is_none() {
-            return Err(Malformed::Operation(asked.to_string()));
+            return Err(Malformed::Operation(cut(asked.to_string(), 64)));
         }
+        check_lengths(&uid, &target)?;
         if let Some(expected) = target.expected_version()
             && reads(&target) != Reads::NOTHING
         {

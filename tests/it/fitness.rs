@@ -178,8 +178,17 @@ fn nodes_are_tainted_and_with_nothing_else() {
     taints(json!([{"key": "dedicated", "value": "automq", "effect": "NoExecute"}, own]))
         .only("error node-taint wide w2 -");
     let spot = json!({"key": "spot", "value": "true", "effect": "NoSchedule"});
-    let found = taints(json!([own, spot])).only("warning node-taint wide w2 -");
-    assert_eq!(found.fix.unwrap(), "kubectl taint node w2 spot=true:NoSchedule-");
+    let found = taints(json!([&own, &spot])).only("warning node-taint wide w2 -");
+    let fix = found.fix.unwrap();
+    assert!(fix.contains("{key: spot, value: \"true\", effect: NoSchedule}"), "{fix}");
+    assert!(fix.ends_with("kubectl taint node w2 spot=true:NoSchedule-"), "{fix}");
+    // One that the config declares beside the pool's own is there on purpose.
+    let mut declared = taints(json!([own, spot]));
+    declared.config = declared.config.replace(
+        "- name: wide\n",
+        "- name: wide\n  additionalTaints: [{key: spot, value: \"true\", effect: NoSchedule}]\n",
+    );
+    assert_eq!(declared.facts(Status::Fail), [""; 0]);
     let soft = json!({"key": "soft", "value": "", "effect": "PreferNoSchedule"});
     let transient = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"});
     assert_eq!(taints(json!([own, soft, transient])).facts(Status::Fail), [""; 0]);

@@ -1,6 +1,7 @@
 //! The rules, one request after the other.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod bounds;
 mod nodes;
 mod pod_intrusion;
 mod pod_placement;

@@ -30,8 +30,8 @@ use crate::policy::{
     name::{GroupResource, any_matches},
     object::{Labels, RawObject, RawValue},
     protection::{
-        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, FieldChange, Guard, KeepItem, LabelMark, Namespaces,
-        Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
+        Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
     },
     request::{Change, Target},
     selector::LabelSet,
@@ -195,6 +195,39 @@ impl Policy {
             .field("roleRef")
             .map(|_| RoleReference { kind: text("/roleRef/kind"), name: text("/roleRef/name") });
         Some(ProtectedReference { resource: resource.clone(), namespace, name, role })
+    }
+}
+
+impl Policy {
+    /// The items that an observed object of an entry must hold, and does not, each with its field. What
+    /// cannot be read may hold them.
+    pub fn missing_items<'e>(
+        &self,
+        entry: &'e Protected,
+        namespace: &str,
+        name: &str,
+        object: &RawObject<'_>,
+    ) -> Vec<(&'e Field, &'e KeepItem)> {
+        let Guard::Fields(fields) = &entry.guard else { return Vec::new() };
+        let target = Target {
+            group: entry.resource.group.as_str().into(),
+            resource: entry.resource.resource.as_str().into(),
+            namespace: namespace.into(),
+            ..Target::default()
+        };
+        let held = Held::at(Some(object), aws_auth::POINTER);
+        let map_roles = aws_auth::is_aws_auth(&target, name)
+            .then(|| MapRoles::new(&held, protected_roles(self)));
+        let mut missing = Vec::new();
+        for field in fields {
+            let FieldChange::Items(items) = &field.change else { continue };
+            let pointer = field.pointer.as_str();
+            let is_missing = |item: &&KeepItem| {
+                !holds_one(std::slice::from_ref(*item), pointer, object, map_roles.as_ref())
+            };
+            missing.extend(items.iter().filter(is_missing).map(|item| (field, item)));
+        }
+        missing
     }
 }
 
