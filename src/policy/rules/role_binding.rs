@@ -19,7 +19,7 @@ mod yaml;
 
 pub(super) use self::namespace::judge as judge_namespace;
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
 use self::{aws_auth::MapRoles, findings::About, judgement::set};
 use super::Context;
@@ -103,6 +103,8 @@ struct Objects<'a> {
     name: &'a str,
     /// The old and the new `mapRoles`, where the object is `aws-auth`.
     map_roles: Option<[MapRoles<'a>; 2]>,
+    /// Whether other subjects are named, once an entry has asked.
+    are_subjects_changed: OnceCell<bool>,
 }
 
 impl<'a> Objects<'a> {
@@ -116,7 +118,7 @@ impl<'a> Objects<'a> {
             let roles = protected_roles(context.policy);
             texts.each_ref().map(|text| MapRoles::new(text, Rc::clone(&roles)))
         });
-        Self { context, old, name, map_roles }
+        Self { context, old, name, map_roles, are_subjects_changed: OnceCell::new() }
     }
 
     fn old_map_roles(&self) -> Option<&MapRoles<'a>> {

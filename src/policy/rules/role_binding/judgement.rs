@@ -29,9 +29,9 @@ impl About<'_, '_> {
         let mut findings = Vec::new();
         match &entry.guard {
             Guard::Content => {
-                let changed = changed_content(old, new).into_iter();
-                let changed = changed.filter(|field| self.is_changed(field, new));
-                findings.extend(changed.map(|field| self.change(&field)));
+                let changed = content(old, new).filter(|field| self.is_changed(field, new));
+                // More than that need not be named.
+                findings.extend(changed.take(FIELDS_MAX).map(|field| self.change(&field)));
             }
             Guard::Fields(guarded) => {
                 for field in guarded {
@@ -79,7 +79,8 @@ impl About<'_, '_> {
         if pointer == subjects::SUBJECTS
             && subjects::are_a_set(&self.objects.context.request.target)
         {
-            return !subjects::equal(before, after);
+            let changed = &self.objects.are_subjects_changed;
+            return *changed.get_or_init(|| !subjects::equal(before, after));
         }
         !is_same(before, after)
     }
@@ -177,18 +178,13 @@ pub(super) fn set<'v>(object: &RawObject<'v>, pointer: &str) -> Option<RawValue<
     object.at(pointer).filter(|value| value.text().is_none_or(|text| !text.is_empty()))
 }
 
-/// The top-level fields outside `metadata` and `status` that differ, as pointers.
-fn changed_content(old: &RawObject<'_>, new: &RawObject<'_>) -> Vec<String> {
+/// The top-level fields of either object outside `metadata` and `status`, as pointers.
+fn content(old: &RawObject<'_>, new: &RawObject<'_>) -> impl Iterator<Item = String> {
     const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
-    let keys: BTreeSet<&str> = old.keys().chain(new.keys()).collect();
-    let is_content = |key: &&str| !NOT_CONTENT.contains(key);
-    keys.into_iter()
-        .filter(is_content)
-        .filter(|key| !is_same(old.field(key), new.field(key)))
-        // More than that need not be named.
-        .take(FIELDS_MAX)
-        .map(|key| PointerBuf::from_tokens([key]).to_string())
-        .collect()
+    let mut keys: BTreeSet<&str> = old.keys().chain(new.keys()).collect();
+    keys.retain(|key| !NOT_CONTENT.contains(key));
+    let pointer = |key| PointerBuf::from_tokens([key]).to_string();
+    keys.into_iter().map(pointer).collect::<Vec<_>>().into_iter()
 }
 
 const FIELDS_MAX: usize = 8;

@@ -86,13 +86,14 @@ pub(super) fn of<'a>(binding: &RawObject<'a>) -> Vec<Subject<'a>> {
 /// Whether two lists of subjects name the same ones. Lists with something that the API server
 /// rejects are equal only if they are the same.
 pub(super) fn equal(old: Option<RawValue<'_>>, new: Option<RawValue<'_>>) -> bool {
-    if is_same(old, new) {
-        return true;
-    }
     let state = RandomState::new();
-    let (Some(old), Some(new)) = (list(old), list(new)) else { return false };
-    let old = hashes(&old, &state);
-    old.is_some() && old == hashes(&new, &state)
+    let (Some(before), Some(after)) = (list(old), list(new)) else { return is_same(old, new) };
+    let Some(before) = hashes(&before, &state) else { return is_same(old, new) };
+    // Most lists that differ differ here.
+    let is_there = |subject: &Subject<'_>| {
+        subject.stored().is_some_and(|it| before.binary_search(&state.hash_one(it)).is_ok())
+    };
+    after.first().is_none_or(is_there) && hashes(&after, &state) == Some(before)
 }
 
 /// The subjects, of which a binding may have none; `None` if they cannot be read.
