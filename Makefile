@@ -8,7 +8,7 @@ CLUSTER ?= tests/data/cluster.json
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart rollout-test fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,12 +22,22 @@ test: ## Check formatting, lints and documentation, and run every test
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked
 	$(MAKE) test-cases
+	$(MAKE) test-attacks
 	$(MAKE) test-chart
 	$(MAKE) test-alerts
 
 test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
 	$(CARGO) test --locked --quiet --no-run --test it
 	$(VENV)/bin/python -B tests/data/cases/run $(TARGET)/debug/poolguard --pending tests/data/cases/pending
+
+# Those that need no timing: 25 seconds. The others are for a release build.
+test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, and SIGTERM under load
+	$(CARGO) test --locked --quiet --no-run --test it
+	$(VENV)/bin/python -B tests/attacks/run $(TARGET)/debug/poolguard --without-times --only shapes --only sigterm-under-load --only sigterm-with-unread --only two-sigterms --only log-that-nobody-reads
+
+attack: ## Attack the release binary in every known way, within bounds on CPU, memory and latency (6 minutes)
+	$(CARGO) build --release --locked
+	$(PYTHON) -B tests/attacks/run $(TARGET)/release/poolguard
 
 # It takes the binary that the tests are built with: another choice of features would build everything again.
 test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
