@@ -1,6 +1,6 @@
 //! The recorded reviews, and what each must be answered.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::scenario::data_text;
 
@@ -49,6 +49,25 @@ impl Reviews {
             }
         }
         Self(all)
+    }
+
+    /// The recorded update of a node, as a heartbeat: only the times of its conditions change.
+    pub(crate) fn with_heartbeats(mut self) -> Self {
+        let name = "node-update-ttl-annotation-by-ttl-controller";
+        let recorded = self.0.iter().find(|review| review.name == name).unwrap();
+        let mut body: Value = serde_json::from_str(&recorded.body).unwrap();
+        body["request"]["object"] = body["request"]["oldObject"].clone();
+        for (object, time) in [("oldObject", "10"), ("object", "20")] {
+            let condition = json!({"type": "Ready", "status": "True",
+                "lastHeartbeatTime": format!("2026-11-23T14:50:{time}Z")});
+            body["request"][object]["status"]["conditions"] = json!([condition]);
+        }
+        body["request"]["userInfo"]["username"] = body["request"]["name"].clone();
+        let heartbeat =
+            Review { name: "heartbeat".to_owned(), body: body.to_string(), ..recorded.clone() };
+        // As in a cluster, every other call is one.
+        self.0 = self.0.into_iter().flat_map(|review| [review, heartbeat.clone()]).collect();
+        self
     }
 
     pub(crate) fn get(&self, turn: usize) -> &Review {

@@ -1,6 +1,7 @@
 //! What has happened so far.
 
 use std::{
+    fmt,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,29 @@ use crate::client::Call;
 
 /// Failures that are printed; the others are counted only.
 const SHOWN: usize = 10;
+
+/// Times of calls in microseconds, in ascending order.
+pub(crate) struct Times(Vec<u64>);
+
+impl Times {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The time in milliseconds that this share of the calls, in thousandths, did not exceed.
+    fn at(&self, thousandths: usize) -> f64 {
+        let index = (self.0.len() * thousandths / 1000).min(self.0.len().saturating_sub(1));
+        let micros = self.0.get(index).copied().unwrap_or_default();
+        Duration::from_micros(micros).as_secs_f64() * 1000.0
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [median, p99, p999] = [500, 990, 999].map(|it| self.at(it));
+        write!(f, "p50 {median:.1} ms, p99 {p99:.1} ms, p99.9 {p999:.1} ms")
+    }
+}
 
 /// Counts, which everybody may add to.
 pub(crate) struct Tally {
@@ -25,6 +49,8 @@ pub(crate) struct Tally {
     rotations: AtomicU64,
     reloads: AtomicU64,
     failures: Mutex<Vec<String>>,
+    /// The times of the calls since they were last taken, in microseconds.
+    times: Mutex<Vec<u64>>,
 }
 
 impl Default for Tally {
@@ -40,6 +66,7 @@ impl Default for Tally {
             rotations: AtomicU64::default(),
             reloads: AtomicU64::default(),
             failures: Mutex::default(),
+            times: Mutex::default(),
         }
     }
 }
@@ -71,6 +98,7 @@ impl Tally {
         self.retried.fetch_add(retries, Ordering::Relaxed);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.slowest_micros.fetch_max(micros, Ordering::Relaxed);
+        self.times.lock().unwrap().push(micros);
         let Some(why) = failure else { return };
         one_more(&self.failed);
         let mut failures = self.failures.lock().unwrap();
@@ -78,6 +106,13 @@ impl Tally {
             let at = self.elapsed().as_secs_f64();
             failures.push(format!("{at:5.1} s {name}: {why}"));
         }
+    }
+
+    /// The times of the calls since this was last asked, in ascending order.
+    pub(crate) fn take_times(&self) -> Times {
+        let mut times = std::mem::take(&mut *self.times.lock().unwrap());
+        times.sort_unstable();
+        Times(times)
     }
 
     pub(crate) fn restarted(&self) {
@@ -112,11 +147,17 @@ impl Tally {
         get(&self.reloads)
     }
 
-    /// The first failures, and the line that counts.
-    pub(crate) fn print_summary(&self) {
+    /// The first failures, each with its reason.
+    pub(crate) fn print_failures(&self) {
         for failure in self.failures.lock().unwrap().iter() {
             println!("failed: {failure}");
         }
+    }
+
+    /// The first failures, and the line that counts.
+    pub(crate) fn print_summary(&self) {
+        self.print_failures();
+        println!("the calls took {}", self.take_times());
         println!(
             "{} connections were opened, {} calls sent again since nothing had been sent; the slowest call took {} ms",
             get(&self.opened),

@@ -37,9 +37,15 @@ impl Drop for Replica {
 impl Replica {
     /// Starts the binary, and waits until it says where it listens.
     pub(crate) async fn start(arguments: &[String]) -> Self {
+        Self::start_in(&[], arguments).await
+    }
+
+    /// The same with variables of the environment, of which there is none else.
+    pub(crate) async fn start_in(environment: &[(&str, &str)], arguments: &[String]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_poolguard"))
             .args(arguments)
             .env_clear()
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
