@@ -4,11 +4,12 @@ CARGO ?= cargo
 PYTHON ?= python3
 CONFIG ?= tests/data/config.yaml
 CLUSTER ?= tests/data/cluster.json
+FUZZ_SECONDS ?= 600
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test fuzz fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ test-alerts: $(VENV)/ready ## Test the alerts, and check their runbooks and the 
 
 rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
 	$(CARGO) test --locked --quiet --test rollout
+
+fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
+	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -1,6 +1,6 @@
 //! The command line: one command a file.
 
-mod audit;
+pub mod audit;
 mod check;
 mod config;
 mod input;

@@ -103,6 +103,16 @@ impl AuditCommand {
     }
 }
 
+/// The table and the JSON object that `poolguard audit` prints of one file: for tests that have no file.
+#[doc(hidden)]
+pub fn summarize(text: &[u8]) -> anyhow::Result<[String; 2]> {
+    let filter = Filters::default().at(Timestamp::MAX);
+    let mut summary = Summary::new(None);
+    lines::each(&mut &*text, &mut |number, line| summary.take("-", number, line, &filter))?;
+    let page = Page { summary: &summary, look: Look::PLAIN, by: None, top: 10 };
+    Ok([page.to_string(), json::render(&summary, None)?])
+}
+
 fn read(file: &Path, filter: &Filter, summary: &mut Summary) -> io::Result<()> {
     let name = Named(file).to_string();
     let mut take = |number, line: &[u8]| summary.take(&name, number, line, filter);

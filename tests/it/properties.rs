@@ -3,9 +3,11 @@
 //! More cases: `PROPTEST_CASES=100000`.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod audit_lines;
 mod corpus;
 mod deep;
 mod invariants;
+mod objects;
 pub(crate) mod reviews;
 mod texts;
 mod wire;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The flags that leave records out. Those that may be given several times take any of their values.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filters {
     /// Only since this time (2026-11-23T18:00:00Z, or 2026-11-23), or for so long (90m, 2h, 7d)

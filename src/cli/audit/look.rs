@@ -20,6 +20,9 @@ pub(super) struct Look {
 }
 
 impl Look {
+    /// The look of a file.
+    pub(super) const PLAIN: Self = Self { width: WIDTH, glyphs: Glyphs::Ascii, cuts: false };
+
     /// Of standard output.
     pub(super) fn detect() -> Self {
         let is_terminal = std::io::stdout().is_terminal();

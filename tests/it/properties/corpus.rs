@@ -4,9 +4,13 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
 
+use serde_json::Value;
+
 use super::{
+    audit_lines::check_audit,
     invariants::WORLDS,
-    texts::{check_config, check_documents, check_dump},
+    objects::{CHANGED_TO, check_map_roles, check_object, check_placed},
+    texts::{check_config, check_documents, check_dump, check_plan},
 };
 use crate::scenario::{data, data_text};
 
@@ -27,8 +31,67 @@ static CONFIGS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 static DUMPS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let dump = data_text("cluster.json");
-    let yaml = serde_json::from_str::<serde_json::Value>(&dump).unwrap()["items"][0].to_string();
+    let yaml = serde_json::from_str::<Value>(&dump).unwrap()["items"][0].to_string();
     vec![dump, yaml.replace(',', ",\n ")]
+});
+
+static PLANS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let plans = texts(&data("terraform")).into_iter();
+    plans.filter(|text| text.starts_with('{')).collect()
+});
+
+/// What the recorded reviews ask, in the three lines that `check_object` takes.
+static OBJECTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let reviews = REVIEWS.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
+    reviews.map(|review| three_lines(&review["request"])).collect()
+});
+
+fn three_lines(request: &Value) -> String {
+    let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let mut resource = text("/resource/resource").to_owned();
+    if !text("/resource/group").is_empty() {
+        resource = format!("{}/{resource}", text("/resource/group"));
+    }
+    if !text("/subResource").is_empty() {
+        resource = format!("{resource}:{}", text("/subResource"));
+    }
+    let words = ["/operation", "/namespace", "/userInfo/username", "/name"];
+    let words = words.map(|pointer| match text(pointer) {
+        "" => "-",
+        word => word,
+    });
+    let object = |key: &str| request.get(key).filter(|object| !object.is_null());
+    let line = |key: &str| object(key).map(Value::to_string).unwrap_or_default();
+    format!("{resource} {}\n{}\n{}", words.join(" "), line("object"), line("oldObject"))
+}
+
+/// What the recorded reviews create, in the two lines that `check_placed` takes.
+static PLACED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let objects = OBJECTS.iter().filter_map(|text| {
+        let mut lines = text.lines();
+        let (head, object) = (lines.next()?, lines.next()?);
+        let mut words = head.split(' ');
+        match words.next()? {
+            "nodes" => Some(format!("nodes\n{object}")),
+            "pods" => Some(format!("automq-instance-1\n{object}")),
+            _ => None,
+        }
+    });
+    objects.collect()
+});
+
+static MAP_ROLES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let item = "- rolearn: arn:aws:iam::111122223333:role/automq-node\n  username: system:node:{{EC2PrivateDNSName}}\n  \
+                groups: [system:bootstrappers, system:nodes]\n";
+    let other = "- rolearn: &a arn:aws:iam::111122223333:role/other\n  username: |-\n    a b\n  groups:\n  - *a\n";
+    let flow = r#"[{"rolearn":"arn:aws:iam::111122223333:role/automq-node","username":"x"}]"#;
+    let pairs = [(item, other), (other, flow), (flow, item), (item, "[]"), ("", flow)];
+    pairs.map(|(old, new)| format!("{old}{CHANGED_TO}{new}")).to_vec()
+});
+
+static AUDITED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let lines = data_text("audit.jsonl");
+    REVIEWS.iter().map(String::as_str).chain(lines.lines()).map(str::to_owned).collect()
 });
 
 fn check(text: &str) {
@@ -38,14 +101,29 @@ fn check(text: &str) {
     check_documents(text);
     check_config(text);
     check_dump(text);
+    check_plan(text);
 }
 
 #[test]
 fn every_recorded_file_is_an_answer_or_an_error_to_every_reader() {
-    let files = REVIEWS.iter().chain(&*CONFIGS).chain(&*DUMPS);
+    let files = REVIEWS.iter().chain(&*CONFIGS).chain(&*DUMPS).chain(&*PLANS);
     for text in files.map(String::as_str).chain(["", "\u{feff}", "---", "null", "[]", "{}", "- {}"])
     {
         check(text);
+    }
+}
+
+#[test]
+fn what_is_made_of_the_recorded_files_holds() {
+    OBJECTS.iter().for_each(|text| check_object(text));
+    PLACED.iter().for_each(|text| check_placed(text));
+    MAP_ROLES.iter().for_each(|text| check_map_roles(text));
+    AUDITED.iter().for_each(|text| check_audit(text.as_bytes()));
+    for text in ["", "\n\n", "pods CREATE", "nodes\nnull", "[]", "{}", "\u{1b}"] {
+        check_object(text);
+        check_placed(text);
+        check_map_roles(text);
+        check_audit(text.as_bytes());
     }
 }
 
@@ -86,5 +164,30 @@ proptest! {
     #[test]
     fn no_edit_of_a_dump_breaks_what_holds(text in edited(&DUMPS)) {
         check_dump(&text);
+    }
+
+    #[test]
+    fn no_edit_of_a_plan_breaks_what_holds(text in edited(&PLANS)) {
+        check_plan(&text);
+    }
+
+    #[test]
+    fn no_edit_of_an_object_breaks_what_holds(text in edited(&OBJECTS)) {
+        check_object(&text);
+    }
+
+    #[test]
+    fn no_edit_of_what_is_placed_breaks_what_holds(text in edited(&PLACED)) {
+        check_placed(&text);
+    }
+
+    #[test]
+    fn no_edit_of_the_roles_of_aws_auth_breaks_what_holds(text in edited(&MAP_ROLES)) {
+        check_map_roles(&text);
+    }
+
+    #[test]
+    fn no_edit_of_an_audit_line_breaks_what_holds(text in edited(&AUDITED)) {
+        check_audit(text.as_bytes());
     }
 }

@@ -5,7 +5,9 @@ use poolguard::{
     cluster::Index,
     config::{self, Decoration, Severity, Source},
     documents,
+    fitness::examine_plan,
     policy::snapshot::Located,
+    terraform::Plan,
 };
 use serde_json::Value;
 
@@ -68,6 +70,19 @@ pub(crate) fn check_documents(text: &str) {
     let lines: Vec<String> = documents.iter().map(ToString::to_string).collect();
     let again = documents::read(&lines.join("\n")).expect("JSON is readable");
     assert_eq!(again, documents);
+}
+
+/// A plan is read, and judged the same every time, whatever config is held against it; or it is refused.
+pub(crate) fn check_plan(text: &str) {
+    let Ok(plan) = Plan::read(text) else { return };
+    assert!(!plan.pools.is_empty(), "a plan without a pool is refused");
+    for config in ["", include_str!("../../data/terraform/config.yaml")] {
+        let Ok(loaded) = config::load("config.yaml", config, plan.provider()) else { continue };
+        let one = examine_plan(&loaded.policy, &plan);
+        let other = examine_plan(&loaded.policy, &Plan::read(text).expect("it was read before"));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        assert!(!one.verdict().is_empty());
+    }
 }
 
 fn is_plain_object(document: &Value) -> bool {
