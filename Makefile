@@ -4,12 +4,13 @@ CARGO ?= cargo
 PYTHON ?= python3
 CONFIG ?= tests/data/config.yaml
 CLUSTER ?= tests/data/cluster.json
+SOAK_MINUTES ?= 10
 FUZZ_SECONDS ?= 600
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test fuzz fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ test-alerts: $(VENV)/ready ## Test the alerts, and check their runbooks and the 
 
 rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
 	$(CARGO) test --locked --quiet --test rollout
+
+soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no call may fail, no memory may grow
+	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --release --locked --quiet --test soak
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run

@@ -291,6 +291,7 @@ fn every_file_is_reachable() {
         ("src", &["src/main.rs", "src/lib.rs"][..]),
         ("tests/it", &["tests/it/main.rs"]),
         ("tests/rollout", &["tests/rollout/main.rs"]),
+        ("tests/soak", &["tests/soak/main.rs"]),
         ("tests/e2e", &["tests/e2e/main.rs"]),
         ("benches", &["benches/decide.rs", "benches/load.rs"]),
     ] {
