@@ -112,7 +112,14 @@ fn trees(text: &str) -> Option<Vec<Tree>> {
                 Open::Sequence(place, items) => Tree { place, parts: Parts::Sequence(items) },
                 Open::Mapping(place, entries, _) => Tree { place, parts: Parts::Mapping(entries) },
             },
-            _ => continue,
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..)
+            | Event::UnresolvedAlias(_)
+            | Event::Comment(..)
+            | _ => continue,
         };
         match open.last_mut() {
             None => documents.push(complete),

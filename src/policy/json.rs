@@ -31,11 +31,12 @@ struct Mistake {
     path: Path,
     /// Line and column, where the text is one that its sender has seen.
     place: Option<(usize, usize)>,
+    is_bound: bool,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { expected, path, place } = self;
+        let Self { expected, path, place, is_bound: _ } = self;
         if !path.steps().is_empty() {
             write!(f, "{path}: ")?;
         }
@@ -153,7 +154,7 @@ impl<'a> Cursor<'a> {
                 self.items_left = left;
                 Ok(())
             }
-            None => Err(self.expected(format!("no more than {ITEMS_MAX} items in lists and maps"))),
+            None => Err(self.too_many()),
         }
     }
 
@@ -241,6 +242,14 @@ impl<'a> Cursor<'a> {
     pub fn expected(&self, expected: impl Into<Cow<'static, str>>) -> JsonError {
         JsonError::at(self.text, self.at, expected.into())
     }
+
+    #[cold]
+    fn too_many(&self) -> JsonError {
+        let JsonError(mut mistake) =
+            self.expected(format!("no more than {ITEMS_MAX} items in lists and maps"));
+        mistake.is_bound = true;
+        JsonError(mistake)
+    }
 }
 
 impl JsonError {
@@ -250,7 +259,7 @@ impl JsonError {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let place = Some((line, column));
-        Self(Box::new(Mistake { expected, path: Path::to(text, at), place }))
+        Self(Box::new(Mistake { expected, path: Path::to(text, at), place, is_bound: false }))
     }
 
     /// The error as one of a whole of which the text that was read is the part below these keys.
@@ -260,6 +269,11 @@ impl JsonError {
         mistake.path = mistake.path.within(keys);
         mistake.place = None;
         Self(mistake)
+    }
+
+    /// Whether the text is JSON so far, but holds more than is read.
+    pub fn is_bound(&self) -> bool {
+        self.0.is_bound
     }
 
     /// What was expected.

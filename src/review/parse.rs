@@ -18,7 +18,9 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
     // Checked once for the whole body, and not again for every string.
     let body = std::str::from_utf8(body).map_err(Malformed::Utf8)?;
     let review = match read(body, &reads, Order::Direct) {
-        // In the wrong view, a sound object can look broken before the disorder shows.
+        // In the wrong view, a sound object can look broken before the disorder shows. One that is too
+        // long is not worth a second look.
+        Err(Interruption::Json(error)) if error.is_bound() => Err(error.into()),
         Err(_) => read(body, &reads, Order::Later),
         Ok(review) => Ok(review),
     };

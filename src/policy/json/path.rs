@@ -64,7 +64,7 @@ impl Path {
                 }
                 b',' if deeper == 0 => match open.last_mut() {
                     Some(Container::Object { key, expects_key }) => {
-                        (*key, *expects_key) = (None, true)
+                        (*key, *expects_key) = (None, true);
                     }
                     Some(Container::Array { index }) => *index += 1,
                     None => {}

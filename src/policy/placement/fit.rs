@@ -125,7 +125,7 @@ impl<'s> Candidates<'s> {
         let open = untolerated(first);
         let is_on_all = |taint: &&TaintId| all.iter().all(|taints| taints.contains(taint));
         let shared = open.iter().find(is_on_all);
-        match shared.or(open.first()).and_then(|id| self.snapshot.taint(*id)) {
+        match shared.or_else(|| open.first()).and_then(|id| self.snapshot.taint(*id)) {
             Some(taint) => Obstacle::Taint { taint, is_on_all: shared.is_some() },
             None => Obstacle::NoNode,
         }

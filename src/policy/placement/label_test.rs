@@ -7,6 +7,7 @@ use crate::policy::{
     object::NodeSelectorRequirement,
     pool::HOST_NAME_LABEL,
     snapshot::{NodeToCome, Snapshot},
+    text::Text,
 };
 
 /// Everything that is demanded of one label. Many requirements on a key cost as much as one.
@@ -92,7 +93,7 @@ impl<'p> LabelTest<'p> {
     /// Adds a requirement of a readable term on the same key.
     pub(super) fn add(&mut self, requirement: &'p NodeSelectorRequirement<'_>) {
         let NodeSelectorRequirement { key: _, operator, values } = requirement;
-        let values = || values.iter().map(|value| value.as_str());
+        let values = || values.iter().map(Text::as_str);
         let bound = || values().next().and_then(|value| value.parse::<i64>().ok());
         match operator.as_str() {
             "In" => {
@@ -100,7 +101,7 @@ impl<'p> LabelTest<'p> {
                 match &mut self.listed {
                     // What is left is a part of the shorter list, so that all of them cost their length.
                     Some(listed) => {
-                        let further = Values::from_iter(values());
+                        let further: Values<'_> = values().collect();
                         listed.retain(|value| further.contains(value));
                     }
                     None => self.listed = Some(values().collect()),

@@ -254,12 +254,13 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
         self.node_of(class, terms.as_deref(), budget).map(|found| found.is_some())
     }
 
-    /// Whether a node to come may meet the constraints, and by which term.
-    pub(super) fn may_take(
+    /// How the pod lands on a node to come, if that may meet the constraints.
+    pub(super) fn may_take<'n>(
         &self,
-        node: &NodeToCome,
+        node: &'n NodeToCome,
         budget: &mut Budget,
-    ) -> Result<Option<Option<usize>>, Exceeded> {
+    ) -> Result<Option<Landing<'n>>, Exceeded> {
+        let landing = |term| Landing { pool: node.pool, witness: node.into(), term };
         if !self.may_come {
             return Ok(None);
         }
@@ -269,11 +270,11 @@ impl<'l, 's, 'p> Look<'l, 's, 'p> {
                 return Ok(None);
             }
         }
-        let Some(terms) = self.terms else { return Ok(Some(None)) };
+        let Some(terms) = self.terms else { return Ok(Some(landing(None))) };
         for (term, may_come) in terms.iter().zip(&self.terms_may_come) {
             budget.spend(1)?;
             if *may_come && may_hold_all(&term.labels, node, budget)? {
-                return Ok(Some(Some(term.index)));
+                return Ok(Some(landing(Some(term.index))));
             }
         }
         Ok(None)
@@ -457,8 +458,8 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
             if self.is_reached(node.pool) || !self.tolerated.has_all(&node.taints) {
                 continue;
             }
-            if let Some(term) = self.look.may_take(node, &mut self.budget)? {
-                self.add(Landing { pool: node.pool, witness: node.into(), term });
+            if let Some(landing) = self.look.may_take(node, &mut self.budget)? {
+                self.add(landing);
             }
         }
         Ok(())

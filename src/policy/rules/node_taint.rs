@@ -142,9 +142,9 @@ pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mu
     for added in added.by_ref().take(WARNINGS_MAX) {
         report.violation(mode.min(Mode::Warn), warn(&added.to_string(), "evicts"));
     }
-    let more = added.count();
-    if more > 0 {
-        let what = format!("{more} further taints with NoExecute");
+    let further = added.count();
+    if further > 0 {
+        let what = format!("{further} further taints with NoExecute");
         report.violation(mode.min(Mode::Warn), warn(&what, "evict"));
     }
 }

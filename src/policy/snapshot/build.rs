@@ -65,7 +65,7 @@ impl Snapshot {
                 demands: pool.nodes.requirements(),
                 machine_types: pool.machine_types.as_deref(),
                 zones: declared_zones(pool),
-                taints: taints.to_come(policy, &pool.taint, &pool.additional_taints, live),
+                taints: taints.of_nodes_to_come(policy, &pool.taint, &pool.additional_taints, live),
             };
             snapshot.nodes_to_come.extend(mould.nodes_to_come(index, live));
         }
@@ -88,7 +88,7 @@ impl Snapshot {
                 demands: std::slice::from_ref(&demand),
                 machine_types: None,
                 zones,
-                taints: taints.to_come(policy, taint, &[], &live),
+                taints: taints.of_nodes_to_come(policy, taint, &[], &live),
             };
             snapshot.nodes_to_come.extend(mould.nodes_to_come(index, &live));
         }
@@ -166,7 +166,7 @@ impl TaintIds {
 
     /// The taints of a node to come: the pool's, those that are declared beside it, and those that all
     /// live nodes carry for good.
-    fn to_come(
+    fn of_nodes_to_come(
         &mut self,
         policy: &Policy,
         own: &Taint<'static>,

@@ -42,9 +42,12 @@ pub struct NodeToCome {
     /// The zone, where the pool declares it or a discovered pool has nodes in it.
     pub zone: Option<Arc<str>>,
     /// In [`key_order`].
-    labels: Box<[(Arc<str>, Expected<Arc<str>>)]>,
+    labels: Box<[Label]>,
     others: Others,
 }
+
+/// A key, and what is known of its value.
+type Label = (Arc<str>, Expected<Arc<str>>);
 
 /// What is known of the labels that [`NodeToCome::labels`] has not.
 #[derive(Clone, Debug)]
@@ -153,8 +156,7 @@ impl Mould<'_> {
         individual: &[&Arc<str>],
     ) -> BTreeMap<Arc<str>, Expected<Arc<str>>> {
         let live = if own.nodes > 0 { own } else { all };
-        let mut labels: BTreeMap<Arc<str>, Expected<Arc<str>>> = BTreeMap::new();
-        for &key in all.labels.keys() {
+        let label_of = |key: &Arc<str>| {
             // What names the zone is as fixed as the zone.
             let is_of_zone = || own.nodes > 0 && any_matches(&self.settings.zone_labels, key);
             let is_individual = individual.contains(&key) && !is_of_zone();
@@ -162,8 +164,9 @@ impl Mould<'_> {
                 Some(value) if !is_individual => Expected::Is(Arc::clone(value)),
                 Some(_) | None => Expected::UNKNOWN,
             };
-            labels.insert(Arc::clone(key), expected);
-        }
+            (Arc::clone(key), expected)
+        };
+        let mut labels: BTreeMap<_, _> = all.labels.keys().map(|key| label_of(key)).collect();
         let mut fixed = |key: &str, expected| labels.insert(key.into(), expected);
         fixed(HOST_NAME_LABEL, Expected::UNKNOWN);
         let among =

@@ -308,7 +308,7 @@ proptest! {
         let pools: Vec<_> =
             reach.landings.iter().filter_map(|landing| snapshot.pool(landing.pool)).collect();
         let Some(requirements) = policy.keep_off_requirements(&pools) else { return Ok(()) };
-        let added: Vec<Value> = requirements.iter().map(|it| it.to_json()).collect();
+        let added: Vec<Value> = requirements.iter().map(poolguard::policy::selector::Requirement::to_json).collect();
         let advised = with_expressions(spec, &added).to_string();
         let after = anyones_reach(&snapshot, &policy, &read(&advised));
         for landing in &reach.landings {

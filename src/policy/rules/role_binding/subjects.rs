@@ -97,7 +97,7 @@ pub(super) fn equal(old: Option<RawValue<'_>>, new: Option<RawValue<'_>>) -> boo
 }
 
 /// The subjects, of which a binding may have none; `None` if they cannot be read.
-fn list<'a>(field: Option<RawValue<'a>>) -> Option<Vec<Subject<'a>>> {
+fn list(field: Option<RawValue<'_>>) -> Option<Vec<Subject<'_>>> {
     field.map_or_else(|| Some(Vec::new()), RawValue::read)
 }
 

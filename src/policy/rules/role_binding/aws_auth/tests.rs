@@ -18,7 +18,7 @@ fn outcome_of(role: &str, old: &Value, new: &Value) -> String {
     let held = |field: &Value| match field {
         Value::Null => Held::Nothing,
         Value::String(text) => Held::Text(text.clone().into()),
-        _ => Held::Other,
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Held::Other,
     };
     let (old, new) = (held(old), held(new));
     let read = |held| MapRoles::new(held, Rc::clone(&roles));
