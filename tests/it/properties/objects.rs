@@ -4,6 +4,7 @@
 //! made, and only what clients choose is in the input.
 #![allow(dead_code, reason = "each of the fuzz targets calls one of the functions")]
 
+use poolguard::policy::Phase;
 use serde_json::{Value, json};
 
 use super::invariants::WORLDS;
@@ -84,16 +85,14 @@ pub(crate) const CHANGED_TO: &str = "\n=======\n";
 /// [`CHANGED_TO`], and the new one.
 pub(crate) fn check_map_roles(text: &str) {
     let (old, new) = text.split_once(CHANGED_TO).unwrap_or((text, text));
-    for (old, new) in [(old, new), (new, old), (old, old), (new, new)] {
+    for (old, new) in [(old, new), (old, old), (new, new)] {
         let object =
             |list: &str| json!({"metadata": {"name": "aws-auth"}, "data": {"mapRoles": list}});
         let head = "configmaps UPDATE kube-system admin aws-auth";
         let review = review(&format!("{head}\n{}\n{}", object(new), object(old)));
-        for world in &*WORLDS {
-            world.check_decisions(review.as_bytes());
-            let decided = world.decide(poolguard::policy::Phase::Validate, review.as_bytes());
-            let is_allowed = decided.is_ok_and(|decided| decided.verdict.is_allowed());
-            assert!(is_allowed || old != new, "a list that does not change is denied: {old:?}");
-        }
+        // Only this world's config guards the ConfigMap.
+        let decided = WORLDS[0].decide(Phase::Validate, review.as_bytes());
+        let is_allowed = decided.is_ok_and(|decided| decided.verdict.is_allowed());
+        assert!(is_allowed || old != new, "a list that does not change is denied: {old:?}");
     }
 }
