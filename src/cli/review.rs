@@ -147,6 +147,13 @@ fn review_file(
     let several = documents.len() > 1;
     for (index, document) in documents.into_iter().enumerate() {
         let file = if several { format!("{name}#{}", index + 1) } else { name.clone() };
+        let document = match document {
+            Ok(document) => document,
+            Err(fault) => {
+                errors.push(Unreadable { file, error: fault.to_string() });
+                continue;
+            }
+        };
         match judge.review(file.clone(), &document) {
             Ok(result) => results.push(result),
             Err(error) => {
@@ -161,9 +168,7 @@ fn review_file(
 fn in_file(text: &str, index: usize, document: &Value, error: &anyhow::Error) -> String {
     let Some(misshapen) = Misshapen::of(error, document) else { return format!("{error:#}") };
     match documents::place(text, index, misshapen.path.steps()) {
-        Some(documents::Place { line, column }) => {
-            format!("line {line}, column {column}: {misshapen}")
-        }
+        Some(place) => format!("{place}: {misshapen}"),
         None => misshapen.to_string(),
     }
 }

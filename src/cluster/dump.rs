@@ -2,9 +2,9 @@
 
 use super::{Index, ObjectKey, node::ObservedNode, wire::Page};
 use crate::{
-    documents::{self, DocumentError},
+    documents::{self, DocumentError, NoObject},
     policy::{
-        json::{self, JsonError, read_object},
+        json::{self, Cursor, JsonError, Read, read_object},
         name::GroupResource,
         object::RawObject,
         text::Text,
@@ -17,6 +17,9 @@ pub enum DumpError {
     /// Neither JSON nor YAML.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// A document or an item is no object at all.
+    #[error(transparent)]
+    NoObject(#[from] NoObject),
     /// An item is not an object of the API.
     #[error("item {index} ({kind}): {error}")]
     Item {
@@ -42,7 +45,17 @@ pub(super) struct TypeMeta<'a> {
     pub(super) kind: Text<'a>,
 }
 
-impl TypeMeta<'_> {
+impl<'a> TypeMeta<'a> {
+    /// Of an item of a list, which must be an object.
+    pub(super) fn of(item: &'a str) -> Result<Self, JsonError> {
+        let mut cursor = Cursor::new(item);
+        if cursor.clone().takes_null()? {
+            Err(cursor.expected("an object"))
+        } else {
+            Self::read(&mut cursor)
+        }
+    }
+
     /// The API group; empty for the core group.
     pub(super) fn group(&self) -> &str {
         self.api_version.as_str().split_once('/').map_or("", |(group, _)| group)
@@ -73,7 +86,7 @@ impl Index {
             }
         } else {
             for (position, document) in documents::read(text)?.into_iter().enumerate() {
-                index.apply_item(position, &document.to_string())?;
+                index.apply_item(position, &document?.to_string())?;
             }
         }
         if index.kinds.is_empty() { Err(DumpError::Empty) } else { Ok(index) }
@@ -91,7 +104,7 @@ impl Index {
             let kind = kind.to_owned();
             move |error: JsonError| DumpError::Item { index: position, kind, error: error.into() }
         };
-        let meta: TypeMeta<'_> = json::from_str(item).map_err(fault("without a kind"))?;
+        let meta = TypeMeta::of(item).map_err(fault("without a kind"))?;
         let (group, kind) = (meta.group(), &meta.kind);
         if kind == "Node" && group.is_empty() {
             self.add_node(item).map_err(fault("Node"))?;
@@ -110,5 +123,22 @@ impl Index {
             self.kinds.insert(kind.to_string());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_that_are_no_objects_are_faults_of_the_dump() {
+        let fault = |text: &str| Index::read_dump(text).unwrap_err().to_string();
+        for item in ["null", "7", "\"text\"", "[]"] {
+            let node = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
+            let list = format!(r#"{{"kind":"List","items":[{node},{item}]}}"#);
+            let expected = "item 1 (without a kind): expected an object at line 1, column 1";
+            assert_eq!(fault(&list), expected, "{item}");
+        }
+        assert_eq!(fault("- null"), "line 1, column 3: expected an object, found null");
     }
 }

@@ -168,7 +168,7 @@ impl Inventory {
             }
         } else {
             for (position, document) in documents::read(text)?.into_iter().enumerate() {
-                inventory.add_item(position, &document.to_string(), ("", ""))?;
+                inventory.add_item(position, &document?.to_string(), ("", ""))?;
             }
         }
         let is_read = Stock::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
@@ -186,8 +186,7 @@ impl Inventory {
             kind: kind.to_owned(),
             error,
         };
-        let meta: TypeMeta<'_> =
-            json::from_str(item).map_err(|error| fault("without a kind", error.into()))?;
+        let meta = TypeMeta::of(item).map_err(|error| fault("without a kind", error.into()))?;
         let (group, kind) = if meta.kind.is_empty() {
             (list_group, list_kind)
         } else {

@@ -1,5 +1,7 @@
 //! Where in a text a field of one of its objects is written.
 
+use std::fmt;
+
 use granit_parser::{Event, Parser, options};
 
 use crate::policy::json::Step;
@@ -11,6 +13,12 @@ pub struct Place {
     pub line: usize,
     /// From 1.
     pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
 }
 
 /// The place of a field in the object with this index, among those that [`super::read`] finds in the
@@ -34,6 +42,12 @@ pub fn place(text: &str, object: usize, steps: &[Step]) -> Option<Place> {
         }
     }
     Some(tree.place)
+}
+
+/// Where the objects are that [`super::read`] finds in the text; none if it cannot be read as YAML.
+pub(super) fn objects(text: &str) -> Vec<Place> {
+    let documents = trees(text).unwrap_or_default();
+    documents.iter().flat_map(Tree::objects).map(|tree| tree.place).collect()
 }
 
 struct Tree {

@@ -4,12 +4,14 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use poolguard::{
-    config, documents,
+    config,
     fitness::named,
     policy::Policy,
     rights::{self, Duties, Names, Right, Scope},
 };
 use serde_json::{Value, json};
+
+use crate::scenario::documents_of;
 
 /// One verb on one resource of one name; the least that can be granted.
 type Grant = (String, String, String, String, Option<String>);
@@ -20,7 +22,7 @@ struct Installation(Vec<Value>);
 fn rendered(values: &str) -> Vec<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("tests/chart/golden").join(values).with_extension("yaml");
-    documents::read(&fs::read_to_string(path).unwrap()).unwrap()
+    documents_of(&fs::read_to_string(path).unwrap())
 }
 
 impl Installation {
@@ -111,7 +113,7 @@ fn policy(values: &str) -> Policy {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("tests/chart/values").join(values).with_extension("yaml");
     let text = fs::read_to_string(&path).unwrap_or_default();
-    let values = documents::read(&text).unwrap();
+    let values = documents_of(&text);
     let mut config = json!({"apiVersion": "poolguard.io/v1alpha1", "kind": "PoolGuardConfig"});
     if let Some(given) = values.first().and_then(|it| it["config"].as_object()) {
         config.as_object_mut().unwrap().extend(given.clone());

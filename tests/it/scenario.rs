@@ -28,12 +28,12 @@ pub(crate) fn data_text(path: &str) -> String {
 
 /// The only document of a YAML text.
 pub(crate) fn yaml(text: &str) -> Value {
-    documents::read(text).unwrap().remove(0)
+    documents_of(text).remove(0)
 }
 
 /// The documents of a YAML text.
 pub(crate) fn documents_of(text: &str) -> Vec<Value> {
-    documents::read(text).unwrap()
+    documents::read(text).unwrap().into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 /// A policy and a snapshot.
@@ -118,7 +118,7 @@ impl Scenario {
 
 /// The items of a recorded list.
 pub(crate) fn yaml_list(path: &str) -> Vec<Value> {
-    documents::read(&data_text(path)).unwrap()
+    documents_of(&data_text(path))
 }
 
 /// The node of this name.

@@ -242,6 +242,11 @@ fn several_documents_and_lists_are_told_apart() {
     assert_eq!(answer["results"][0]["allowed"], false);
     assert_eq!(answer["results"][1]["allowed"], true);
     assert_eq!(answer["errors"][0]["file"], "standard input#3");
+    let fault = answer["errors"][0]["error"].as_str().unwrap();
+    assert!(fault.ends_with(": expected an object, found a number"), "{fault}");
+    let null = review_text(&format!("- null\n- {}\n", data_text(ALLOWED)), &[]);
+    assert_eq!(null.code, 2);
+    assert!(null.out.contains("line 1, column 3: expected an object, found null"), "{}", null.out);
 }
 
 #[test]
