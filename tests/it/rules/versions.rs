@@ -3,7 +3,7 @@
 use poolguard::{policy::Phase, review::parse};
 use serde_json::{Value, json};
 
-use crate::scenario::{Scenario, create, delete, recorded, update, yaml};
+use crate::scenario::{Scenario, create, delete, recorded, update};
 
 /// What is wrong with a review, as this scenario reads it.
 fn fault(scenario: &Scenario, phase: Phase, review: &Value) -> Option<String> {
@@ -125,7 +125,7 @@ fn a_custom_resource_is_judged_in_any_version() {
 fn an_object_that_does_not_look_like_its_view_is_a_fault_of_its_version() {
     let scenario = Scenario::recorded();
     let mut review = create("shop", &object("apps/v1beta1", "Deployment"));
-    review["request"]["object"]["spec"] = yaml("[not, a, spec]");
+    review["request"]["object"]["spec"] = json!(["not", "a", "spec"]);
     let found = fault(&scenario, Phase::Validate, &review).unwrap();
     assert!(found.starts_with("deployments of apps/v1beta1 cannot be judged"), "{found}");
     // Nor does a version tear the line apart.
