@@ -83,7 +83,7 @@ fn has_colours() -> bool {
 /// What begins every line of an event but its first, so that no text of a request can begin like an event.
 const CONTINUED: &[u8] = b"  | ";
 
-/// Writes events with their control characters escaped, whoever put them there.
+/// Writes events with their control characters escaped, from any source.
 struct Escaped<W> {
     out: W,
     /// Whether the log's own colours stay.

@@ -12,7 +12,7 @@ impl<T> Private<T> {
         Self(key)
     }
 
-    /// The key itself, for whoever signs with it or stores it.
+    /// The key itself, to sign with it or to store it.
     pub fn reveal(&self) -> &T {
         &self.0
     }
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_private_key_is_not_printed() {
-        let key = Private::new("-----BEGIN PRIVATE KEY-----".to_owned());
+        let key = Private::new("what it must not show".to_owned());
         assert_eq!(format!("{key:?} {:?}", Some(&key)), "Private(..) Some(Private(..))");
     }
 }

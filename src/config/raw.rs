@@ -223,7 +223,7 @@ pub(super) struct AdditionalTaint {
     pub(super) value: String,
     /// What the taint does to pods that do not tolerate it.
     #[schemars(required, extend("x-refusals" = {
-        "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out, so that it need not be declared"
+        "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out and need not be declared"
     }))]
     pub(super) effect: Option<Effect>,
 }

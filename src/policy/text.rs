@@ -101,7 +101,7 @@ pub fn is_control(character: char) -> bool {
 /// Escapes the control characters of `out` from `start` on, such as `\n` and `\u001b`. People read these
 /// escapes, and so does JSON, whose own escapes stay as they are.
 ///
-/// Whatever takes text of a request to a terminal, a log or a file goes through here.
+/// Every path of a request's text to a terminal, a log or a file goes through here.
 pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
     let may_control = |byte: &u8| *byte < b' ' || *byte >= b'\x7f';
     if !out.get(start..).is_some_and(|text| text.iter().any(may_control)) {

@@ -1,4 +1,4 @@
-//! Puts a request to the service, where it disturbs nobody.
+//! Has the service decide a request on a thread where it delays no other request.
 
 use std::{
     any::Any,

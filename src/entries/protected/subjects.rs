@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Whether one of the subjects is a service account of AutoMQ's, by one of its three names.
+/// Whether one of the subjects is an AutoMQ service account, by one of its three names.
 pub(super) fn has_automq_subject(policy: &Policy) -> Cel {
     let (old, subject) = (Path::old_object(), Path::bound("s"));
     let globs = &policy.automq.namespaces;

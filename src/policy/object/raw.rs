@@ -130,7 +130,7 @@ impl<'a> RawValue<'a> {
         if self.0 == other.0 {
             return true;
         }
-        // Nobody knows the keys of the hash before.
+        // The keys of the hash are random.
         let state = RandomState::new();
         match (fingerprint(self.0, &state), fingerprint(other.0, &state)) {
             (Ok(one), Ok(another)) => one == another,

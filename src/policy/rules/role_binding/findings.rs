@@ -6,7 +6,7 @@ use super::{
 };
 use crate::policy::{pool::Pool, protection::KeepItem, text::cut, verdict::Finding};
 
-/// What somebody can do who may make the change.
+/// What a user who may make the change can do.
 const TRUST: &str = "If AutoMQ's console or operator makes this change, add its user to \
                      principals.trusted in PoolGuard's config";
 /// What happens to nodes whose role has no mapping.

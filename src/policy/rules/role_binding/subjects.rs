@@ -101,7 +101,7 @@ fn list(field: Option<RawValue<'_>>) -> Option<Vec<Subject<'_>>> {
     field.map_or_else(|| Some(Vec::new()), RawValue::read)
 }
 
-/// The hashes of subjects, in order and each once: nobody knows the keys of the hash before.
+/// The hashes of subjects, in order and each once. The keys of the hash are random.
 fn hashes(list: &[Subject<'_>], state: &RandomState) -> Option<Vec<u64>> {
     let hash = |subject: &Subject<'_>| Some(state.hash_one(subject.stored()?));
     let mut hashes = list.iter().map(hash).collect::<Option<Vec<_>>>()?;
