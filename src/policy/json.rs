@@ -64,7 +64,19 @@ pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
 /// How many items the lists and maps that are read of one text may have together. An API server stores no
 /// object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a hundred
 /// bytes, however few it has in the text.
-pub const ITEMS_MAX: usize = 100_000;
+pub const ITEMS_MAX: usize = 1 << 16;
+
+/// How many values one text may have, read or skipped: what bounds the time that a text of many small values
+/// takes. The largest objects that rules are about, nodes with all their images and workloads with many
+/// containers, have some thousands.
+pub const VALUES_MAX: usize = 100_000;
+
+/// How deep lists and maps may stand in each other in what is skipped: as deep as `serde_json` reads them.
+pub const DEPTH_MAX: usize = 127;
+
+/// How long a text with escapes may be that is read. The longest that an API server stores, in a ConfigMap,
+/// has 1 MiB, and takes twice as much where each of its characters is escaped.
+const ESCAPED_BYTES_MAX: usize = (2 << 20) + 2;
 
 /// A place in JSON text.
 #[derive(Clone, Debug)]
@@ -73,6 +85,8 @@ pub struct Cursor<'a> {
     at: usize,
     /// Items that may still be read.
     items_left: usize,
+    /// Values that may still be read or skipped.
+    values_left: usize,
     /// Where strings end around here.
     stops: Stops,
 }
@@ -80,7 +94,8 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the beginning of a text.
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, items_left: ITEMS_MAX, stops: Stops::around(0, text.as_bytes()) }
+        let stops = Stops::around(0, text.as_bytes());
+        Self { text, at: 0, items_left: ITEMS_MAX, values_left: VALUES_MAX, stops }
     }
 
     /// Checks that nothing follows but white space.
@@ -107,6 +122,7 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         loop {
+            self.count_value()?;
             let key = self.string()?;
             self.colon()?;
             field(key, self)?;
@@ -135,6 +151,7 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         loop {
+            self.count_value()?;
             item(self)?;
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -154,7 +171,19 @@ impl<'a> Cursor<'a> {
                 self.items_left = left;
                 Ok(())
             }
-            None => Err(self.too_many()),
+            None => Err(self.bound(format!("no more than {ITEMS_MAX} items in lists and maps"))),
+        }
+    }
+
+    /// Counts a part of a list or a map, read or skipped.
+    #[inline]
+    fn count_value(&mut self) -> Result<(), JsonError> {
+        match self.values_left.checked_sub(1) {
+            Some(left) => {
+                self.values_left = left;
+                Ok(())
+            }
+            None => Err(self.bound(format!("no more than {VALUES_MAX} values"))),
         }
     }
 
@@ -202,6 +231,11 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         self.skip_string()?;
         let quoted = self.text.get(start..self.at).unwrap_or_default();
+        if quoted.len() > ESCAPED_BYTES_MAX {
+            return Err(
+                self.bound(format!("no escaped text of more than {ESCAPED_BYTES_MAX} bytes"))
+            );
+        }
         let unescaped: Result<String, _> = serde_json::from_str(quoted);
         unescaped.map(Text::from).map_err(|_| self.expected("a string"))
     }
@@ -243,10 +277,10 @@ impl<'a> Cursor<'a> {
         JsonError::at(self.text, self.at, expected.into())
     }
 
+    /// An error at the cursor: there is more than is read.
     #[cold]
-    fn too_many(&self) -> JsonError {
-        let JsonError(mut mistake) =
-            self.expected(format!("no more than {ITEMS_MAX} items in lists and maps"));
+    fn bound(&self, expected: String) -> JsonError {
+        let JsonError(mut mistake) = self.expected(expected);
         mistake.is_bound = true;
         JsonError(mistake)
     }
@@ -347,6 +381,7 @@ pub(crate) use read_object;
 mod tests {
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
+    use serde_json::Value;
 
     use super::*;
 
@@ -405,19 +440,45 @@ mod tests {
     }
 
     #[test]
-    fn nesting_that_nobody_reads_has_no_limit() {
-        for depth in [1, 127, 128, 129, 256, 257, 100_000] {
-            let arrays = "[".repeat(depth) + &"]".repeat(depth);
+    fn what_is_skipped_is_as_deep_as_serde_json_reads() {
+        for depth in [1, 63, 64, 65, DEPTH_MAX, DEPTH_MAX + 1, 100_000] {
+            let arrays = "[".repeat(depth) + "1" + &"]".repeat(depth);
             let objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
-            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
-            for text in [&arrays, &objects, &mixed] {
-                assert!(skips(text), "{depth}");
+            for text in [&arrays, &objects] {
+                assert_eq!(skips(text), depth <= DEPTH_MAX, "{depth}");
+                assert_eq!(skips(text), serde_json::from_str::<Value>(text).is_ok(), "{depth}");
                 assert!(!skips(&text[..text.len() - 1]), "{depth}");
                 assert!(!skips(&format!("{text}]")), "{depth}");
             }
+        }
+        for depth in [1, 31, 32, 33, 63] {
+            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+            assert!(skips(&mixed), "{depth}");
             let crossed = "[{\"a\":".repeat(depth) + "1" + &"]}".repeat(depth);
             assert!(!skips(&crossed), "{depth}");
         }
+    }
+
+    #[test]
+    fn json_of_more_values_than_any_object_has_is_not_read() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        let map = |count: usize| format!("{{{}\"\":[]}}", "\"\":{},".repeat(count - 1));
+        for text in [list(VALUES_MAX), map(VALUES_MAX), format!("[{}]", list(VALUES_MAX - 1))] {
+            assert!(skips(&text), "{}", &text[..20]);
+        }
+        for text in [list(VALUES_MAX + 1), map(VALUES_MAX + 1), format!("[{}]", list(VALUES_MAX))] {
+            let error = from_str::<Skipped>(&text).err().unwrap();
+            assert!(error.is_bound(), "{error}");
+            assert!(error.to_string().contains("expected no more than 100000 values"), "{error}");
+        }
+        // Nor is one that repeats a key.
+        let repeated = |count: usize| {
+            let text = map(count);
+            let read = Cursor::new(&text).object(|_, cursor| cursor.skip());
+            read.map_err(|error: JsonError| error.is_bound())
+        };
+        assert_eq!(repeated(VALUES_MAX), Ok(()));
+        assert_eq!(repeated(VALUES_MAX + 1), Err(true));
     }
 
     #[test]
@@ -433,9 +494,18 @@ mod tests {
         let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
         assert_eq!(from_str::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
         let error = from_str::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
-        assert!(error.contains("no more than 100000 items"), "{error}");
-        // What is skipped takes no memory.
+        assert!(error.contains("no more than 65536 items"), "{error}");
+        // What is skipped takes no memory, so that more of it may be there.
         assert!(skips(&list(ITEMS_MAX + 1)));
+    }
+
+    #[test]
+    fn escaped_text_is_read_up_to_a_bound() {
+        let text = |count: usize| format!("\"{}\"", "\\n".repeat(count));
+        assert_eq!(from_str::<Text<'_>>(&text(1 << 20)).unwrap().len(), 1 << 20);
+        let error = from_str::<Text<'_>>(&text((1 << 20) + 1)).unwrap_err();
+        assert!(error.is_bound(), "{error}");
+        assert!(skips(&text((1 << 20) + 1)));
     }
 
     #[test]

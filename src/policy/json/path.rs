@@ -1,6 +1,8 @@
 //! Where in a JSON text something is, as people name a field: `spec.tolerations[0].value`.
 
-use std::fmt;
+use std::{fmt, ops::Range};
+
+use super::stops::Stops;
 
 /// Deeper than any field of Kubernetes; what is below is named by what is above.
 const DEPTH_MAX: usize = 32;
@@ -52,6 +54,7 @@ impl Path {
         // Containers that are too deep to be kept.
         let mut deeper = 0_usize;
         let mut position = 0;
+        let mut stops = Stops::around(0, bytes);
         while let Some(byte) = bytes.get(position) {
             position += 1;
             match byte {
@@ -71,7 +74,7 @@ impl Path {
                 },
                 b'"' => {
                     let start = position;
-                    position = end_of_string(bytes, start);
+                    position = end_of_string(bytes, start, &mut stops);
                     let is_whole = position <= bytes.len();
                     if let Some(Container::Object { key, expects_key }) = open.last_mut()
                         && *expects_key
@@ -79,14 +82,14 @@ impl Path {
                         && is_whole
                     {
                         *expects_key = false;
-                        *key = text.get(start..position.saturating_sub(1)).map(cut);
+                        *key = Some(start..position.saturating_sub(1));
                     }
                 }
                 _ => {}
             }
         }
         let step = |container: Container| match container {
-            Container::Object { key, .. } => key.map(Step::Key),
+            Container::Object { key, .. } => text.get(key?).map(cut).map(Step::Key),
             Container::Array { index } => Some(Step::Index(index)),
         };
         Self(open.into_iter().map_while(step).collect())
@@ -99,14 +102,15 @@ fn cut(key: &str) -> String {
 
 /// A container that is not closed yet.
 enum Container {
-    Object { key: Option<String>, expects_key: bool },
+    Object { key: Option<Range<usize>>, expects_key: bool },
     Array { index: usize },
 }
 
 /// Behind the closing quote of a string that begins here; past the end if it does not close.
-fn end_of_string(bytes: &[u8], start: usize) -> usize {
+fn end_of_string(bytes: &[u8], start: usize, stops: &mut Stops) -> usize {
     let mut position = start;
     loop {
+        position = stops.next(position, bytes);
         match bytes.get(position) {
             None => return bytes.len() + 1,
             Some(b'"') => return position + 1,

@@ -1,7 +1,7 @@
 //! Going over what nobody reads.
 #![expect(clippy::inline_always, reason = "a call would take the cursor out of the registers")]
 
-use super::{Cursor, JsonError};
+use super::{Cursor, DEPTH_MAX, JsonError};
 
 impl Cursor<'_> {
     /// Skips the value that begins here.
@@ -25,7 +25,7 @@ impl Cursor<'_> {
                     if self.peek() == Some(b'}') {
                         self.at += 1;
                     } else {
-                        open.push(true);
+                        self.enter(&mut open, true)?;
                         self.skip_key()?;
                         continue;
                     }
@@ -35,7 +35,7 @@ impl Cursor<'_> {
                     if self.peek() == Some(b']') {
                         self.at += 1;
                     } else {
-                        open.push(false);
+                        self.enter(&mut open, false)?;
                         continue;
                     }
                 }
@@ -56,6 +56,7 @@ impl Cursor<'_> {
         while !open.is_empty() {
             match (self.peek(), open.is_object()) {
                 (Some(b','), is_object) => {
+                    self.count_value()?;
                     self.at += 1;
                     if is_object {
                         self.skip_key()?;
@@ -71,6 +72,17 @@ impl Cursor<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Opens a container that has a value.
+    #[inline(always)]
+    fn enter(&mut self, open: &mut Open, is_object: bool) -> Result<(), JsonError> {
+        self.count_value()?;
+        if open.is_full() {
+            return Err(self.bound(format!("no more than {DEPTH_MAX} levels")));
+        }
+        open.push(is_object);
+        Ok(())
     }
 
     #[inline(always)]
@@ -95,13 +107,16 @@ impl Cursor<'_> {
                     return Ok(has_escapes);
                 }
                 Some(b'\\') => {
-                    let rest = self.text.as_bytes().get(at + 1..).unwrap_or_default();
-                    let Some(length) = escape_length(rest) else {
-                        self.at = at;
-                        return Err(self.expected("a valid escape"));
-                    };
                     has_escapes = true;
-                    at += 1 + length;
+                    // Escapes come in rows, too short for the stops.
+                    while self.text.as_bytes().get(at) == Some(&b'\\') {
+                        let rest = self.text.as_bytes().get(at + 1..).unwrap_or_default();
+                        let Some(length) = escape_length(rest) else {
+                            self.at = at;
+                            return Err(self.expected("a valid escape"));
+                        };
+                        at += 1 + length;
+                    }
                 }
                 Some(_) => {
                     self.at = at;
@@ -147,48 +162,43 @@ impl Cursor<'_> {
     }
 }
 
-/// What is open while a value is skipped: a bit for each level, set for an object. There is no
-/// recursion, so that depth which nobody reads is no reason to refuse.
-struct Open {
-    /// The innermost levels, below a bit that marks their end.
-    inner: u64,
-    /// The levels outside of those, in full words.
-    outer: Vec<u64>,
-}
+/// What is open while a value is skipped: a bit for each level, set for an object, below a bit that marks
+/// their end.
+struct Open(u128);
 
 impl Default for Open {
     fn default() -> Self {
-        Self { inner: Self::NONE, outer: Vec::new() }
+        Self(Self::NONE)
     }
 }
 
 impl Open {
     /// No level but the mark.
-    const NONE: u64 = 1;
+    const NONE: u128 = 1;
 
     fn push(&mut self, is_object: bool) {
-        if self.inner.leading_zeros() == 0 {
-            self.outer.push(self.inner);
-            self.inner = Self::NONE;
-        }
-        self.inner = self.inner << 1 | u64::from(is_object);
+        self.0 = self.0 << 1 | u128::from(is_object);
     }
 
     fn pop(&mut self) {
-        self.inner >>= 1;
-        if self.inner == Self::NONE {
-            self.inner = self.outer.pop().unwrap_or(Self::NONE);
-        }
+        self.0 >>= 1;
     }
 
     fn is_object(&self) -> bool {
-        self.inner & 1 == 1
+        self.0 & 1 == 1
     }
 
     fn is_empty(&self) -> bool {
-        self.inner == Self::NONE
+        self.0 == Self::NONE
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.leading_zeros() == 0
     }
 }
+
+const _: () =
+    assert!(DEPTH_MAX + 1 == u128::BITS as usize, "a level has a bit, and so has the mark");
 
 /// How long the escape is whose backslash comes before these bytes.
 fn escape_length(bytes: &[u8]) -> Option<usize> {

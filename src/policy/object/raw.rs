@@ -125,6 +125,17 @@ impl<'a> RawValue<'a> {
         json::from_str(self.0).ok()
     }
 
+    /// Reads a list one item after another, so that it takes no memory. `None` if it is none, or if an item
+    /// cannot be read, in which case `item` has seen those before it.
+    pub fn each<T: Read<'a>>(self, mut item: impl FnMut(T)) -> Option<()> {
+        let mut cursor = Cursor::new(self.0);
+        let read = cursor.array(|cursor| {
+            item(T::read(cursor)?);
+            Ok::<_, JsonError>(())
+        });
+        read.ok()
+    }
+
     /// Whether two values say the same. Keys of objects have no order.
     pub fn is_same(self, other: Self) -> bool {
         if self.0 == other.0 {

@@ -310,7 +310,7 @@ fn holds_one(
 
 fn has_automq_subject(policy: &Policy, binding: &RawObject<'_>) -> bool {
     let own = binding.text_at("/metadata/namespace");
-    subjects::of(binding).iter().any(|subject| {
+    subjects::any(binding, |subject| {
         // The API knows a service account, and all of a namespace, by other names as well.
         let namespace = match subject.kind.as_str() {
             "ServiceAccount" if subject.namespace.is_empty() => own.as_str(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use poolguard::{cluster::Index, config, documents};
+use poolguard::{cluster::Index, config, documents, policy::Phase};
 
 use serde_json::json;
 
@@ -13,10 +13,10 @@ const DEPTH: usize = 100_000;
 const ROLE_BINDINGS: &str = "rbac.authorization.k8s.io/clusterrolebindings";
 
 /// Lists in lists, and objects in objects.
-fn nested() -> [String; 2] {
+fn nested(depth: usize) -> [String; 2] {
     [
-        format!("{}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)),
-        format!("{}null{}", r#"{"spec":"#.repeat(DEPTH), "}".repeat(DEPTH)),
+        format!("{}null{}", "[".repeat(depth), "]".repeat(depth)),
+        format!("{}null{}", r#"{"spec":"#.repeat(depth), "}".repeat(depth)),
     ]
 }
 
@@ -50,7 +50,7 @@ fn no_depth_overflows_the_stack() {
     let within = within.into_iter().flat_map(|resource| {
         ["object", "oldObject", "spec", "metadata"].map(|place| (resource, place))
     });
-    for text in nested() {
+    for text in nested(DEPTH) {
         WORLDS[1].check(text.as_bytes());
         WORLDS[1].check(format!(r#"{{"request":{text}"#).as_bytes());
         for (resource, place) in around.into_iter().chain(within.clone()) {
@@ -60,15 +60,19 @@ fn no_depth_overflows_the_stack() {
 }
 
 #[test]
-fn a_depth_that_no_rule_reads_is_no_reason_to_refuse() {
-    for text in nested() {
-        for world in &*WORLDS {
-            for place in ["other", "options"] {
+fn what_no_rule_reads_may_be_as_deep_as_serde_json_reads() {
+    for (depth, is_read) in [(120, true), (128, false), (DEPTH, false)] {
+        for text in nested(depth) {
+            for (world, place) in WORLDS.iter().flat_map(|it| [(it, "other"), (it, "options")]) {
                 let body = review("pods", place, &text);
-                assert!(
-                    world.decide(poolguard::policy::Phase::Validate, body.as_bytes()).is_ok(),
-                    "{place}"
-                );
+                let decided = world.decide(Phase::Validate, body.as_bytes());
+                match decided {
+                    Ok(_) => assert!(is_read, "{depth} {place}"),
+                    Err(error) => {
+                        assert!(!is_read, "{depth} {place}: {error}");
+                        assert!(error.to_string().contains("no more than 127 levels"), "{error}");
+                    }
+                }
             }
         }
     }
@@ -76,7 +80,7 @@ fn a_depth_that_no_rule_reads_is_no_reason_to_refuse() {
 
 #[test]
 fn no_depth_of_a_file_overflows_the_stack() {
-    for text in nested() {
+    for text in nested(DEPTH) {
         assert!(documents::read(&text).is_err());
         assert!(Index::read_dump(&text).is_err());
         assert!(config::load("config.yaml", &text, None).is_err());

@@ -78,36 +78,41 @@ pub(super) fn are_a_set(target: &Target<'_>) -> bool {
         && matches!(target.resource.as_str(), "rolebindings" | "clusterrolebindings")
 }
 
-/// The subjects of a binding; none where they cannot be read.
-pub(super) fn of<'a>(binding: &RawObject<'a>) -> Vec<Subject<'a>> {
-    list(binding.at(SUBJECTS)).unwrap_or_default()
+/// Whether a binding has a subject like this. One whose subjects cannot be read has none.
+pub(super) fn any(binding: &RawObject<'_>, mut is_like: impl FnMut(&Subject<'_>) -> bool) -> bool {
+    let mut is_any = false;
+    let read = each(binding.at(SUBJECTS), |subject| is_any = is_any || is_like(subject));
+    read.is_some() && is_any
 }
 
 /// Whether two lists of subjects name the same ones. Lists with something that the API server
 /// rejects are equal only if they are the same.
 pub(super) fn equal(old: Option<RawValue<'_>>, new: Option<RawValue<'_>>) -> bool {
     let state = RandomState::new();
-    let (Some(before), Some(after)) = (list(old), list(new)) else { return is_same(old, new) };
-    let Some(before) = hashes(&before, &state) else { return is_same(old, new) };
-    // Most lists that differ differ here.
-    let is_there = |subject: &Subject<'_>| {
-        subject.stored().is_some_and(|it| before.binary_search(&state.hash_one(it)).is_ok())
-    };
-    after.first().is_none_or(is_there) && hashes(&after, &state) == Some(before)
+    match (hashes(old, &state), hashes(new, &state)) {
+        (Some(before), Some(after)) => before == after,
+        (None, _) | (_, None) => is_same(old, new),
+    }
 }
 
-/// The subjects, of which a binding may have none; `None` if they cannot be read.
-fn list(field: Option<RawValue<'_>>) -> Option<Vec<Subject<'_>>> {
-    field.map_or_else(|| Some(Vec::new()), RawValue::read)
+/// Goes over the subjects, of which a binding may have none; `None` if they cannot be read.
+fn each(field: Option<RawValue<'_>>, mut subject: impl FnMut(&Subject<'_>)) -> Option<()> {
+    field.map_or(Some(()), |list| list.each(|it| subject(&it)))
 }
 
-/// The hashes of subjects, in order and each once. The keys of the hash are random.
-fn hashes(list: &[Subject<'_>], state: &RandomState) -> Option<Vec<u64>> {
-    let hash = |subject: &Subject<'_>| Some(state.hash_one(subject.stored()?));
-    let mut hashes = list.iter().map(hash).collect::<Option<Vec<_>>>()?;
-    hashes.sort_unstable();
-    hashes.dedup();
-    Some(hashes)
+/// The hashes of subjects, in order and each once; `None` if one of them is none. The keys of the hash are
+/// random.
+fn hashes(field: Option<RawValue<'_>>, state: &RandomState) -> Option<Vec<u64>> {
+    let mut hashes = Some(Vec::new());
+    each(field, |subject| match (subject.stored(), &mut hashes) {
+        (Some(stored), Some(hashes)) => hashes.push(state.hash_one(stored)),
+        _ => hashes = None,
+    })?;
+    if let Some(hashes) = &mut hashes {
+        hashes.sort_unstable();
+        hashes.dedup();
+    }
+    hashes
 }
 
 #[cfg(test)]

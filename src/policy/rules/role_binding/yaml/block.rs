@@ -35,11 +35,20 @@ const fn bytes(mut these: &[u8], others: u128) -> u128 {
     bits
 }
 
+/// Longer texts are left to the parser, which refuses them: no ConfigMap has more.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Neither are more nodes read. An item that AWS documents has twelve, in 150 bytes.
+const NODES_MAX: usize = 100_000;
+/// Nor more values in the list of an item: a role is in a few groups.
+const LIST_MAX: usize = 1_000;
 /// Longer keys are left to the parser.
 const KEY_BYTES_MAX: usize = 64;
 
 /// Reads a text of this form; `None` if it has another one.
 pub(super) fn read(text: &str) -> Option<Tree<'_>> {
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
     // Without a way out in the middle, a chunk is looked at in one go.
     let is_plain = |chunk: &[u8]| {
         chunk.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\n'))
@@ -47,7 +56,7 @@ pub(super) fn read(text: &str) -> Option<Tree<'_>> {
     if !text.as_bytes().chunks(64).all(is_plain) {
         return None;
     }
-    let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count().min(NODES_MAX);
     let mut reader = Reader::with_capacity(lines);
     let mut is_first = true;
     for line in text.split('\n') {
@@ -60,6 +69,9 @@ pub(super) fn read(text: &str) -> Option<Tree<'_>> {
         is_first = false;
         if !is_marker {
             reader.line(indent, content)?;
+        }
+        if reader.tree.nodes.len() > NODES_MAX {
+            return None;
         }
     }
     reader.finish()
@@ -141,6 +153,9 @@ impl<'t> Reader<'t> {
             return None;
         }
         let value = whole_scalar(rest.trim_start_matches(' '))?;
+        if self.list.len() == LIST_MAX {
+            return None;
+        }
         self.list.push(self.tree.add(value));
         Some(())
     }

@@ -169,6 +169,10 @@ fn a_text_unfolds_to_so_much_and_no_more() {
     // The form that tools write may be as long as a ConfigMap.
     let long = "- rolearn: arn:aws:iam::111122223333:role/automq-node\n".repeat(19_000);
     assert_eq!(Tree::read(&long).unwrap().root_list().unwrap().len(), 19_000);
+    // What no ConfigMap holds, and what is no list of roles, is not read.
+    assert!(Tree::read(&long.repeat(2)).is_err());
+    assert!(Tree::read(&"- a: b\n".repeat(40_000)).is_err());
+    assert!(Tree::read(&format!("- groups:\n{}", "  - a\n".repeat(20_000))).is_err());
 }
 
 proptest! {
