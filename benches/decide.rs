@@ -7,7 +7,7 @@ use std::{fmt, fs, hint::black_box, io, path::PathBuf, time::Duration};
 
 use divan::Bencher;
 use poolguard::{
-    audit::{Audit, Format, Sink},
+    audit::{Audit, Circumstances, Format, Sink},
     cluster::Index,
     config,
     policy::{Phase, Policy, decide, snapshot::Snapshot},
@@ -179,164 +179,6 @@ fn answer(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// From bytes to bytes, for what is dear to judge, at three sizes: a cost that is linear doubles with the
-/// size. Beside a plain review on the same cluster.
-#[divan::bench(args = worst(), sample_count = 10)]
-fn worst_answer(bencher: Bencher<'_, '_>, input: &Worst) {
-    let Guard { policy, snapshot } = Nodes(15_000).guard();
-    let body = input.body();
-    bencher.bench_local(|| {
-        let request = review::parse(black_box(&body), |target| {
-            policy.reads(&snapshot, Phase::Validate, target)
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
-        let verdict = decide(&policy, &snapshot, Phase::Validate, &request);
-        review::render(&request, &verdict).unwrap_or_else(|error| panic!("{error}"))
-    });
-}
-
-/// What is dear to judge, and how much of it.
-#[derive(Clone, Copy)]
-struct Worst {
-    what: &'static str,
-    size: usize,
-}
-
-impl fmt::Display for Worst {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.size, self.what)
-    }
-}
-
-const HOST: &str = "kubernetes.io/hostname";
-
-fn worst() -> Vec<Worst> {
-    let inputs = [
-        ("plain pods", 0),
-        ("labels", 16_000),
-        ("keys of a nodeSelector", 16_000),
-        ("hosts in a list", 15_000),
-        ("terms with a host each", 2_000),
-        ("comparisons of a host", 7_500),
-        ("tolerations of the key", 17_500),
-        ("groups of the user", 25_000),
-        ("taints of a node replaced", 4_000),
-        ("subjects of a binding replaced", 15_000),
-        ("items of aws-auth reordered", 4_000),
-    ];
-    let sizes = |(what, size)| {
-        let factors: &[usize] = if size == 0 { &[1] } else { &[1, 2, 4] };
-        factors.iter().map(move |factor| Worst { what, size: size * factor })
-    };
-    inputs.into_iter().flat_map(sizes).collect()
-}
-
-impl Worst {
-    fn body(self) -> Vec<u8> {
-        let Self { what, size } = self;
-        let each = |of: &dyn Fn(usize) -> Value| (0..size).map(of).collect::<Vec<Value>>();
-        let named = |prefix: &str| -> serde_json::Map<String, Value> {
-            (0..size).map(|index| (format!("{prefix}{index}"), json!("x"))).collect()
-        };
-        let requirement = |operator: &str, values: Value| json!({ "key": HOST, "operator": operator, "values": values });
-        let terms = |terms: Vec<Value>| json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } });
-        let mut pod = json!({
-            "metadata": { "name": "web-0", "namespace": "shop" },
-            "spec": { "tolerations": [{ "operator": "Exists" }] },
-        });
-        let mut groups = vec![json!("system:authenticated")];
-        let spec = &mut pod["spec"];
-        match what {
-            "labels" => pod["metadata"]["labels"] = named("l").into(),
-            "keys of a nodeSelector" => spec["nodeSelector"] = named("l").into(),
-            "hosts in a list" => {
-                let hosts = each(&|index| json!(format!("h{index}")));
-                spec["affinity"] =
-                    terms(vec![json!({ "matchExpressions": [requirement("In", hosts.into())] })]);
-            }
-            "terms with a host each" => {
-                let term = |index| json!({ "matchExpressions": [requirement("In", json!([format!("h{index}")]))] });
-                spec["affinity"] = terms(each(&term));
-            }
-            "comparisons of a host" => {
-                let all = each(&|_| requirement("Gt", json!(["5"])));
-                spec["affinity"] = terms(vec![json!({ "matchExpressions": all })]);
-            }
-            "tolerations of the key" => {
-                spec["tolerations"] =
-                    each(&|index| json!({ "key": "dedicated", "value": index.to_string() })).into();
-            }
-            "groups of the user" => groups = each(&|index| json!(format!("g{index}"))),
-            "taints of a node replaced" => {
-                let node = |prefix: &str| {
-                    let taint = |index| json!({ "key": format!("{prefix}{index}"), "effect": "NoSchedule" });
-                    json!({
-                        "metadata": { "name": "ip-0.ec2.internal", "labels": { "eks.amazonaws.com/nodegroup": "automq-a" } },
-                        "spec": { "taints": each(&taint) },
-                    })
-                };
-                return update(["", "nodes"], ["", "ip-0.ec2.internal"], &node("a"), &node("b"));
-            }
-            "subjects of a binding replaced" => {
-                let binding = |prefix: &str| {
-                    let user =
-                        |index| json!({ "kind": "User", "name": format!("{prefix}{index}") });
-                    json!({ "metadata": { "name": "automq-nodepool", "namespace": "automq" }, "subjects": each(&user) })
-                };
-                let resource = ["rbac.authorization.k8s.io", "rolebindings"];
-                return update(
-                    resource,
-                    ["automq", "automq-nodepool"],
-                    &binding("a"),
-                    &binding("b"),
-                );
-            }
-            "items of aws-auth reordered" => {
-                let item = |index| {
-                    format!(
-                        "- rolearn: arn:aws:iam::111122223333:role/automq-node\n  username: a{index}\n"
-                    )
-                };
-                let map = |text: String| json!({ "metadata": { "name": "aws-auth", "namespace": "kube-system" }, "data": { "mapRoles": text } });
-                let (old, new) =
-                    ((0..size).map(item).collect(), (0..size).rev().map(item).collect());
-                return update(
-                    ["", "configmaps"],
-                    ["kube-system", "aws-auth"],
-                    &map(old),
-                    &map(new),
-                );
-            }
-            _ => spec["tolerations"] = json!([]),
-        }
-        let user = json!({ "username": "alice", "groups": groups });
-        request(["", "pods"], ["shop", "web-0"], "CREATE", &user, &pod, &Value::Null)
-    }
-}
-
-fn update(resource: [&str; 2], name: [&str; 2], old: &Value, new: &Value) -> Vec<u8> {
-    let user = json!({ "username": "alice", "groups": ["system:authenticated"] });
-    request(resource, name, "UPDATE", &user, new, old)
-}
-
-/// The body of a review, with operation and resource before the objects, as the API server writes it.
-fn request(
-    [group, resource]: [&str; 2],
-    [namespace, name]: [&str; 2],
-    operation: &str,
-    user: &Value,
-    new: &Value,
-    old: &Value,
-) -> Vec<u8> {
-    format!(
-        "{{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{{\"uid\":\"u\",\
-         \"resource\":{{\"group\":\"{group}\",\"version\":\"v1\",\"resource\":\"{resource}\"}},\
-         \"namespace\":\"{namespace}\",\"name\":\"{name}\",\"operation\":\"{operation}\",\"userInfo\":{user},\
-         \"object\":{new},\"oldObject\":{old}}}}}"
-    )
-    .into_bytes()
-}
-
 /// Records of a denial, for standard output and a file beside it, both of which take everything.
 #[divan::bench(args = [1, 2])]
 fn record(bencher: Bencher<'_, '_>, sinks: usize) {
@@ -355,7 +197,9 @@ fn record(bencher: Bencher<'_, '_>, sinks: usize) {
     };
     let (audit, writer) =
         Audit::start((0..sinks).map(sink), None).unwrap_or_else(|error| panic!("{error}"));
-    bencher.bench_local(|| audit.record(&request, black_box(&verdict), Duration::ZERO, false));
+    let circumstances =
+        Circumstances { duration: Duration::ZERO, is_authenticated: false, is_stale: false };
+    bencher.bench_local(|| audit.record(&request, black_box(&verdict), circumstances));
     writer.finish();
     assert_eq!(dropped.get(), 0);
 }

@@ -37,6 +37,18 @@ pub struct Audit {
     replica: Option<Arc<str>>,
 }
 
+/// How a decision came about.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// From the request's arrival to the decision.
+    pub duration: Duration,
+    /// Whether the client that asked showed a certificate of the client CA. One that did not may be anything
+    /// that reaches the port, and what it asked may be made up.
+    pub is_authenticated: bool,
+    /// Whether the decision rests on facts that are older than they may be.
+    pub is_stale: bool,
+}
+
 /// Where lines go.
 pub struct Sink {
     /// What it is called in the log.
@@ -118,15 +130,8 @@ impl Audit {
         Ok((Self { streams: streams.into(), replica }, Writer { threads, ended }))
     }
 
-    /// Queues the records of a decision that took so long. A plain allow has none, and costs nothing
-    /// here. `is_stale` tells whether the decision rests on facts that are older than they may be.
-    pub fn record(
-        &self,
-        request: &Request<'_>,
-        verdict: &Verdict,
-        duration: Duration,
-        is_stale: bool,
-    ) {
+    /// Queues the records of a decision. A plain allow has none, and costs nothing here.
+    pub fn record(&self, request: &Request<'_>, verdict: &Verdict, circumstances: Circumstances) {
         if verdict.records.is_empty() {
             return;
         }
@@ -135,7 +140,7 @@ impl Audit {
         SCRATCH.with_borrow_mut(|Scratch { clock, line }| {
             let time = clock.text(now);
             for record in &verdict.records {
-                let entry = Entry { request, record, duration, replica, is_stale };
+                let entry = Entry { request, record, circumstances, replica };
                 let mut written = None;
                 for Stream { queue, format, dropped } in &*self.streams {
                     // Sinks of one format share the line.

@@ -44,6 +44,8 @@ pub struct Metrics {
     admission_duration: Vec<Histogram>,
     denials: IntCounterVec,
     break_glass: IntCounter,
+    /// By whether the client showed a certificate.
+    clients: [IntCounter; 2],
     knowledge: Knowledge,
     standing: Standing,
     faults: Vec<IntCounter>,
@@ -79,6 +81,7 @@ impl Metrics {
                 "poolguard_break_glass_total",
                 "Requests allowed because the requester is in a break-glass group.",
             )?,
+            clients: clients(&registry)?,
             knowledge: Knowledge::new(&registry)?,
             standing: Standing::new(&registry)?,
             faults: faults(&registry)?,
@@ -152,6 +155,12 @@ impl Metrics {
     /// A rule denied a request; `pool` is empty where no single pool is concerned.
     pub fn denied(&self, rule: RuleName, pool: &str) {
         self.denials.with_label_values(&[rule.as_str(), pool]).inc();
+    }
+
+    /// A client asked, which showed a certificate of the client CA or did not.
+    pub fn asked(&self, is_authenticated: bool) {
+        let [anonymous, authenticated] = &self.clients;
+        if is_authenticated { authenticated.inc() } else { anonymous.inc() }
     }
 
     /// Somebody broke the glass.
@@ -239,6 +248,18 @@ fn admission_requests(registry: &Registry) -> prometheus::Result<IntCounterVec> 
         "Admission requests by what was asked and answered.",
         &["webhook", "operation", "resource", "decision"],
     )
+}
+
+/// The counters of `poolguard_requests_by_client_total`: of clients that are not authenticated, and of those
+/// that are.
+fn clients(registry: &Registry) -> prometheus::Result<[IntCounter; 2]> {
+    let clients = counters(
+        registry,
+        "poolguard_requests_by_client_total",
+        "Reviews by whether the client that sent them showed a certificate of --client-ca.",
+        &["authenticated"],
+    )?;
+    Ok(["false", "true"].map(|value| clients.with_label_values(&[value])))
 }
 
 /// The counters of `poolguard_faults_total`, indexed by reason.

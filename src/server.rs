@@ -74,6 +74,8 @@ pub struct Received<'a> {
     pub body: &'a Bytes,
     /// When its header had been read.
     pub arrived: Instant,
+    /// Whether the client showed a certificate of the client CA.
+    pub is_authenticated: bool,
     /// When the client gives up, if it said so. An answer after it becomes a fault by itself.
     pub deadline: Option<Instant>,
 }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    audit::Audit,
+    audit::{Audit, Circumstances},
     events::Denials,
     metrics::{
         Metrics,
@@ -67,8 +67,9 @@ impl AdmissionService {
 
 impl Service for AdmissionService {
     fn answer(&self, received: Received<'_>) -> Result<Bytes, Fault> {
-        let Received { webhook, body, arrived, deadline: _ } = received;
+        let Received { webhook, body, arrived, is_authenticated, deadline: _ } = received;
         let mut recorder = self.metrics.recorder(webhook, arrived);
+        self.metrics.asked(is_authenticated);
         let guard = self.guard.load();
         let Some(guard) = guard.as_ref() else {
             return Err(Fault::NotLoaded("the cluster's nodes have not been read yet".into()));
@@ -87,7 +88,9 @@ impl Service for AdmissionService {
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         let duration = recorder.decided(decision(&verdict));
         self.count(&verdict, snapshot);
-        self.audit.record(&request, &verdict, duration, self.is_stale.load(Ordering::Relaxed));
+        let is_stale = self.is_stale.load(Ordering::Relaxed);
+        let circumstances = Circumstances { duration, is_authenticated, is_stale };
+        self.audit.record(&request, &verdict, circumstances);
         if let Some(denials) = &self.denials {
             denials.tell(&request, &verdict);
         }

@@ -1,11 +1,11 @@
 //! A record as a line.
 
-use std::{borrow::Cow, io::Write, time::Duration};
+use std::{borrow::Cow, io::Write};
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 
-use super::queue::Drops;
+use super::{Circumstances, queue::Drops};
 use crate::policy::{
     json::{Fields, write_object},
     mode::{Mode, RuleName},
@@ -46,10 +46,8 @@ pub const VERSION: u16 = 1;
 pub(super) struct Entry<'e> {
     pub(super) request: &'e Request<'e>,
     pub(super) record: &'e Record,
-    /// From the request's arrival to the decision.
-    pub(super) duration: Duration,
+    pub(super) circumstances: Circumstances,
     pub(super) replica: Option<&'e str>,
-    pub(super) is_stale: bool,
 }
 
 impl Format {
@@ -145,7 +143,8 @@ fn write_parts<const COUNT: usize>(
 }
 
 fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>, bounds: Bounds) {
-    let Entry { request, record, duration, replica, is_stale } = *entry;
+    let Entry { request, record, circumstances, replica } = *entry;
+    let Circumstances { duration, is_authenticated, is_stale } = circumstances;
     let target = &request.target;
     let start = out.len();
     let text = |text| fitting(text, bounds.text);
@@ -177,6 +176,7 @@ fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>, bounds: Bounds) 
         write_parts(line, "message", record.message_parts(), bounds.message);
         line.bool("dryRun", request.dry_run);
         line.number("durationMicros", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+        line.bool("authenticated", is_authenticated);
         if let Some(replica) = replica {
             line.text("replica", replica);
         }

@@ -66,8 +66,10 @@ pub(super) async fn serve<S: Service>(
         Ok(Err(error)) => return debug!(%error, "a TLS handshake failed"),
         Err(_) => return debug!("a TLS handshake took too long"),
     };
-    let client = Arc::new(Client { shared, peer });
-    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+    let (_, session) = stream.get_ref();
+    let is_authenticated = session.peer_certificates().is_some();
+    let client = Arc::new(Client { shared, peer, is_authenticated });
+    if session.alpn_protocol() == Some(HTTP_2) {
         serve_http2(stream, &client).await;
     } else {
         serve_http1(stream, &client).await;
@@ -76,7 +78,7 @@ pub(super) async fn serve<S: Service>(
 
 async fn serve_http1<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
     let service = service_fn(|request| handle(Arc::clone(client), request));
-    let Client { shared, peer } = &**client;
+    let Client { shared, peer, .. } = &**client;
     let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));
     let connection = http1_builder().serve_connection(stream, service);
     drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
@@ -85,7 +87,7 @@ async fn serve_http1<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Clie
 async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
     let owned = Arc::clone(client);
     let service = service_fn(move |request| handle(Arc::clone(&owned), request));
-    let Client { shared, peer } = &**client;
+    let Client { shared, peer, .. } = &**client;
     let connection = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(shared.limits.max_streams)
         .initial_stream_window_size(STREAM_WINDOW)

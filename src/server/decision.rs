@@ -15,7 +15,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    Received, Service, Shared, body::Collected, capacity::SMALL, exchange::Exchange, fault::Fault,
+    Received, Service, body::Collected, capacity::SMALL, exchange::Exchange, fault::Fault,
     handler::Client,
 };
 use crate::metrics::label::Webhook;
@@ -48,7 +48,7 @@ pub(super) async fn decide<S: Service>(
     if has_waited && has_passed(deadline) {
         return (exchange, Err(Fault::DeadlinePassed));
     }
-    let mut answered = ask(&client.shared, &asked);
+    let mut answered = ask(client, &asked);
     drop(asked);
     if let Ok(answer) = &answered
         && let Err(fault) = exchange.exchange_bytes(answer.len()).await
@@ -66,13 +66,13 @@ async fn decide_large<S: Service>(
     let Some(place) = large_place(&client.shared.large, asked.deadline).await else {
         return (exchange, Err(Fault::DeadlinePassed));
     };
-    let (shared, arrived) = (Arc::clone(&client.shared), asked.arrived);
+    let (asking, arrived) = (Arc::clone(client), asked.arrived);
     // The exchange goes along: what it holds is in use until the end, also where the client has left.
     let deciding = spawn_blocking(move || {
         let answered = if has_passed(asked.deadline) {
             Err(Fault::DeadlinePassed)
         } else {
-            ask(&shared, &asked)
+            ask(&asking, &asked)
         };
         drop((asked, place));
         (exchange, answered)
@@ -104,14 +104,16 @@ async fn large_place(
 }
 
 /// The answer of the service. A panic costs this one request.
-fn ask<S: Service>(shared: &Shared<S>, asked: &Asked) -> Result<Bytes, Fault> {
+fn ask<S: Service>(client: &Client<S>, asked: &Asked) -> Result<Bytes, Fault> {
     let Asked { webhook, collected, arrived, deadline } = asked;
     let received = Received {
         webhook: *webhook,
         body: &collected.bytes,
         arrived: arrived.into_std(),
+        is_authenticated: client.is_authenticated,
         deadline: deadline.map(Instant::into_std),
     };
+    let shared = &client.shared;
     let answered = catch_unwind(AssertUnwindSafe(|| shared.service.answer(received)));
     let bytes = answered.unwrap_or_else(|payload| {
         shared.metrics.panicked();

@@ -29,6 +29,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) struct Client<S> {
     pub(super) shared: Arc<Shared<S>>,
     pub(super) peer: Arc<Peer>,
+    /// Whether it showed a certificate of the client CA.
+    pub(super) is_authenticated: bool,
 }
 
 /// Answers a request, whatever it is.

@@ -102,8 +102,8 @@ impl Webhooks {
     }
 
     fn send(&self, webhook: Webhook, body: &Bytes) -> Value {
-        let received = Received { webhook, body, arrived: Instant::now(), deadline: None };
-        serde_json::from_slice(&self.service.answer(received).unwrap()).unwrap()
+        let answer = self.service.answer(received(webhook, body)).unwrap();
+        serde_json::from_slice(&answer).unwrap()
     }
 
     fn validate(&self, review: &Value) -> Value {
@@ -113,6 +113,11 @@ impl Webhooks {
     fn dropped(&self, sink: AuditSink) -> u64 {
         self.metrics.audit_dropped(sink).get()
     }
+}
+
+/// A request of a client that is not authenticated.
+fn received(webhook: Webhook, body: &Bytes) -> Received<'_> {
+    Received { webhook, body, arrived: Instant::now(), is_authenticated: false, deadline: None }
 }
 
 /// The lines of one review.
@@ -185,8 +190,29 @@ fn a_line_tells_who_did_what_to_which_object() {
     assert_eq!(record["pool"], "pool-a");
     assert_eq!(record["field"], "spec.tolerations[0]");
     assert!(record["durationMicros"].as_u64().unwrap() < 10_000_000);
+    assert_eq!(record["authenticated"], false);
     for absent in ["replica", "groups", "staleSnapshot", "subResource"] {
         assert_eq!(record.get(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn records_and_metrics_tell_whether_the_client_was_authenticated() {
+    let (webhooks, page) = Webhooks::to_page(None);
+    let body = recorded(INTRUDER).to_string().into();
+    for is_authenticated in [true, false, true] {
+        let received = Received { is_authenticated, ..received(Webhook::Validate, &body) };
+        webhooks.service.answer(received).unwrap();
+    }
+    webhooks.writer.finish();
+    let told: Vec<_> =
+        page.records().iter().map(|record| record["authenticated"].as_bool().unwrap()).collect();
+    assert_eq!(told, [true, false, true]);
+    let metrics = webhooks.metrics.render().unwrap();
+    for (value, count) in [("true", 2), ("false", 1)] {
+        let line =
+            format!("poolguard_requests_by_client_total{{authenticated=\"{value}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}");
     }
 }
 
@@ -347,13 +373,7 @@ fn lines_of(review: &Value) -> [Vec<String>; 2] {
         let webhooks = Webhooks::start(vec![(format, Box::new(page.clone()))], None);
         // The answer does not matter, and a request that cannot be read has no line.
         let body = Bytes::from(review.to_string());
-        let received = Received {
-            webhook: Webhook::Validate,
-            body: &body,
-            arrived: Instant::now(),
-            deadline: None,
-        };
-        drop(webhooks.service.answer(received));
+        drop(webhooks.service.answer(received(Webhook::Validate, &body)));
         webhooks.writer.finish();
         page.lines()
     })

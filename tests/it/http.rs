@@ -49,6 +49,11 @@ pub(crate) fn echo() -> impl Service {
     Stub(|request: Received<'_>| Ok(request.body.clone()))
 }
 
+/// Answers with whether the client is authenticated.
+pub(crate) fn authentication() -> impl Service {
+    Stub(|request: Received<'_>| Ok(request.is_authenticated.to_string().into()))
+}
+
 /// Answers with the length of what it was sent.
 pub(crate) fn lengths() -> impl Service {
     Stub(|request: Received<'_>| Ok(request.body.len().to_string().into()))

@@ -6,7 +6,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    audit::Audit,
+    audit::{Audit, Circumstances},
     cluster::Index,
     config,
     policy::{
@@ -96,7 +96,12 @@ impl World {
         for phase in [Phase::Mutate, Phase::Validate] {
             if let Ok(request) = parse(body, |target| policy.reads(snapshot, phase, target)) {
                 let verdict = decide(policy, snapshot, phase, &request);
-                audit.record(&request, &verdict, Duration::from_micros(7), false);
+                let circumstances = Circumstances {
+                    duration: Duration::from_micros(7),
+                    is_authenticated: false,
+                    is_stale: false,
+                };
+                audit.record(&request, &verdict, circumstances);
             }
         }
     }

@@ -17,7 +17,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, crypto::aws_lc_rs, version};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::http::{Connection, Harness, client_config, echo, roots};
+use crate::http::{Connection, Harness, authentication, client_config, echo, roots};
 
 #[tokio::test]
 async fn both_tls_versions_are_spoken() {
@@ -101,10 +101,16 @@ impl Clients {
 
     /// Whether a client of theirs gets an answer.
     async fn is_answered(&self, harness: &Harness) -> bool {
+        self.ask(harness).await.is_some()
+    }
+
+    /// What a client of theirs is answered.
+    async fn ask(&self, harness: &Harness) -> Option<String> {
         let config = with_identity(&harness.roots, &self.certificate, &self.key);
         let mut connection = Connection::open(harness.address, config).await.unwrap();
         connection.send(&crate::http::request("/mutate", "{}")).await;
-        connection.try_reply().await.is_some_and(|reply| reply.status == 200)
+        let reply = connection.try_reply().await.filter(|reply| reply.status == 200)?;
+        Some(reply.body)
     }
 }
 
@@ -124,6 +130,22 @@ async fn with_a_client_ca_only_its_clients_get_an_answer() {
     let mut unknown = harness.connect().await;
     unknown.send(&crate::http::request("/mutate", "{}")).await;
     assert!(unknown.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_client_is_authenticated_by_its_certificate_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca_path = folder.path().join("ca.crt");
+    let clients = Clients::new();
+    fs::write(&ca_path, &clients.ca).unwrap();
+    for (client_ca, answer) in [(Some(&*ca_path), "true"), (None, "false")] {
+        let credentials = Credentials::self_signed(["localhost"]).unwrap();
+        let trusted = roots(&credentials);
+        let tls = server_config(Arc::new(Certificates::new(credentials)), client_ca).unwrap();
+        let harness =
+            Harness::start_with_tls(authentication(), Limits::default(), tls, trusted).await;
+        assert_eq!(clients.ask(&harness).await.as_deref(), Some(answer));
+    }
 }
 
 #[tokio::test]
