@@ -129,6 +129,7 @@ SCHEMAS = {
     "podAnnotations": TEXTS,
     "podLabels": LABELS,
     "commonLabels": LABELS,
+    "networkPolicy.webhookFrom": {"type": "array", "items": FREE},
     "networkPolicy.metricsNamespaceLabels": LABELS,
     "networkPolicy.apiServerCidrs": {
         "type": "array",
