@@ -5,12 +5,12 @@
 //! body collection, with a constant for an answer. What counts are ratios within one run, since the
 //! machine changes between runs. Every response is checked; one that is wrong fails the run. Then
 //! PoolGuard gets bursts of denials and of allows in turn, on any core and on one, and every record of
-//! a denial is counted.
+//! a denial is counted; and the worst requests that a client can send, by their size, beside plain reviews.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `POOLGUARD_BENCH_PART` | `load` or `burst`: only that | both |
-//! | `POOLGUARD_BENCH_SECONDS` | time for the load, roughly; the bursts take what they take | 60 |
+//! | `POOLGUARD_BENCH_PART` | `load`, `burst` or `worst`: only that | all |
+//! | `POOLGUARD_BENCH_SECONDS` | time for the load, roughly; the others take what they take | 60 |
 //! | `POOLGUARD_BENCH_SUBJECT` | `poolguard`, or `noop`: the no-op against itself, which shows the noise | `poolguard` |
 //! | `TOKIO_WORKER_THREADS` | threads of either server | one for each core it may use |
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports on stdout")]
@@ -33,6 +33,8 @@ mod report;
 mod run;
 #[path = "load/statistics.rs"]
 mod statistics;
+#[path = "load/worst.rs"]
+mod worst;
 
 use std::{env, time::Duration};
 
@@ -69,23 +71,26 @@ fn main() -> anyhow::Result<()> {
         }
         Cores::Any => println!("Servers run on any core."),
     }
-    let (loads, bursts) = match env::var("POOLGUARD_BENCH_PART").as_deref() {
-        Ok("load") => (true, false),
-        Ok("burst") => (false, true),
-        Err(_) => (true, true),
-        Ok(other) => bail!("POOLGUARD_BENCH_PART is load or burst, not {other}"),
-    };
+    let part = env::var("POOLGUARD_BENCH_PART").ok();
+    if let Some(other) = part.as_deref().filter(|it| !["load", "burst", "worst"].contains(it)) {
+        bail!("POOLGUARD_BENCH_PART is load, burst or worst, not {other}");
+    }
+    let is_wanted = |name| part.as_deref().is_none_or(|part| part == name);
     let folder = tempfile::tempdir()?;
     let fixtures = Fixtures::new(folder.path())?;
     let load = Load::new(cores)?;
-    if loads {
+    if is_wanted("load") {
         let budget = Duration::from_secs_f64(seconds);
         let results = run::all(&load, subject, &fixtures, folder.path(), budget)?;
         println!("{}", report::render(subject, &results));
     }
     // The no-op has no records.
-    if bursts && subject == Subject::PoolGuard {
+    if is_wanted("burst") && subject == Subject::PoolGuard {
         println!("{}", report::render_bursts(&burst::all(&load, &fixtures, folder.path())?));
+    }
+    if is_wanted("worst") && subject == Subject::PoolGuard {
+        let (alone, costs) = worst::all(&load, &fixtures)?;
+        println!("{}", report::render_worst(alone, &costs));
     }
     Ok(())
 }

@@ -53,8 +53,11 @@ pub(crate) fn data(name: &str) -> PathBuf {
 fn body(name: &'static str, review: &str) -> anyhow::Result<Body> {
     let path = data(&format!("reviews/{review}.json"));
     let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let json = compact(&text);
-    // The header that an API server sends.
+    Ok(Body { name, request: request(&compact(&text)) })
+}
+
+/// A request with this body, and the header that an API server sends.
+pub(crate) fn request(json: &[u8]) -> Vec<u8> {
     let mut request = format!(
         "POST /validate?timeout=10s HTTP/1.1\r\nHost: poolguard.poolguard.svc:443\r\n\
          User-Agent: kube-apiserver-admission\r\nContent-Length: {}\r\n\
@@ -63,8 +66,8 @@ fn body(name: &'static str, review: &str) -> anyhow::Result<Body> {
         json.len()
     )
     .into_bytes();
-    request.extend_from_slice(&json);
-    Ok(Body { name, request })
+    request.extend_from_slice(json);
+    request
 }
 
 /// Without the white space between tokens. Keys keep the order in which the API server sends them,

@@ -5,6 +5,7 @@ use crate::{
     process::Subject,
     run::{CONNECTIONS, Closed, Memory, Pair, Results},
     statistics::{Latency, median},
+    worst::Cost,
 };
 
 /// Whether a smaller or a larger number is better.
@@ -85,6 +86,22 @@ pub(crate) fn render_bursts(bursts: &[Bursts]) -> String {
         (title, burst_times(bursts)),
         ("Records of the denials, in all rounds".to_owned(), burst_records(bursts)),
     ])
+}
+
+/// What the worst requests cost, as text.
+pub(crate) fn render_worst(alone: Latency, costs: &[Cost]) -> String {
+    let cells = |what: &str, others: [String; 4]| [vec![what.to_owned()], others.to_vec()].concat();
+    let title = ["KiB", "CPU ms", "p50 beside", "p99 beside"].map(str::to_owned);
+    let times = |latency: Latency| [latency.p50, latency.p99].map(|time| format!("{time:.2}"));
+    let [p50, p99] = times(alone);
+    let mut rows =
+        vec![cells("request", title), cells("none", ["0".to_owned(), "0".to_owned(), p50, p99])];
+    for Cost { what, kibibytes, cpu, beside } in costs {
+        let [p50, p99] = times(*beside);
+        rows.push(cells(what, [format!("{kibibytes:.0}"), format!("{cpu:.2}"), p50, p99]));
+    }
+    let title = "The worst requests: CPU of each, and plain reviews beside them in ms".to_owned();
+    in_sections(&[(title, rows)])
 }
 
 fn in_sections(sections: &[(String, Vec<Vec<String>>)]) -> String {
