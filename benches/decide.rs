@@ -7,11 +7,11 @@ use std::{fmt, fs, hint::black_box, io, path::PathBuf, time::Duration};
 
 use divan::Bencher;
 use poolguard::{
-    audit::{Audit, Circumstances, Format, Sink},
+    admission::review,
     cluster::Index,
     config,
     policy::{Phase, Policy, decide, snapshot::Snapshot},
-    review,
+    telemetry::audit::{Audit, Circumstances, Format, Sink},
 };
 use prometheus::IntCounter;
 use serde_json::{Value, json};

@@ -21,11 +21,14 @@ use std::{
 };
 
 use self::live::Relist;
-use crate::policy::{
-    Policy, json,
-    name::GroupResource,
-    provider::Provider,
-    snapshot::{NodeRecord, ProtectedReference, Snapshot},
+use crate::{
+    json,
+    kubernetes::name::GroupResource,
+    policy::{
+        Policy,
+        provider::Provider,
+        snapshot::{NodeRecord, ProtectedReference, Snapshot},
+    },
 };
 
 /// What has been observed of a cluster.

@@ -23,20 +23,14 @@
 )]
 
 pub mod identity;
-pub mod json;
 pub mod membership;
 pub mod mode;
-pub mod name;
-pub mod object;
 pub mod placement;
 pub mod pool;
 pub mod protection;
 pub mod provider;
 pub mod request;
-pub mod selector;
 pub mod snapshot;
-pub mod taint;
-pub mod text;
 pub mod verdict;
 
 mod advice;
@@ -50,9 +44,9 @@ use self::{
     provider::{MachineTypes, Provider},
     request::{Reads, Request, Target, View},
     snapshot::Snapshot,
-    taint::Taint,
     verdict::{Report, Verdict},
 };
+use crate::kubernetes::taint::Taint;
 
 /// What the config says, checked and ready: made by [`crate::config`] only.
 #[derive(Clone, Debug)]

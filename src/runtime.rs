@@ -17,18 +17,15 @@ use tracing::info;
 pub use self::live::{Installed, Live};
 
 use crate::{
-    audit::{self, Audit, RotatingFile, Sink},
-    certs::{
-        Clock, Registered,
-        client_ca::ClientCa,
-        files::{Files, Paths},
-    },
     config,
-    config_file::ConfigFile,
-    guarding::{Facts, Guarding, InForce},
-    metrics::{
-        Metrics,
-        label::{self, AuditSink},
+    controllers::{
+        certificates::{
+            Clock, Registered,
+            client_ca::ClientCa,
+            files::{Files, Paths},
+        },
+        config_file::ConfigFile,
+        guard::{Facts, Guarding, InForce},
     },
     server::{
         Drained, Server,
@@ -36,10 +33,17 @@ use crate::{
         limits::Limits,
         listen,
         readiness::{Condition, Readiness},
+        shutdown::{Ending, Lifecycle, ProcessSignals, Stage, run_until_signalled},
         tls::{Certificates, Credentials, server_config},
     },
-    shutdown::{Ending, Lifecycle, ProcessSignals, Stage, run_until_signalled},
-    webhook::{AdmissionService, Guard, GuardCell},
+    service::{AdmissionService, Guard, GuardCell},
+    telemetry::{
+        audit::{self, Audit, RotatingFile, Sink},
+        metrics::{
+            Metrics,
+            label::{self, AuditSink},
+        },
+    },
 };
 
 /// What to serve, and where.

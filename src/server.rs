@@ -32,8 +32,8 @@ use self::{
     limits::Limits,
 };
 use crate::{
-    metrics::{Metrics, label::Webhook},
-    shutdown::Lifecycle,
+    server::shutdown::Lifecycle,
+    telemetry::metrics::{Metrics, label::Webhook},
 };
 
 mod accept;
@@ -51,6 +51,7 @@ pub mod limits;
 mod pulse;
 pub mod quantity;
 pub mod readiness;
+pub mod shutdown;
 pub mod tls;
 mod watchdog;
 

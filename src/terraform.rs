@@ -21,10 +21,10 @@ use self::{
     subnets::Subnets,
     values::{Planned, Values},
 };
-use crate::policy::{
-    provider::Provider,
-    taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
-    text::Text,
+use crate::{
+    json::text::Text,
+    kubernetes::taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+    policy::provider::Provider,
 };
 
 /// A plan, as far as it is about node pools.

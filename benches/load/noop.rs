@@ -5,14 +5,14 @@ use std::{env, sync::Arc};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use poolguard::{
-    metrics::Metrics,
     server::{
         Received, Server, Service,
         fault::Fault,
         limits::Limits,
+        shutdown::Lifecycle,
         tls::{Certificates, Credentials, server_config},
     },
-    shutdown::Lifecycle,
+    telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpListener, runtime::Runtime};
 

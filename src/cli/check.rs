@@ -17,8 +17,8 @@ use super::{
     page::count,
 };
 use crate::{
+    check::{Finding, Fitness, Severity, Status, Subject, examine, examine_plan, named},
     cluster::inventory::{Inventory, Stock},
-    fitness::{Finding, Fitness, Severity, Status, Subject, examine, examine_plan, named},
     policy::Policy,
     terraform::Plan,
 };

@@ -12,7 +12,7 @@ use super::page::{BAD, Styled};
 use crate::{
     cluster::Index,
     config::{self, Decoration, Loaded, Source},
-    config_file::DEFAULTS,
+    controllers::config_file::DEFAULTS,
     policy::provider::Provider,
 };
 

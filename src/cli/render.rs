@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::input::{Input, read};
 use crate::{
-    entries::{Address, Installation, backstop, entries},
+    admission::webhooks::{Address, Installation, backstop, entries},
     policy::Policy,
 };
 

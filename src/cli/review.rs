@@ -19,7 +19,7 @@ use super::{
     UNREADABLE,
     input::{Input, Named, read},
 };
-use crate::{documents, review::Asker};
+use crate::{admission::review::Asker, kubernetes::documents};
 
 /// Decide offline what the webhook would: mutate, apply the patch, validate the result.
 ///

@@ -19,14 +19,15 @@ use tracing::warn;
 use self::cluster::ClusterFlags;
 use super::input::{Input, Inputs};
 use crate::{
-    audit::{self, RotatingFile},
-    certs::files::Paths,
-    config_file::ConfigFile,
+    controllers::{certificates::files::Paths, config_file::ConfigFile},
     policy::Policy,
     runtime::{self, Certificate, Cluster, Live, Stream},
     server::{limits::Limits, quantity::parse_size},
-    telemetry::{Log, LogFormat},
-    webhook::Guard,
+    service::Guard,
+    telemetry::{
+        audit::{self, RotatingFile},
+        log::{Log, LogFormat},
+    },
 };
 
 /// Run the webhook.

@@ -2,12 +2,11 @@
 
 use super::{Index, ObjectKey, node::ObservedNode, wire::Page};
 use crate::{
-    documents::{self, DocumentError, NoObject},
-    policy::{
-        json::{self, Cursor, JsonError, Read, read_object},
+    json::{self, Cursor, JsonError, Read, read_object, text::Text},
+    kubernetes::{
+        documents::{self, DocumentError, NoObject},
         name::GroupResource,
         object::RawObject,
-        text::Text,
     },
 };
 

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::Page};
 use crate::{
-    documents,
-    policy::{
-        json,
+    json,
+    kubernetes::{
+        documents,
         name::{GroupResource, plural},
         object::WorkloadKind,
     },

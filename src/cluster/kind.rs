@@ -1,6 +1,6 @@
 //! The kinds of objects that a live cluster is watched for.
 
-use crate::policy::name::GroupResource;
+use crate::kubernetes::name::GroupResource;
 
 /// A kind that is watched: nodes, and what tells which roles are AutoMQ's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Index, Kind, Nodes, ObjectKey, Objects, node::ObservedNode};
-use crate::policy::json;
+use crate::json;
 
 /// Why an object cannot be used. It is left out, and the others count.
 pub type ObjectError = Box<dyn std::error::Error + Send + Sync>;

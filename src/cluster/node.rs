@@ -1,9 +1,10 @@
 //! Nodes as the API shows them, trimmed to what a snapshot needs.
 
 use super::Index;
-use crate::policy::{
-    json::read_object, object::Metadata, provider::Provider, snapshot::NodeRecord, taint::Taint,
-    text::Text,
+use crate::{
+    json::{read_object, text::Text},
+    kubernetes::{object::Metadata, taint::Taint},
+    policy::{provider::Provider, snapshot::NodeRecord},
 };
 
 /// A Node; images, addresses and managed fields are skipped while decoding.

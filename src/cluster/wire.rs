@@ -1,9 +1,6 @@
 //! What an API server writes when it lists and watches: objects stay text until somebody wants them.
 
-use crate::policy::{
-    json::{self, Cursor, JsonError, Read, read_object},
-    text::Text,
-};
+use crate::json::{self, Cursor, JsonError, Read, read_object, text::Text};
 
 /// A page of a list.
 #[derive(Debug, Default)]

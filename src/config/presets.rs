@@ -186,7 +186,7 @@ impl Presets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::name::{Glob, any_matches, check_label_key, check_label_value};
+    use crate::kubernetes::name::{Glob, any_matches, check_label_key, check_label_value};
 
     #[test]
     fn every_provider_has_a_preset_and_every_preset_a_provider() {

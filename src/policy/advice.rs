@@ -4,12 +4,16 @@ use std::fmt;
 
 use super::{
     Policy,
-    object::PodSpec,
     placement::Landing,
     pool::ZONE_LABEL,
-    selector::{Operator, Requirement},
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
-    text::write_parts,
+};
+use crate::{
+    json::text::write_parts,
+    kubernetes::{
+        object::PodSpec,
+        selector::{Operator, Requirement},
+    },
 };
 
 /// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are

@@ -1,6 +1,6 @@
 //! Who is who: AutoMQ's pods, exempt pods, principals.
 
-use super::{
+use crate::kubernetes::{
     name::{Glob, any_matches},
     selector::{LabelSelector, LabelSet},
 };
@@ -128,9 +128,9 @@ impl Principals {
 #[derive(Clone, Debug, Default)]
 pub struct User<'a> {
     /// `username`.
-    pub name: super::text::Text<'a>,
+    pub name: crate::json::text::Text<'a>,
     /// `groups`.
-    pub groups: Vec<super::text::Text<'a>>,
+    pub groups: Vec<crate::json::text::Text<'a>>,
 }
 
 /// Before `namespace:name` in the user name of a service account.

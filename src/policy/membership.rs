@@ -1,6 +1,7 @@
 //! Which pool has a node.
 
-use super::{Policy, name::any_matches, selector::LabelSet, taint::Taint};
+use super::Policy;
+use crate::kubernetes::{name::any_matches, selector::LabelSet, taint::Taint};
 
 /// The name of a pool whose nodes carry no label of a node pool, or that is no pool at all.
 const UNNAMED_POOL: &str = "undeclared";

@@ -1,7 +1,7 @@
 //! Can a pod land on a node? Equal to the Kubernetes scheduler's own functions.
 //!
 //! - A pod keeps off a node whose `NoSchedule` or `NoExecute` taint it does not tolerate
-//!   ([`super::taint`]).
+//!   ([`crate::kubernetes::taint`]).
 //! - `nodeSelector` and the required node affinity must both match ([`Constraints`]).
 //! - `spec.nodeName` lands there and nowhere else, whatever the taints.
 //!

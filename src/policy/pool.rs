@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
+use crate::kubernetes::{
     name::Glob,
     selector::LabelSelector,
     taint::{ComparisonOperators, Taint},

@@ -2,7 +2,7 @@
 
 use jsonptr::PointerBuf;
 
-use super::name::{Glob, GroupResource};
+use crate::kubernetes::name::{Glob, GroupResource};
 
 /// The API group of roles and their bindings.
 pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";

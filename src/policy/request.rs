@@ -1,13 +1,14 @@
 //! What an admission request asks, as far as rules read it.
 
-use super::{
-    identity::User,
-    object::{Binding, Metadata, Node, OwnerReference, Pod, RawObject, Workload, WorkloadKind},
-    protection::RBAC_GROUP,
-    text::Text,
+use super::{identity::User, protection::RBAC_GROUP};
+use crate::{
+    json::text::Text,
+    kubernetes::object::{
+        Binding, Metadata, Node, OwnerReference, Pod, RawObject, Workload, WorkloadKind,
+    },
 };
 
-/// An admission request. Made by [`crate::review`] only.
+/// An admission request. Made by [`crate::admission::review`] only.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// Echoed in the answer.

@@ -20,13 +20,17 @@ use super::{
     Phase, Policy,
     identity::{Exemption, PodIdentity},
     membership::Membership,
-    object::{Labels, Metadata, Node, Pod, PodSpec},
     placement::{Landing, Witness},
     request::{Change, Request, Subject},
     snapshot::Snapshot,
-    taint::{Taint, Toleration, tolerating},
-    text::write_parts,
     verdict::Report,
+};
+use crate::{
+    json::text::write_parts,
+    kubernetes::{
+        object::{Labels, Metadata, Node, Pod, PodSpec},
+        taint::{Taint, Toleration, tolerating},
+    },
 };
 
 /// What every rule is given.

@@ -12,7 +12,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 pub use class::{Class, ClassNode, Member};
 pub use node_to_come::NodeToCome;
 
-use super::{name::GroupResource, taint::Taint};
+use crate::kubernetes::{name::GroupResource, taint::Taint};
 
 /// A node as it is observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl NodeRecord {
     }
 }
 
-impl super::selector::LabelSet for NodeRecord {
+impl crate::kubernetes::selector::LabelSet for NodeRecord {
     fn value(&self, key: &str) -> Option<&str> {
         self.label(key).map(AsRef::as_ref)
     }

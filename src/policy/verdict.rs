@@ -4,10 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use json_patch::PatchOperation;
 
-use super::{
-    mode::{Mode, RuleName},
-    text::{cut, is_control, without_controls},
-};
+use super::mode::{Mode, RuleName};
+use crate::json::text::{cut, is_control, without_controls};
 
 /// The answer to a request. A denial cannot carry a patch.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,30 +9,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Certificate, Shared, Tasks, serve_alone};
 use crate::{
-    certs::{
-        Bundle, Registered,
-        files::Files,
-        managed::{self, Managed},
+    admission::webhooks::Address,
+    api::{
+        events::{Denials, Recorder, denials},
+        lease::Candidate,
+        list_watch::{
+            Source, follow,
+            one::{Seen, one},
+        },
+        rbac::Names,
+        reports::writer::{
+            Reports,
+            denials::{DenialReports, Told},
+        },
     },
-    entries::Address,
-    events::{Denials, Recorder, denials},
-    guarding::InForce,
-    lease::Candidate,
-    metrics::Metrics,
-    observation::Observation,
-    registration::{self, Registration},
-    reporting::{
-        Reports,
-        denials::{DenialReports, Told},
+    controllers::{
+        certificates::{
+            Bundle, Registered,
+            files::Files,
+            managed::{self, Managed},
+        },
+        cluster_store::Observation,
+        guard::InForce,
+        registration::{self, Registration},
+        scan::{self, Scan},
     },
-    rights::Names,
-    scan::{self, Scan},
     server::tls::Certificates,
-    watch::{
-        Source, follow,
-        one::{Seen, one},
-    },
-    webhook::GuardCell,
+    service::GuardCell,
+    telemetry::metrics::Metrics,
 };
 
 /// Which cluster, and whether this replica belongs to an installation in it.

@@ -27,7 +27,7 @@ use super::{
     pulse::Monitored,
     readiness::Readiness,
 };
-use crate::{metrics::Metrics, shutdown::Lifecycle};
+use crate::{server::shutdown::Lifecycle, telemetry::metrics::Metrics};
 
 /// A kubelet and a few scrapers. When there are more, the longest idle connection makes room.
 const MAX_CONNECTIONS: usize = 32;
@@ -130,7 +130,7 @@ fn ready(readiness: &Readiness) -> Response<Bytes> {
 
 fn metrics(metrics: &Metrics) -> Response<Bytes> {
     match metrics.render() {
-        Ok(text) => response(StatusCode::OK, crate::metrics::TEXT_FORMAT, text),
+        Ok(text) => response(StatusCode::OK, crate::telemetry::metrics::TEXT_FORMAT, text),
         Err(error) => {
             error!(%error, "cannot render the metrics");
             response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, "see the log\n")

@@ -18,7 +18,7 @@ pub(super) use self::{
     waiting::Ticket,
 };
 use super::{fault::Fault, limits::Limits};
-use crate::metrics::{Metrics, level::Level};
+use crate::telemetry::metrics::{Metrics, level::Level};
 
 /// The size up to which a body or an answer may use the whole budget of bytes.
 pub(super) const SMALL: usize = 64 << 10;

@@ -32,7 +32,7 @@ use super::{
     tls::HTTP_2,
     watchdog::{Expired, Watchdog},
 };
-use crate::shutdown::Lifecycle;
+use crate::server::shutdown::Lifecycle;
 
 /// The buffers of an HTTP/1.1 connection, and so the largest header: as large as a record of TLS. Larger
 /// bodies pass through them in pieces.

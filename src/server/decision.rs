@@ -18,7 +18,7 @@ use super::{
     Received, Service, body::Collected, capacity::SMALL, exchange::Exchange, fault::Fault,
     handler::Client,
 };
-use crate::metrics::label::Webhook;
+use crate::telemetry::metrics::label::Webhook;
 
 /// How many large requests are decided at a time.
 pub(super) const LARGE_AT_A_TIME: usize = 2;

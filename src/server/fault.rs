@@ -8,7 +8,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
 };
 
-use crate::metrics::label::FaultReason;
+use crate::telemetry::metrics::label::FaultReason;
 
 /// What went wrong with a request. The API server treats each of them as a failed call, so that the
 /// registered failure policy decides; a denial is not a fault but an answer.

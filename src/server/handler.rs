@@ -21,7 +21,7 @@ use super::{
     fault::Fault,
     quantity::parse_duration,
 };
-use crate::metrics::label::Webhook;
+use crate::telemetry::metrics::label::Webhook;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

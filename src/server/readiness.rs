@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::shutdown::Lifecycle;
+use crate::server::shutdown::Lifecycle;
 
 /// The conditions for being ready. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,7 @@ impl Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shutdown::Stage;
+    use crate::server::shutdown::Stage;
 
     #[test]
     fn is_ready_once_every_condition_is_met() {

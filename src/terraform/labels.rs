@@ -8,7 +8,7 @@ use super::{
     resource::Resource,
     values::{Values, has_unknown, scalar},
 };
-use crate::policy::{pool::MACHINE_TYPE_LABEL, selector::LabelSet};
+use crate::{kubernetes::selector::LabelSet, policy::pool::MACHINE_TYPE_LABEL};
 
 /// Labels of the nodes of a pool. As a [`LabelSet`] they are those that are known; a requirement on
 /// another one is to be put to [`Self::is_unknown`] first.

@@ -80,9 +80,9 @@ def code(path):
 
 
 def metrics_of_the_code():
-    """Name → (labels, help), from the literals of src/metrics*."""
+    """Name → (labels, help), from the literals of src/telemetry/metrics*."""
     found = {}
-    for path in ["src/metrics.rs", *sorted(p.relative_to(ROOT) for p in (ROOT / "src/metrics").glob("*.rs"))]:
+    for path in ["src/telemetry/metrics.rs", *sorted(p.relative_to(ROOT) for p in (ROOT / "src/telemetry/metrics").glob("*.rs"))]:
         text = code(path)
         starts = [*re.finditer(r'"(poolguard_\w+)",\s*(' + STRING + ")", text)]
         for start, following in zip(starts, [*starts[1:], None]):
@@ -95,7 +95,7 @@ def metrics_of_the_code():
 
 def label_sets_of_the_code():
     sets = {}
-    for name, body in re.findall(r"labels! \{\s*(?:///[^\n]*\s*)*(\w+) \{(.*?)\n    \}", code("src/metrics/label.rs"), re.S):
+    for name, body in re.findall(r"labels! \{\s*(?:///[^\n]*\s*)*(\w+) \{(.*?)\n    \}", code("src/telemetry/metrics/label.rs"), re.S):
         sets[name] = re.findall(r'\w+ = "([^"]+)",', body)
     rules = code("src/policy/mode.rs").split("impl fmt::Display for RuleName")[0]
     sets["RuleName"] = re.findall(r'Self::\w+ => "([a-z-]+)"', rules)
@@ -220,7 +220,7 @@ class Code(unittest.TestCase):
     """What is read of the code is what is there."""
 
     def test_every_metric_is_found(self):
-        texts = [code("src/metrics.rs"), *(p.read_text() for p in (ROOT / "src/metrics").glob("*.rs"))]
+        texts = [code("src/telemetry/metrics.rs"), *(p.read_text() for p in (ROOT / "src/telemetry/metrics").glob("*.rs"))]
         self.assertEqual(set(CODE), {name for text in texts for name in re.findall(r'"(poolguard_\w+)"', text)})
         self.assertGreater(len(CODE), 20)
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use poolguard::{
+    api::rbac::{self, Duties, Names, Right, Scope},
+    check::named,
     config,
-    fitness::named,
-    rights::{self, Duties, Names, Right, Scope},
 };
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
@@ -306,10 +306,10 @@ async fn add_poolguard(admin: &User) -> String {
     let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
     admin.create(&accounts, &json!({"metadata": {"name": ACCOUNT}})).await.unwrap();
     let names = Names::of("poolguard", Some("poolguard".to_owned()));
-    let mut all = rights::of_replica(&names, Duties { certifies: true, reports: true });
+    let mut all = rbac::of_replica(&names, Duties { certifies: true, reports: true });
     let config = fs::read_to_string(data("config.yaml")).unwrap();
     let policy = config::load("config.yaml", &config, None).unwrap().policy;
-    all.extend(rights::protecting(&named(&policy)));
+    all.extend(rbac::protecting(&named(&policy)));
     let namespaced = format!("{RBAC}/namespaces/{NAMESPACE}");
     for (scope, folder, kind) in
         [(Scope::Cluster, RBAC, "ClusterRole"), (Scope::Namespace, namespaced.as_str(), "Role")]

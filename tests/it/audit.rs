@@ -15,13 +15,15 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use poolguard::{
-    audit::{Audit, Format, RotatingFile, Sink, Writer},
-    metrics::{
-        Metrics,
-        label::{AuditSink, Webhook},
-    },
     server::{Received, Service},
-    webhook::{AdmissionService, Guard},
+    service::{AdmissionService, Guard},
+    telemetry::{
+        audit::{Audit, Format, RotatingFile, Sink, Writer},
+        metrics::{
+            Metrics,
+            label::{AuditSink, Webhook},
+        },
+    },
 };
 use serde_json::{Value, json};
 
@@ -383,7 +385,7 @@ fn lines_of(review: &Value) -> [Vec<String>; 2] {
 fn no_control_character_of_a_request_enters_a_line() {
     for lines in lines_of(&everywhere(&format!("a{CONTROLS}b"))) {
         for line in &lines {
-            assert!(!line.contains(poolguard::policy::text::is_control), "{line:?}");
+            assert!(!line.contains(poolguard::json::text::is_control), "{line:?}");
             assert!(!line.starts_with("FORGED"), "{line:?}");
         }
     }

@@ -4,10 +4,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use poolguard::{
+    api::rbac::{self, Duties, Names, Right, Scope},
+    check::named,
     config,
-    fitness::named,
     policy::Policy,
-    rights::{self, Duties, Names, Right, Scope},
 };
 use serde_json::{Value, json};
 
@@ -103,8 +103,8 @@ fn grants_of_right(right: Right) -> Vec<Grant> {
 
 /// What is asked for with these values.
 fn asked(values: &str, names: &Names, duties: Duties) -> BTreeSet<Grant> {
-    let mut asked = rights::of_replica(names, duties);
-    asked.extend(rights::protecting(&named(&policy(values))));
+    let mut asked = rbac::of_replica(names, duties);
+    asked.extend(rbac::protecting(&named(&policy(values))));
     asked.into_iter().flat_map(grants_of_right).collect()
 }
 

@@ -18,7 +18,7 @@ mod recorded;
 mod variants;
 
 use poolguard::{
-    entries::entries,
+    admission::webhooks::entries,
     policy::{
         Phase,
         verdict::{Outcome, Verdict},

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use poolguard::{
+    check::{Finding, Fitness, Severity, Status, examine},
     cluster::inventory::Inventory,
     config,
-    fitness::{Finding, Fitness, Severity, Status, examine},
 };
 use serde_json::{Value, json};
 

@@ -10,14 +10,14 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use poolguard::{
-    metrics::Metrics,
     server::{
         Drained, Received, Server, Service,
         fault::Fault,
         limits::Limits,
+        shutdown::{Lifecycle, Stage},
         tls::{Certificates, Credentials, server_config},
     },
-    shutdown::{Lifecycle, Stage},
+    telemetry::metrics::Metrics,
 };
 use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;

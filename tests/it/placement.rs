@@ -9,12 +9,14 @@ use std::{
     path::PathBuf,
 };
 
-use poolguard::policy::{
+use poolguard::{
     json::{self, Read},
-    object::{Labels, PodSpec},
-    placement::{Constraints, check_term},
-    selector::LabelSet,
-    taint::{ComparisonOperators, Taint, tolerates_all},
+    kubernetes::{
+        object::{Labels, PodSpec},
+        selector::LabelSet,
+        taint::{ComparisonOperators, Taint, tolerates_all},
+    },
+    policy::placement::{Constraints, check_term},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -6,10 +6,9 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    audit::Audit,
-    metrics::Metrics,
     server::limits::Limits,
-    webhook::{AdmissionService, Guard},
+    service::{AdmissionService, Guard},
+    telemetry::{audit::Audit, metrics::Metrics},
 };
 use serde_json::{Value, json};
 

@@ -4,15 +4,16 @@
 use std::{fs, path::PathBuf};
 
 use poolguard::{
+    admission::review::{self, Asker, create_review, parse},
     cluster::Index,
-    config, documents,
+    config,
+    kubernetes::documents,
     policy::{
         Phase, Policy, decide,
         mode::RuleName,
         snapshot::Snapshot,
         verdict::{Outcome, Verdict},
     },
-    review::{self, Asker, create_review, parse},
 };
 use serde_json::{Value, json};
 

@@ -6,7 +6,8 @@ use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::Caller, it::live::cluster::CONFIGURATIONS, pair::Pair, reviews::Reviews, tally::Tally,
+    api::client::Caller, it::live::cluster::CONFIGURATIONS, pair::Pair, reviews::Reviews,
+    tally::Tally,
 };
 
 /// The pause of a worker after each call.

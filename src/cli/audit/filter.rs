@@ -7,11 +7,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::record::{DECISIONS, Record};
 use crate::{
-    policy::{
-        mode::RuleName,
-        name::{Glob, any_matches},
-        verdict::Decision,
-    },
+    kubernetes::name::{Glob, any_matches},
+    policy::{mode::RuleName, verdict::Decision},
     server::quantity::parse_duration,
 };
 

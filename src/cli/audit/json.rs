@@ -7,7 +7,7 @@ use super::{
     tally::{Dimension, Groups, LeftOut, Summary, Tally, Use, position},
     timeline::Columns,
 };
-use crate::policy::text::without_controls;
+use crate::json::text::without_controls;
 
 /// Columns of the timeline at most.
 const COLUMNS: usize = 100;

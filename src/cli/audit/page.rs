@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, wrapping},
-    policy::{text::without_controls, verdict::Decision},
+    json::text::without_controls,
+    policy::verdict::Decision,
 };
 
 /// The page.

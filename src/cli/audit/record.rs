@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::{audit::VERSION, policy::verdict::Decision};
+use crate::{policy::verdict::Decision, telemetry::audit::VERSION};
 
 /// What a line is.
 #[derive(Debug)]

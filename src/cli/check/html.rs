@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::{AFTER_PLAN, Checked, markup::Text, node_count, whole};
 use crate::{
+    check::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
     cli::page::count,
-    fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
 };
 
 pub(super) struct Page<'a> {

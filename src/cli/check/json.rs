@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Checked, verdict};
-use crate::fitness::Finding;
+use crate::check::Finding;
 
 /// `{"verdict": …, "findings": […]}`; of several clusters, each finding says which.
 pub(super) fn render(checked: &[Checked]) -> Result<String, serde_json::Error> {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::{Checked, FailOn, markup::Text, whole};
-use crate::fitness::{Finding, Status};
+use crate::check::{Finding, Status};
 
 pub(super) struct Report<'a> {
     pub(super) checked: &'a [Checked],

@@ -10,15 +10,14 @@ use kube::{Client, api::ListParams, core::Request};
 
 use super::Checked;
 use crate::{
+    api::{client, rbac},
+    check::{NamedObject, named},
     cli::input::ConfigText,
-    client,
     cluster::{
         inventory::{Inventory, PODS, Stock},
         wire::Page,
     },
-    fitness::{NamedObject, named},
-    policy::name::GroupResource,
-    rights,
+    kubernetes::name::GroupResource,
 };
 
 /// A page of pods has a few megabytes.
@@ -105,7 +104,7 @@ impl Reader {
             parameters.field_selector = Some(RUNNING.to_owned());
         }
         // A role by RBAC names what is missing; nodes have one already.
-        let right = rights::listing(stock.group, stock.resource);
+        let right = rbac::listing(stock.group, stock.resource);
         let resource = stock.group_resource();
         let found = self.list(&resource, &stock.path(), parameters, stock.is_metadata_only).await;
         found.map_err(|error| match error {

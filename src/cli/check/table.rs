@@ -6,8 +6,8 @@ use anstyle::Style;
 
 use super::{AFTER_PLAN, Checked, node_count, whole};
 use crate::{
+    check::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
-    fitness::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
 };
 
 pub(super) struct Page<'a> {

@@ -7,14 +7,14 @@ use json_patch::PatchOperation;
 use serde_json::Value;
 
 use crate::{
+    admission::review::{self, Asker, Malformed, create_review, parse},
+    json::{self, text::cut},
     policy::{
-        Phase, Policy, decide, json,
+        Phase, Policy, decide,
         request::Target,
         snapshot::Snapshot,
-        text::cut,
         verdict::{Finding, Outcome, Record, Verdict},
     },
-    review::{self, Asker, Malformed, create_review, parse},
 };
 
 pub(super) struct Judge<'a> {

@@ -13,7 +13,7 @@ use crate::{
         snapshot::{PoolFacts, PoolOrigin, Snapshot},
     },
     runtime::Bound,
-    webhook::Guard,
+    service::Guard,
 };
 
 /// What the dump does not hold, and which rules that limits.

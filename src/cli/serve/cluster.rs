@@ -3,7 +3,10 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use crate::{
-    client, entries::Address, rights::Names, runtime::Installed, server::quantity::parse_duration,
+    admission::webhooks::Address,
+    api::{client, rbac::Names},
+    runtime::Installed,
+    server::quantity::parse_duration,
 };
 
 /// The API server, and what this replica is to it.
@@ -124,7 +127,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::certs::plan::DEFAULT_WAIT;
+    use crate::controllers::certificates::plan::DEFAULT_WAIT;
 
     #[derive(Parser)]
     struct Arguments {

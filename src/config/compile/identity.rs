@@ -6,11 +6,10 @@ use crate::{
         presets::presets,
         raw,
     },
+    kubernetes::{name::Glob, selector::LabelSelector},
     policy::{
         identity::{AutoMq, Exemption, Principals},
-        name::Glob,
         provider::Provider,
-        selector::LabelSelector,
     },
 };
 

@@ -8,13 +8,15 @@ use crate::{
         cursor::{Cursor, Report},
         raw::{self, Raw},
     },
-    policy::{
-        identity::AutoMq,
+    json::text::Text,
+    kubernetes::{
         name::{check_label_key, check_label_value},
-        pool::{Instance, Pool},
         selector::{LabelSelector, Requirement},
         taint::{NO_SCHEDULE, Taint},
-        text::Text,
+    },
+    policy::{
+        identity::AutoMq,
+        pool::{Instance, Pool},
     },
 };
 

@@ -8,8 +8,8 @@ use crate::{
         presets::{self, Presets, presets},
         raw,
     },
+    kubernetes::name::{Glob, GroupResource},
     policy::{
-        name::{Glob, GroupResource},
         pool::Pool,
         protection::{
             Field, FieldChange, Guard, KeepItem, LabelMark, Namespaces, Origin, Protected,
@@ -255,11 +255,11 @@ mod tests {
     fn every_preset_entry_becomes_a_protected_object() {
         let pool = Pool {
             name: "pool-a".into(),
-            nodes: crate::policy::selector::LabelSelector::default(),
+            nodes: crate::kubernetes::selector::LabelSelector::default(),
             zones: Vec::new(),
             machine_types: None,
             role: Some("arn:aws:iam::111122223333:role/automq-node".to_owned()),
-            taint: crate::policy::taint::Taint::default(),
+            taint: crate::kubernetes::taint::Taint::default(),
             additional_taints: Vec::new(),
         };
         for provider in Provider::ALL {

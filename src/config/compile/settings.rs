@@ -10,12 +10,14 @@ use crate::{
         presets::presets,
         raw::{self, Raw},
     },
+    kubernetes::{
+        name::Glob,
+        taint::{ComparisonOperators, Taint},
+    },
     policy::{
         mode::{JoinMode, Mode, Rules},
-        name::Glob,
         pool::{PlacementSettings, Provisioner},
         provider::{MachineType, MachineTypes, Provider, Strength},
-        taint::{ComparisonOperators, Taint},
     },
 };
 

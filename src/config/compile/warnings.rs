@@ -6,10 +6,10 @@ use crate::{
         presets::presets,
         raw::Raw,
     },
+    kubernetes::name::any_matches,
     policy::{
         Policy,
         mode::{JoinMode, Mode, RuleName},
-        name::any_matches,
         provider::Provider,
     },
 };

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{mode, pool, provider, selector};
+use crate::{
+    kubernetes::selector,
+    policy::{mode, pool, provider},
+};
 
 /// Version of this format.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -68,8 +71,8 @@ pub(in crate::config) enum Effect {
 impl Effect {
     pub(in crate::config) fn as_str(self) -> &'static str {
         match self {
-            Self::NoSchedule => crate::policy::taint::NO_SCHEDULE,
-            Self::NoExecute => crate::policy::taint::NO_EXECUTE,
+            Self::NoSchedule => crate::kubernetes::taint::NO_SCHEDULE,
+            Self::NoExecute => crate::kubernetes::taint::NO_EXECUTE,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What comes out of a config without mistakes.
 
 use super::*;
-use crate::policy::{
-    mode::{JoinMode, Mode, Rules},
-    pool::ZoneSpread,
-    protection::{FieldChange, Guard, Origin, Recognition},
-    provider::Strength,
-    taint::ComparisonOperators,
-    taint::Taint,
+use crate::{
+    kubernetes::taint::{ComparisonOperators, Taint},
+    policy::{
+        mode::{JoinMode, Mode, Rules},
+        pool::ZoneSpread,
+        protection::{FieldChange, Guard, Origin, Recognition},
+        provider::Strength,
+    },
 };
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whether a pod's own constraints already keep it within given requirements.
 
-use crate::policy::{
+use crate::kubernetes::{
     object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},
     selector::{Operator, Requirement},
 };

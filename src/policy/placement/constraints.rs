@@ -12,7 +12,7 @@ use super::{
     term::{NAME_FIELD, check_term},
     values::Values,
 };
-use crate::policy::object::{Labels, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+use crate::kubernetes::object::{Labels, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 
 /// Up to this many are compared one by one, which is faster than hashing.
 const FEW: usize = 16;

@@ -8,11 +8,15 @@ use super::{
     term::{TermError, check_term},
     tolerated::Tolerated,
 };
-use crate::policy::{
-    object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},
-    pool::{HOST_NAME_LABEL, PlacementSettings, Pool, ZONE_LABEL},
-    snapshot::{Class, NodeToCome, Snapshot, TaintId},
-    taint::Taint,
+use crate::{
+    kubernetes::{
+        object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},
+        taint::Taint,
+    },
+    policy::{
+        pool::{HOST_NAME_LABEL, PlacementSettings, Pool, ZONE_LABEL},
+        snapshot::{Class, NodeToCome, Snapshot, TaintId},
+    },
 };
 
 /// Whether a pool can take a pod.

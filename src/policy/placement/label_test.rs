@@ -3,11 +3,13 @@
 use std::cell::OnceCell;
 
 use super::values::Values;
-use crate::policy::{
-    object::NodeSelectorRequirement,
-    pool::HOST_NAME_LABEL,
-    snapshot::{NodeToCome, Snapshot},
-    text::Text,
+use crate::{
+    json::text::Text,
+    kubernetes::object::NodeSelectorRequirement,
+    policy::{
+        pool::HOST_NAME_LABEL,
+        snapshot::{NodeToCome, Snapshot},
+    },
 };
 
 /// Everything that is demanded of one label. Many requirements on a key cost as much as one.

@@ -8,11 +8,15 @@ use super::{
     label_test::LabelTest,
     tolerated::Tolerated,
 };
-use crate::policy::{
-    object::{Labels, PodSpec},
-    pool::{HOST_NAME_LABEL, PlacementSettings},
-    selector::LabelSet,
-    snapshot::{Class, ClassNode, Located, NodeToCome, Snapshot, TaintId},
+use crate::{
+    kubernetes::{
+        object::{Labels, PodSpec},
+        selector::LabelSet,
+    },
+    policy::{
+        pool::{HOST_NAME_LABEL, PlacementSettings},
+        snapshot::{Class, ClassNode, Located, NodeToCome, Snapshot, TaintId},
+    },
 };
 
 /// Where a pod can land, as far as it concerns dedicated nodes.

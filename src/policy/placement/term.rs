@@ -1,6 +1,6 @@
 //! Terms of a required node affinity, as the scheduler reads them.
 
-use crate::policy::{
+use crate::kubernetes::{
     name::{NameError, check_label_key, check_label_value},
     object::{NodeSelectorRequirement, NodeSelectorTerm},
 };

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::budget::{Budget, Exceeded};
-use crate::policy::{
-    object::PodSpec,
-    snapshot::TaintId,
-    taint::{ComparisonOperators, Taint, Toleration, tolerating},
+use crate::{
+    kubernetes::{
+        object::PodSpec,
+        taint::{ComparisonOperators, Taint, Toleration, tolerating},
+    },
+    policy::snapshot::TaintId,
 };
 
 /// Up to this many comparisons are made one by one, which is faster than hashing.

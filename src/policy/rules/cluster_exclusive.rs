@@ -5,10 +5,12 @@
 //! namespaces.
 
 use super::{Context, Freedom, daemon_set};
-use crate::policy::{
-    mode::{Mode, RuleName},
-    object::Pod,
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::object::Pod,
+    policy::{
+        mode::{Mode, RuleName},
+        verdict::{Finding, Report},
+    },
 };
 
 pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {

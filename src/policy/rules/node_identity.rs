@@ -5,15 +5,16 @@
 //! never denied: the kubelet owns some of these labels, and a Node that it cannot update is lost.
 
 use super::{Context, membership};
-use crate::policy::{
-    Policy,
-    membership::Membership,
-    mode::{Mode, RuleName},
-    object::Node,
-    pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
-    request::Change,
-    selector::LabelSet,
-    verdict::{Decision, Finding, Report},
+use crate::{
+    kubernetes::{object::Node, selector::LabelSet},
+    policy::{
+        Policy,
+        membership::Membership,
+        mode::{Mode, RuleName},
+        pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+        request::Change,
+        verdict::{Decision, Finding, Report},
+    },
 };
 
 const RULE: RuleName = RuleName::NodeIdentity;

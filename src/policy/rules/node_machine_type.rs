@@ -7,14 +7,15 @@
 //! money and none of which becomes a node.
 
 use super::{Context, node_zone::joins};
-use crate::policy::{
-    Policy,
-    mode::{Mode, RuleName},
-    object::Node,
-    pool::{MACHINE_TYPE_LABEL, Pool},
-    request::Change,
-    selector::LabelSet,
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::{object::Node, selector::LabelSet},
+    policy::{
+        Policy,
+        mode::{Mode, RuleName},
+        pool::{MACHINE_TYPE_LABEL, Pool},
+        request::Change,
+        verdict::{Finding, Report},
+    },
 };
 
 pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {

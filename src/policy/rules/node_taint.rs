@@ -12,13 +12,17 @@ use jsonptr::PointerBuf;
 use serde_json::json;
 
 use super::{Context, membership};
-use crate::policy::{
-    membership::Membership,
-    mode::{Mode, RuleName},
-    object::Node,
-    request::Change,
-    taint::{NO_EXECUTE, Taint},
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::{
+        object::Node,
+        taint::{NO_EXECUTE, Taint},
+    },
+    policy::{
+        membership::Membership,
+        mode::{Mode, RuleName},
+        request::Change,
+        verdict::{Finding, Report},
+    },
 };
 
 const RULE: RuleName = RuleName::NodeTaint;

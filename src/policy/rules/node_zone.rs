@@ -9,16 +9,17 @@
 use std::collections::BTreeSet;
 
 use super::{Context, membership};
-use crate::policy::{
-    Policy,
-    membership::Membership,
-    mode::{Mode, RuleName},
-    object::Node,
-    pool::ZONE_LABEL,
-    request::Change,
-    selector::LabelSet,
-    snapshot::PoolOrigin,
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::{object::Node, selector::LabelSet},
+    policy::{
+        Policy,
+        membership::Membership,
+        mode::{Mode, RuleName},
+        pool::ZONE_LABEL,
+        request::Change,
+        snapshot::PoolOrigin,
+        verdict::{Finding, Report},
+    },
 };
 
 pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {

@@ -21,15 +21,17 @@ use std::{fmt::Write, sync::Arc};
 use super::{
     Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_parts, witness_text,
 };
-use crate::policy::{
-    advice::{pools_of, write_keep_off},
-    identity::Exemption,
-    mode::{Mode, RuleName},
-    object::{Binding, Pod},
-    placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
-    snapshot::PoolFacts,
-    text::write_parts,
-    verdict::{Decision, Finding, Report},
+use crate::{
+    json::text::write_parts,
+    kubernetes::object::{Binding, Pod},
+    policy::{
+        advice::{pools_of, write_keep_off},
+        identity::Exemption,
+        mode::{Mode, RuleName},
+        placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
+        snapshot::PoolFacts,
+        verdict::{Decision, Finding, Report},
+    },
 };
 
 const RULE: RuleName = RuleName::PodIntrusion;

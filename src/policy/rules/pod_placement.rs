@@ -19,10 +19,12 @@ pub(super) use self::{
 };
 
 use super::Context;
-use crate::policy::{
-    mode::RuleName,
-    object::Pod,
-    pool::{Instance, Pool},
+use crate::{
+    kubernetes::object::Pod,
+    policy::{
+        mode::RuleName,
+        pool::{Instance, Pool},
+    },
 };
 
 const RULE: RuleName = RuleName::PodPlacement;

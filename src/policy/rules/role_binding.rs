@@ -23,21 +23,25 @@ use std::{cell::OnceCell, rc::Rc};
 
 use self::{aws_auth::MapRoles, findings::About, judgement::set};
 use super::Context;
-use crate::policy::{
-    Policy,
-    identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
-    mode::{Mode, RuleName},
-    name::{GroupResource, any_matches},
-    object::{Labels, RawObject, RawValue},
-    protection::{
-        BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
-        Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+use crate::{
+    json::text::Text,
+    kubernetes::{
+        name::{GroupResource, any_matches},
+        object::{Labels, RawObject, RawValue},
+        selector::LabelSet,
     },
-    request::{Change, Target},
-    selector::LabelSet,
-    snapshot::{ProtectedReference, RoleReference, Snapshot},
-    text::Text,
-    verdict::Report,
+    policy::{
+        Policy,
+        identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
+        mode::{Mode, RuleName},
+        protection::{
+            BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
+            Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+        },
+        request::{Change, Target},
+        snapshot::{ProtectedReference, RoleReference, Snapshot},
+        verdict::Report,
+    },
 };
 
 const RULE: RuleName = RuleName::RoleBinding;

@@ -4,14 +4,16 @@
 //! Modes do not matter here, but for `off`: a finding denies nothing.
 
 use super::{daemon_set, node_machine_type::approved, pod_placement::misplaced};
-use crate::policy::{
-    Policy,
-    identity::PodIdentity,
-    mode::{Mode, RuleName},
-    object::Pod,
-    pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
-    snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
-    verdict::Finding,
+use crate::{
+    kubernetes::object::Pod,
+    policy::{
+        Policy,
+        identity::PodIdentity,
+        mode::{Mode, RuleName},
+        pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+        snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
+        verdict::Finding,
+    },
 };
 
 impl Policy {

@@ -7,13 +7,15 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::{Context, Freedom, sentence, witness_name, witness_text};
-use crate::policy::{
-    advice::pools_of,
-    mode::{Mode, RuleName},
-    object::{OwnerReference, Workload, WorkloadKind},
-    placement::{Landing, Reach, UnknownNames, reach},
-    request::Change,
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::object::{OwnerReference, Workload, WorkloadKind},
+    policy::{
+        advice::pools_of,
+        mode::{Mode, RuleName},
+        placement::{Landing, Reach, UnknownNames, reach},
+        request::Change,
+        verdict::{Finding, Report},
+    },
 };
 
 const RULE: RuleName = RuleName::WorkloadIntrusion;

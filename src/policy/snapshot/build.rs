@@ -11,12 +11,16 @@ use super::{
     class::key_order,
     node_to_come::{Mould, declared_zones},
 };
-use crate::policy::{
-    Policy,
-    membership::Membership,
-    pool::{HOST_NAME_LABEL, ZONE_LABEL},
-    selector::{Operator, Requirement},
-    taint::Taint,
+use crate::{
+    kubernetes::{
+        selector::{Operator, Requirement},
+        taint::Taint,
+    },
+    policy::{
+        Policy,
+        membership::Membership,
+        pool::{HOST_NAME_LABEL, ZONE_LABEL},
+    },
 };
 
 /// A label with more values than this among the nodes of a pool is individual: it would make more

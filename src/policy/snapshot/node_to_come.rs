@@ -22,14 +22,18 @@ use std::{
 };
 
 use super::{NodeRecord, TaintId, class::key_order};
-use crate::policy::{
-    name::any_matches,
-    placement::Expected,
-    pool::{
-        BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL,
-        PlacementSettings, Pool, Provisioner, ZONE_LABEL,
+use crate::{
+    kubernetes::{
+        name::any_matches,
+        selector::{Operator, Requirement},
     },
-    selector::{Operator, Requirement},
+    policy::{
+        placement::Expected,
+        pool::{
+            BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL,
+            PlacementSettings, Pool, Provisioner, ZONE_LABEL,
+        },
+    },
 };
 
 /// A node to come.

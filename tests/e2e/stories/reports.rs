@@ -1,7 +1,7 @@
 //! Reports, in the kinds that the cluster has: custom resources, of which the API server prunes what
 //! their schema lacks and refuses what it forbids.
 
-use poolguard::report::{Api, Place};
+use poolguard::api::reports::{Api, Place};
 use serde_json::{Value, json};
 
 use super::pods::{POOL_A_NODE, SHOP};

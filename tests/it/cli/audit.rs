@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use poolguard::metrics::label::AuditSink;
+use poolguard::telemetry::metrics::label::AuditSink;
 use serde_json::{Value, json};
 
 use super::{Said, run, run_on, said};

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use cel::{Context, Env, Program};
 use poolguard::{
-    entries::{Address, Entries, Installation},
+    admission::webhooks::{Address, Entries, Installation},
     policy::Phase,
 };
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use cel::{Env, Program};
-use poolguard::{entries::backstop, policy::Phase};
+use poolguard::{admission::webhooks::backstop, policy::Phase};
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    entries::{Address, Installation, Owner, entries},
+    admission::webhooks::{Address, Installation, Owner, entries},
     policy::Phase,
 };
 use serde_json::json;

@@ -12,7 +12,7 @@ mod examples;
 mod requests;
 
 use poolguard::{
-    entries::entries,
+    admission::webhooks::entries,
     policy::{
         Phase,
         identity::NEVER_JUDGED,

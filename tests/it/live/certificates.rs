@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use poolguard::certs::{
+use poolguard::controllers::certificates::{
     authority::{AUTHORITY_LIFETIME, Authority},
     bundle::pem,
     stored::{ROTATE, Stored},

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use poolguard::rights::listing;
+use poolguard::api::rbac::listing;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 

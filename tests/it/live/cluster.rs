@@ -12,9 +12,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poolguard::{
+    api::rbac::{self, Duties, Names, Right, Scope},
+    check::named,
     config,
-    fitness::named,
-    rights::{self, Duties, Names, Right, Scope},
 };
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -52,9 +52,9 @@ pub(crate) fn names() -> Names {
 
 /// Everything that PoolGuard asks for.
 pub(crate) fn all_rights() -> Vec<Right> {
-    let mut rights = rights::of_replica(&names(), Duties { certifies: true, reports: true });
+    let mut rights = rbac::of_replica(&names(), Duties { certifies: true, reports: true });
     let policy = config::load("config.yaml", &data_text("config.yaml"), None).unwrap().policy;
-    rights.extend(rights::protecting(&named(&policy)));
+    rights.extend(rbac::protecting(&named(&policy)));
     rights
 }
 

@@ -1,6 +1,6 @@
 //! When requests should come, and how a replica leaves.
 
-use poolguard::rights::{self, Right};
+use poolguard::api::rbac::{self, Right};
 
 use super::{
     cluster::{CONFIGURATIONS, Cluster, all_rights, names},
@@ -16,7 +16,7 @@ fn without(missing: &[Right]) -> Vec<Right> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_is_not() {
     let cluster = Cluster::start().await;
-    let (watching, authority) = (rights::watching(), rights::authority(&names()));
+    let (watching, authority) = (rbac::watching(), rbac::authority(&names()));
     let none = [&watching[..], &[authority]].concat();
     cluster.grant(&without(&none));
     let replica = cluster.replica("one").await;
@@ -39,7 +39,7 @@ async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_may_not_read_what_is_registered_says_so() {
     let cluster = Cluster::start().await;
-    let missing = rights::configuration(CONFIGURATIONS[1], &names());
+    let missing = rbac::configuration(CONFIGURATIONS[1], &names());
     cluster.grant(&without(&[missing]));
     let replica = cluster.replica("one").await;
     let text = replica.readiness(|text| text.contains("resourceNames: [poolguard]")).await;

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use poolguard::{
+    admission::webhooks::{Address, Installation, entries},
     config,
-    entries::{Address, Installation, entries},
 };
 use serde_json::{Value, json};
 

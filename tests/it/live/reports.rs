@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use poolguard::report::Api;
+use poolguard::api::reports::Api;
 use serde_json::{Value, json};
 
 use super::{

@@ -1,6 +1,9 @@
 //! PoolGuard asks for what it is granted, all of it and nothing else.
 
-use poolguard::{certs::stored::ROTATE, report::Api, rights::Right};
+use poolguard::{
+    api::{rbac::Right, reports::Api},
+    controllers::certificates::stored::ROTATE,
+};
 use serde_json::json;
 
 use super::{

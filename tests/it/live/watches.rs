@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolguard::rights;
+use poolguard::api::rbac;
 use serde_json::json;
 
 use super::{
@@ -178,7 +178,7 @@ async fn an_api_server_in_trouble_is_asked_again_after_a_while() {
 async fn a_missing_right_is_one_line_that_names_the_rule_and_heals_without_a_restart() {
     let cluster = Cluster::start().await;
     let rights = all_rights();
-    let missing = rights::watching();
+    let missing = rbac::watching();
     cluster.grant(&rights[missing.len()..]);
     let replica = cluster.replica("one").await;
     let rule = r#"Add the rule {apiGroups: [""], resources: [nodes], verbs: [list, watch]} to the ClusterRole"#;

@@ -5,14 +5,16 @@
 use std::collections::BTreeSet;
 
 use poolguard::{
-    config,
-    policy::{
-        Policy, json,
-        membership::Membership,
+    config, json,
+    kubernetes::{
         object::PodSpec,
+        taint::{Taint, tolerates_all},
+    },
+    policy::{
+        Policy,
+        membership::Membership,
         placement::{Constraints, Reach, UnknownNames, Witness, reach},
         snapshot::{Located, NodeRecord, PoolOrigin, Snapshot},
-        taint::{Taint, tolerates_all},
     },
 };
 use proptest::{
@@ -308,7 +310,7 @@ proptest! {
         let pools: Vec<_> =
             reach.landings.iter().filter_map(|landing| snapshot.pool(landing.pool)).collect();
         let Some(requirements) = policy.keep_off_requirements(&pools) else { return Ok(()) };
-        let added: Vec<Value> = requirements.iter().map(poolguard::policy::selector::Requirement::to_json).collect();
+        let added: Vec<Value> = requirements.iter().map(poolguard::kubernetes::selector::Requirement::to_json).collect();
         let advised = with_expressions(spec, &added).to_string();
         let after = anyones_reach(&snapshot, &policy, &read(&advised));
         for landing in &reach.landings {

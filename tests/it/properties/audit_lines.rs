@@ -7,8 +7,8 @@ use std::{
 };
 
 use poolguard::{
-    audit::{Audit, Format, Sink},
     cli::audit::summarize,
+    telemetry::audit::{Audit, Format, Sink},
 };
 use prometheus::IntCounter;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use poolguard::{cluster::Index, config, documents, policy::Phase};
+use poolguard::{cluster::Index, config, kubernetes::documents, policy::Phase};
 
 use serde_json::json;
 

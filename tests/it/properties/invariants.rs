@@ -6,7 +6,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    audit::{Audit, Circumstances},
+    admission::review::{Malformed, parse, render},
     cluster::Index,
     config,
     policy::{
@@ -15,7 +15,7 @@ use poolguard::{
         snapshot::Snapshot,
         verdict::{Outcome, Record, Verdict},
     },
-    review::{Malformed, parse, render},
+    telemetry::audit::{Audit, Circumstances},
 };
 use serde_json::{Value, json};
 

@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "each of the fuzz targets calls one of the functions")]
 
 use poolguard::{
+    check::examine_plan,
     cluster::Index,
     config::{self, Decoration, Severity, Source},
-    documents,
-    fitness::examine_plan,
+    kubernetes::documents,
     policy::snapshot::Located,
     terraform::Plan,
 };

@@ -1,11 +1,11 @@
 //! What a request can make large: names, lists, constraints, findings and patches.
 
 use poolguard::{
+    admission::review::parse,
     policy::{
         Phase,
         verdict::{Outcome, Verdict},
     },
-    review::parse,
 };
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! What stands already, by the same rules: what admission could not stop.
 
-use poolguard::policy::{json, object::Pod};
+use poolguard::{json, kubernetes::object::Pod};
 use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, node};

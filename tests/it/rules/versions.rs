@@ -1,6 +1,6 @@
 //! Reviews of resources in another version than the one that the rules read.
 
-use poolguard::{policy::Phase, review::parse};
+use poolguard::{admission::review::parse, policy::Phase};
 use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, create, delete, recorded, update};

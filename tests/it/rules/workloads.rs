@@ -1,6 +1,6 @@
 //! `workload-intrusion` and `cluster-exclusive`.
 
-use poolguard::policy::object::WorkloadKind;
+use poolguard::kubernetes::object::WorkloadKind;
 use serde_json::json;
 
 use crate::scenario::{Scenario, by, create, pod, pod_in, recorded, update};

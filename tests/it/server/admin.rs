@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use poolguard::{
-    metrics::Metrics,
     server::{admin::Admin, readiness::Readiness},
+    telemetry::metrics::Metrics,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use poolguard::{
-    server::{Drained, limits::Limits, readiness::Readiness},
+use poolguard::server::{
+    Drained,
+    limits::Limits,
+    readiness::Readiness,
     shutdown::{Ending, Stage, run_until_signalled},
 };
 use rustls::ClientConfig;

@@ -4,8 +4,8 @@ use std::{thread, time::Duration};
 
 use bytes::Bytes;
 use poolguard::{
-    metrics::label::Webhook,
     server::{Received, fault::Fault, limits::Limits},
+    telemetry::metrics::label::Webhook,
 };
 
 use crate::http::{Harness, Stub, chunked, echo, header, request};

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use poolguard::{
-    certs::client_ca::ClientCa,
-    metrics::Metrics,
+    controllers::certificates::client_ca::ClientCa,
     server::{
         limits::Limits,
         tls::{Certificates, Credentials, server_config},
     },
+    telemetry::metrics::Metrics,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, crypto::aws_lc_rs, version};

@@ -14,7 +14,8 @@ use crate::{
         },
         page::{BAD, FAINT, HEADING, Styled, Table, WARNING},
     },
-    policy::{text::without_controls, verdict::Decision},
+    json::text::without_controls,
+    policy::verdict::Decision,
 };
 
 /// From so many denials of the pods of one controller on, somebody should stop it.

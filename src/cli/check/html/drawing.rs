@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
+    check::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
     cli::{check::markup::Text, page::count},
-    fitness::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
 };
 
 /// A pool with more nodes is drawn small, a square a node.

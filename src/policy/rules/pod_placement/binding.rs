@@ -1,10 +1,12 @@
 //! Bindings of an instance's pods: the node must be one of a pool that the pod can belong to.
 
 use super::{Context, RULE, fit::place};
-use crate::policy::{
-    mode::Mode,
-    object::Binding,
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::object::Binding,
+    policy::{
+        mode::Mode,
+        verdict::{Finding, Report},
+    },
 };
 
 pub(in crate::policy::rules) fn judge(

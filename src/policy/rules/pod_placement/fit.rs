@@ -2,16 +2,20 @@
 
 use super::{Context, RULE, instance_of};
 use crate::policy::rules::UNKNOWN_NODE;
-use crate::policy::{
-    advice::pool_requirements,
-    mode::Mode,
-    object::{NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec},
-    placement::{Candidates, Fit, Obstacle, TermFault, check_term, missing_in_term},
-    pool::{Instance, Pool, ZONE_LABEL},
-    snapshot::{Located, Snapshot},
-    taint::{NO_EXECUTE, Taint},
-    text::Text,
-    verdict::{Decision, Finding, Report},
+use crate::{
+    json::text::Text,
+    kubernetes::{
+        object::{NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec},
+        taint::{NO_EXECUTE, Taint},
+    },
+    policy::{
+        advice::pool_requirements,
+        mode::Mode,
+        placement::{Candidates, Fit, Obstacle, TermFault, check_term, missing_in_term},
+        pool::{Instance, Pool, ZONE_LABEL},
+        snapshot::{Located, Snapshot},
+        verdict::{Decision, Finding, Report},
+    },
 };
 
 const REQUIRED: &str = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";

@@ -5,15 +5,19 @@ use jsonptr::PointerBuf;
 use serde_json::{Map, Value, json};
 
 use super::{Context, RULE, instance_of};
-use crate::policy::{
-    advice::pool_requirements,
-    mode::Mode,
-    object::{Pod, PodSpec},
-    placement::{check_term, missing_in_term},
-    pool::{Instance, ZONE_LABEL},
-    selector::Requirement,
-    taint::{Taint, Toleration, tolerating},
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::{
+        object::{Pod, PodSpec},
+        selector::Requirement,
+        taint::{Taint, Toleration, tolerating},
+    },
+    policy::{
+        advice::pool_requirements,
+        mode::Mode,
+        placement::{check_term, missing_in_term},
+        pool::{Instance, ZONE_LABEL},
+        verdict::{Finding, Report},
+    },
 };
 
 pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {

@@ -4,7 +4,10 @@ use super::{
     Objects, RULE,
     aws_auth::{self, Harm, Mapping},
 };
-use crate::policy::{pool::Pool, protection::KeepItem, text::cut, verdict::Finding};
+use crate::{
+    json::text::cut,
+    policy::{pool::Pool, protection::KeepItem, verdict::Finding},
+};
 
 /// What a user who may make the change can do.
 const TRUST: &str = "If AutoMQ's console or operator makes this change, add its user to \

@@ -10,10 +10,12 @@ use super::{
     findings::About,
     items, subjects,
 };
-use crate::policy::{
-    object::{RawObject, RawValue, is_same},
-    protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
-    verdict::{Decision, Finding, Report},
+use crate::{
+    kubernetes::object::{RawObject, RawValue, is_same},
+    policy::{
+        protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
+        verdict::{Decision, Finding, Report},
+    },
 };
 
 impl About<'_, '_> {

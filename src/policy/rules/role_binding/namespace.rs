@@ -1,11 +1,13 @@
 //! Deletion of a namespace that holds protected objects or an instance.
 
 use super::{Context, RULE};
-use crate::policy::{
-    mode::Mode,
-    object::Metadata,
-    protection::{Namespaces, Origin},
-    verdict::{Finding, Report},
+use crate::{
+    kubernetes::object::Metadata,
+    policy::{
+        mode::Mode,
+        protection::{Namespaces, Origin},
+        verdict::{Finding, Report},
+    },
 };
 
 pub(in crate::policy::rules) fn judge(

@@ -2,12 +2,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::policy::{
-    json::{Cursor, JsonError, Read},
-    object::{RawObject, RawValue, is_same},
-    protection::RBAC_GROUP,
-    request::Target,
-    text::Text,
+use crate::{
+    json::{Cursor, JsonError, Read, text::Text},
+    kubernetes::object::{RawObject, RawValue, is_same},
+    policy::{protection::RBAC_GROUP, request::Target},
 };
 
 /// The pointer to the subjects of a binding.
@@ -120,7 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::policy::json::from_str;
+    use crate::json::from_str;
 
     fn user(name: &str) -> Value {
         json!({ "kind": "User", "apiGroup": RBAC_GROUP, "name": name })

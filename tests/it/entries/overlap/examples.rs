@@ -1,6 +1,6 @@
 //! Single requests about protected objects of kinds that other rules are about as well.
 
-use poolguard::{entries::entries, policy::Phase};
+use poolguard::{admission::webhooks::entries, policy::Phase};
 use serde_json::{Value, json};
 
 use crate::{
@@ -225,7 +225,7 @@ fn an_entry_of_an_unprotected_kind_is_as_without_protected_objects() {
     let scenario = protecting(&["resource: secrets, names: [\"*\"]"], "");
     let protecting = entries(&scenario.policy, OWN_NAMESPACE);
     let stems = ["pods.", "daemonset-pods.", "bindings.", "workloads.", "nodes.", "recorded-pods."];
-    let of = |all: &poolguard::entries::Entries| {
+    let of = |all: &poolguard::admission::webhooks::Entries| {
         let all = all.mutating.iter().chain(&all.validating);
         all.filter(|it| stems.iter().any(|stem| it.name.starts_with(stem)))
             .cloned()

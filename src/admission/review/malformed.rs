@@ -1,0 +1,76 @@
+//! What makes a body no review that can be decided.
+
+use super::{API_VERSION, KIND};
+use crate::json::JsonError;
+
+/// Why a body is not a review that can be decided.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// Not text.
+    #[error("it is not text in UTF-8: {0}")]
+    Utf8(std::str::Utf8Error),
+    /// Not JSON, or not of the shape that the API has.
+    #[error("{0}")]
+    Json(JsonError),
+    /// A review that is made here cannot be written.
+    #[error("{0}")]
+    Object(serde_json::Error),
+    /// Another kind or version.
+    #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
+    Version {
+        /// `kind`
+        kind: String,
+        /// `apiVersion`
+        api_version: String,
+    },
+    /// A resource that the rules read, in a version that they do not.
+    #[error(
+        "{resource} of {} cannot be judged: PoolGuard reads {resource} of {} only",
+        api_version(group, found),
+        api_version(group, expected)
+    )]
+    ResourceVersion {
+        /// API group; empty for the core group.
+        group: String,
+        /// The version of the request.
+        found: String,
+        /// Plural name.
+        resource: String,
+        /// The version that the rules read.
+        expected: &'static str,
+    },
+    /// An operation that Kubernetes does not have.
+    #[error("operation {0:?} is not known")]
+    Operation(String),
+    /// A part that every review has is missing.
+    #[error("there is no {0}")]
+    Missing(&'static str),
+    /// A part is longer than any that an API server sends.
+    #[error("{part} has {bytes} bytes, and an API server sends at most {most}")]
+    TooLong {
+        /// The part.
+        part: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
+}
+
+impl From<JsonError> for Malformed {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Object(error)
+    }
+}
+
+/// `apiVersion` as an object writes it, in one line.
+fn api_version(group: &str, version: &str) -> String {
+    let version = version.escape_debug();
+    if group.is_empty() { version.to_string() } else { format!("{group}/{version}") }
+}

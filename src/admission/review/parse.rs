@@ -1,0 +1,384 @@
+//! Bytes to a request, in one pass.
+//!
+//! The API server writes operation and resource before the objects, so that the objects are decoded
+//! straight into the view that the rules have of them, and everything else is skipped. A review in
+//! another order is read a second time, from the objects' raw text.
+
+use super::{API_VERSION, KIND, Malformed};
+use crate::{
+    json::{
+        self, Cursor, JsonError, Read, read_object,
+        text::{Text, cut},
+    },
+    kubernetes::object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
+    policy::{
+        identity::User,
+        request::{Change, Operation, Reads, Request, Subject, Target, View},
+    },
+};
+
+/// Reads a review. `reads` says which view of its objects is wanted.
+pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
+    // Checked once for the whole body, and not again for every string.
+    let body = std::str::from_utf8(body).map_err(Malformed::Utf8)?;
+    let review = match read(body, &reads, Order::Direct) {
+        // In the wrong view, a sound object can look broken before the disorder shows. One that is too
+        // long is not worth a second look.
+        Err(Interruption::Json(error)) if error.is_bound() => Err(error.into()),
+        Err(_) => read(body, &reads, Order::Later),
+        Ok(review) => Ok(review),
+    };
+    let Review { kind, api_version, request } = match review {
+        Ok(review) => review,
+        Err(Interruption::Json(error)) => return Err(error.into()),
+        Err(Interruption::Disorder) => return Err(Malformed::Missing("request.operation")),
+    };
+    if kind != KIND || api_version != API_VERSION {
+        let [kind, api_version] = [kind, api_version].map(|it| cut(it.to_string(), 64));
+        return Err(Malformed::Version { kind, api_version });
+    }
+    request.ok_or(Malformed::Missing("request"))?.finish(reads)
+}
+
+/// How objects are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Straight into their view.
+    Direct,
+    /// As text, decoded at the end.
+    Later,
+}
+
+/// Why reading stopped.
+enum Interruption {
+    Json(JsonError),
+    /// An object came before what tells its kind.
+    Disorder,
+}
+
+impl From<JsonError> for Interruption {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+#[derive(Default)]
+struct Review<'a> {
+    kind: Text<'a>,
+    api_version: Text<'a>,
+    request: Option<RawRequest<'a>>,
+}
+
+fn read<'a>(
+    body: &'a str,
+    reads: &impl Fn(&Target<'_>) -> Reads,
+    order: Order,
+) -> Result<Review<'a>, Interruption> {
+    let mut review = Review::default();
+    let mut cursor = Cursor::new(body);
+    cursor.object(|key, cursor| {
+        match key.as_str() {
+            "kind" => cursor.fill(&mut review.kind)?,
+            "apiVersion" => cursor.fill(&mut review.api_version)?,
+            "request" => review.request = read_request(cursor, reads, order)?,
+            _ => cursor.skip()?,
+        }
+        Ok::<_, Interruption>(())
+    })?;
+    cursor.end()?;
+    Ok(review)
+}
+
+/// A request whose objects are decoded, but not yet paired.
+#[derive(Default)]
+struct RawRequest<'a> {
+    uid: Text<'a>,
+    /// `target.operation` is this one, once it is read.
+    operation: Text<'a>,
+    target: Target<'a>,
+    user: User<'a>,
+    dry_run: bool,
+    objects: Objects<'a>,
+}
+
+/// `object` and `oldObject`; `None` is absent or `null`.
+#[derive(Default)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and pods are what it is about")]
+enum Objects<'a> {
+    #[default]
+    Unseen,
+    Skipped,
+    Raw(Sides<Raw<'a>>),
+    Pod(Sides<Pod<'a>>),
+    Binding(Sides<Binding<'a>>),
+    Workload(WorkloadKind, Box<Sides<Workload<'a>>>),
+    Node(Sides<Node<'a>>),
+    Namespace(Sides<MetadataOnly<'a>>),
+}
+
+struct Sides<T> {
+    new: Option<T>,
+    old: Option<T>,
+}
+
+impl<T> Default for Sides<T> {
+    fn default() -> Self {
+        Self { new: None, old: None }
+    }
+}
+
+/// The text of an object, for later.
+struct Raw<'a>(&'a str);
+
+impl<'a> Read<'a> for Raw<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        cursor.raw().map(Self)
+    }
+}
+
+#[derive(Default)]
+struct MetadataOnly<'a> {
+    metadata: Metadata<'a>,
+}
+
+read_object!(MetadataOnly { "metadata" => metadata });
+
+#[derive(Clone, Copy)]
+enum Side {
+    New,
+    Old,
+}
+
+fn read_request<'a>(
+    cursor: &mut Cursor<'a>,
+    reads: &impl Fn(&Target<'_>) -> Reads,
+    order: Order,
+) -> Result<Option<RawRequest<'a>>, Interruption> {
+    if cursor.takes_null()? {
+        return Ok(None);
+    }
+    let mut request = RawRequest::default();
+    cursor.object(|key, cursor| {
+        let is_target =
+            matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
+        if is_target && order == Order::Direct && !matches!(request.objects, Objects::Unseen) {
+            return Err(Interruption::Disorder);
+        }
+        let target = &mut request.target;
+        match key.as_str() {
+            "uid" => cursor.fill(&mut request.uid)?,
+            "resource" => {
+                let GroupVersionResource { group, version, resource } = Read::read(cursor)?;
+                (target.group, target.version, target.resource) = (group, version, resource);
+            }
+            "subResource" => cursor.fill(&mut target.sub_resource)?,
+            "name" => cursor.fill(&mut target.name)?,
+            "namespace" => cursor.fill(&mut target.namespace)?,
+            "operation" => {
+                cursor.fill(&mut request.operation)?;
+                target.operation = operation(&request.operation).unwrap_or_default();
+            }
+            "userInfo" => cursor.fill(&mut request.user)?,
+            "dryRun" => cursor.fill(&mut request.dry_run)?,
+            "object" => request.read_object(Side::New, reads, order, cursor)?,
+            "oldObject" => request.read_object(Side::Old, reads, order, cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(Some(request))
+}
+
+/// Holds what comes back in an answer, a record or a metric against the lengths that Kubernetes has. Names
+/// of roles have none of their own, so that those may be longer than others.
+fn check_lengths(uid: &Text<'_>, target: &Target<'_>) -> Result<(), Malformed> {
+    let Target { operation: _, group, version, resource, sub_resource, namespace, name } = target;
+    let parts = [
+        (uid, "request.uid", 128),
+        (group, "request.resource.group", 253),
+        (version, "request.resource.version", 63),
+        (resource, "request.resource.resource", 253),
+        (sub_resource, "request.subResource", 253),
+        (namespace, "request.namespace", 253),
+        (name, "request.name", 1_024),
+    ];
+    match parts.into_iter().find(|(text, _, most)| text.len() > *most) {
+        Some((text, part, most)) => Err(Malformed::TooLong { part, bytes: text.len(), most }),
+        None => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct GroupVersionResource<'a> {
+    group: Text<'a>,
+    version: Text<'a>,
+    resource: Text<'a>,
+}
+
+read_object!(GroupVersionResource {
+    "group" => group,
+    "version" => version,
+    "resource" => resource,
+});
+read_object!(User { "username" => name, "groups" => groups });
+
+fn operation(text: &str) -> Option<Operation> {
+    use Operation::{Connect, Create, Delete, Update};
+    [Create, Update, Delete, Connect].into_iter().find(|operation| operation.as_str() == text)
+}
+
+impl<'a> RawRequest<'a> {
+    fn read_object(
+        &mut self,
+        side: Side,
+        reads: &impl Fn(&Target<'_>) -> Reads,
+        order: Order,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<(), Interruption> {
+        if let Objects::Unseen = self.objects {
+            if order == Order::Direct && self.operation.is_empty() {
+                return Err(Interruption::Disorder);
+            }
+            let reads = reads(&self.target);
+            // In a version that is not read, an object need not look like its view.
+            let is_text =
+                order == Order::Later || reads.whole || self.target.expected_version().is_some();
+            self.objects =
+                if is_text { Objects::Raw(Sides::default()) } else { Objects::of(reads.view) };
+        }
+        match &mut self.objects {
+            Objects::Unseen | Objects::Skipped => cursor.skip()?,
+            Objects::Raw(sides) => sides.fill(side, cursor)?,
+            Objects::Pod(sides) => sides.fill(side, cursor)?,
+            Objects::Binding(sides) => sides.fill(side, cursor)?,
+            Objects::Workload(_, sides) => sides.fill(side, cursor)?,
+            Objects::Node(sides) => sides.fill(side, cursor)?,
+            Objects::Namespace(sides) => sides.fill(side, cursor)?,
+        }
+        Ok(())
+    }
+
+    /// Pairs the objects, and decodes those that were kept as text.
+    fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'a>, Malformed> {
+        let Self { uid, operation: asked, target, user, dry_run, mut objects } = self;
+        let parts = [
+            (&uid, "request.uid"),
+            (&asked, "request.operation"),
+            (&target.resource, "request.resource"),
+        ];
+        if let Some((_, part)) = parts.into_iter().find(|(text, _)| text.is_empty()) {
+            return Err(Malformed::Missing(part));
+        }
+        if operation(&asked).is_none() {
+            return Err(Malformed::Operation(cut(asked.to_string(), 64)));
+        }
+        check_lengths(&uid, &target)?;
+        if let Some(expected) = target.expected_version()
+            && reads(&target) != Reads::NOTHING
+        {
+            return Err(Malformed::ResourceVersion {
+                group: target.group.to_string(),
+                found: target.version.to_string(),
+                resource: target.resource.to_string(),
+                expected,
+            });
+        }
+        let mut whole = None;
+        if let Objects::Raw(raw) = objects {
+            let reads = reads(&target);
+            if reads.whole {
+                whole = Some(raw.decode()?.into_change(target.operation)?);
+            }
+            objects = Objects::decode(reads.view, &raw)?;
+        } else if let Objects::Unseen = objects {
+            // Neither object is there, which a view that needs one must say.
+            let reads = reads(&target);
+            if reads.whole {
+                whole = Some(Sides::default().into_change(target.operation)?);
+            }
+            objects = Objects::of(reads.view);
+        }
+        let subject = objects.into_subject(target.operation)?;
+        Ok(Request { uid, target, user, dry_run, subject, whole })
+    }
+}
+
+impl<'a> Objects<'a> {
+    fn of(view: View) -> Self {
+        match view {
+            View::Unread => Self::Skipped,
+            View::Pod => Self::Pod(Sides::default()),
+            View::Binding => Self::Binding(Sides::default()),
+            View::Workload(kind) => Self::Workload(kind, Box::default()),
+            View::Node => Self::Node(Sides::default()),
+            View::Namespace => Self::Namespace(Sides::default()),
+        }
+    }
+
+    fn decode(view: View, raw: &Sides<Raw<'a>>) -> Result<Self, JsonError> {
+        Ok(match view {
+            View::Unread => Self::Skipped,
+            View::Pod => Self::Pod(raw.decode()?),
+            View::Binding => Self::Binding(raw.decode()?),
+            View::Workload(kind) => Self::Workload(kind, Box::new(raw.decode()?)),
+            View::Node => Self::Node(raw.decode()?),
+            View::Namespace => Self::Namespace(raw.decode()?),
+        })
+    }
+
+    fn into_subject(self, operation: Operation) -> Result<Subject<'a>, Malformed> {
+        Ok(match self {
+            Self::Unseen | Self::Skipped | Self::Raw(_) => Subject::Unread,
+            Self::Pod(sides) => Subject::Pod(sides.into_change(operation)?),
+            Self::Binding(sides) => {
+                Subject::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
+            }
+            Self::Workload(kind, sides) => {
+                Subject::Workload(kind, Box::new(sides.into_change(operation)?))
+            }
+            Self::Node(sides) => Subject::Node(sides.into_change(operation)?),
+            // The name is in the request as well, so that a deletion without object can be judged.
+            Self::Namespace(sides) => {
+                let metadata = sides.old.map(|namespace| namespace.metadata);
+                Subject::Namespace(metadata.unwrap_or_default())
+            }
+        })
+    }
+}
+
+impl<T> Sides<T> {
+    fn fill<'a>(&mut self, side: Side, cursor: &mut Cursor<'a>) -> Result<(), JsonError>
+    where
+        T: Read<'a>,
+    {
+        match side {
+            Side::New => cursor.fill(&mut self.new),
+            Side::Old => cursor.fill(&mut self.old),
+        }
+    }
+
+    fn into_change(self, operation: Operation) -> Result<Change<T>, Malformed> {
+        let new = || self.new.ok_or(Malformed::Missing("request.object"));
+        let missing_old = Malformed::Missing("request.oldObject");
+        match operation {
+            Operation::Update => {
+                let old = self.old.ok_or(missing_old)?;
+                Ok(Change::Update { old, new: new()? })
+            }
+            Operation::Delete => Ok(Change::Delete { old: self.old.ok_or(missing_old)? }),
+            Operation::Create | Operation::Connect => Ok(Change::Create { new: new()? }),
+        }
+    }
+}
+
+impl<'a> Sides<Raw<'a>> {
+    fn decode<T: Read<'a>>(&self) -> Result<Sides<T>, JsonError> {
+        let decode = |raw: &Option<Raw<'a>>, key| {
+            let read = |Raw(text): &Raw<'a>| {
+                json::from_str(text).map_err(|error| error.within(&["request", key]))
+            };
+            raw.as_ref().map(read).transpose()
+        };
+        Ok(Sides { new: decode(&self.new, "object")?, old: decode(&self.old, "oldObject")? })
+    }
+}

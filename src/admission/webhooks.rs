@@ -1,0 +1,309 @@
+//! The webhook entries that a config asks for: what the API server sends where, and what becomes
+//! of it while PoolGuard does not answer.
+//!
+//! An entry is not bound to a rule: `/validate` evaluates every rule for each request that it
+//! receives. The entries of one configuration are therefore disjoint, so that a request is judged and
+//! recorded once. `overlap` sees to that where an object is protected and of a kind that has an entry
+//! of its own.
+//! Fail-closed is only what a rule that enforces would deny, told from its own objects; everything
+//! else fails open. A fail-closed entry never holds break-glass requests: those go to its twin,
+//! which fails open and records. The twins are in the mutating configuration, so that a pod that no
+//! rule is about costs one filter in each phase, and not two in one.
+//!
+//! An entry may send more than a rule denies, since the rule decides; it never keeps back what a
+//! rule would deny, but for the namespaces that are outside for everybody: PoolGuard's own and
+//! kube-system, whose pods must start while PoolGuard does not.
+#![deny(clippy::disallowed_methods, reason = "values in, values out")]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test may fail"
+    )
+)]
+
+mod backstop;
+mod cel;
+mod freedom;
+mod namespaces;
+mod nodes;
+mod object;
+mod overlap;
+mod people;
+mod placement;
+mod pods;
+mod protected;
+mod reach;
+mod roles;
+mod workloads;
+
+use self::cel::Cel;
+use crate::{
+    kubernetes::selector::LabelSelector,
+    policy::{
+        Phase, Policy,
+        mode::Mode,
+        request::{Operation, version_read},
+    },
+};
+
+pub use self::{
+    backstop::backstop,
+    object::{Address, Installation, Owner},
+};
+
+/// What is registered with the API server, sorted by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries {
+    /// Of the mutating configuration, which comes first.
+    pub mutating: Vec<Entry>,
+    /// Of the validating configuration.
+    pub validating: Vec<Entry>,
+}
+
+/// A webhook: which requests are sent, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// A domain name of at least three labels.
+    pub name: String,
+    /// Which path is called. It need not be that of the configuration: what only records is called
+    /// at `/validate`, wherever it is registered.
+    pub path: Phase,
+    /// What becomes of a request that PoolGuard does not answer.
+    pub failure_policy: FailurePolicy,
+    /// Which requests, by resource and operation.
+    pub rules: Vec<Rule>,
+    /// Which requests, by namespace. What has no namespace is sent in any case.
+    pub namespaces: NamespaceScope,
+    /// Which requests, by the labels of the object.
+    pub objects: LabelSelector,
+    /// Which requests, by everything else. All of them must hold.
+    pub conditions: Vec<Condition>,
+    /// How long the API server waits.
+    pub timeout_seconds: u8,
+    /// Whether a mutating entry is called again after others have changed the object.
+    pub reinvocation: Reinvocation,
+}
+
+/// What becomes of a request that the webhook does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// It is rejected.
+    Fail,
+    /// It passes.
+    Ignore,
+}
+
+impl FailurePolicy {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+        }
+    }
+
+    /// Fail closed only where the rule would deny.
+    fn of(mode: Mode) -> Self {
+        if mode == Mode::Enforce { Self::Fail } else { Self::Ignore }
+    }
+}
+
+/// Resources of one API group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// API group; empty for the core group.
+    pub group: String,
+    /// The version in which they are sent; `None` for whichever version they are written in, since
+    /// PoolGuard does not know the versions of a custom resource.
+    pub version: Option<&'static str>,
+    /// Resources in the plural, and subresources behind a slash.
+    pub resources: Vec<String>,
+    /// What is done to them.
+    pub operations: Vec<Operation>,
+    /// Whether they have a namespace.
+    pub scope: Scope,
+}
+
+impl Rule {
+    /// Resources in the version in which PoolGuard reads all of them, if there is one.
+    fn new<T: Into<String>>(
+        group: &str,
+        resources: impl IntoIterator<Item = T>,
+        operations: &[Operation],
+        scope: Scope,
+    ) -> Self {
+        let resources = sorted(resources);
+        let mut versions = resources.iter().map(|it| version_read(group, whole(it)));
+        let first = versions.next().flatten();
+        let version = first.filter(|_| versions.all(|it| it == first));
+        let (group, operations) = (group.to_owned(), operations.to_vec());
+        Self { group, version, resources, operations, scope }
+    }
+}
+
+/// The resource of a resource or subresource.
+fn whole(resource: &str) -> &str {
+    resource.split_once('/').map_or(resource, |(whole, _)| whole)
+}
+
+/// Whether resources have a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// They have.
+    Namespaced,
+    /// They have not.
+    Cluster,
+    /// Either.
+    Any,
+}
+
+impl Scope {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespaced => "Namespaced",
+            Self::Cluster => "Cluster",
+            Self::Any => "*",
+        }
+    }
+}
+
+/// Namespaces by exact name, as the API server selects them without an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceScope {
+    /// All but these.
+    Except(Vec<String>),
+    /// None but these.
+    Only(Vec<String>),
+}
+
+/// A match condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Unique within its entry.
+    pub name: String,
+    /// In the Common Expression Language.
+    pub expression: String,
+}
+
+impl Condition {
+    /// A condition that says something; `None` where it holds for everything.
+    fn new(name: &str, cel: Cel) -> Option<Self> {
+        (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
+    }
+
+    /// Whether it leaves people out of a fail-closed entry, of whom its twin records some.
+    fn is_about_people(&self) -> bool {
+        people::EXCLUSIONS.contains(&self.name.as_str())
+    }
+}
+
+/// Whether a mutating entry is called again after others have changed the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reinvocation {
+    /// Once is enough.
+    Never,
+    /// The object may need another look.
+    IfNeeded,
+}
+
+impl Reinvocation {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "Never",
+            Self::IfNeeded => "IfNeeded",
+        }
+    }
+}
+
+/// What pods and nodes wait for.
+const SHORT_TIMEOUT_SECONDS: u8 = 1;
+/// What everything else waits for.
+const TIMEOUT_SECONDS: u8 = 3;
+
+/// The domain of an entry's name.
+const DOMAIN: &str = "poolguard.io";
+
+/// The entries that a policy asks for, with PoolGuard itself in this namespace.
+pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
+    let outside = freedom::Outside::new(policy, own_namespace);
+    let mut validating = pods::entries(policy, &outside);
+    validating.extend(placement::validating(policy, own_namespace));
+    validating.extend(workloads::entries(policy, &outside));
+    validating.extend(nodes::validating(policy));
+    validating.extend(roles::entries(policy));
+    validating.extend(namespaces::entries(policy));
+    let mut protected = protected::entries(policy);
+    overlap::part(policy, &mut validating, &mut protected);
+    validating.extend(protected);
+    let mut mutating: Vec<Entry> =
+        placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
+    overlap::leave_to_twins(policy, &mut mutating);
+    mutating.extend(validating.iter().filter_map(|entry| entry.recorded_twin(policy)));
+    for entries in [&mut mutating, &mut validating] {
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+    Entries { mutating, validating }
+}
+
+impl Entry {
+    fn new(stem: &str, path: Phase, rules: Vec<Rule>) -> Self {
+        Self {
+            name: format!("{stem}.{DOMAIN}"),
+            path,
+            failure_policy: FailurePolicy::Ignore,
+            rules,
+            namespaces: NamespaceScope::Except(Vec::new()),
+            objects: LabelSelector::default(),
+            conditions: Vec::new(),
+            timeout_seconds: TIMEOUT_SECONDS,
+            reinvocation: Reinvocation::Never,
+        }
+    }
+
+    /// Where those go that a fail-closed entry leaves out, to be recorded: the members of
+    /// break-glass groups and, for pods, kubelets, whose mirror pods no answer stops.
+    fn recorded_twin(&self, policy: &Policy) -> Option<Self> {
+        if self.failure_policy != FailurePolicy::Fail {
+            return None;
+        }
+        let (name, recorded) = self.recorded(policy);
+        if recorded == Cel::Never {
+            return None;
+        }
+        let mut conditions = self.conditions.clone();
+        // What a trusted principal does by break-glass is recorded all the same.
+        conditions.retain(|it| !it.is_about_people());
+        conditions.extend(Condition::new(name, recorded));
+        Some(Self {
+            name: format!("recorded-{}", self.name),
+            failure_policy: FailurePolicy::Ignore,
+            conditions,
+            ..self.clone()
+        })
+    }
+
+    /// Whom the twin records, and what its condition is called.
+    fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
+        let break_glass = people::is_break_glass(policy);
+        if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {
+            let either = Cel::any([break_glass, people::is_kubelet()]);
+            ("by-break-glass-group-or-kubelet", either)
+        } else {
+            ("by-break-glass-group", break_glass)
+        }
+    }
+}
+
+/// Texts in order, each once.
+fn sorted<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.into_iter().map(Into::into).collect();
+    texts.sort();
+    texts.dedup();
+    texts
+}

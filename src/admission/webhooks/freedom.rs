@@ -1,0 +1,240 @@
+//! Which pods are nobody's business: AutoMQ's, and exempt ones.
+
+use super::{
+    Condition, NamespaceScope,
+    cel::{Cel, Path, is_one_of, literal, matches_any, patterns},
+    reach::operation_is,
+    sorted,
+};
+use crate::{
+    kubernetes::{
+        name::Glob,
+        selector::{LabelSelector, Operator, Requirement},
+    },
+    policy::{
+        Policy,
+        identity::{AutoMq, Exemption},
+        request::Operation,
+    },
+};
+
+/// The namespace of a request whose resource has one.
+const NAMESPACE: &str = "request.namespace";
+
+const KUBE_SYSTEM: &str = "kube-system";
+
+/// What `pods` and its like leave out.
+pub(super) struct Outside<'p> {
+    policy: &'p Policy,
+    /// Namespaces that are out as a whole, by exact name.
+    namespaces: Vec<String>,
+}
+
+impl<'p> Outside<'p> {
+    pub(super) fn new(policy: &'p Policy, own_namespace: &str) -> Self {
+        let exempt = policy.exempt.iter().filter(|it| it.is_by_namespace_only());
+        let exempt = exempt.filter_map(|it| it.namespace.as_exact()).map(str::to_owned);
+        let automq = if policy.automq.is_by_namespace_only() {
+            automq_namespaces(policy)
+        } else {
+            Vec::new()
+        };
+        let fixed = [own_namespace.to_owned(), KUBE_SYSTEM.to_owned()];
+        Self { policy, namespaces: sorted(fixed.into_iter().chain(exempt).chain(automq)) }
+    }
+
+    /// What the API server selects by.
+    pub(super) fn scope(&self) -> NamespaceScope {
+        NamespaceScope::Except(self.namespaces.clone())
+    }
+
+    /// The same without any of AutoMQ's namespaces, for what shows no labels.
+    pub(super) fn scope_without_automq(&self) -> NamespaceScope {
+        let automq = automq_namespaces(self.policy);
+        NamespaceScope::Except(sorted(self.namespaces.iter().cloned().chain(automq)))
+    }
+
+    pub(super) fn includes(&self, namespace: &str) -> bool {
+        self.namespaces.iter().any(|it| it == namespace)
+    }
+
+    /// Whether the namespace is none of those that are out as a whole by a glob.
+    pub(super) fn in_no_free_namespace(&self) -> Cel {
+        let whole = self.policy.exempt.iter().filter(|it| it.is_by_namespace_only());
+        let exempt = whole.map(|it| &it.namespace);
+        let automq = self.policy.automq.is_by_namespace_only();
+        let automq = automq.then_some(&self.policy.automq.namespaces).into_iter().flatten();
+        Cel::not(matches_any(NAMESPACE, patterns(automq.chain(exempt))))
+    }
+
+    /// Whether the namespace is none of AutoMQ's, where no selector has said so.
+    pub(super) fn in_no_automq_namespace(&self) -> Cel {
+        let automq = &self.policy.automq;
+        if automq.is_by_namespace_only() {
+            // By selector and by `in_no_free_namespace`.
+            return Cel::Always;
+        }
+        Cel::not(matches_any(NAMESPACE, &automq.namespaces))
+    }
+
+    /// Whether a binding's namespace, which is all that it shows, is none that is out by a glob.
+    pub(super) fn binding_is_outside(&self) -> Option<Condition> {
+        let automq = patterns(&self.policy.automq.namespaces);
+        let in_no_automq = Cel::not(matches_any(NAMESPACE, automq));
+        let exempt = self.policy.exempt.iter().filter(|it| it.is_by_namespace_only());
+        let exempt = patterns(exempt.map(|it| &it.namespace));
+        let in_none = Cel::all([in_no_automq, Cel::not(matches_any(NAMESPACE, exempt))]);
+        Condition::new("in-no-namespace-of-automq-or-exempt", in_none)
+    }
+
+    /// Whether the pod is neither AutoMQ's nor exempt, as far as no selector has said so.
+    pub(super) fn pod_is_outside(&self, owner: OwnerCounts) -> Option<Condition> {
+        let automq = &self.policy.automq;
+        let is_automq =
+            if automq.is_by_namespace_only() { Cel::Never } else { is_automq_pod(automq) };
+        let partial = self.policy.exempt.iter().filter(|it| !it.is_by_namespace_only());
+        let partial = partial.filter(|it| {
+            !it.namespace.as_exact().is_some_and(|namespace| self.includes(namespace))
+        });
+        let none = [self.in_no_free_namespace(), Cel::not(is_automq)]
+            .into_iter()
+            .chain(partial.map(|it| Cel::not(is_exempt(it, owner))));
+        Condition::new("neither-automqs-nor-exempt", Cel::all(none))
+    }
+}
+
+/// AutoMQ's namespaces that have a name: instances' are always named.
+pub(super) fn automq_namespaces(policy: &Policy) -> Vec<String> {
+    let named = policy.automq.namespaces.iter().filter_map(Glob::as_exact);
+    sorted(named.chain(policy.instances.iter().map(|instance| instance.namespace.as_str())))
+}
+
+/// Whether the pod of the request is AutoMQ's.
+pub(super) fn is_automq_pod(automq: &AutoMq) -> Cel {
+    Cel::all([
+        matches_any(NAMESPACE, &automq.namespaces),
+        labels_match(&automq.pods),
+        service_account_matches(&automq.service_accounts),
+    ])
+}
+
+/// When the owner that a pod names counts. Anyone can write one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnerCounts {
+    /// The DaemonSet controller asks.
+    Asking,
+    /// It is stored, and stays.
+    Stored,
+}
+
+fn is_exempt(exemption: &Exemption, owner: OwnerCounts) -> Cel {
+    Cel::all([
+        matches_any(NAMESPACE, [&exemption.namespace]),
+        labels_match(&exemption.pods),
+        service_account_matches(&exemption.service_accounts),
+        daemon_set_matches(&exemption.daemon_sets, owner),
+    ])
+}
+
+fn labels_match(selector: &LabelSelector) -> Cel {
+    let metadata = Path::object().key("metadata");
+    let labels = metadata.key("labels");
+    let requirement = |Requirement { key, operator, values }: &Requirement| {
+        let there = Cel::all([metadata.holds("labels"), labels.has(key)]);
+        let listed = is_one_of(&labels.key(key).to_string(), values);
+        match operator {
+            Operator::Exists => there,
+            Operator::DoesNotExist => Cel::not(there),
+            Operator::In => Cel::all([there, listed]),
+            Operator::NotIn => Cel::not(Cel::all([there, listed])),
+        }
+    };
+    Cel::all(selector.requirements().iter().map(requirement))
+}
+
+fn service_account_matches(globs: &[Glob]) -> Cel {
+    if globs.is_empty() {
+        return Cel::Always;
+    }
+    let any = matches_any("a", globs);
+    if any == Cel::Always {
+        return Cel::Always;
+    }
+    let is_text = match patterns(globs).next() {
+        Some(_) => Cel::term("type(a) == string"),
+        None => Cel::Always,
+    };
+    let any = Cel::all([is_text, any]);
+    let spec = Path::object().key("spec");
+    let field = |name: &str| format!("({}) ? {}", spec.has_text(name), spec.key(name));
+    // The API server fills in both spellings; a name that is not there means `default`.
+    let account =
+        format!("{} : ({} : 'default')", field("serviceAccountName"), field("serviceAccount"));
+    Cel::all([Path::object().holds("spec"), Cel::exists(format!("[{account}]"), "a", any)])
+}
+
+fn daemon_set_matches(globs: &[Glob], counts: OwnerCounts) -> Cel {
+    if globs.is_empty() {
+        return Cel::Always;
+    }
+    let owner = Path::bound("o");
+    let named = Cel::all([owner.has("name"), matches_any("o.name", globs)]);
+    match counts {
+        OwnerCounts::Asking => has_daemon_set(named),
+        OwnerCounts::Stored => {
+            let (new, old) = (Path::object().key("metadata"), Path::old_object().key("metadata"));
+            let stays = Cel::not(new.differs(&old, "ownerReferences"));
+            let is_update = operation_is(Operation::Update.as_str());
+            Cel::all([is_update, has_daemon_set(named), stays])
+        }
+    }
+}
+
+/// Whether the pod names a DaemonSet as its controller, of which this holds.
+pub(super) fn has_daemon_set(named: Cel) -> Cel {
+    let owner = Path::bound("o");
+    let is_meant = Cel::all([
+        Cel::term("has(o.controller)"),
+        Cel::term("o.controller == true"),
+        owner.text_is("kind", ["DaemonSet"]),
+        owner.has("apiVersion"),
+        Cel::term(format!("o.apiVersion.startsWith({})", literal("apps/"))),
+        named,
+    ]);
+    let metadata = Path::object().key("metadata");
+    let owners = metadata.key("ownerReferences");
+    Cel::all([metadata.holds("ownerReferences"), Cel::exists(owners, "o", is_meant)])
+}
+
+/// Where what makes a pod AutoMQ's or exempt can be changed on the pod: labels, and the owner.
+pub(super) struct Changeable<'p> {
+    /// Namespaces in which it can.
+    pub(super) namespaces: Vec<&'p Glob>,
+    /// Whether an owner counts somewhere.
+    pub(super) owners: bool,
+}
+
+impl<'p> Changeable<'p> {
+    pub(super) fn of(policy: &'p Policy) -> Self {
+        let automq = (!policy.automq.pods.is_everything()).then_some(&policy.automq.namespaces);
+        let depends = |it: &&Exemption| !it.pods.is_everything() || !it.daemon_sets.is_empty();
+        let exempt = || policy.exempt.iter().filter(depends);
+        Self {
+            namespaces: automq
+                .into_iter()
+                .flatten()
+                .chain(exempt().map(|it| &it.namespace))
+                .collect(),
+            owners: exempt().any(|it| !it.daemon_sets.is_empty()),
+        }
+    }
+
+    /// The namespaces by exact name, unless one is only known by a glob.
+    pub(super) fn exact(&self) -> Option<Vec<String>> {
+        self.namespaces.iter().map(|glob| glob.as_exact().map(str::to_owned)).collect()
+    }
+
+    pub(super) fn in_one(&self) -> Cel {
+        matches_any(NAMESPACE, self.namespaces.iter().copied())
+    }
+}

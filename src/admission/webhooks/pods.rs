@@ -1,0 +1,173 @@
+//! `pod-intrusion` and `cluster-exclusive`: pods and bindings.
+
+use super::{
+    Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope,
+    cel::{Cel, Path},
+    freedom::{Changeable, Outside, OwnerCounts},
+    people,
+    reach::{moves_unbound_pod, operation_is, pool_taints, reaches},
+    sorted,
+};
+use crate::{
+    kubernetes::selector::{LabelSelector, Operator, Requirement},
+    policy::{Phase, Policy, mode::Mode, request::Operation},
+};
+
+/// The condition that keeps node components out of the fail-closed entry: DaemonSet pods, so that a
+/// CNI can start while PoolGuard cannot, and mirror pods.
+pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
+
+/// A label that the DaemonSet controller sets on every pod that it creates, so that other pods do
+/// not cost an evaluation.
+const TEMPLATE_GENERATION_LABEL: &str = "pod-template-generation";
+
+pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Entry> {
+    [
+        pods(policy, outside),
+        daemon_set_pods(policy, outside),
+        bindings(policy, outside),
+        relabelled_pods(policy, outside),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+pub(super) fn rule(resources: &[&str], operations: &[Operation]) -> Rule {
+    Rule::new("", resources.iter().copied(), operations, Scope::Namespaced)
+}
+
+/// What a rule asks of pods that are created: nothing, those that can reach a pool, or all.
+fn judges(policy: &Policy, intrusion: Mode) -> (Cel, Mode) {
+    let exclusive = policy.rules.cluster_exclusive;
+    let has_pools = !pool_taints(policy).is_empty();
+    let intrusion = if has_pools { intrusion } else { Mode::Off };
+    let reaches = match intrusion {
+        Mode::Off => Cel::Never,
+        Mode::Audit | Mode::Warn | Mode::Enforce => reaches(policy, &Path::object(), "spec"),
+    };
+    // In audit the rule is the scan's business.
+    let exclusive = if exclusive < Mode::Warn { Mode::Off } else { exclusive };
+    (reaches, intrusion.max(exclusive))
+}
+
+/// All pods where the cluster is to be AutoMQ's alone.
+fn widened(policy: &Policy, outside: &Outside<'_>) -> Cel {
+    if policy.rules.cluster_exclusive < Mode::Warn {
+        Cel::Never
+    } else {
+        outside.in_no_automq_namespace()
+    }
+}
+
+fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+    let (reaches, mode) = judges(policy, policy.rules.pod_intrusion);
+    if mode == Mode::Off {
+        return None;
+    }
+    let widened = widened(policy, outside);
+    let (operations, sent): (&[_], _) = if reaches == Cel::Never {
+        (&[Operation::Create], widened)
+    } else {
+        let is_create = || operation_is(Operation::Create.as_str());
+        let moves = Cel::any([is_create(), moves_unbound_pod()]);
+        let reaching = Cel::all([moves, reaches]);
+        let sent = Cel::any([Cel::all([is_create(), widened]), reaching]);
+        (&[Operation::Create, Operation::Update], sent)
+    };
+    let failure_policy = FailurePolicy::of(mode);
+    let mut entry = Entry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
+    entry.failure_policy = failure_policy;
+    entry.namespaces = outside.scope();
+    entry.conditions.extend(Condition::new("reaches-a-pool", sent));
+    let controller = people::creates_daemon_set_pod();
+    let left_out = match failure_policy {
+        FailurePolicy::Fail => Cel::any([controller, people::is_kubelet()]),
+        FailurePolicy::Ignore => controller,
+    };
+    entry.conditions.extend(Condition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
+    if failure_policy == FailurePolicy::Fail {
+        entry.conditions.extend(people::by_no_break_glass_group(policy));
+    }
+    Some(entry)
+}
+
+fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+    let (reaches, mode) = judges(policy, policy.rules.daemon_set_intrusion);
+    if mode == Mode::Off {
+        return None;
+    }
+    let rule = rule(&["pods"], &[Operation::Create]);
+    let mut entry = Entry::new("daemonset-pods", Phase::Validate, vec![rule]);
+    entry.namespaces = outside.scope();
+    entry.objects = LabelSelector::new(vec![Requirement {
+        key: TEMPLATE_GENERATION_LABEL.to_owned(),
+        operator: Operator::Exists,
+        values: Vec::new(),
+    }]);
+    let sent = Cel::any([widened(policy, outside), reaches]);
+    entry.conditions.extend(Condition::new("reaches-a-pool", sent));
+    let by_controller = people::creates_daemon_set_pod();
+    entry.conditions.extend(Condition::new("by-the-daemonset-controller", by_controller));
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Asking));
+    Some(entry)
+}
+
+/// What is bound and where to says too little for CEL: every scheduler but Kubernetes' own is asked
+/// about.
+fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+    let mode = policy.rules.pod_intrusion;
+    if mode == Mode::Off || pool_taints(policy).is_empty() {
+        return None;
+    }
+    let mut entry = Entry::new("bindings", Phase::Validate, vec![binding_rule()]);
+    entry.failure_policy = FailurePolicy::of(mode);
+    entry.namespaces = outside.scope_without_automq();
+    let by_another = Cel::not(people::is_kube_scheduler());
+    entry.conditions.extend(Condition::new("not-by-kube-scheduler", by_another));
+    entry.conditions.extend(outside.binding_is_outside());
+    if entry.failure_policy == FailurePolicy::Fail {
+        entry.conditions.extend(people::by_no_break_glass_group(policy));
+    }
+    Some(entry)
+}
+
+pub(super) fn binding_rule() -> Rule {
+    rule(&["bindings", "pods/binding"], &[Operation::Create])
+}
+
+/// Pods that a change of labels or of the owner may turn into intruders, where they are.
+fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+    let changeable = Changeable::of(policy);
+    let intrusion = policy.rules.pod_intrusion.max(policy.rules.daemon_set_intrusion);
+    if intrusion == Mode::Off || pool_taints(policy).is_empty() {
+        return None;
+    }
+    let (namespaces, in_one) = match changeable.exact() {
+        Some(exact) => {
+            let inside = exact.into_iter().filter(|namespace| !outside.includes(namespace));
+            (NamespaceScope::Only(sorted(inside)), Cel::Always)
+        }
+        None => (outside.scope(), changeable.in_one()),
+    };
+    if namespaces == NamespaceScope::Only(Vec::new()) {
+        return None;
+    }
+    let (new, old) = (Path::object().key("metadata"), Path::old_object().key("metadata"));
+    let owners = if changeable.owners { new.differs(&old, "ownerReferences") } else { Cel::Never };
+    let changes = Cel::all([
+        in_one,
+        Cel::not(new.has("deletionTimestamp")),
+        Cel::any([new.differs(&old, "labels"), owners]),
+        // Those are sent by `pods`.
+        Cel::not(moves_unbound_pod()),
+        reaches(policy, &Path::object(), "spec"),
+    ]);
+    let rule = rule(&["pods"], &[Operation::Update]);
+    let mut entry = Entry::new("relabelled-pods", Phase::Validate, vec![rule]);
+    entry.namespaces = namespaces;
+    entry.conditions.extend(Condition::new("changes-who-it-is", changes));
+    entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
+    Some(entry)
+}

@@ -1,0 +1,112 @@
+//! `workload-intrusion`: objects that hold a pod template. It never fails closed: what the pods may
+//! do is decided when they come.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Condition, Entry, Rule, Scope,
+    cel::{Cel, Path, is_one_of, literal},
+    freedom::Outside,
+    people,
+    reach::{operation_is, pool_taints, reaches},
+    sorted,
+};
+use crate::{
+    kubernetes::object::WorkloadKind,
+    policy::{Phase, Policy, mode::Mode, request::Operation},
+};
+
+pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+    if policy.rules.workload_intrusion == Mode::Off || pool_taints(policy).is_empty() {
+        return None;
+    }
+    let operations = [Operation::Create, Operation::Update];
+    let resources = by_group(|_, resource, _| resource);
+    let rules = resources
+        .into_iter()
+        .map(|(group, resources)| Rule::new(group, resources, &operations, Scope::Namespaced));
+    let mut entry = Entry::new("workloads", Phase::Validate, rules.collect());
+    entry.namespaces = outside.scope();
+    let changes = Cel::any([operation_is(Operation::Create.as_str()), template_changes()]);
+    let sent = Cel::all([changes, template_reaches(policy)]);
+    entry.conditions.extend(Condition::new("template-reaches-a-pool", sent));
+    let by_itself = Cel::not(was_made_by_a_workload());
+    entry.conditions.extend(Condition::new("by-no-other-workload", by_itself));
+    let outside = outside.in_no_free_namespace();
+    entry.conditions.extend(Condition::new("in-no-namespace-of-automq-or-exempt", outside));
+    Some(entry)
+}
+
+/// Some of the names of all kinds, by API group.
+fn by_group(
+    name: impl Fn(&'static str, &'static str, &'static str) -> &'static str,
+) -> BTreeMap<&'static str, Vec<String>> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for kind in WorkloadKind::ALL {
+        let (group, resource, kind) = kind.names();
+        groups.entry(group).or_default().push(name(group, resource, kind));
+    }
+    groups.into_iter().map(|(group, names)| (group, sorted(names))).collect()
+}
+
+/// A CronJob has `jobTemplate`, the others `template`.
+const TEMPLATES: [&str; 2] = ["template", "jobTemplate"];
+
+fn template_changes() -> Cel {
+    let (new, old) = (Path::object(), Path::old_object());
+    let (spec, old_spec) = (new.key("spec"), old.key("spec"));
+    Cel::all([
+        new.holds("spec"),
+        old.holds("spec"),
+        Cel::any(TEMPLATES.map(|template| spec.differs(&old_spec, template))),
+    ])
+}
+
+fn template_reaches(policy: &Policy) -> Cel {
+    let at = |path: &[&str]| {
+        let (mut parent, mut holds) = (Path::object(), Vec::new());
+        for key in path {
+            holds.push(parent.holds(key));
+            parent = parent.key(key);
+        }
+        holds.push(reaches(policy, &parent, "spec"));
+        Cel::all(holds)
+    };
+    Cel::any([at(&["spec", "template"]), at(&["spec", "jobTemplate", "spec", "template"])])
+}
+
+/// Whether a workload that was asked about itself made this one. Anyone can write an owner: it counts where
+/// its controller asks, or where it is stored.
+fn was_made_by_a_workload() -> Cel {
+    let is_create = operation_is(Operation::Create.as_str());
+    let vouched = Cel::any([
+        Cel::all([is_create.clone(), people::is_workload_controller()]),
+        Cel::all([Cel::not(is_create), is_owned_by_a_workload(&Path::old_object())]),
+    ]);
+    Cel::all([is_owned_by_a_workload(&Path::object()), vouched])
+}
+
+/// Whether the object names a workload as its controller.
+fn is_owned_by_a_workload(object: &Path) -> Cel {
+    let owner = Path::bound("o");
+    let kinds = by_group(|_, _, kind| kind);
+    let of_group = kinds.iter().map(|(group, kinds)| {
+        let kind = is_one_of("o.kind", kinds);
+        let group = if group.is_empty() {
+            Cel::not(Cel::term("o.apiVersion.contains('/')"))
+        } else {
+            Cel::term(format!("o.apiVersion.startsWith({})", literal(&format!("{group}/"))))
+        };
+        Cel::all([kind, group])
+    });
+    let is_workload = Cel::all([
+        owner.has("controller"),
+        Cel::term("o.controller == true"),
+        owner.has("kind"),
+        owner.has("apiVersion"),
+        Cel::any(of_group),
+    ]);
+    let metadata = object.key("metadata");
+    let owners = metadata.key("ownerReferences");
+    Cel::all([metadata.holds("ownerReferences"), Cel::exists(owners, "o", is_workload)])
+}

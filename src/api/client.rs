@@ -1,0 +1,108 @@
+//! The API server: how to reach it, and what its errors mean.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::api::rbac::Right;
+
+/// What an API server has to answer in, watches aside.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to reach the API server of a kubeconfig, or of the cluster that this process runs in.
+pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
+    let mut config = if let Some(file) = kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(file)
+            .with_context(|| format!("{} is no kubeconfig", file.display()))?;
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .with_context(|| format!("{} does not lead to a cluster", file.display()))?
+    } else if context.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        Config::incluster()
+            .context("this looks like a pod, but its service account is not usable")?
+    } else if let Ok(config) = Config::from_kubeconfig(&options).await {
+        config
+    } else if let Some(context) = context {
+        bail!("no kubeconfig has the context {context}: see `kubectl config get-contexts`");
+    } else {
+        bail!(
+            "there is no cluster to look at: run it in a pod, give it a kubeconfig with --kubeconfig \
+             FILE, or a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
+        );
+    };
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Whoever asks waits and asks again, and can say why; the client would do so in silence.
+    config.default_retry = false;
+    Ok(config)
+}
+
+/// Asks, and waits for the answer, but not for ever.
+pub async fn text(client: &Client, request: http::Request<Vec<u8>>) -> Result<String, kube::Error> {
+    match timeout(REQUEST_TIMEOUT, client.request_text(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(kube::Error::Service("it does not answer".into())),
+    }
+}
+
+/// Where a group is served, in the version that it prefers.
+pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
+    if group.is_empty() {
+        return Ok("/api/v1".to_owned());
+    }
+    let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
+    let found = text(client, request.map_err(kube::Error::HttpError)?).await?;
+    let found: Value = serde_json::from_str(&found).map_err(kube::Error::SerdeError)?;
+    let version = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
+    let unnamed = || kube::Error::Service(format!("{group} names no version").into());
+    Ok(format!("/apis/{}", version.ok_or_else(unnamed)?))
+}
+
+/// An error of a request, as one line.
+pub fn explain(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        let message = status.message.trim();
+        return if message.is_empty() {
+            format!("the API server answered {}", status.code)
+        } else {
+            message.to_owned()
+        };
+    }
+    // Each error of the chain repeats the next one; the innermost says what happened.
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("cannot ask the API server: {innermost}")
+}
+
+/// An error of a request that needed a right: one that was refused names the rule to add.
+pub fn explain_with(error: &kube::Error, right: &Right) -> String {
+    let text = explain(error);
+    if code(error) == Some(403) {
+        format!("{text}. Add the rule {right} to the {}", right.scope)
+    } else {
+        text
+    }
+}
+
+/// The HTTP status of an answer; `None` if there was none.
+pub fn code(error: &kube::Error) -> Option<u16> {
+    if let kube::Error::Api(status) = error { Some(status.code) } else { None }
+}
+
+/// How long the API server asks to be left alone.
+pub fn retry_after(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}

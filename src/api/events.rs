@@ -1,0 +1,107 @@
+//! Events: what `kubectl get events` shows of what PoolGuard did.
+
+mod aggregate;
+mod denials;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::{Client, core::Request};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::debug;
+
+pub use self::denials::{Denials, Teller, denials};
+use crate::{
+    api::{client, object_ref::Regarding, rbac},
+    json::text::cut,
+};
+
+/// Nothing waits for an Event for longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Notes of Events may have so many bytes.
+const NOTE_MAX: usize = 1024;
+
+/// Objects without a namespace have their Events here.
+const CLUSTER_SCOPED_NAMESPACE: &str = "default";
+
+/// How grave an Event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    /// As it should be.
+    Normal,
+    /// Somebody may have to look.
+    Warning,
+}
+
+/// Writes Events in the name of this replica.
+#[derive(Clone)]
+pub struct Recorder {
+    client: Client,
+    instance: String,
+}
+
+/// What an Event says.
+#[derive(Clone, Debug)]
+pub struct Event<'e> {
+    /// The object that it is about.
+    pub regarding: Regarding,
+    /// How grave.
+    pub gravity: Gravity,
+    /// Why, as one word for machines.
+    pub reason: &'e str,
+    /// What was done, as one word for machines.
+    pub action: &'e str,
+    /// What happened, for people.
+    pub note: String,
+}
+
+impl Recorder {
+    /// In the name of this replica.
+    pub fn new(client: Client, instance: String) -> Self {
+        Self { client, instance }
+    }
+
+    /// Writes an Event. One that cannot be written is a line of the log, and no more.
+    pub async fn publish(&self, event: Event<'_>) {
+        let written = timeout(PATIENCE, self.write(event)).await;
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => debug!("cannot write an Event: {why}"),
+            Err(_) => debug!("cannot write an Event: the API server does not answer"),
+        }
+    }
+
+    async fn write(&self, event: Event<'_>) -> Result<(), String> {
+        let Event { regarding, gravity, reason, action, note } = event;
+        let namespace = match regarding.kept_in() {
+            "" => CLUSTER_SCOPED_NAMESPACE,
+            namespace => namespace,
+        };
+        let body = json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": "poolguard-", "namespace": namespace},
+            "eventTime": format!("{:.6}", Timestamp::now()),
+            "type": match gravity {
+                Gravity::Normal => "Normal",
+                Gravity::Warning => "Warning",
+            },
+            "reason": reason,
+            "action": action,
+            "note": cut(note, NOTE_MAX),
+            "regarding": regarding.of_event(),
+            "reportingController": "poolguard.io/poolguard",
+            "reportingInstance": self.instance,
+        });
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
+        let request = Request::new(path)
+            .create(&kube::api::PostParams::default(), body)
+            .map_err(|error| error.to_string())?;
+        let created = self.client.request::<Value>(request).await;
+        let right = rbac::creating(rbac::Scope::Cluster, "events.k8s.io", "events");
+        created.map(drop).map_err(|error| client::explain_with(&error, &right))
+    }
+}

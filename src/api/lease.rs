@@ -1,0 +1,290 @@
+//! The Lease: one replica at a time does what only one should do. Every replica answers requests.
+//!
+//! Whether a holder is alive is told by its Lease changing, timed by the own clock: clocks of other
+//! machines do not matter. A holder that cannot renew stops being one before anybody can follow it.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+use crate::{
+    api::{
+        client, owner,
+        rbac::{self, Names, Scope},
+    },
+    telemetry::log_once::Trouble,
+};
+
+/// How long a Lease is good without being renewed.
+const DURATION: Duration = Duration::from_secs(15);
+
+/// How long its holder acts on it without having renewed it: less, so that two never do.
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it is renewed, and looked at.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Until when this replica holds the Lease; `None` while it does not.
+pub type Held = Option<Instant>;
+
+/// Whether the Lease is held at that moment.
+pub fn is_held(held: Held, now: Instant) -> bool {
+    held.is_some_and(|until| now < until)
+}
+
+/// Completes when the Lease is gained or lost, for whoever has seen it to be otherwise.
+pub async fn turned(held: &mut watch::Receiver<Held>, was_held: bool) {
+    let is_other = |held: &Held| is_held(*held, Instant::now()) != was_held;
+    let is_gone = held.wait_for(is_other).await.is_err();
+    if is_gone {
+        // A sender that is gone says nothing more, which must not turn the caller's loop into a spin.
+        std::future::pending::<Infallible>().await;
+    }
+}
+
+/// What is known of the Lease, and since when.
+#[derive(Debug, Default)]
+struct Observed {
+    holder: String,
+    renewed: Option<MicroTime>,
+    changed_at: Option<Instant>,
+}
+
+/// What to do about the Lease.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Renew,
+    Take,
+    Wait,
+}
+
+impl Observed {
+    /// Notes what the Lease says now.
+    fn note(&mut self, spec: &LeaseSpec, now: Instant) {
+        let holder = spec.holder_identity.clone().unwrap_or_default();
+        if self.changed_at.is_none() || self.holder != holder || self.renewed != spec.renew_time {
+            self.changed_at = Some(now);
+        }
+        self.holder = holder;
+        self.renewed.clone_from(&spec.renew_time);
+    }
+
+    fn step(&self, identity: &str, now: Instant) -> Step {
+        if self.holder == identity {
+            return Step::Renew;
+        }
+        let silent = self.changed_at.is_some_and(|at| now.duration_since(at) >= DURATION);
+        if self.holder.is_empty() || silent { Step::Take } else { Step::Wait }
+    }
+}
+
+/// A replica that wants the Lease.
+pub struct Candidate {
+    client: Client,
+    api: Api<Lease>,
+    names: Names,
+    identity: String,
+    held: watch::Sender<Held>,
+    observed: Observed,
+    trouble: Trouble,
+}
+
+impl Candidate {
+    /// A candidate of this name, and where it says whether it holds the Lease.
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        names: Names,
+        identity: String,
+    ) -> (Self, watch::Receiver<Held>) {
+        let (held, receiver) = watch::channel(None);
+        let (observed, trouble) = (Observed::default(), Trouble::default());
+        let api = Api::namespaced(client.clone(), namespace);
+        (Self { client, api, names, identity, held, observed, trouble }, receiver)
+    }
+
+    /// Takes the Lease when it is free, and keeps it.
+    pub async fn run(&mut self) -> Infallible {
+        loop {
+            let asked = Instant::now();
+            let deadline = self
+                .held
+                .borrow()
+                .map_or(RENEW_WITHIN, |until| until.saturating_duration_since(asked));
+            let tried = timeout(deadline.max(PERIOD), self.try_once()).await;
+            match tried.unwrap_or_else(|_| Err("the API server does not answer".to_owned())) {
+                Ok(true) => self.hold(asked + RENEW_WITHIN),
+                Ok(false) => self.lose("another replica holds the Lease"),
+                Err(why) => self.complain(&why),
+            }
+            if !is_held(*self.held.borrow(), Instant::now()) {
+                self.lose("the Lease could not be renewed in time");
+            }
+            sleep(PERIOD.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        }
+    }
+
+    /// Lets the Lease go, so that another replica need not wait for its end.
+    pub async fn release(&mut self) {
+        if self.held.borrow().is_none() {
+            return;
+        }
+        self.held.send_replace(None);
+        let freed = async {
+            let mut lease = self.api.get(&self.names.release).await?;
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() == Some(&self.identity) {
+                spec.holder_identity = Some(String::new());
+                self.api.replace(&self.names.release, &PostParams::default(), &lease).await?;
+            }
+            Ok::<_, kube::Error>(())
+        };
+        match timeout(PERIOD, freed).await {
+            Ok(Ok(())) => info!("let the Lease go"),
+            Ok(Err(error)) => warn!("could not let the Lease go: {}", client::explain(&error)),
+            Err(_) => warn!("could not let the Lease go: the API server does not answer"),
+        }
+    }
+
+    /// Whether this replica holds the Lease now.
+    async fn try_once(&mut self) -> Result<bool, String> {
+        let right = rbac::leading(&self.names);
+        let found = self.api.get_opt(&self.names.release).await;
+        let Some(mut lease) = found.map_err(|error| client::explain_with(&error, &right))? else {
+            return self.create().await;
+        };
+        let spec = lease.spec.get_or_insert_default();
+        self.observed.note(spec, Instant::now());
+        match self.observed.step(&self.identity, Instant::now()) {
+            Step::Wait => return Ok(false),
+            Step::Renew => {}
+            Step::Take => {
+                spec.holder_identity = Some(self.identity.clone());
+                spec.acquire_time = Some(now());
+                spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default() + 1);
+            }
+        }
+        spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
+        spec.renew_time = Some(now());
+        let replaced = self.api.replace(&self.names.release, &PostParams::default(), &lease).await;
+        match replaced {
+            Ok(_) => Ok(true),
+            // Somebody else was faster.
+            Err(error) if client::code(&error) == Some(409) => Ok(false),
+            Err(error) => Err(client::explain_with(&error, &right)),
+        }
+    }
+
+    async fn create(&self) -> Result<bool, String> {
+        let owners = owner::references(&self.client, &self.names).await;
+        let spec = LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: Some(now()),
+            renew_time: Some(now()),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        };
+        let metadata = ObjectMeta {
+            name: Some(self.names.release.clone()),
+            owner_references: serde_json::from_value(owners.into()).ok(),
+            ..ObjectMeta::default()
+        };
+        let lease = Lease { metadata, spec: Some(spec) };
+        match self.api.create(&PostParams::default(), &lease).await {
+            Ok(_) => Ok(true),
+            Err(error) if client::code(&error) == Some(409) => Ok(false),
+            Err(error) => {
+                let right = rbac::creating(Scope::Namespace, "coordination.k8s.io", "leases");
+                Err(client::explain_with(&error, &right))
+            }
+        }
+    }
+
+    fn hold(&mut self, until: Instant) {
+        self.trouble.end();
+        if self.held.send_replace(Some(until)).is_none() {
+            info!(
+                identity = self.identity,
+                "holding the Lease: this replica registers and rotates"
+            );
+        }
+    }
+
+    fn lose(&self, why: &str) {
+        if self.held.send_replace(None).is_some() {
+            warn!("not holding the Lease any more: {why}");
+        }
+    }
+
+    fn complain(&mut self, why: &str) {
+        if self.trouble.is_news(why) {
+            warn!("cannot take part in choosing who holds the Lease: {why}");
+        }
+    }
+}
+
+fn now() -> MicroTime {
+    MicroTime(Timestamp::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(holder: &str, renewed: i64) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            renew_time: Some(MicroTime(Timestamp::from_second(renewed).expect("is a time"))),
+            ..LeaseSpec::default()
+        }
+    }
+
+    #[test]
+    fn a_lease_that_stands_still_can_be_taken_whatever_its_times_say() {
+        let start = Instant::now();
+        let mut observed = Observed::default();
+        observed.note(&spec("other", 0), start);
+        assert_eq!(observed.step("me", start), Step::Wait, "its clock may be wrong");
+        observed.note(&spec("other", 0), start + DURATION / 2);
+        assert_eq!(observed.step("me", start + DURATION / 2), Step::Wait);
+        observed.note(&spec("other", 1), start + DURATION);
+        assert_eq!(observed.step("me", start + DURATION), Step::Wait, "it was renewed");
+        assert_eq!(observed.step("me", start + DURATION * 2), Step::Take);
+    }
+
+    #[test]
+    fn a_lease_without_a_holder_is_free() {
+        let mut observed = Observed::default();
+        observed.note(&spec("", 0), Instant::now());
+        assert_eq!(observed.step("me", Instant::now()), Step::Take);
+        observed.note(&spec("me", 0), Instant::now());
+        assert_eq!(observed.step("me", Instant::now()), Step::Renew);
+    }
+
+    #[test]
+    fn whoever_cannot_renew_stops_before_anybody_can_follow() {
+        assert!(RENEW_WITHIN < DURATION);
+        let renewed = Instant::now();
+        let held = Some(renewed + RENEW_WITHIN);
+        assert!(is_held(held, renewed));
+        assert!(!is_held(held, renewed + RENEW_WITHIN));
+        assert!(!is_held(None, renewed));
+    }
+}

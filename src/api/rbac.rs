@@ -1,0 +1,279 @@
+//! What PoolGuard asks of an API server, as rules of RBAC: the chart grants these and no others, and
+//! a request that is refused names the rule that is missing.
+
+use std::{borrow::Cow, fmt};
+
+use crate::{api::reports::Api, check::NamedObject, cluster::Kind, policy::protection::RBAC_GROUP};
+
+/// A rule of RBAC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// Where it is needed.
+    pub scope: Scope,
+    /// API group; empty for the core group.
+    pub group: Cow<'static, str>,
+    /// Plural of the kind.
+    pub resource: Cow<'static, str>,
+    /// What is done with it.
+    pub verbs: &'static [&'static str],
+    /// The only objects that it is needed for; empty: any.
+    pub names: Vec<String>,
+}
+
+/// Whether a right belongs into the ClusterRole, or into the Role of PoolGuard's own namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace, and what has none.
+    Cluster,
+    /// PoolGuard's own namespace.
+    Namespace,
+}
+
+/// What the objects of an installation are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The webhook configurations, both of them; the Lease, too.
+    pub release: String,
+    /// The Secret of the certificate authority.
+    pub authority: String,
+    /// The ClusterRole that owns the webhook configurations.
+    pub owner: Option<String>,
+}
+
+impl Names {
+    /// The names of a release.
+    pub fn of(release: &str, owner: Option<String>) -> Self {
+        Self { release: release.to_owned(), authority: format!("{release}-ca"), owner }
+    }
+}
+
+/// Plurals of the two kinds of webhook configurations.
+pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
+    ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+/// Their API group.
+pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
+
+/// What a replica of an installation does beside answering, where it may be told not to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duties {
+    /// Keeping a certificate authority; with a certificate that is given to it, it keeps none.
+    pub certifies: bool,
+    /// Writing reports.
+    pub reports: bool,
+}
+
+/// Everything that a replica of an installation asks for.
+pub fn of_replica(names: &Names, duties: Duties) -> Vec<Right> {
+    let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
+    let reporting = if duties.reports { reporting(names) } else { Vec::new() };
+    [watching(), scanning(), registering(names), certifying, reporting].concat()
+}
+
+/// What is asked for to learn the cluster.
+pub fn watching() -> Vec<Right> {
+    Kind::ALL.into_iter().map(watch_of).collect()
+}
+
+/// What is asked for to learn of one kind.
+pub fn watch_of(kind: Kind) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: kind.group().into(),
+        resource: kind.resource().into(),
+        verbs: &["list", "watch"],
+        names: Vec::new(),
+    }
+}
+
+/// What is asked for to look at what runs already.
+pub fn scanning() -> Vec<Right> {
+    vec![listing_pods(), role("roles"), role("clusterroles")]
+}
+
+/// The roles that AutoMQ's bindings refer to: which ones is not known before.
+pub fn role(resource: &'static str) -> Right {
+    let (scope, group) = (Scope::Cluster, RBAC_GROUP.into());
+    Right { scope, group, resource: resource.into(), verbs: &["get"], names: Vec::new() }
+}
+
+/// The objects that the config protects by their names.
+pub fn protecting<'o>(objects: impl IntoIterator<Item = &'o NamedObject>) -> Vec<Right> {
+    objects.into_iter().map(protected).collect()
+}
+
+/// An object that the config protects.
+pub fn protected(object: &NamedObject) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: object.resource.group.clone().into(),
+        resource: object.resource.resource.clone().into(),
+        verbs: &["list"],
+        names: vec![object.name.clone()],
+    }
+}
+
+/// The pods of every namespace.
+pub fn listing_pods() -> Right {
+    listing("", "pods")
+}
+
+/// The objects of one kind in every namespace, for a check.
+pub fn listing(group: &'static str, resource: &'static str) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: group.into(),
+        resource: resource.into(),
+        verbs: &["list"],
+        names: Vec::new(),
+    }
+}
+
+/// What is asked for to register, and to be one of several replicas.
+pub fn registering(names: &Names) -> Vec<Right> {
+    let mut rights = vec![leading(names)];
+    rights.push(creating(Scope::Namespace, "coordination.k8s.io", "leases"));
+    for resource in WEBHOOK_CONFIGURATIONS {
+        rights.push(configuration(resource, names));
+        rights.push(creating(Scope::Cluster, ADMISSION_GROUP, resource));
+    }
+    rights.extend(owner(names));
+    rights
+        .push(Right { verbs: &["create"], ..creating(Scope::Cluster, "events.k8s.io", "events") });
+    rights
+}
+
+/// What is asked for to keep a certificate authority.
+pub fn certifying(names: &Names) -> Vec<Right> {
+    vec![authority(names), creating(Scope::Namespace, "", "secrets")]
+}
+
+/// What is asked for to write reports of both kinds.
+pub fn reporting(names: &Names) -> Vec<Right> {
+    let mut rights = Vec::new();
+    for api in Api::ALL {
+        for is_namespaced in [true, false] {
+            rights.push(report(api, is_namespaced, names));
+            rights.push(creating(Scope::Cluster, api.group(), api.resource(is_namespaced)));
+        }
+    }
+    rights
+}
+
+/// The reports of one kind, in every namespace or without one.
+pub fn report(api: Api, is_namespaced: bool, names: &Names) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: api.group().into(),
+        resource: api.resource(is_namespaced).into(),
+        verbs: &["delete", "list", "update"],
+        names: report_names(names).to_vec(),
+    }
+}
+
+/// What reports of findings are called, and those of denials.
+pub fn report_names(names: &Names) -> [String; 2] {
+    [names.release.clone(), format!("{}-denials", names.release)]
+}
+
+/// The Lease.
+pub fn leading(names: &Names) -> Right {
+    Right {
+        scope: Scope::Namespace,
+        group: "coordination.k8s.io".into(),
+        resource: "leases".into(),
+        verbs: &["get", "update"],
+        names: vec![names.release.clone()],
+    }
+}
+
+/// The Secret of the certificate authority.
+pub fn authority(names: &Names) -> Right {
+    Right {
+        scope: Scope::Namespace,
+        group: "".into(),
+        resource: "secrets".into(),
+        verbs: &["list", "update", "watch"],
+        names: vec![names.authority.clone()],
+    }
+}
+
+/// The webhook configurations of one kind.
+pub fn configuration(resource: &'static str, names: &Names) -> Right {
+    Right {
+        scope: Scope::Cluster,
+        group: ADMISSION_GROUP.into(),
+        resource: resource.into(),
+        verbs: &["list", "patch", "watch"],
+        names: vec![names.release.clone()],
+    }
+}
+
+/// The ClusterRole that owns them.
+pub fn owner(names: &Names) -> Option<Right> {
+    names.owner.as_ref().map(|owner| Right {
+        scope: Scope::Cluster,
+        group: "rbac.authorization.k8s.io".into(),
+        resource: "clusterroles".into(),
+        verbs: &["get"],
+        names: vec![owner.clone()],
+    })
+}
+
+/// What cannot be limited to a name, since the object is not there yet.
+pub fn creating(scope: Scope, group: &'static str, resource: &'static str) -> Right {
+    Right {
+        scope,
+        group: group.into(),
+        resource: resource.into(),
+        verbs: &["create"],
+        names: Vec::new(),
+    }
+}
+
+/// The rule as a role has it.
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scope: _, group, resource, verbs, names } = self;
+        write!(f, "{{apiGroups: [{group:?}], resources: [{resource}]")?;
+        if !names.is_empty() {
+            write!(f, ", resourceNames: [{}]", names.join(", "))?;
+        }
+        write!(f, ", verbs: [{}]}}", verbs.join(", "))
+    }
+}
+
+/// Where the rule belongs.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "ClusterRole",
+            Self::Namespace => "Role in PoolGuard's own namespace",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_reads_as_the_rule_to_add() {
+        let names = Names::of("poolguard", None);
+        assert_eq!(
+            watch_of(Kind::Node).to_string(),
+            r#"{apiGroups: [""], resources: [nodes], verbs: [list, watch]}"#
+        );
+        assert_eq!(
+            leading(&names).to_string(),
+            r#"{apiGroups: ["coordination.k8s.io"], resources: [leases], resourceNames: [poolguard], verbs: [get, update]}"#
+        );
+    }
+
+    #[test]
+    fn whatever_can_be_limited_to_a_name_is() {
+        let names = Names::of("poolguard", Some("poolguard".into()));
+        for right in [registering(&names), certifying(&names), reporting(&names)].concat() {
+            assert!(right.names.is_empty() == (right.verbs == ["create"]), "{right}");
+        }
+    }
+}

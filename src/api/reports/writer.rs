@@ -1,0 +1,294 @@
+//! Report objects in the cluster: only those that say something else are written, and those that have
+//! nothing more to say are deleted.
+
+pub mod denials;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use kube::{
+    Client,
+    api::{DeleteParams, ListParams, PostParams, Preconditions},
+    core::Request,
+};
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+
+use crate::{
+    api::{
+        client, owner,
+        rbac::{self, Names},
+        reports::{Api, Place, Report},
+    },
+    cluster::wire::Page,
+};
+
+/// A report has up to a megabyte.
+const PAGE: u32 = 10;
+
+/// Between two writes, so that reports are never what an API server is busy with.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Replicas that tell of the same namespace at the same time try again.
+const ATTEMPTS: usize = 5;
+
+/// Reads and writes the reports of an installation.
+#[derive(Clone)]
+pub struct Reports {
+    client: Client,
+    names: Names,
+}
+
+/// Which reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What a scan found.
+    Findings,
+    /// What was denied lately.
+    Denials,
+}
+
+/// A report object that was there.
+struct Edited {
+    namespace: String,
+    written: Written,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// It is as it should be, or its namespace is gone.
+    Done,
+    /// Somebody else wrote first.
+    Conflict,
+}
+
+impl Reports {
+    /// The reports of this installation.
+    pub fn new(client: Client, names: Names) -> Self {
+        Self { client, names }
+    }
+
+    /// Which kinds of reports the cluster has. One whose server does not answer now is left for later.
+    pub async fn kinds(&self) -> Result<Vec<Api>, String> {
+        let mut kinds = Vec::new();
+        for api in Api::ALL {
+            let request = http::Request::get(api.discovery()).body(Vec::new());
+            let request = request.map_err(|error| error.to_string())?;
+            match client::text(&self.client, request).await {
+                Ok(_) => kinds.push(api),
+                Err(error) if matches!(client::code(&error), Some(404 | 503)) => {}
+                Err(error) => return Err(client::explain(&error)),
+            }
+        }
+        Ok(kinds)
+    }
+
+    /// Makes the reports those that are wanted, by namespace, and no others.
+    pub async fn replace(
+        &self,
+        api: Api,
+        subject: Subject,
+        wanted: &BTreeMap<String, Report>,
+    ) -> Result<(), String> {
+        let edit = |namespace: &str, before: &Report| {
+            wanted.get(namespace).map(|report| report.clone().since(before))
+        };
+        let (mut there, mut failed) = (BTreeSet::new(), None);
+        for place in [Place::Everywhere, Place::Cluster] {
+            let (edited, done) = self.edit(api, subject, place, edit).await;
+            there.extend(edited.into_iter().map(|it| it.namespace));
+            failed = done.err().or(failed);
+        }
+        for (namespace, report) in wanted.iter().filter(|(it, _)| !there.contains(*it)) {
+            failed = self.create(api, subject, namespace, report).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Adds to the report of a namespace, empty for that without one: `add` gets what is said, and
+    /// returns what is to be said.
+    async fn add(
+        &self,
+        api: Api,
+        subject: Subject,
+        namespace: &str,
+        add: impl Fn(&Report) -> Option<Report>,
+    ) -> Result<(), String> {
+        for _ in 0..ATTEMPTS {
+            let place = Place::of(namespace);
+            let (edited, done) = self.edit(api, subject, place, |_, before| add(before)).await;
+            done?;
+            let written = match (edited.first(), add(&Report::default())) {
+                (Some(edited), _) => edited.written,
+                (None, Some(report)) => self.create(api, subject, namespace, &report).await?,
+                (None, None) => Written::Done,
+            };
+            if written == Written::Done {
+                return Ok(());
+            }
+        }
+        Err("others write the same report all the time".to_owned())
+    }
+
+    /// Changes the reports of a place: `edit` gets the namespace and what is said, and returns what is
+    /// to be said; nothing deletes the report. Which were there; a namespace that refuses does not keep
+    /// the others from being told.
+    async fn edit(
+        &self,
+        api: Api,
+        subject: Subject,
+        place: Place<'_>,
+        edit: impl Fn(&str, &Report) -> Option<Report>,
+    ) -> (Vec<Edited>, Result<(), String>) {
+        let mut edited = Vec::new();
+        let done = self.edit_pages(api, subject, place, edit, &mut edited).await;
+        (edited, done)
+    }
+
+    async fn edit_pages(
+        &self,
+        api: Api,
+        subject: Subject,
+        place: Place<'_>,
+        edit: impl Fn(&str, &Report) -> Option<Report>,
+        edited: &mut Vec<Edited>,
+    ) -> Result<(), String> {
+        let name = subject.name(&self.names);
+        let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        parameters.field_selector = Some(format!("metadata.name={name}"));
+        let mut failed = None;
+        loop {
+            let request = Request::new(api.path(place)).list(&parameters);
+            let request = request.map_err(|error| error.to_string())?;
+            let text = match client::text(&self.client, request).await {
+                Ok(text) => text,
+                Err(error) if client::code(&error) == Some(404) => return Ok(()),
+                Err(error) => return Err(self.explain(&error, api, place)),
+            };
+            let unreadable = |error| format!("the list of reports is not JSON: {error}");
+            let page = Page::read(&text).map_err(unreadable)?;
+            for item in page.items().into_iter().flatten() {
+                let Ok(object) = serde_json::from_str::<Value>(item) else { continue };
+                let field = |pointer| object.pointer(pointer).and_then(Value::as_str);
+                // Not every server of reports heeds the selector.
+                if field("/metadata/name") != Some(&name) {
+                    continue;
+                }
+                let namespace = field("/metadata/namespace").unwrap_or_default().to_owned();
+                let written = match edit(&namespace, &Report::read(&object)) {
+                    Some(report) if report.is_said_by(&object) => Ok(Written::Done),
+                    Some(report) => self.update(api, subject, &namespace, &object, &report).await,
+                    None => self.delete(api, subject, &namespace, &object).await,
+                };
+                let written = written.unwrap_or_else(|why| {
+                    failed = Some(why);
+                    Written::Done
+                });
+                edited.push(Edited { namespace, written });
+            }
+            let Some(next) = page.next() else { return failed.map_or(Ok(()), Err) };
+            parameters.continue_token = Some(next.to_owned());
+        }
+    }
+
+    async fn create(
+        &self,
+        api: Api,
+        subject: Subject,
+        namespace: &str,
+        report: &Report,
+    ) -> Result<Written, String> {
+        let mut metadata = json!({
+            "name": subject.name(&self.names),
+            "labels": {
+                "app.kubernetes.io/managed-by": "poolguard",
+                "app.kubernetes.io/instance": self.names.release,
+            },
+            "ownerReferences": owner::references(&self.client, &self.names).await,
+        });
+        let place = Place::of(namespace);
+        if place.is_namespaced() {
+            metadata["namespace"] = namespace.into();
+        }
+        let metadata = metadata.as_object().cloned().unwrap_or_default();
+        let body = report.object(api, place.is_namespaced(), metadata).to_string().into_bytes();
+        let request = Request::new(api.path(place)).create(&PostParams::default(), body);
+        self.write(api, place, request).await
+    }
+
+    async fn update(
+        &self,
+        api: Api,
+        subject: Subject,
+        namespace: &str,
+        object: &Value,
+        report: &Report,
+    ) -> Result<Written, String> {
+        let place = Place::of(namespace);
+        let metadata = object.get("metadata").and_then(Value::as_object);
+        let metadata: Map<String, Value> = metadata.cloned().unwrap_or_default();
+        let body = report.object(api, place.is_namespaced(), metadata).to_string().into_bytes();
+        let name = subject.name(&self.names);
+        let request = Request::new(api.path(place)).replace(&name, &PostParams::default(), body);
+        self.write(api, place, request).await
+    }
+
+    async fn delete(
+        &self,
+        api: Api,
+        subject: Subject,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Written, String> {
+        let place = Place::of(namespace);
+        let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        let parameters = DeleteParams {
+            // Another replica may have had something to add.
+            preconditions: Some(Preconditions {
+                resource_version: version.map(str::to_owned),
+                uid: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let request = Request::new(api.path(place)).delete(&subject.name(&self.names), &parameters);
+        self.write(api, place, request).await
+    }
+
+    async fn write(
+        &self,
+        api: Api,
+        place: Place<'_>,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Written, String> {
+        let request = request.map_err(|error| error.to_string())?;
+        let written = client::text(&self.client, request).await;
+        sleep(BREATH).await;
+        match written {
+            Ok(_) => Ok(Written::Done),
+            Err(error) => match client::code(&error) {
+                Some(404) => Ok(Written::Done),
+                Some(409) => Ok(Written::Conflict),
+                _ => Err(self.explain(&error, api, place)),
+            },
+        }
+    }
+
+    fn explain(&self, error: &kube::Error, api: Api, place: Place<'_>) -> String {
+        let right = rbac::report(api, place.is_namespaced(), &self.names);
+        client::explain_with(error, &right)
+    }
+}
+
+impl Subject {
+    /// What its reports are called.
+    fn name(self, names: &Names) -> String {
+        let [findings, denials] = rbac::report_names(names);
+        match self {
+            Self::Findings => findings,
+            Self::Denials => denials,
+        }
+    }
+}

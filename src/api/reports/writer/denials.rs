@@ -1,0 +1,137 @@
+//! Reports of recent denials and warnings: every replica adds its own, and the Lease holder takes away
+//! what is not recent any more.
+
+use std::{
+    convert::Infallible,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use super::{Reports, Subject};
+use crate::{
+    api::{
+        lease::{Held, is_held},
+        object_ref::Regarding,
+        reports::{News, Place, recent},
+    },
+    policy::verdict::{Decision, Finding},
+    telemetry::log_once::Trouble,
+};
+
+/// Others are waited for, so that a rollout that is denied makes one write of it.
+const GATHERING: Duration = Duration::from_secs(2);
+
+/// Between two rounds of writing.
+const REST: Duration = Duration::from_secs(10);
+
+/// How often the Lease holder looks for what is not recent any more.
+const PRUNING: Duration = Duration::from_mins(10);
+
+/// Takes denials and warnings, for reports.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    news: Mutex<News>,
+    is_there: Notify,
+}
+
+/// Writes reports of them.
+pub struct DenialReports {
+    reports: Reports,
+    told: Told,
+    held: watch::Receiver<Held>,
+    trouble: Trouble,
+}
+
+impl Told {
+    /// Takes note of a denial or a warning, if there is room.
+    pub fn note(&self, regarding: &Regarding, decision: Decision, finding: &Arc<Finding>) {
+        let now = Timestamp::now().as_second();
+        let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if !news.note(regarding, decision, finding, now) {
+            debug!("too many objects at once for reports: the records have them all");
+        }
+        drop(news);
+        self.0.is_there.notify_one();
+    }
+
+    fn take(&self) -> News {
+        mem::take(&mut self.0.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl DenialReports {
+    /// Of what is told there.
+    pub fn new(reports: Reports, told: Told, held: watch::Receiver<Held>) -> Self {
+        Self { reports, told, held, trouble: Trouble::default() }
+    }
+
+    /// Writes, for ever.
+    pub async fn run(mut self) -> Infallible {
+        let mut pruned = Instant::now();
+        loop {
+            let is_news = timeout(PRUNING, self.told.0.is_there.notified()).await.is_ok();
+            sleep(GATHERING).await;
+            let mut done = self.tell(self.told.take()).await;
+            let is_due =
+                pruned.elapsed() >= PRUNING && is_held(*self.held.borrow(), Instant::now());
+            if is_due && done.is_ok() {
+                pruned = Instant::now();
+                done = self.prune().await;
+            }
+            self.judge(done);
+            if is_news {
+                sleep(REST).await;
+            }
+        }
+    }
+
+    /// Adds what is new. What cannot be written is not kept: the records have it.
+    async fn tell(&self, news: News) -> Result<(), String> {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let kinds = self.reports.kinds().await?;
+        let now = Timestamp::now().as_second();
+        // One namespace that refuses does not keep the others from being told.
+        let mut done = Ok(());
+        for (namespace, news) in news.by_namespace() {
+            for api in &kinds {
+                let add = |before: &_| recent(before, &news, now);
+                let added = self.reports.add(*api, Subject::Denials, &namespace, add).await;
+                done = done.and(added);
+            }
+        }
+        done
+    }
+
+    async fn prune(&self) -> Result<(), String> {
+        let now = Timestamp::now().as_second();
+        let mut done = Ok(());
+        for api in self.reports.kinds().await? {
+            for place in [Place::Everywhere, Place::Cluster] {
+                let still = |_: &str, before: &_| recent(before, &News::default(), now);
+                done = done.and(self.reports.edit(api, Subject::Denials, place, still).await.1);
+            }
+        }
+        done
+    }
+
+    fn judge(&mut self, done: Result<(), String>) {
+        match done {
+            Ok(()) => self.trouble.end(),
+            Err(why) if self.trouble.is_news(&why) => warn!("cannot report denials: {why}"),
+            Err(_) => {}
+        }
+    }
+}

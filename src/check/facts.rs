@@ -1,0 +1,245 @@
+//! What constraints are held against: the inventory under a policy, read once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    cluster::inventory::{Inventory, PODS, Stock},
+    json::{self, Cursor, JsonError, Read, text::Text},
+    kubernetes::{
+        object::Pod,
+        taint::{Taint, tolerating},
+    },
+    policy::{
+        Policy,
+        identity::PodIdentity,
+        mode::{JoinMode, Mode, Rules},
+        pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
+        snapshot::{Located, NodeRecord, PoolFacts, PoolOrigin, Snapshot},
+    },
+};
+
+pub(super) struct Facts<'a> {
+    /// As the config has it.
+    pub(super) policy: &'a Policy,
+    /// The same with every rule enforced: what the config turned off is a fact all the same.
+    pub(super) strict: Policy,
+    pub(super) inventory: &'a Inventory,
+    pub(super) snapshot: &'a Snapshot,
+    /// The pools, declared ones first, with their nodes.
+    pub(super) pools: Vec<PoolNodes<'a>>,
+    /// Nodes that are in no pool.
+    pub(super) elsewhere: Vec<&'a NodeRecord>,
+    /// Pods that run or will.
+    pub(super) pods: Vec<Resident<'a>>,
+}
+
+/// A pool with its nodes.
+pub(super) struct PoolNodes<'a> {
+    pub(super) facts: &'a PoolFacts,
+    pub(super) declared: Option<&'a Pool>,
+    pub(super) nodes: Vec<&'a NodeRecord>,
+}
+
+/// A pod, and whose it is.
+pub(super) struct Resident<'a> {
+    pub(super) pod: Pod<'a>,
+    pub(super) claims: Vec<Text<'a>>,
+    pub(super) standing: Standing,
+    /// Index of the pool of its node.
+    pub(super) pool: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Standing {
+    /// AutoMQ's, and which instance's, by index.
+    AutoMq(Option<usize>),
+    Exempt,
+    Stranger,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(
+        policy: &'a Policy,
+        inventory: &'a Inventory,
+        snapshot: &'a Snapshot,
+    ) -> Self {
+        let mut pools: Vec<PoolNodes<'a>> = snapshot
+            .pools()
+            .iter()
+            .map(|facts| PoolNodes {
+                facts,
+                declared: match facts.origin {
+                    PoolOrigin::Declared(index) => policy.pools.get(index),
+                    PoolOrigin::Discovered | PoolOrigin::Stray => None,
+                },
+                nodes: Vec::new(),
+            })
+            .collect();
+        let mut elsewhere = Vec::new();
+        for node in inventory.index().nodes() {
+            match pool_of(snapshot, &node.name).and_then(|index| pools.get_mut(index)) {
+                Some(pool) => pool.nodes.push(node),
+                None => elsewhere.push(node),
+            }
+        }
+        let strict = Policy { rules: enforced(), ..policy.clone() };
+        let pods = inventory.objects(&PODS.group_resource());
+        let pods = pods.filter_map(|(_, text)| resident(policy, snapshot, text)).collect();
+        Self { policy, strict, inventory, snapshot, pools, elsewhere, pods }
+    }
+
+    /// Whether the pool has pods of instances, and all of them tolerate this taint.
+    pub(super) fn brokers_tolerate(&self, pool: &PoolNodes<'_>, taint: &Taint<'_>) -> bool {
+        let is_own = |it: &&Resident<'_>| {
+            let Standing::AutoMq(Some(index)) = it.standing else { return false };
+            let instance = self.policy.instances.get(index);
+            let belongs = instance.and_then(|it| self.policy.pools.get(it.pool));
+            belongs.is_some_and(|own| pool.declared.is_some_and(|it| it.name == own.name))
+        };
+        let comparison = self.policy.placement.comparison_operators;
+        let mut own = self.pods.iter().filter(is_own).peekable();
+        own.peek().is_some()
+            && own.all(|it| tolerating(it.pod.spec.tolerations(), taint, comparison).is_some())
+    }
+
+    /// Whether the input holds this kind.
+    pub(super) fn knows(&self, stock: Stock) -> bool {
+        self.inventory.knows(&stock.group_resource())
+    }
+}
+
+impl PoolNodes<'_> {
+    /// Whether the config declares this taint beside the pool's own.
+    pub(super) fn declares(&self, taint: &Taint<'_>) -> bool {
+        self.declared.is_some_and(|pool| pool.additional_taints.iter().any(|it| it == taint))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.facts.name
+    }
+
+    /// The zones that nodes are in, each with them.
+    pub(super) fn by_zone(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut zones: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for node in &self.nodes {
+            if let Some(zone) = node.label(ZONE_LABEL) {
+                zones.entry(zone).or_default().push(&node.name);
+            }
+        }
+        zones
+    }
+
+    /// The zones that pods of the pool can be in: those declared, else those with nodes.
+    pub(super) fn zones(&self) -> BTreeSet<&str> {
+        match self.declared {
+            Some(pool) if !pool.zones.is_empty() => pool.zones.iter().map(String::as_str).collect(),
+            Some(_) | None => self.by_zone().into_keys().collect(),
+        }
+    }
+
+    /// Names of the nodes for which something holds.
+    pub(super) fn names(&self, holds: impl Fn(&NodeRecord) -> bool) -> Vec<&str> {
+        self.nodes.iter().filter(|node| holds(node)).map(|node| &*node.name).collect()
+    }
+}
+
+/// The machine type of a node.
+pub(super) fn machine_type(node: &NodeRecord) -> Option<&str> {
+    node.label(MACHINE_TYPE_LABEL).map(AsRef::as_ref)
+}
+
+/// The index of a node's pool in the snapshot.
+pub(super) fn pool_of(snapshot: &Snapshot, node: &str) -> Option<usize> {
+    match snapshot.locate(node) {
+        Located::Dedicated { class, node: _ } => Some(class.pool),
+        Located::Elsewhere | Located::Unknown => None,
+    }
+}
+
+/// A pod as far as a check reads it; `None` if it has ended, is on its way out, or cannot be read.
+fn resident<'a>(policy: &Policy, snapshot: &Snapshot, text: &'a str) -> Option<Resident<'a>> {
+    let pod: Pod<'a> = json::from_str(text).ok()?;
+    let More { phase, claims } = json::from_str(text).ok()?;
+    let has_ended = matches!(phase.as_str(), "Succeeded" | "Failed");
+    if has_ended || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let pool = pool_of(snapshot, &pod.spec.node_name);
+    let standing = standing(policy, &pod);
+    Some(Resident { pod, claims, standing, pool })
+}
+
+fn standing(policy: &Policy, pod: &Pod<'_>) -> Standing {
+    let controller = pod.metadata.controller();
+    let identity = PodIdentity {
+        namespace: &pod.metadata.namespace,
+        labels: &pod.metadata.labels,
+        service_account: pod.spec.service_account(),
+        daemon_set: controller.filter(|it| it.is_daemon_set()).map(|it| it.name.as_str()),
+    };
+    if policy.automq.owns_pod(&identity) {
+        let instance = policy.instances.iter().position(|instance| {
+            pod.metadata.namespace == instance.namespace.as_str()
+                && instance.pods.matches(&pod.metadata.labels)
+        });
+        return Standing::AutoMq(instance);
+    }
+    let is_exempt = policy.exempt.iter().any(|exemption| exemption.covers(&identity));
+    if is_exempt { Standing::Exempt } else { Standing::Stranger }
+}
+
+/// What the rules do not read of a pod.
+#[derive(Default)]
+struct More<'a> {
+    phase: Text<'a>,
+    claims: Vec<Text<'a>>,
+}
+
+impl<'a> Read<'a> for More<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut more = Self::default();
+        cursor.object(|key, cursor| match key.as_str() {
+            "status" => cursor.object(|key, cursor| match key.as_str() {
+                "phase" => cursor.fill(&mut more.phase),
+                _ => cursor.skip(),
+            }),
+            "spec" => cursor.object(|key, cursor| match key.as_str() {
+                "volumes" => cursor.array(|cursor| claim(cursor, &mut more.claims)),
+                _ => cursor.skip(),
+            }),
+            _ => cursor.skip(),
+        })?;
+        Ok(more)
+    }
+}
+
+fn claim<'a>(cursor: &mut Cursor<'a>, claims: &mut Vec<Text<'a>>) -> Result<(), JsonError> {
+    cursor.object(|key, cursor| match key.as_str() {
+        "persistentVolumeClaim" => cursor.object(|key, cursor| match key.as_str() {
+            "claimName" => {
+                claims.push(Text::read(cursor)?);
+                Ok::<_, JsonError>(())
+            }
+            _ => cursor.skip(),
+        }),
+        _ => cursor.skip(),
+    })
+}
+
+/// Every rule enforced.
+fn enforced() -> Rules {
+    let enforce = Mode::Enforce;
+    let on_change = JoinMode { mode: enforce, deny_join: false };
+    Rules {
+        pod_intrusion: enforce,
+        daemon_set_intrusion: enforce,
+        workload_intrusion: enforce,
+        pod_placement: enforce,
+        cluster_exclusive: enforce,
+        node_taint: enforce,
+        node_identity: enforce,
+        node_machine_type: on_change,
+        node_zone: on_change,
+        role_binding: enforce,
+    }
+}

@@ -1,0 +1,178 @@
+//! The commands that mend things, for each provider where its tool is known for sure, else with
+//! kubectl. Lines that begin with `#` are for people. `$CLUSTER`, `$RESOURCE_GROUP` and the like are
+//! what a cluster does not say of itself.
+
+use super::facts::{Facts, PoolNodes};
+use crate::{
+    kubernetes::{
+        selector::Operator,
+        taint::{NO_EXECUTE, Taint},
+    },
+    policy::{Policy, provider::Provider},
+};
+
+/// A node pool of a provider whose tool can change it.
+enum Tool<'a> {
+    Eks(&'a str),
+    Gke(&'a str),
+    Aks(&'a str),
+}
+
+fn tool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<Tool<'a>> {
+    let named = |key: &str| group(pool, key);
+    match policy.provider? {
+        Provider::Aws => named("eks.amazonaws.com/nodegroup").map(Tool::Eks),
+        Provider::Gcp => named("cloud.google.com/gke-nodepool").map(Tool::Gke),
+        Provider::Azure => {
+            named("kubernetes.azure.com/agentpool").or_else(|| named("agentpool")).map(Tool::Aks)
+        }
+        Provider::Alibaba
+        | Provider::Huawei
+        | Provider::Tencent
+        | Provider::Oracle
+        | Provider::Other => None,
+    }
+}
+
+/// What the provider calls the pool, as its nodes or its selector have it.
+fn group<'a>(pool: &'a PoolNodes<'_>, key: &str) -> Option<&'a str> {
+    let selected = pool.declared.and_then(|declared| {
+        let requirements = declared.nodes.requirements().iter();
+        let mut equals = requirements.filter(|it| it.key == key && it.operator == Operator::In);
+        match equals.next()?.values.as_slice() {
+            [value] => Some(value.as_str()),
+            _ => None,
+        }
+    });
+    selected.or_else(|| {
+        let (first, rest) = pool.nodes.split_first()?;
+        let value = first.label(key)?;
+        rest.iter().all(|node| node.label(key) == Some(value)).then_some(&**value)
+    })
+}
+
+/// Gives nodes the taint of their pool.
+pub(super) fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+    let taint = &pool.facts.taint;
+    let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
+    match tool(facts.policy, pool).map(|tool| pool_taint(&tool, taint)) {
+        Some(later) => format!("{now}\n# and for nodes to come\n{later}"),
+        None => format!("{now}\n# and give the node pool the taint, for nodes to come"),
+    }
+}
+
+/// An effect as the clouds' APIs have it.
+pub(super) fn shouted(effect: &str) -> &'static str {
+    match effect {
+        NO_EXECUTE => "NO_EXECUTE",
+        "PreferNoSchedule" => "PREFER_NO_SCHEDULE",
+        _ => "NO_SCHEDULE",
+    }
+}
+
+fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
+    let Taint { key, value, effect } = taint;
+    match tool {
+        Tool::Eks(group) => {
+            let effect = shouted(effect);
+            format!(
+                "aws eks update-nodegroup-config --cluster-name $CLUSTER --nodegroup-name {group} \
+                 --taints 'addOrUpdateTaints=[{{key={key},value={value},effect={effect}}}]'"
+            )
+        }
+        Tool::Gke(group) => format!(
+            "gcloud container node-pools update {group} --cluster $CLUSTER --node-taints {taint}"
+        ),
+        Tool::Aks(group) => format!(
+            "az aks nodepool update --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER \
+             --name {group} --node-taints {taint}"
+        ),
+    }
+}
+
+/// Brings a pool to this many nodes.
+pub(super) fn scale(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: usize) -> String {
+    let zones = pool.zones().len().max(1);
+    match tool(facts.policy, pool) {
+        Some(Tool::Eks(group)) => format!(
+            "eksctl scale nodegroup --cluster $CLUSTER --name {group} --nodes {nodes} \
+             --nodes-min {nodes}"
+        ),
+        // GKE counts by zone.
+        Some(Tool::Gke(group)) => format!(
+            "gcloud container clusters resize $CLUSTER --node-pool {group} --num-nodes {}",
+            nodes.div_ceil(zones)
+        ),
+        Some(Tool::Aks(group)) => format!(
+            "az aks nodepool scale --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER \
+             --name {group} --node-count {nodes}"
+        ),
+        None => format!("# scale the node pool to {nodes} nodes"),
+    }
+}
+
+/// Makes a pool anew where it cannot be changed: of another machine type, or in other zones.
+pub(super) fn replace(
+    facts: &Facts<'_>,
+    pool: &PoolNodes<'_>,
+    machine_type: Option<&str>,
+) -> String {
+    let machine_type = machine_type.unwrap_or("$MACHINE_TYPE");
+    let zones: Vec<&str> = pool.zones().into_iter().collect();
+    let zones = if matches!(zones.len(), 1 | 3) { zones.join(",") } else { "$ZONES".to_owned() };
+    let taint = &pool.facts.taint;
+    let made = match tool(facts.policy, pool) {
+        Some(Tool::Eks(group)) => {
+            let tainted = pool_taint(&Tool::Eks("$NEW_POOL"), taint);
+            return format!(
+                "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
+                 {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n\
+                 # let the pool's selector take $NEW_POOL, then\n\
+                 eksctl delete nodegroup --cluster $CLUSTER --name {group}"
+            );
+        }
+        Some(Tool::Gke(_)) => format!(
+            "gcloud container node-pools create $NEW_POOL --cluster $CLUSTER --machine-type \
+             {machine_type} --node-locations {zones} --node-taints {taint}"
+        ),
+        Some(Tool::Aks(_)) => format!(
+            "az aks nodepool add --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER --name \
+             $NEW_POOL --node-vm-size {machine_type} --zones $ZONES --node-count 3 --node-taints \
+             {taint}"
+        ),
+        None => {
+            format!("# make a node pool of type {machine_type} in {zones} with the taint {taint}")
+        }
+    };
+    format!("{made}\n# let the pool's selector take it, then drain and delete the old one")
+}
+
+/// Takes nodes out of the cluster, and their pool out of the zones that it is not for.
+pub(super) fn out_of_zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+    let nodes = nodes.join(" ");
+    let zones: Vec<&str> = pool.zones().into_iter().collect();
+    let limit = match tool(facts.policy, pool) {
+        Some(Tool::Gke(group)) => format!(
+            "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations {}",
+            zones.join(",")
+        ),
+        Some(_) | None => format!(
+            "# give the node pool {} only, then",
+            if zones.is_empty() { "its zones".to_owned() } else { zones.join(" ") }
+        ),
+    };
+    format!(
+        "{limit}\nkubectl drain {nodes} --ignore-daemonsets --delete-emptydir-data\n\
+         kubectl delete node {nodes}"
+    )
+}
+
+/// Text as a shell takes it for one word.
+pub(super) fn quoted(text: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=@%+,".contains(it);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,307 @@
+//! Instances against their pools: namespace, pods in their place, a pool of their own, and volumes in
+//! its zones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    facts::{Facts, PoolNodes, Standing},
+    finding::{Constraint, Finding, Severity},
+    picture::is_misplaced,
+    words::{capital, count, list, named, verb},
+};
+use crate::{
+    cluster::inventory::{CLAIMS, NAMESPACES, NODES, PODS, STORAGE_CLASSES, VOLUMES},
+    kubernetes::selector::LabelSet,
+    policy::{mode::RuleName, pool::Instance},
+};
+
+const PLACE: Constraint = Constraint::Rule(RuleName::PodPlacement);
+
+pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    for (index, instance) in facts.policy.instances.iter().enumerate() {
+        let Some(pool) = facts.pools.get(instance.pool) else { continue };
+        namespace(facts, instance, pool, findings);
+        pods(facts, index, instance, pool, findings);
+    }
+    shared_pools(facts, findings);
+    volumes(facts, findings);
+}
+
+fn namespace(
+    facts: &Facts<'_>,
+    instance: &Instance,
+    pool: &PoolNodes<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let (rule, namespace) = (Constraint::Instance, &instance.namespace);
+    let finding = if !facts.knows(NAMESPACES) {
+        Finding::unknown(rule, Severity::Warning, facts.inventory.ignorance(NAMESPACES))
+    } else if facts.inventory.has(&NAMESPACES.group_resource(), "", namespace) {
+        let fact = format!("Instance {} has its namespace {namespace}", instance.name);
+        Finding::pass(rule, Severity::Warning, fact)
+    } else {
+        let fact = format!("Namespace {namespace} of instance {} is not there", instance.name);
+        Finding::fail(rule, Severity::Warning, fact)
+            .why("The instance is not deployed, or runs where it is not known as AutoMQ's")
+            .object(format!("Namespace {namespace}"))
+            .fix(format!("kubectl create namespace {namespace}"))
+    };
+    findings.push(finding.pool(pool.name()));
+}
+
+fn pods(
+    facts: &Facts<'_>,
+    index: usize,
+    instance: &Instance,
+    pool: &PoolNodes<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    if !facts.knows(PODS) {
+        let fact = facts.inventory.ignorance(PODS);
+        findings.push(Finding::unknown(PLACE, Severity::Error, fact).pool(pool.name()));
+        return;
+    }
+    if !facts.knows(NODES) {
+        return;
+    }
+    let mut outside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut inside = 0;
+    for resident in &facts.pods {
+        if !matches!(resident.standing, Standing::AutoMq(Some(it)) if it == index) {
+            continue;
+        }
+        if is_misplaced(facts, &resident.pod) {
+            let node = resident.pod.spec.node_name.as_str();
+            outside.entry(node).or_default().push(&resident.pod.metadata.name);
+        } else if !resident.pod.spec.node_name.is_empty() {
+            inside += 1;
+        }
+    }
+    let (name, namespace) = (&instance.name, &instance.namespace);
+    if outside.is_empty() {
+        let fact = match inside {
+            0 => format!("No pod of instance {name} runs yet"),
+            inside => format!("{} of instance {name} on nodes of its pool", count(inside, "pod")),
+        };
+        findings.push(Finding::pass(PLACE, Severity::Error, fact).pool(pool.name()));
+        return;
+    }
+    let nodes: Vec<&str> = outside.keys().copied().collect();
+    let pods: Vec<&str> = outside.into_values().flatten().collect();
+    let fact = format!(
+        "{} of instance {name} {} on {} outside pool {} or its zones",
+        capital(&named("pod", &pods)),
+        verb(&pods, "runs", "run"),
+        named("node", &nodes),
+        pool.name()
+    );
+    let finding = Finding::fail(PLACE, Severity::Error, fact)
+        .why("Its machine type, role and zone are not the instance's: storage may be out of reach, and its volumes bind it to the wrong place")
+        .pool(pool.name())
+        .nodes(&nodes)
+        .fix(format!("kubectl delete pod -n {namespace} {}", pods.join(" ")));
+    findings.push(match pods.as_slice() {
+        [pod] => finding.object(format!("Pod {namespace}/{pod}")),
+        _ => finding,
+    });
+}
+
+/// Pools are never mixed: instances in zone A, in zone B and in all three need three of them.
+fn shared_pools(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    for (index, pool) in facts.pools.iter().enumerate() {
+        let sharing: Vec<(usize, &Instance)> = facts
+            .policy
+            .instances
+            .iter()
+            .enumerate()
+            .filter(|(_, instance)| pool.declared.is_some() && instance.pool == index)
+            .collect();
+        if sharing.len() < 2 {
+            continue;
+        }
+        let names: Vec<&str> = sharing.iter().map(|(_, it)| it.name.as_str()).collect();
+        let zones: Vec<BTreeSet<&str>> =
+            sharing.iter().map(|(index, _)| zones_of(facts, *index)).collect();
+        let populated: Vec<&BTreeSet<&str>> = zones.iter().filter(|it| !it.is_empty()).collect();
+        let is_mixed = populated.windows(2).any(|pair| matches!(pair, [a, b] if a != b));
+        let (severity, mix) = if is_mixed {
+            (Severity::Error, ", and their pods are in different zones")
+        } else {
+            (Severity::Warning, "")
+        };
+        let fact = format!("Instances {} share pool {}{mix}", list(&names), pool.name());
+        findings.push(
+            Finding::fail(Constraint::Instance, severity, fact)
+                .why("AutoMQ does not mix pools: instances in one zone and in three need pools of their own")
+                .pool(pool.name())
+                .fix("# make a node pool for each, declare it under `pools`, and move all instances but one"),
+        );
+    }
+}
+
+/// Zones in which an instance has pods.
+fn zones_of<'f>(facts: &'f Facts<'_>, index: usize) -> BTreeSet<&'f str> {
+    let own = facts
+        .pods
+        .iter()
+        .filter(|it| matches!(it.standing, Standing::AutoMq(Some(instance)) if instance == index));
+    let zone = |node: &str| {
+        let mut nodes = facts.inventory.index().nodes();
+        nodes.find(|it| &*it.name == node)?.value(crate::policy::pool::ZONE_LABEL)
+    };
+    own.filter_map(|it| zone(&it.pod.spec.node_name)).collect()
+}
+
+fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    if facts.policy.instances.is_empty() {
+        return;
+    }
+    let rule = Constraint::VolumeZone;
+    for stock in [VOLUMES, CLAIMS] {
+        if !facts.knows(stock) {
+            findings.push(Finding::unknown(
+                rule,
+                Severity::Error,
+                facts.inventory.ignorance(stock),
+            ));
+            return;
+        }
+    }
+    let before = findings.len();
+    let mut fine = 0;
+    for (name, text) in facts.inventory.objects(&CLAIMS.group_resource()) {
+        let Some(instance) = instance_of_claim(facts, &name.namespace, &name.name) else {
+            continue;
+        };
+        let Some(pool) = facts.pools.get(instance.pool) else { continue };
+        let claim: Value = serde_json::from_str(text).unwrap_or_default();
+        let text = |pointer: &str| claim.pointer(pointer).and_then(Value::as_str);
+        let Some(volume) = text("/spec/volumeName").filter(|it| !it.is_empty()) else {
+            let class = text("/spec/storageClassName").unwrap_or_default();
+            findings.extend(unbound(facts, instance, pool, &name.to_string(), class));
+            continue;
+        };
+        let zones = volume_zones(facts, volume);
+        let expected = pool.zones();
+        if expected.is_empty() || zones.is_empty() {
+            continue;
+        }
+        if zones.iter().any(|zone| expected.contains(zone.as_str())) {
+            fine += 1;
+            continue;
+        }
+        let zones: Vec<String> = zones.into_iter().collect();
+        let expected: Vec<&str> = expected.into_iter().collect();
+        let fact = format!(
+            "Volume {volume} of claim {name} is in {}, and instance {} belongs to pool {} in {}",
+            list(&zones),
+            instance.name,
+            pool.name(),
+            list(&expected)
+        );
+        findings.push(
+            Finding::fail(rule, Severity::Error, fact)
+                .why("A pod with this claim can be scheduled on no node of its pool, and waits for ever")
+                .pool(pool.name())
+                .object(format!("PersistentVolumeClaim {name}"))
+                .fix(format!(
+                    "# once its data is elsewhere: delete the claim and its pod, and it is made anew in the pool's zones\n\
+                     kubectl delete persistentvolumeclaim -n {} {} --wait=false",
+                    name.namespace, name.name
+                )),
+        );
+    }
+    if findings.len() == before {
+        let fact = match fine {
+            0 => "No volume of an instance is bound to a zone".to_owned(),
+            fine => format!("{} of instances in the zones of their pools", count(fine, "volume")),
+        };
+        findings.push(Finding::pass(rule, Severity::Error, fact));
+    }
+}
+
+/// The instance that a claim belongs to: that of the pods that use it, else the only one of its
+/// namespace.
+fn instance_of_claim<'f>(
+    facts: &'f Facts<'_>,
+    namespace: &str,
+    name: &str,
+) -> Option<&'f Instance> {
+    let user = facts.pods.iter().find_map(|resident| {
+        let is_user = resident.pod.metadata.namespace == namespace
+            && resident.claims.iter().any(|claim| *claim == name);
+        match resident.standing {
+            Standing::AutoMq(instance) if is_user => instance,
+            Standing::AutoMq(_) | Standing::Exempt | Standing::Stranger => None,
+        }
+    });
+    if let Some(index) = user {
+        return facts.policy.instances.get(index);
+    }
+    let mut own = facts.policy.instances.iter().filter(|it| it.namespace == namespace);
+    let first = own.next()?;
+    own.next().is_none().then_some(first)
+}
+
+/// A claim without a volume, whose class does not wait for the pod: the volume may come to be in a
+/// zone where its pod cannot follow.
+fn unbound(
+    facts: &Facts<'_>,
+    instance: &Instance,
+    pool: &PoolNodes<'_>,
+    claim: &str,
+    class: &str,
+) -> Option<Finding> {
+    let text = facts.inventory.get(&STORAGE_CLASSES.group_resource(), "", class)?;
+    let object: Value = serde_json::from_str(text).ok()?;
+    let mode = object.get("volumeBindingMode").and_then(Value::as_str).unwrap_or("Immediate");
+    if mode != "Immediate" {
+        return None;
+    }
+    let fact = format!(
+        "Claim {claim} of instance {} waits for a volume of StorageClass {class}, which does not wait for the pod",
+        instance.name
+    );
+    let finding = Finding::fail(Constraint::VolumeZone, Severity::Warning, fact)
+        .why("The volume may be made in a zone where the pool has no node")
+        .pool(pool.name())
+        .object(format!("StorageClass {class}"));
+    Some(finding.fix("# use a class with volumeBindingMode: WaitForFirstConsumer"))
+}
+
+/// The zones that a volume can be used in; empty if it does not say.
+fn volume_zones(facts: &Facts<'_>, name: &str) -> BTreeSet<String> {
+    let found = facts.inventory.get(&VOLUMES.group_resource(), "", name);
+    let Some(text) = found else { return BTreeSet::new() };
+    let volume: Value = serde_json::from_str(text).unwrap_or_default();
+    let terms = volume.pointer("/spec/nodeAffinity/required/nodeSelectorTerms");
+    let terms = terms.and_then(Value::as_array).into_iter().flatten();
+    let expressions = terms.flat_map(|term| {
+        term.get("matchExpressions").and_then(Value::as_array).into_iter().flatten()
+    });
+    let of_zone = |it: &&Value| {
+        let text = |key| it.get(key).and_then(Value::as_str).unwrap_or_default();
+        text("operator") == "In" && is_zone_key(text("key"))
+    };
+    let values = expressions.filter(of_zone).flat_map(|it| {
+        it.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    });
+    let mut zones: BTreeSet<String> = values.map(str::to_owned).collect();
+    if zones.is_empty() {
+        let labels = volume.pointer("/metadata/labels").and_then(Value::as_object);
+        let labels = labels.into_iter().flatten().filter(|(key, _)| is_zone_key(key));
+        // In-tree volumes write several zones as one.
+        let values = labels.filter_map(|(_, value)| value.as_str());
+        zones = values.flat_map(|it| it.split("__")).map(str::to_owned).collect();
+    }
+    zones
+}
+
+/// `topology.kubernetes.io/zone`, or what a CSI driver calls it: `topology.ebs.csi.aws.com/zone`.
+fn is_zone_key(key: &str) -> bool {
+    let is_topology =
+        key.starts_with("topology.") || key.starts_with("failure-domain.beta.kubernetes.io/");
+    is_topology && key.ends_with("/zone")
+}

@@ -1,0 +1,466 @@
+//! Pods of others: those that run on AutoMQ's nodes, those that today's workloads could put there and
+//! that enforcing would deny, and those that are in the cluster at all.
+//!
+//! Whether a pod can land is decided by the webhook's own rules, put to the creation of what exists
+//! already. A workload and its pods are one finding.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    facts::{Facts, Resident, Standing},
+    finding::{Constraint, Finding, Severity},
+    words::{capital, count, list, named, verb},
+};
+use crate::{
+    cluster::inventory::{PODS, REPLICA_SETS, Stock},
+    json,
+    kubernetes::object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
+    policy::{
+        Phase, decide,
+        identity::{KUBE_CONTROLLER_MANAGER, User},
+        mode::{Mode, RuleName},
+        placement::{UnknownNames, reach},
+        request::{Change, Operation, Request, Subject, Target},
+        snapshot::PoolFacts,
+        verdict::{Decision, Finding as Found, Outcome},
+    },
+};
+
+const POD: Constraint = Constraint::Rule(RuleName::PodIntrusion);
+const WORKLOAD: Constraint = Constraint::Rule(RuleName::WorkloadIntrusion);
+const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
+
+const RESERVED: &str = "It takes network, disk and CPU from the brokers, and AutoMQ's next change may \
+                        find no room";
+const WOULD_LAND: &str = "Without PoolGuard they run beside the brokers; with it they are denied, and \
+                          the workload is stuck";
+
+/// What makes pods, or a pod that nothing makes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Maker {
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+impl Maker {
+    fn object(&self) -> String {
+        let Self { kind, namespace, name } = self;
+        format!("{kind} {namespace}/{name}")
+    }
+}
+
+/// A workload whose pods the rules would deny.
+struct Denied {
+    why: Found,
+    pools: Vec<String>,
+    fix: String,
+}
+
+pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let (mut denied, exempt) = workloads(facts);
+    let strangers: Vec<&Resident<'_>> =
+        facts.pods.iter().filter(|it| matches!(it.standing, Standing::Stranger)).collect();
+    let mut intruders: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
+    for &resident in &strangers {
+        for pool in reached(facts, resident) {
+            intruders.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
+        }
+    }
+    residents(facts, &intruders, &denied, findings);
+    for (maker, _) in intruders.keys() {
+        denied.remove(maker);
+    }
+    findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
+    exempt_by_namespace(facts, findings);
+    knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
+    exclusive(facts, &strangers, &intruders, findings);
+}
+
+/// A workload is one finding, however many pools its pods could reach.
+fn would_land(maker: &Maker, denied: &Denied) -> Finding {
+    let Denied { why, pools, fix } = denied;
+    let finding = Finding::fail(WORKLOAD, Severity::Error, capital(&why.fact))
+        .why(WOULD_LAND)
+        .object(maker.object())
+        .fix(fix);
+    match (pools.as_slice(), &why.node) {
+        ([pool], Some(node)) => finding.pool(pool).nodes(&[node]),
+        ([pool], None) => finding.pool(pool),
+        _ => finding,
+    }
+}
+
+/// Names of the pools that a pod is in, or can still come to.
+fn reached(facts: &Facts<'_>, resident: &Resident<'_>) -> Vec<String> {
+    let pod = &resident.pod;
+    let bound = resident.pool.and_then(|pool| facts.snapshot.pool(pool));
+    if bound.is_some() || !pod.spec.node_name.is_empty() {
+        return bound.into_iter().map(|pool| pool.name.to_string()).collect();
+    }
+    let subject = Subject::Pod(Change::Create { new: pod.clone() });
+    match denial(facts, "", "pods", &pod.metadata, subject, RuleName::PodIntrusion) {
+        Some(Answer::Denied(_)) => names(&pools_of(facts, &pod.spec)),
+        Some(Answer::Exempt) | None => Vec::new(),
+    }
+}
+
+fn pools_of<'a>(facts: &Facts<'a>, spec: &PodSpec<'_>) -> Vec<&'a PoolFacts> {
+    let settings = &facts.policy.placement;
+    let reach = reach(facts.snapshot, settings, spec, UnknownNames::MayCome);
+    reach.landings.iter().filter_map(|landing| facts.snapshot.pool(landing.pool)).collect()
+}
+
+fn names(pools: &[&PoolFacts]) -> Vec<String> {
+    pools.iter().map(|pool| pool.name.to_string()).collect()
+}
+
+fn residents(
+    facts: &Facts<'_>,
+    intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
+    denied: &BTreeMap<Maker, Denied>,
+    findings: &mut Vec<Finding>,
+) {
+    for ((maker, pool), pods) in intruders {
+        let nodes: BTreeSet<&str> = pods.iter().map(|it| it.pod.spec.node_name.as_str()).collect();
+        let nodes: Vec<&str> = nodes.into_iter().filter(|node| !node.is_empty()).collect();
+        let who = who(maker, pods);
+        let verb = verb(pods, "runs", "run");
+        let fact = if nodes.is_empty() {
+            format!("{who} can land on pool {pool}, which is reserved for AutoMQ")
+        } else {
+            let nodes = named("node", &nodes);
+            format!("{who} {verb} on {nodes} of pool {pool}, which is reserved for AutoMQ")
+        };
+        let is_static = pods.iter().any(|it| it.pod.metadata.mirror.0);
+        let fix = match denied.get(maker) {
+            Some(Denied { fix, .. }) => fix.clone(),
+            None if is_static => {
+                "# it is a static pod: remove its manifest from the node".to_owned()
+            }
+            None => pod_fix(facts, maker, pods),
+        };
+        findings.push(
+            Finding::fail(POD, severity(facts, maker), fact)
+                .why(RESERVED)
+                .pool(pool)
+                .nodes(&nodes)
+                .object(maker.object())
+                .fix(fix),
+        );
+    }
+}
+
+/// Pods that an exemption lets stay, and did not mean.
+fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let mut found: BTreeMap<(Maker, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
+    for resident in &facts.pods {
+        let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
+        if let Some(pool) = finding.and_then(|it| it.pool) {
+            found.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
+        }
+    }
+    for ((maker, pool), pods) in found {
+        let namespace = &maker.namespace;
+        let fact = format!(
+            "{} {} on nodes of pool {pool}, exempt by namespace {namespace} alone, and {} no agent of a \
+             node",
+            who(&maker, &pods),
+            verb(&pods, "runs", "run"),
+            verb(&pods, "is", "are"),
+        );
+        let finding = Finding::fail(POD, Severity::Note, fact)
+            .why("An exemption of a whole namespace is for what every node needs")
+            .pool(&pool)
+            .object(maker.object())
+            .fix(exempt_fix(&maker, &pods));
+        findings.push(finding);
+    }
+}
+
+/// An entry that says what is meant.
+fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
+    let Maker { kind, namespace, name } = maker;
+    let account = pods.first().map_or("", |it| it.pod.spec.service_account());
+    let account = if account.is_empty() { "default" } else { account };
+    format!(
+        "kubectl edit {} -n {namespace} {name}\n\
+         # keep it off the pool by node affinity; or, if it belongs there, under `exempt`: \
+         {{namespace: {namespace}, serviceAccounts: [{account}], reason: …}}",
+        kind.to_lowercase()
+    )
+}
+
+/// Pods by who makes them.
+fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
+    if maker.kind == "Pod" {
+        maker.object()
+    } else {
+        format!("{} of {}", count(pods.len(), "pod"), maker.object())
+    }
+}
+
+/// What the config lets DaemonSets do is still not what AutoMQ asks for, but it was decided.
+fn severity(facts: &Facts<'_>, maker: &Maker) -> Severity {
+    let is_daemon_set = maker.kind == "DaemonSet";
+    match facts.policy.rules.daemon_set_intrusion {
+        Mode::Off if is_daemon_set => Severity::Note,
+        Mode::Off | Mode::Audit | Mode::Warn | Mode::Enforce => Severity::Error,
+    }
+}
+
+fn pod_fix(facts: &Facts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> String {
+    let namespace = &maker.namespace;
+    let names: Vec<&str> = pods.iter().map(|it| it.pod.metadata.name.as_str()).collect();
+    let keep_off = pods.first().map(|it| {
+        let pools = facts.snapshot.pools().iter();
+        let pools: Vec<_> = pools
+            .enumerate()
+            .filter(|(index, _)| it.pool == Some(*index))
+            .map(|(_, it)| it)
+            .collect();
+        facts.policy.keep_off(&pools, &it.pod.spec)
+    });
+    let keep_off = keep_off.unwrap_or_default();
+    let source = if maker.kind == "Pod" {
+        "where it comes from".to_owned()
+    } else {
+        format!("in {}", maker.object())
+    };
+    format!(
+        "kubectl delete pod -n {namespace} {}\n# {source}, {keep_off}\n{}",
+        names.join(" "),
+        exempt_entry(maker)
+    )
+}
+
+fn workload_fix(maker: &Maker, keep_off: &str) -> String {
+    let Maker { kind, namespace, name } = maker;
+    format!(
+        "kubectl edit {} -n {namespace} {name}\n# {keep_off}\n{}",
+        kind.to_lowercase(),
+        exempt_entry(maker)
+    )
+}
+
+/// What lets it stay, to paste under `exempt`.
+fn exempt_entry(maker: &Maker) -> String {
+    let Maker { kind, namespace, name } = maker;
+    let which = if kind == "DaemonSet" { format!(", daemonSets: [{name}]") } else { String::new() };
+    format!(
+        "# or, if it belongs there, under `exempt`: {{namespace: {namespace}{which}, reason: …}}"
+    )
+}
+
+/// The workloads whose pods the rules would deny, and how many only an exemption lets pass.
+fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
+    let mut denied = BTreeMap::new();
+    let mut exempt = 0;
+    for kind in WorkloadKind::ALL {
+        let (group, resource, name) = kind.names();
+        let resource_name = stock(resource).map(Stock::group_resource);
+        let objects = resource_name.iter().flat_map(|it| facts.inventory.objects(it));
+        for (_, text) in objects {
+            let Ok(workload) = json::from_str::<Workload<'_>>(text) else { continue };
+            if workload.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let metadata = workload.metadata.clone();
+            let pools = pools_of(facts, &workload.template(kind).spec);
+            let keep_off = facts.policy.keep_off(&pools, &workload.template(kind).spec);
+            let subject = Subject::Workload(kind, Box::new(Change::Create { new: workload }));
+            match denial(facts, group, resource, &metadata, subject, RuleName::WorkloadIntrusion) {
+                None => {}
+                Some(Answer::Exempt) => exempt += 1,
+                Some(Answer::Denied(why)) => {
+                    let maker = Maker {
+                        kind: name.to_owned(),
+                        namespace: metadata.namespace.to_string(),
+                        name: metadata.name.to_string(),
+                    };
+                    let fix = workload_fix(&maker, &keep_off);
+                    denied.insert(maker, Denied { why, pools: names(&pools), fix });
+                }
+            }
+        }
+    }
+    (denied, exempt)
+}
+
+fn stock(resource: &str) -> Option<Stock> {
+    Stock::ALL.into_iter().find(|stock| stock.resource == resource)
+}
+
+enum Answer {
+    Exempt,
+    Denied(Found),
+}
+
+/// What a rule says of the creation of an object that is there.
+fn denial(
+    facts: &Facts<'_>,
+    group: &str,
+    resource: &str,
+    metadata: &Metadata<'_>,
+    subject: Subject<'_>,
+    rule: RuleName,
+) -> Option<Answer> {
+    let request = Request {
+        uid: "check".into(),
+        target: Target {
+            operation: Operation::Create,
+            group: group.into(),
+            version: "v1".into(),
+            resource: resource.into(),
+            sub_resource: "".into(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone(),
+        },
+        // What is stored came by its controller, if it has one.
+        user: User { name: KUBE_CONTROLLER_MANAGER.into(), groups: Vec::new() },
+        dry_run: true,
+        subject,
+        whole: None,
+    };
+    let verdict = decide(&facts.strict, facts.snapshot, Phase::Validate, &request);
+    if let Outcome::Deny(denials) = &verdict.outcome
+        && let Some(denial) = denials.iter().find(|it| it.rule == rule)
+    {
+        return Some(Answer::Denied(Found::clone(denial)));
+    }
+    let is_exempt = verdict.records.iter().any(|it| it.decision == Decision::Exempt);
+    is_exempt.then_some(Answer::Exempt)
+}
+
+/// The workload at the top of a pod's owners; the pod itself if it has none.
+fn maker(facts: &Facts<'_>, pod: &Pod<'_>) -> Maker {
+    let namespace = pod.metadata.namespace.to_string();
+    let Some(owner) = pod.metadata.controller() else {
+        return Maker {
+            kind: "Pod".to_owned(),
+            namespace,
+            name: pod.metadata.name_parts().concat(),
+        };
+    };
+    let (mut kind, mut name) = (owner.kind.to_string(), owner.name.to_string());
+    for parent in [REPLICA_SETS, JOBS] {
+        if kind != parent.kind {
+            continue;
+        }
+        let found = facts.inventory.get(&parent.group_resource(), &namespace, &name);
+        let workload = found.and_then(|text| json::from_str::<Workload<'_>>(text).ok());
+        if let Some(owner) = workload.as_ref().and_then(|it| it.metadata.controller()) {
+            (kind, name) = (owner.kind.to_string(), owner.name.to_string());
+        }
+    }
+    Maker { kind, namespace, name }
+}
+
+const JOBS: Stock =
+    Stock { kind: "Job", group: "batch", resource: "jobs", is_metadata_only: false };
+
+/// What was looked at without finding anything, and what could not be.
+fn knowledge(
+    facts: &Facts<'_>,
+    no_intruder: bool,
+    no_denial: bool,
+    exempt: usize,
+    findings: &mut Vec<Finding>,
+) {
+    if !facts.knows(PODS) {
+        findings.push(Finding::unknown(POD, Severity::Error, facts.inventory.ignorance(PODS)));
+    } else if no_intruder {
+        let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
+        let exempt = on_pools.filter(|it| matches!(it.standing, Standing::Exempt)).count();
+        let fact = match exempt {
+            0 => "Nothing but AutoMQ's pods on AutoMQ's nodes".to_owned(),
+            exempt => format!(
+                "Nothing but AutoMQ's pods and {} on AutoMQ's nodes",
+                count(exempt, "exempt pod")
+            ),
+        };
+        findings.push(Finding::pass(POD, Severity::Error, fact));
+    }
+    let kinds = WorkloadKind::ALL.map(|kind| kind.names().1);
+    let (known, unknown): (Vec<&str>, Vec<&str>) =
+        kinds.into_iter().partition(|kind| stock(kind).is_some_and(|it| facts.knows(it)));
+    let failed: Vec<&str> = unknown
+        .into_iter()
+        .filter(|kind| {
+            // A dump shows no kind of which there is none; what was listed and failed is another matter.
+            let gap = stock(kind).map(|it| facts.inventory.gap(&it.group_resource()).is_some());
+            known.is_empty() || gap == Some(true)
+        })
+        .collect();
+    if !failed.is_empty() {
+        let fact = match failed
+            .iter()
+            .find_map(|kind| stock(kind).and_then(|it| facts.inventory.gap(&it.group_resource())))
+        {
+            Some(why) => format!("{} could not be read: {why}", capital(&list(&failed))),
+            None => "The input holds no workload of any kind".to_owned(),
+        };
+        findings.push(Finding::unknown(WORKLOAD, Severity::Error, fact));
+    } else if no_denial && no_intruder {
+        let fact = match exempt {
+            0 => "No workload could put a pod on AutoMQ's nodes".to_owned(),
+            exempt => format!(
+                "No workload could put a pod on AutoMQ's nodes but {}",
+                count(exempt, "exempt one")
+            ),
+        };
+        findings.push(Finding::pass(WORKLOAD, Severity::Error, fact));
+    }
+}
+
+fn exclusive(
+    facts: &Facts<'_>,
+    strangers: &[&Resident<'_>],
+    intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
+    findings: &mut Vec<Finding>,
+) {
+    let severity = match facts.policy.rules.cluster_exclusive {
+        Mode::Enforce => Severity::Error,
+        Mode::Warn => Severity::Warning,
+        Mode::Audit | Mode::Off => Severity::Note,
+    };
+    if !facts.knows(PODS) {
+        findings.push(Finding::unknown(EXCLUSIVE, severity, facts.inventory.ignorance(PODS)));
+        return;
+    }
+    // Intruders are told already, as what they are first of all.
+    let is_told = |resident: &Resident<'_>| {
+        intruders.values().flatten().any(|intruder| std::ptr::eq(*intruder, resident))
+    };
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    for &resident in strangers {
+        let metadata = &resident.pod.metadata;
+        if !facts.policy.automq.owns_namespace(&metadata.namespace)
+            && !metadata.mirror.0
+            && !is_told(resident)
+        {
+            *namespaces.entry(&metadata.namespace).or_default() += 1;
+        }
+    }
+    if namespaces.is_empty() {
+        let fact = "No pods of others elsewhere in the cluster".to_owned();
+        findings.push(Finding::pass(EXCLUSIVE, severity, fact));
+    }
+    for (namespace, pods) in namespaces {
+        let run = if pods == 1 { "runs" } else { "run" };
+        let fact =
+            format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
+        findings.push(
+            Finding::fail(EXCLUSIVE, severity, fact)
+                .why("AutoMQ asks for a cluster of its own: other pods share its network, and what AutoMQ is authorised to do reaches them")
+                .object(format!("Namespace {namespace}"))
+                .fix(format!(
+                    "# run it in another cluster, or accept it under `exempt`: {{namespace: \
+                     {namespace}, reason: …}}"
+                )),
+        );
+    }
+}

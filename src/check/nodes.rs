@@ -1,0 +1,441 @@
+//! What the nodes of pools must be: tainted, of an approved type, in one zone or three, enough and
+//! ready, and labelled so that they are found. And that there are others, for the system.
+
+use std::collections::BTreeSet;
+
+use super::{
+    facts::{Facts, PoolNodes, machine_type},
+    finding::{Constraint, Finding, Severity},
+    fix,
+    words::{capital, count, list, named, verb},
+};
+use crate::{
+    cluster::inventory::NODES,
+    kubernetes::taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+    policy::{
+        Policy,
+        mode::RuleName,
+        pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
+        snapshot::{NodeRecord, PoolOrigin},
+    },
+};
+
+pub(super) const TAINT: Constraint = Constraint::Rule(RuleName::NodeTaint);
+pub(super) const TYPE: Constraint = Constraint::Rule(RuleName::NodeMachineType);
+pub(super) const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
+pub(super) const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
+
+/// AutoMQ's smallest cluster has three nodes.
+pub(super) const READY_MIN: usize = 3;
+
+/// Why it matters that a pool has fewer.
+pub(super) const TOO_SMALL: &str =
+    "A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all";
+
+/// Why it matters that the pool's taint is missing.
+pub(super) const OPEN_TO_ALL: &str =
+    "Any pod may be scheduled there, and takes network and disks from the brokers";
+
+/// What it means that another taint with this effect is beside the pool's.
+pub(super) const OTHER_TAINTS: [(&str, Severity, &str); 2] = [
+    (
+        NO_EXECUTE,
+        Severity::Error,
+        "AutoMQ's pods tolerate the pool's own taint only, and are evicted",
+    ),
+    (
+        NO_SCHEDULE,
+        Severity::Warning,
+        "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
+    ),
+];
+
+/// Why it matters that no declared pool selects nodes of AutoMQ's, and what to do.
+pub(super) const UNDECLARED: &str =
+    "Instances belong to declared pools, so that no broker is scheduled there";
+pub(super) const DECLARE: &str =
+    "# give the nodes the labels of their pool's selector, or declare the pool under `pools`";
+
+/// The taint of system pools on AKS, which pods of the system tolerate.
+const SYSTEM_TAINT_KEYS: [&str; 2] =
+    ["CriticalAddonsOnly", "node-role.kubernetes.io/control-plane"];
+
+pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    if !facts.knows(NODES) {
+        let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize, Constraint::SystemPool];
+        let why = facts.inventory.ignorance(NODES);
+        findings.extend(all.map(|rule| Finding::unknown(rule, Severity::Error, &why)));
+        return;
+    }
+    if facts.pools.is_empty() {
+        let taint = &facts.policy.taint;
+        findings.push(
+            Finding::fail(
+                TAINT,
+                Severity::Error,
+                format!("There is no pool: the config declares none, and no node carries {taint}"),
+            )
+            .why("AutoMQ runs on node pools of its own, and finds them by their taint")
+            .fix(format!("# make a node pool with the taint {taint}, or declare it under `pools`")),
+        );
+    }
+    for pool in &facts.pools {
+        size(facts, pool, findings);
+        if !pool.nodes.is_empty() {
+            taint(facts, pool, findings);
+            machine_types(facts, pool, findings);
+            zones(facts, pool, findings);
+            labels(facts, pool, findings);
+        }
+    }
+    conflicts(facts, findings);
+    system_pool(facts, findings);
+}
+
+fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let not_ready = pool.names(|node| !node.ready);
+    let cordoned = pool.names(|node| node.ready && node.cordoned);
+    let open = pool.nodes.len() - not_ready.len() - cordoned.len();
+    let rule = Constraint::PoolSize;
+    let name = pool.name();
+    let closed: String = [(&not_ready, "not ready"), (&cordoned, "cordoned")]
+        .into_iter()
+        .filter(|(nodes, _)| !nodes.is_empty())
+        .flat_map(|(nodes, state)| {
+            [
+                "; ".to_owned(),
+                named("node", nodes),
+                verb(nodes, " is ", " are ").to_owned(),
+                state.to_owned(),
+            ]
+        })
+        .collect();
+    let ready = count(open, "ready node");
+    let mut fixes = Vec::new();
+    if !cordoned.is_empty() {
+        fixes.push(format!("kubectl uncordon {}", cordoned.join(" ")));
+    }
+    if let Some(node) = not_ready.first() {
+        fixes.push(format!("kubectl describe node {node}"));
+    }
+    if pool.nodes.len() < READY_MIN {
+        fixes.push(fix::scale(facts, pool, READY_MIN));
+    }
+    let idle: Vec<&str> = not_ready.iter().chain(&cordoned).copied().collect();
+    let finding = if pool.nodes.is_empty() {
+        Finding::fail(rule, Severity::Error, format!("Pool {name} has no node"))
+            .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+    } else if open == 0 {
+        Finding::fail(rule, Severity::Error, format!("Pool {name} has no ready node{closed}"))
+            .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+    } else if open < READY_MIN {
+        let fact =
+            format!("Pool {name} has {ready} of the {READY_MIN} that AutoMQ asks for{closed}");
+        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL)
+    } else if idle.is_empty() {
+        findings.push(Finding::pass(rule, Severity::Warning, ready).pool(name));
+        return;
+    } else {
+        Finding::fail(rule, Severity::Note, format!("Pool {name} has {ready}{closed}"))
+            .why("What is closed takes no broker when another node fails")
+    };
+    findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
+}
+
+fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let (name, taint) = (pool.name(), &pool.facts.taint);
+    let mut found = Vec::new();
+    let lost = pool.names(|node| !node.taints.contains(taint));
+    if !lost.is_empty() {
+        let lack = verb(&lost, "lacks", "lack");
+        let fact = format!("{} of pool {name} {lack} {taint}", capital(&named("node", &lost)));
+        found.push(
+            Finding::fail(TAINT, Severity::Error, fact)
+                .why(OPEN_TO_ALL)
+                .nodes(&lost)
+                .fix(fix::taint(facts, pool, &lost)),
+        );
+    }
+    for (effect, severity, why) in OTHER_TAINTS {
+        let is_other = |it: &&Taint<'static>| {
+            it.effect == effect
+                && *it != taint
+                && !facts.policy.is_transient(it)
+                && !pool.declares(it)
+                && !facts.brokers_tolerate(pool, it)
+        };
+        let nodes = pool.names(|node| node.taints.iter().any(|it| is_other(&it)));
+        let other = pool.nodes.iter().find_map(|node| node.taints.iter().find(is_other));
+        if let Some(other) = other {
+            let carry = verb(&nodes, "carries", "carry");
+            let node = capital(&named("node", &nodes));
+            let fact = format!("{node} of pool {name} {carry} {other} beside the pool's taint");
+            let Taint { key, value, effect } = other;
+            let fix = format!(
+                "# if the taint is there for good: let AutoMQ's pods tolerate it, and declare it under the pool's \
+                 `additionalTaints`: {{key: {key}, value: {value:?}, effect: {effect}}}\n\
+                 # if it is not:\nkubectl taint node {} {other}-",
+                nodes.join(" "),
+                value = value.as_str(),
+            );
+            found.push(Finding::fail(TAINT, severity, fact).why(why).nodes(&nodes).fix(fix));
+        }
+    }
+    found.extend(untainted_siblings(facts, pool));
+    if found.is_empty() {
+        let nodes = count(pool.nodes.len(), "node");
+        found.push(Finding::pass(TAINT, Severity::Error, format!("{taint} on {nodes}")));
+    }
+    findings.extend(found.into_iter().map(|finding| finding.pool(name)));
+}
+
+/// Nodes of the group that a pool was found in, without the taint by which it was found.
+fn untainted_siblings(facts: &Facts<'_>, pool: &PoolNodes<'_>) -> Option<Finding> {
+    let label = pool.facts.label.as_deref()?;
+    let is_sibling = |node: &&&NodeRecord| node.label(label) == Some(&pool.facts.name);
+    let nodes: Vec<&str> =
+        facts.elsewhere.iter().filter(is_sibling).map(|node| &*node.name).collect();
+    if nodes.is_empty() {
+        return None;
+    }
+    let (lack, taint) = (verb(&nodes, "lacks", "lack"), &pool.facts.taint);
+    let fact = format!(
+        "{} of the same node pool {} {lack} {taint}",
+        capital(&named("node", &nodes)),
+        pool.name()
+    );
+    let finding = Finding::fail(TAINT, Severity::Warning, fact)
+        .why("Without the taint they are not AutoMQ's, and any pod may be scheduled there");
+    Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
+}
+
+/// The machine types that a pool may have.
+pub(super) struct Approved<'p> {
+    pub(super) names: Vec<&'p str>,
+    /// Who says so.
+    pub(super) source: String,
+    /// What it means to have another one.
+    pub(super) severity: Severity,
+}
+
+impl<'p> Approved<'p> {
+    /// By the pool's own list, else by the catalog; `None` where neither has any.
+    pub(super) fn of(policy: &'p Policy, declared: Option<&'p Pool>) -> Option<Self> {
+        let provider = provider_name(policy);
+        let catalog = &policy.machine_types;
+        let own = declared.and_then(|pool| pool.machine_types.as_ref());
+        let (source, severity) = match (own, catalog.is_authoritative()) {
+            (Some(_), _) => ("the pool's list".to_owned(), Severity::Error),
+            (None, true) => (format!("AutoMQ's list for {provider}"), Severity::Error),
+            (None, false) => (
+                format!("the catalog for {provider}, which AutoMQ has not published"),
+                Severity::Warning,
+            ),
+        };
+        let names: Vec<&str> = match own {
+            Some(types) => types.iter().map(String::as_str).collect(),
+            None => catalog.names.iter().map(|entry| entry.name.as_str()).collect(),
+        };
+        (!names.is_empty()).then_some(Self { names, source, severity })
+    }
+}
+
+fn provider_name(policy: &Policy) -> &'static str {
+    policy.provider.map_or("this provider", |provider| provider.as_str())
+}
+
+/// What there is to say of machine types where no list approves any.
+pub(super) fn no_type_list(policy: &Policy) -> Finding {
+    let fact = format!("No list of machine types is published for {}", provider_name(policy));
+    let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
+    Finding::unknown(TYPE, Severity::Warning, fact).fix(fix)
+}
+
+/// Why it matters that a machine type is not approved.
+pub(super) const WRONG_TYPE: &str = "AutoMQ takes the types that it has approved; on others a deployment fails, or its \
+     network and memory are not enough";
+
+fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let name = pool.name();
+    let Some(approved) = Approved::of(facts.policy, pool.declared) else {
+        findings.push(no_type_list(facts.policy).pool(name));
+        return;
+    };
+    let Approved { names: approved, source, severity } = approved;
+    let types: BTreeSet<&str> = pool.nodes.iter().filter_map(|node| machine_type(node)).collect();
+    let wrong: Vec<&str> = types.iter().filter(|it| !approved.contains(it)).copied().collect();
+    let nodes = pool.names(|node| machine_type(node).is_some_and(|it| wrong.contains(&it)));
+    let finding = if wrong.is_empty() {
+        if types.is_empty() {
+            return;
+        }
+        let types: Vec<&str> = types.into_iter().collect();
+        Finding::pass(TYPE, severity, format!("{} in {source}", list(&types)))
+    } else {
+        let (is, node) = (verb(&nodes, "is", "are"), capital(&named("node", &nodes)));
+        let fact = format!(
+            "{node} of pool {name} {is} of {}, which is not in {source}: {}",
+            named("machine type", &wrong),
+            approved.join(", ")
+        );
+        let wanted = approved.first().copied();
+        Finding::fail(TYPE, severity, fact)
+            .why(WRONG_TYPE)
+            .nodes(&nodes)
+            .fix(fix::replace(facts, pool, wanted))
+    };
+    findings.push(finding.pool(name));
+}
+
+pub(super) const TWO_ZONES: &str = "An instance of AutoMQ's runs in one zone or in three, so that its deployment \
+                         and its changes fail";
+
+fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let name = pool.name();
+    let populated = pool.by_zone();
+    if populated.is_empty() {
+        // The missing labels are told.
+        return;
+    }
+    let declared: Vec<&str> = pool
+        .declared
+        .map(|pool| pool.zones.iter().map(String::as_str).collect())
+        .unwrap_or_default();
+    let spans: Vec<&str> = populated.keys().copied().collect();
+    let is_stray = |zone: &&&str| !declared.is_empty() && !declared.contains(zone);
+    let stray: Vec<&str> = spans.iter().filter(is_stray).copied().collect();
+    let empty: Vec<&str> =
+        declared.iter().filter(|zone| !populated.contains_key(*zone)).copied().collect();
+    let is_one_or_three = matches!(spans.len(), 1 | 3);
+    if stray.is_empty() && empty.is_empty() && is_one_or_three {
+        let fact = format!("{}: {}", count(spans.len(), "zone"), spans.join(", "));
+        findings.push(Finding::pass(ZONE, Severity::Error, fact).pool(name));
+        return;
+    }
+    let strays: Vec<&str> =
+        stray.iter().filter_map(|zone| populated.get(zone)).flatten().copied().collect();
+    let mut details = Vec::new();
+    if !stray.is_empty() {
+        let (nodes, are) = (named("node", &strays), verb(&strays, "is", "are"));
+        details.push(format!(
+            "{nodes} {are} in {}, and it is for {}",
+            list(&stray),
+            list(&declared)
+        ));
+    }
+    if !empty.is_empty() {
+        let has = verb(&empty, "has", "have");
+        details.push(format!("{} {has} no node", named("its zone", &empty)));
+    }
+    let what = if is_one_or_three {
+        "is not in its zones".to_owned()
+    } else {
+        format!("spans {} ({})", count(spans.len(), "zone"), spans.join(", "))
+    };
+    let colon = if details.is_empty() { "" } else { ": " };
+    let fact = format!("Pool {name} {what}{colon}{}", details.join("; "));
+    let fix = if !strays.is_empty() {
+        fix::out_of_zones(facts, pool, &strays)
+    } else if !empty.is_empty() {
+        let scaled = fix::scale(facts, pool, declared.len());
+        format!("# bring a node into {}\n{scaled}", list(&empty))
+    } else {
+        fix::replace(facts, pool, pool.nodes.first().and_then(|node| machine_type(node)))
+    };
+    findings.push(
+        Finding::fail(ZONE, Severity::Error, fact)
+            .why(TWO_ZONES)
+            .pool(name)
+            .nodes(&strays)
+            .fix(fix),
+    );
+}
+
+fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+    let name = pool.name();
+    let mut found = Vec::new();
+    for (label, example) in [(ZONE_LABEL, "$ZONE"), (MACHINE_TYPE_LABEL, "$MACHINE_TYPE")] {
+        let nodes = pool.names(|node| node.label(label).is_none());
+        if nodes.is_empty() {
+            continue;
+        }
+        let lack = verb(&nodes, "has no label", "have no label");
+        let fact = format!("{} of pool {name} {lack} {label}", capital(&named("node", &nodes)));
+        found.push(
+            Finding::fail(IDENTITY, Severity::Warning, fact)
+                .why("AutoMQ schedules its pods by zone and machine type, and does not find such a node")
+                .nodes(&nodes)
+                .fix(format!("kubectl label node {} {label}={example}", nodes.join(" "))),
+        );
+    }
+    let is_undeclared = !matches!(pool.facts.origin, PoolOrigin::Declared(_));
+    if is_undeclared && !facts.policy.pools.is_empty() {
+        let nodes = pool.names(|_| true);
+        let carry = verb(&nodes, "carries", "carry");
+        let fact = format!(
+            "{} {carry} {}, and no declared pool selects {}",
+            capital(&named("node", &nodes)),
+            pool.facts.taint,
+            verb(&nodes, "it", "them")
+        );
+        found.push(
+            Finding::fail(IDENTITY, Severity::Warning, fact)
+                .why(UNDECLARED)
+                .nodes(&nodes)
+                .fix(DECLARE),
+        );
+    }
+    if let Some(declared) = pool.declared
+        && found.is_empty()
+    {
+        let nodes = count(pool.nodes.len(), "node");
+        let fact = format!("{} on {nodes}", declared.nodes);
+        found.push(Finding::pass(IDENTITY, Severity::Warning, fact));
+    }
+    findings.extend(found.into_iter().map(|finding| finding.pool(name)));
+}
+
+fn conflicts(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    for conflict in facts.snapshot.conflicts() {
+        let fact = capital(&conflict.to_string());
+        findings.push(
+            Finding::fail(IDENTITY, Severity::Error, fact)
+                .why("Two instances would share the node, and neither pool has the nodes that it counts on")
+                .pool(&conflict.pool)
+                .nodes(&[&conflict.node])
+                .fix("# let the selectors of the two pools exclude each other"),
+        );
+    }
+}
+
+/// Whether pods of the system tolerate these taints.
+pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> bool {
+    let keeps_out = |taint: &Taint<'static>| {
+        taint.keeps_pods_out()
+            && !policy.is_transient(taint)
+            && !SYSTEM_TAINT_KEYS.contains(&taint.key.as_str())
+    };
+    !taints.iter().any(keeps_out)
+}
+
+fn system_pool(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let rule = Constraint::SystemPool;
+    let is_open = |node: &&&NodeRecord| {
+        node.ready && !node.cordoned && takes_system_pods(facts.policy, &node.taints)
+    };
+    let open = facts.elsewhere.iter().filter(is_open).count();
+    let finding = if open == 0 {
+        let fact = if facts.elsewhere.is_empty() {
+            "Every node belongs to a pool of AutoMQ's".to_owned()
+        } else {
+            "No node outside AutoMQ's pools is ready and free of taints".to_owned()
+        };
+        Finding::fail(rule, Severity::Error, fact)
+            .why("Pods of the system, as CoreDNS, have no place to run, or run beside the brokers")
+            .fix("# add a node pool without AutoMQ's taint, of two small nodes or more")
+    } else {
+        let fact = format!("{} outside AutoMQ's pools", count(open, "ready node"));
+        Finding::pass(rule, Severity::Error, fact)
+    };
+    findings.push(finding);
+}

@@ -1,0 +1,158 @@
+//! A pool as it can be drawn: zones, nodes, and who lives there.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Facts, Resident, Standing, machine_type};
+use crate::{
+    kubernetes::object::Pod,
+    policy::{
+        mode::RuleName,
+        pool::ZONE_LABEL,
+        snapshot::{NodeRecord, PoolOrigin},
+    },
+};
+
+/// A pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolPicture {
+    /// Its name.
+    pub name: String,
+    /// Whether the config declares it.
+    pub is_declared: bool,
+    /// `key=value:effect`
+    pub taint: String,
+    /// Instances that belong to it.
+    pub instances: Vec<String>,
+    /// Declared zones and those with nodes, by name.
+    pub zones: Vec<ZonePicture>,
+}
+
+/// A zone of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZonePicture {
+    /// Its name; empty for nodes that do not say.
+    pub name: String,
+    /// Whether the pool is for this zone.
+    pub is_meant: bool,
+    /// Nodes, by name.
+    pub nodes: Vec<NodePicture>,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePicture {
+    /// Its name.
+    pub name: String,
+    /// Empty if it does not say.
+    pub machine_type: String,
+    /// Condition `Ready`.
+    pub ready: bool,
+    /// Closed for new pods.
+    pub cordoned: bool,
+    /// It carries its pool's taint.
+    pub tainted: bool,
+    /// Pods on it; `None` if the input holds no pods.
+    pub residents: Option<Vec<ResidentPicture>>,
+}
+
+/// A pod on a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResidentPicture {
+    /// Whose it is, intruders first.
+    pub kind: ResidentKind,
+    /// `namespace/name`
+    pub name: String,
+}
+
+/// Whose a pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResidentKind {
+    /// Neither AutoMQ's nor exempt.
+    Intruder,
+    /// AutoMQ's, of an instance that belongs elsewhere.
+    Misplaced,
+    /// AutoMQ's.
+    AutoMq,
+    /// Exempt.
+    Exempt,
+}
+
+pub(super) fn draw(facts: &Facts<'_>) -> Vec<PoolPicture> {
+    let mut by_node: BTreeMap<&str, Vec<&Resident<'_>>> = BTreeMap::new();
+    for resident in facts.pods.iter().filter(|it| it.pool.is_some()) {
+        by_node.entry(&resident.pod.spec.node_name).or_default().push(resident);
+    }
+    let on = |node: &NodeRecord| by_node.get(&*node.name).map_or(&[][..], Vec::as_slice);
+    let pools = facts.pools.iter().enumerate();
+    pools
+        .map(|(index, pool)| {
+            let declared = pool.declared.map(|it| it.zones.as_slice()).unwrap_or_default();
+            let with_nodes = pool.nodes.iter().map(|node| zone(node).to_owned());
+            let mut names: Vec<String> = declared.iter().cloned().chain(with_nodes).collect();
+            names.sort();
+            names.dedup();
+            let zones = names.into_iter().map(|name| ZonePicture {
+                is_meant: declared.is_empty() || declared.contains(&name),
+                nodes: pool
+                    .nodes
+                    .iter()
+                    .filter(|node| zone(node) == name)
+                    .map(|node| {
+                        let tainted = node.taints.contains(&pool.facts.taint);
+                        picture(facts, node, tainted, on(node))
+                    })
+                    .collect(),
+                name,
+            });
+            let is_declared = matches!(pool.facts.origin, PoolOrigin::Declared(_));
+            let instances = facts.policy.instances.iter();
+            let instances = instances.filter(|it| is_declared && it.pool == index);
+            PoolPicture {
+                name: pool.name().to_owned(),
+                is_declared,
+                taint: pool.facts.taint.to_string(),
+                instances: instances.map(|it| it.name.clone()).collect(),
+                zones: zones.collect(),
+            }
+        })
+        .collect()
+}
+
+fn zone(node: &NodeRecord) -> &str {
+    node.label(ZONE_LABEL).map_or("", AsRef::as_ref)
+}
+
+/// Whether a pod of an instance is on a node where its pool's pods do not belong.
+pub(super) fn is_misplaced(facts: &Facts<'_>, pod: &Pod<'_>) -> bool {
+    let found = facts.strict.inspect_pod(facts.snapshot, pod);
+    found.iter().any(|it| it.rule == RuleName::PodPlacement)
+}
+
+fn picture(
+    facts: &Facts<'_>,
+    node: &NodeRecord,
+    tainted: bool,
+    residents: &[&Resident<'_>],
+) -> NodePicture {
+    let mut residents: Vec<ResidentPicture> = residents
+        .iter()
+        .map(|it| ResidentPicture {
+            kind: match it.standing {
+                Standing::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
+                Standing::AutoMq(_) => ResidentKind::AutoMq,
+                Standing::Exempt => ResidentKind::Exempt,
+                Standing::Stranger => ResidentKind::Intruder,
+            },
+            name: format!("{}/{}", it.pod.metadata.namespace, it.pod.metadata.name),
+        })
+        .collect();
+    residents.sort();
+    NodePicture {
+        name: node.name.to_string(),
+        machine_type: machine_type(node).unwrap_or_default().to_owned(),
+        ready: node.ready,
+        cordoned: node.cordoned,
+        tainted,
+        residents: facts.knows(crate::cluster::inventory::PODS).then_some(residents),
+    }
+}

@@ -1,0 +1,234 @@
+//! A Terraform plan, held against what AutoMQ asks of node pools: before anything exists, and so without
+//! nodes, pods, roles or volumes. What the plan does not know yet is unknown.
+
+mod constraints;
+
+use std::collections::BTreeSet;
+
+use self::constraints::is_zone;
+use super::{
+    Fitness, Subject, demote,
+    finding::{Constraint, Finding, Severity},
+    nodes::{IDENTITY, TAINT, takes_system_pods},
+    picture::{PoolPicture, ZonePicture},
+    words::{list, verb},
+};
+use crate::{
+    kubernetes::{selector::LabelSelector, taint::Taint},
+    policy::{Policy, placement::Answer, pool::Pool},
+    terraform::{Action, Plan, PlannedPool},
+};
+
+/// A pool of AutoMQ's, with the node pools that make it: one, or one for each zone.
+struct Planned<'a> {
+    name: String,
+    declared: Option<(usize, &'a Pool)>,
+    taint: &'a Taint<'static>,
+    parts: Vec<&'a PlannedPool>,
+}
+
+/// Whose a node pool of a plan is.
+enum Owner<'a> {
+    Declared(usize, &'a Pool),
+    /// By its taint, or by one that was meant to be it.
+    Tainted(&'a Taint<'static>),
+    /// The plan does not know its taints, or the labels that decide.
+    Unknown,
+    Others,
+}
+
+/// Holds every constraint that a plan can tell of against one.
+pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
+    let mut pools: Vec<Planned<'_>> = Vec::new();
+    let (mut unclear, mut others) = (Vec::new(), Vec::new());
+    for part in &plan.pools {
+        let (declared, taint) = match owner(policy, part) {
+            Owner::Declared(index, pool) => (Some((index, pool)), &pool.taint),
+            Owner::Tainted(taint) => (None, taint),
+            Owner::Unknown => {
+                unclear.push(part);
+                continue;
+            }
+            Owner::Others => {
+                others.push(part);
+                continue;
+            }
+        };
+        match pools.iter_mut().find(|pool| pool.takes(declared, part)) {
+            Some(pool) => pool.parts.push(part),
+            None => pools.push(Planned {
+                name: declared.map_or(part.name.as_str(), |(_, pool)| &pool.name).to_owned(),
+                declared,
+                taint,
+                parts: vec![part],
+            }),
+        }
+    }
+    pools.sort_by_key(|pool| pool.declared.map_or(usize::MAX, |(index, _)| index));
+    tell_apart(&mut pools);
+    let mut findings = Vec::new();
+    for pool in &pools {
+        let mut found = constraints::judge(policy, pool);
+        found.sort_by_key(|finding| std::cmp::Reverse((finding.status, finding.severity)));
+        findings.extend(found.into_iter().map(|finding| finding.pool(&pool.name)));
+    }
+    absent(policy, &pools, &unclear, &mut findings);
+    system_pool(policy, &others, &mut findings);
+    for finding in &mut findings {
+        demote(policy, finding);
+    }
+    let lasting = || plan.pools.iter().filter(|pool| pool.action != Action::Delete);
+    let nodes = lasting().filter_map(|pool| pool.size).fold(0, u64::saturating_add);
+    Fitness {
+        subject: Subject::Plan { is_whole: lasting().all(|pool| pool.size.is_some()) },
+        provider: policy.provider,
+        findings,
+        pools: pools
+            .iter()
+            .filter(|pool| pool.lasting().next().is_some())
+            .map(|pool| picture(policy, pool))
+            .collect(),
+        missing: Vec::new(),
+        nodes: usize::try_from(nodes).unwrap_or(usize::MAX),
+    }
+}
+
+fn owner<'a>(policy: &'a Policy, part: &PlannedPool) -> Owner<'a> {
+    let mut may_be_declared = false;
+    for (index, pool) in policy.pools.iter().enumerate() {
+        match selects(&pool.nodes, part) {
+            Answer::No => {}
+            Answer::Maybe => may_be_declared = true,
+            Answer::Yes if may_be_declared => break,
+            Answer::Yes => return Owner::Declared(index, pool),
+        }
+    }
+    let Some(taints) = &part.taints else { return Owner::Unknown };
+    let mut own = std::iter::once(&policy.taint).chain(policy.pools.iter().map(|pool| &pool.taint));
+    // With another effect, it is this taint that was meant.
+    let is_meant = |own: &&Taint<'static>| {
+        taints.iter().any(|taint| taint.key == own.key && taint.value == own.value)
+    };
+    match own.find(is_meant) {
+        Some(taint) => Owner::Tainted(taint),
+        None if may_be_declared => Owner::Unknown,
+        None => Owner::Others,
+    }
+}
+
+/// Whether a selector takes the nodes of a pool, by what is known of their labels.
+fn selects(selector: &LabelSelector, part: &PlannedPool) -> Answer {
+    let requirements = selector.requirements().iter();
+    let answers = requirements.map(|requirement| {
+        if part.labels.is_unknown(&requirement.key) {
+            Answer::Maybe
+        } else {
+            requirement.matches(&part.labels).into()
+        }
+    });
+    answers.min().unwrap_or(Answer::Yes)
+}
+
+/// Pools of one name, in several clusters say, are called by their addresses as well.
+fn tell_apart(pools: &mut [Planned<'_>]) {
+    let names: Vec<String> = pools.iter().map(|pool| pool.name.clone()).collect();
+    for pool in pools {
+        if names.iter().filter(|name| **name == pool.name).count() > 1
+            && let Some(part) = pool.parts.first()
+        {
+            pool.name = format!("{} ({})", pool.name, part.address);
+        }
+    }
+}
+
+impl Planned<'_> {
+    /// Whether this node pool is part of the same pool: declared as the same, in the same cluster.
+    fn takes(&self, declared: Option<(usize, &Pool)>, part: &PlannedPool) -> bool {
+        let is_same = |(index, _): (usize, &Pool)| {
+            self.declared.is_some_and(|(own, _)| own == index)
+                && self.parts.iter().all(|own| own.cluster == part.cluster)
+        };
+        declared.is_some_and(is_same)
+    }
+
+    /// The parts that will be there.
+    fn lasting(&self) -> impl Iterator<Item = &PlannedPool> {
+        self.parts.iter().copied().filter(|part| part.action != Action::Delete)
+    }
+
+    /// The zones of all parts; `None` if those of one are not known.
+    fn zones(&self) -> Option<BTreeSet<&str>> {
+        let mut zones = BTreeSet::new();
+        for part in self.lasting() {
+            zones.extend(part.zones.as_ref()?.iter().map(String::as_str));
+        }
+        Some(zones)
+    }
+}
+
+/// What the plan does not make, as far as it tells.
+fn absent(
+    policy: &Policy,
+    pools: &[Planned<'_>],
+    unclear: &[&PlannedPool],
+    findings: &mut Vec<Finding>,
+) {
+    for part in unclear {
+        let what = if part.taints.is_none() { "taints" } else { "labels" };
+        let fact = format!(
+            "Whether node pool {} is for AutoMQ is not in the plan, since its {what} are not",
+            part.name
+        );
+        findings.push(Finding::unknown(TAINT, Severity::Error, fact).object(&part.address));
+    }
+    for (index, pool) in policy.pools.iter().enumerate() {
+        if !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index)) {
+            let fact = format!(
+                "No node pool of the plan is pool {} of the config, by what it says of labels ({})",
+                pool.name, pool.nodes
+            );
+            findings.push(Finding::unknown(IDENTITY, Severity::Warning, fact).pool(&pool.name));
+        }
+    }
+    if pools.is_empty() && unclear.is_empty() && policy.pools.is_empty() {
+        let taint = &policy.taint;
+        let fact = format!("No node pool of the plan has the taint {taint}; another may be there");
+        findings.push(Finding::unknown(TAINT, Severity::Error, fact));
+    }
+}
+
+fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Finding>) {
+    let is_open = |part: &&&PlannedPool| {
+        part.action != Action::Delete
+            && part.size.is_some_and(|size| size > 0)
+            && part.taints.as_ref().is_some_and(|taints| takes_system_pods(policy, taints))
+    };
+    let open: Vec<&str> = others.iter().filter(is_open).map(|part| part.name.as_str()).collect();
+    findings.push(if open.is_empty() {
+        let fact =
+            "No node pool of the plan is for the pods of the system for sure; another may be there";
+        Finding::unknown(Constraint::SystemPool, Severity::Error, fact)
+    } else {
+        let is = verb(&open, "is", "are");
+        let fact = format!("{} {is} without AutoMQ's taint, for the pods of others", list(&open));
+        Finding::pass(Constraint::SystemPool, Severity::Error, fact)
+    });
+}
+
+fn picture(policy: &Policy, pool: &Planned<'_>) -> PoolPicture {
+    let declared: Vec<&String> = pool.declared.iter().flat_map(|(_, pool)| &pool.zones).collect();
+    let instances = policy.instances.iter();
+    let instances = instances.filter(|it| pool.declared.is_some_and(|(index, _)| it.pool == index));
+    let zones = pool.zones().unwrap_or_default().into_iter().map(|zone| ZonePicture {
+        is_meant: declared.is_empty() || declared.iter().any(|declared| is_zone(zone, declared)),
+        name: zone.to_owned(),
+        nodes: Vec::new(),
+    });
+    PoolPicture {
+        name: pool.name.clone(),
+        is_declared: pool.declared.is_some(),
+        taint: pool.taint.to_string(),
+        instances: instances.map(|it| it.name.clone()).collect(),
+        zones: zones.collect(),
+    }
+}

@@ -1,0 +1,332 @@
+//! A pool of a plan, constraint by constraint.
+
+use super::{Planned, selects};
+use crate::{
+    check::{
+        finding::{Constraint, Finding, Severity},
+        fix::shouted,
+        nodes::{
+            Approved, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL,
+            TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
+        },
+        words::{count, list, verb},
+    },
+    kubernetes::taint::Taint,
+    policy::{Policy, placement::Answer},
+    terraform::{Action, PlannedPool, TaintSyntax},
+};
+
+/// Holds every constraint on a pool against one.
+pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    actions(pool, &mut findings);
+    taints(policy, pool, &mut findings);
+    machine_types(policy, pool, &mut findings);
+    zones(pool, &mut findings);
+    size(pool, &mut findings);
+    spot(pool, &mut findings);
+    declaration(policy, pool, &mut findings);
+    findings
+}
+
+/// `Node pool automq-a`, which a pool may have several of.
+fn called(part: &PlannedPool) -> String {
+    format!("Node pool {}", part.name)
+}
+
+/// What to change in the configuration of a node pool: in the block, if any, that has this attribute.
+fn edit(part: &PlannedPool, attribute: &str, change: &str) -> String {
+    let blocks: Vec<&str> = attribute.split(".0.").collect();
+    let (_, blocks) = blocks.split_last().unwrap_or((&"", &[]));
+    let within = blocks.iter().rev().fold(change.to_owned(), |inner, block| {
+        format!("{block} {{\n{}\n}}", textwrap::indent(&inner, "  "))
+    });
+    format!("# in {}\n{within}", part.address)
+}
+
+/// `desired_size` of `scaling_config.0.desired_size`.
+fn leaf(attribute: &str) -> &str {
+    attribute.rsplit('.').next().unwrap_or(attribute)
+}
+
+fn actions(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    for part in &pool.parts {
+        let (what, why, fix) = match part.action {
+            Action::Keep => continue,
+            Action::Replace => (
+                "is deleted and made anew",
+                "Its nodes go before there are others, and their brokers with them",
+                "# let lifecycle have create_before_destroy, and the pool a name that is not fixed",
+            ),
+            Action::Renew => (
+                "is made anew, and the old one deleted",
+                "Every broker moves, as fast as the old nodes go",
+                "# change it while the brokers may move, or leave as it is what asks for a new one",
+            ),
+            Action::Delete => (
+                "is deleted",
+                "Its nodes go, and the brokers on them",
+                "# keep it in the configuration while instances run there",
+            ),
+        };
+        let fact = format!("{} {what}", called(part));
+        findings.push(
+            Finding::fail(IDENTITY, Severity::Warning, fact)
+                .why(why)
+                .object(&part.address)
+                .fix(edit(part, "", fix)),
+        );
+    }
+}
+
+fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    let wanted = pool.taint;
+    for part in pool.lasting() {
+        let Some(taints) = &part.taints else {
+            let fact = format!("The taints of {} are not in the plan", part.name);
+            let finding = Finding::unknown(TAINT, Severity::Error, fact).object(&part.address);
+            findings.push(finding);
+            continue;
+        };
+        let other_effect = taints.iter().find(|taint| {
+            taint.key == wanted.key && taint.value == wanted.value && *taint != wanted
+        });
+        if !taints.contains(wanted) {
+            let fact = match other_effect {
+                Some(other) => format!("{} has the taint {other} and not {wanted}", called(part)),
+                None => format!("{} lacks the taint {wanted}", called(part)),
+            };
+            let finding =
+                Finding::fail(TAINT, Severity::Error, fact).why(OPEN_TO_ALL).object(&part.address);
+            findings.push(match part.attributes.taint {
+                Some(syntax) => {
+                    let path = part.attributes.taints;
+                    let kept = taints.iter().filter(|taint| Some(*taint) != other_effect);
+                    finding.fix(edit(part, path, &written(syntax, leaf(path), wanted, kept)))
+                }
+                None => finding,
+            });
+            continue;
+        }
+        let other = OTHER_TAINTS.into_iter().find_map(|(effect, severity, why)| {
+            let declared = pool.declared.map(|(_, declared)| declared.additional_taints.as_slice());
+            let is_other = |it: &&Taint<'static>| {
+                it.effect == effect
+                    && *it != wanted
+                    && !policy.is_transient(it)
+                    && !declared.unwrap_or_default().contains(it)
+            };
+            Some((taints.iter().find(is_other)?, severity, why))
+        });
+        let Some((other, severity, why)) = other else {
+            let fact = format!("{wanted} on {}", part.name);
+            findings.push(Finding::pass(TAINT, Severity::Error, fact).object(&part.address));
+            continue;
+        };
+        let fact = format!("{} has {other} beside the pool's taint", called(part));
+        let fix = edit(part, "", &format!("# remove the taint {other}"));
+        findings.push(Finding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix));
+    }
+}
+
+/// A taint as a configuration has it, with those that are kept where it has all of them as one.
+fn written<'t>(
+    syntax: TaintSyntax,
+    attribute: &str,
+    taint: &'t Taint<'static>,
+    kept: impl Iterator<Item = &'t Taint<'static>>,
+) -> String {
+    let Taint { key, value, effect } = taint;
+    let effect = match (syntax, effect.as_str()) {
+        (TaintSyntax::Texts, _) => {
+            let all: Vec<String> = kept.chain([taint]).map(|it| format!("\"{it}\"")).collect();
+            return format!("{attribute} = [{}]", all.join(", "));
+        }
+        (TaintSyntax::Block, effect) => effect,
+        (TaintSyntax::Shouted, effect) => shouted(effect),
+    };
+    format!(
+        "{attribute} {{\n  key    = \"{key}\"\n  value  = \"{value}\"\n  effect = \"{effect}\"\n}}"
+    )
+}
+
+fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    let Some(approved) = Approved::of(policy, pool.declared.map(|(_, pool)| pool)) else {
+        findings.push(no_type_list(policy));
+        return;
+    };
+    let Approved { names: approved, source, severity } = approved;
+    for part in pool.lasting() {
+        let attribute = part.attributes.machine_types;
+        let has_own_list = pool.declared.is_some_and(|(_, pool)| pool.machine_types.is_some());
+        if !has_own_list && policy.provider != Some(part.provider) {
+            let fact = format!(
+                "{} is of {}, and the config is not: no list of machine types is for it",
+                called(part),
+                part.provider.as_str()
+            );
+            findings.push(Finding::unknown(TYPE, Severity::Warning, fact).object(&part.address));
+            continue;
+        }
+        let Some(types) = &part.machine_types else {
+            let fact = format!(
+                "The machine types of {} are not in the plan ({} is not set, has others beside it, or is known later)",
+                part.name,
+                leaf(attribute)
+            );
+            let finding = Finding::unknown(TYPE, severity, fact);
+            findings.push(finding.object(&part.address));
+            continue;
+        };
+        let wrong: Vec<&String> =
+            types.iter().filter(|it| !approved.contains(&it.as_str())).collect();
+        if wrong.is_empty() {
+            let fact = format!("{} in {}", list(types), source);
+            let finding = Finding::pass(TYPE, severity, fact);
+            findings.push(finding.object(&part.address));
+            continue;
+        }
+        let fact = format!(
+            "{} may have nodes of {}, which {} not in {}: {}",
+            called(part),
+            list(&wrong),
+            verb(&wrong, "is", "are"),
+            source,
+            approved.join(", ")
+        );
+        let finding = Finding::fail(TYPE, severity, fact).why(WRONG_TYPE).object(&part.address);
+        let mut right = types.iter().map(String::as_str).filter(|it| approved.contains(it));
+        let (right, leaf) = (right.next(), leaf(attribute));
+        let wanted = right.or_else(|| approved.first().copied()).unwrap_or_default();
+        findings.push(finding.fix(match right {
+            // It is not this attribute that has the others.
+            Some(_) if !part.attributes.has_type_list => {
+                edit(part, "", &format!("# leave out {}", list(&wrong)))
+            }
+            _ if part.attributes.has_type_list => {
+                edit(part, attribute, &format!("{leaf} = [\"{wanted}\"]"))
+            }
+            _ => edit(part, attribute, &format!("{leaf} = \"{wanted}\"")),
+        }));
+    }
+}
+
+/// Whether a zone of the plan is one of the config. AKS has numbers, where its nodes will have a region
+/// before them.
+pub(super) fn is_zone(planned: &str, declared: &str) -> bool {
+    planned == declared || declared.strip_suffix(planned).is_some_and(|it| it.ends_with('-'))
+}
+
+fn zones(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    let Some(first) = pool.lasting().next() else { return };
+    let attribute = leaf(first.attributes.zones);
+    let Some(zones) = pool.zones() else {
+        let fact = format!(
+            "The zones of {} are not in the plan: {attribute} is not set, or what it comes to is known when \
+             it is applied",
+            pool.name
+        );
+        findings.push(Finding::unknown(ZONE, Severity::Error, fact).object(&first.address));
+        return;
+    };
+    let declared: Vec<&str> =
+        pool.declared.iter().flat_map(|(_, pool)| &pool.zones).map(String::as_str).collect();
+    let stray: Vec<&str> = zones
+        .iter()
+        .copied()
+        .filter(|zone| !declared.is_empty() && !declared.iter().any(|it| is_zone(zone, it)))
+        .collect();
+    let empty: Vec<&str> = declared
+        .iter()
+        .copied()
+        .filter(|declared| !zones.iter().any(|zone| is_zone(zone, declared)))
+        .collect();
+    let names: Vec<&str> = zones.iter().copied().collect();
+    let spans = format!("{}: {}", count(zones.len(), "zone"), names.join(", "));
+    if stray.is_empty() && empty.is_empty() && matches!(zones.len(), 1 | 3) {
+        findings.push(Finding::pass(ZONE, Severity::Error, spans).object(&first.address));
+        return;
+    }
+    let meant = if declared.is_empty() {
+        String::new()
+    } else {
+        format!(", and the config has it in {}", list(&declared))
+    };
+    let fact = format!("Pool {} is planned in {spans}{meant}", pool.name);
+    let wanted =
+        if declared.is_empty() { "one zone, or three".to_owned() } else { list(&declared) };
+    findings.push(
+        Finding::fail(ZONE, Severity::Error, fact).why(TWO_ZONES).object(&first.address).fix(edit(
+            first,
+            "",
+            &format!("# let {attribute} have {wanted}"),
+        )),
+    );
+}
+
+fn size(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    let Some(first) = pool.lasting().next() else { return };
+    let (rule, attribute) = (Constraint::PoolSize, first.attributes.size);
+    let is_one = pool.lasting().count() == 1 && !first.attributes.size_is_of_zone;
+    let sizes: Option<Vec<u64>> = pool.lasting().map(|part| part.size).collect();
+    let Some(nodes) = sizes.map(|sizes| sizes.into_iter().fold(0, u64::saturating_add)) else {
+        let fact = format!("How many nodes {} starts with is not in the plan", pool.name);
+        findings.push(Finding::unknown(rule, Severity::Warning, fact).object(&first.address));
+        return;
+    };
+    let nodes = usize::try_from(nodes).unwrap_or(usize::MAX);
+    if nodes >= READY_MIN {
+        let finding = Finding::pass(rule, Severity::Warning, count(nodes, "node"));
+        findings.push(finding.object(&first.address));
+        return;
+    }
+    let fact = format!(
+        "Pool {} starts with {} of the {READY_MIN} that AutoMQ asks for",
+        pool.name,
+        count(nodes, "node")
+    );
+    findings.push(
+        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL).object(&first.address).fix(
+            if is_one {
+                edit(first, attribute, &format!("{} = {READY_MIN}", leaf(attribute)))
+            } else {
+                edit(first, "", &format!("# let {} make {READY_MIN} nodes in all", leaf(attribute)))
+            },
+        ),
+    );
+}
+
+fn spot(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    for part in pool.lasting().filter(|part| part.is_spot) {
+        let fact = format!("{} is of spot nodes", called(part));
+        findings.push(
+            Finding::fail(Constraint::PoolSize, Severity::Warning, fact)
+                .why("The cloud takes them back at any time, and a broker's node with them")
+                .fix(edit(part, "", "# ask for nodes on demand")),
+        );
+    }
+}
+
+/// Instances belong to declared pools.
+fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+    let Some(first) = pool.lasting().next() else { return };
+    if let Some((_, declared)) = pool.declared {
+        let fact = format!("{} takes {}", declared.nodes, first.name);
+        findings.push(Finding::pass(IDENTITY, Severity::Warning, fact));
+    } else if policy.pools.iter().any(|it| selects(&it.nodes, first) != Answer::No) {
+        let fact = format!(
+            "Whether a declared pool selects {} is not in the plan, since its labels are not",
+            first.name
+        );
+        findings.push(Finding::unknown(IDENTITY, Severity::Warning, fact));
+    } else if !policy.pools.is_empty() {
+        let fact =
+            format!("No declared pool selects {}, by what the plan says of its labels", first.name);
+        findings.push(
+            Finding::fail(IDENTITY, Severity::Warning, fact)
+                .why(UNDECLARED)
+                .object(&first.address)
+                .fix(DECLARE),
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! What holds the roles together: identity annotations of AutoMQ's service accounts, the objects that
+//! the config protects, and the roles that AutoMQ's bindings refer to.
+
+use serde_json::Value;
+
+use super::{
+    facts::Facts,
+    finding::{Constraint, Finding, Severity},
+    fix::quoted,
+    words::{count, list},
+};
+use crate::{
+    cluster::inventory::{
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Inventory, ObjectName, ROLE_BINDINGS, ROLES,
+        SERVICE_ACCOUNTS, Stock,
+    },
+    json,
+    kubernetes::{
+        name::{GroupResource, any_matches},
+        object::Labels,
+    },
+    policy::{
+        Policy,
+        identity::PodIdentity,
+        mode::RuleName,
+        protection::{
+            Field, FieldChange, Guard, KeepItem, Namespaces, Origin, Protected, Recognition,
+        },
+        provider::Provider,
+        snapshot::ProtectedReference,
+    },
+};
+
+const RULE: Constraint = Constraint::Rule(RuleName::RoleBinding);
+
+pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let Facts { policy, inventory, .. } = facts;
+    identities(facts, findings);
+    protected(policy, inventory, findings);
+    bindings(inventory, &references(policy, inventory), findings);
+}
+
+/// What of [`judge`] a look at a few objects tells: whether what the config protects is there, and the
+/// roles that these bindings refer to.
+pub(super) fn judge_named(
+    policy: &Policy,
+    references: &[ProtectedReference],
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    protected(policy, inventory, &mut findings);
+    bindings(inventory, references, &mut findings);
+    findings
+}
+
+/// A service account of AutoMQ's.
+struct Account<'a> {
+    name: &'a ObjectName,
+    object: Value,
+    identity: Option<(&'a str, String)>,
+}
+
+/// The annotation that gives pods of a provider their cloud identity.
+fn annotation(provider: Provider) -> Option<&'static str> {
+    match provider {
+        Provider::Aws => Some("eks.amazonaws.com/role-arn"),
+        Provider::Gcp => Some("iam.gke.io/gcp-service-account"),
+        Provider::Azure => Some("azure.workload.identity/client-id"),
+        Provider::Alibaba => Some("pod-identity.alibabacloud.com/role-name"),
+        Provider::Tencent => Some("tke.cloud.tencent.com/role-arn"),
+        Provider::Huawei | Provider::Oracle | Provider::Other => None,
+    }
+}
+
+fn identities(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+    let policy = facts.policy;
+    if !facts.knows(SERVICE_ACCOUNTS) {
+        let fact = facts.inventory.ignorance(SERVICE_ACCOUNTS);
+        findings.push(Finding::unknown(RULE, Severity::Error, fact));
+        return;
+    }
+    let accounts = accounts(facts);
+    let (with, without): (Vec<&Account<'_>>, Vec<&Account<'_>>) =
+        accounts.iter().partition(|account| account.identity.is_some());
+    // Any of the annotations that are known does where the provider has none of its own.
+    let known = policy.provider.and_then(annotation);
+    let key = with.first().and_then(|it| it.identity.as_ref()).map(|(key, _)| *key).or(known);
+    let role = policy.pools.iter().find_map(|pool| pool.role.as_deref());
+    let is_expected = role.is_some() || !with.is_empty() || names_role(&policy.protected);
+    for Account { name, object, identity: _ } in &without {
+        let Some(key) = key else { break };
+        let is_marked = carries_mark(&policy.protected, object);
+        let is_used = is_used(facts, name);
+        if name.name == "default" && !is_used && !is_marked {
+            continue;
+        }
+        let severity = if is_expected || is_marked { Severity::Error } else { Severity::Warning };
+        let ObjectName { namespace, name: account } = name;
+        let instance = policy.instances.iter().find(|it| it.namespace == *namespace);
+        let pool = instance.and_then(|it| policy.pools.get(it.pool));
+        let value = pool.and_then(|pool| pool.role.as_deref()).or(role);
+        let value = value.map_or_else(|| "$ROLE".to_owned(), quoted);
+        let finding = Finding::fail(
+            RULE,
+            severity,
+            format!(
+                "ServiceAccount {name} has no {key} annotation, so that its pods have no cloud role"
+            ),
+        )
+        .why("Brokers cannot reach object storage and disks, and fail at their next start")
+        .object(format!("ServiceAccount {name}"))
+        .fix(format!(
+            "kubectl annotate serviceaccount -n {namespace} {account} {key}={value}\n\
+             # then restart its pods; if it needs no role, name those that do in \
+             `automq.serviceAccounts`"
+        ));
+        findings.push(match pool {
+            Some(pool) => finding.pool(&pool.name),
+            None => finding,
+        });
+    }
+    if without.is_empty() || with.len() == accounts.len() {
+        let fact = if with.is_empty() {
+            "AutoMQ's namespaces hold no service account".to_owned()
+        } else {
+            let has = if with.len() == 1 { "has its" } else { "have their" };
+            format!("{} of AutoMQ's {has} cloud identity", count(with.len(), "service account"))
+        };
+        let status = if with.is_empty() { Finding::unknown } else { Finding::pass };
+        findings.push(status(RULE, Severity::Error, fact));
+    }
+}
+
+/// Service accounts that may be those of AutoMQ's pods.
+fn accounts<'a>(facts: &'a Facts<'_>) -> Vec<Account<'a>> {
+    let policy = facts.policy;
+    let objects = facts.inventory.objects(&SERVICE_ACCOUNTS.group_resource());
+    let is_meant = |name: &ObjectName| {
+        let listed = &policy.automq.service_accounts;
+        policy.automq.owns_namespace(&name.namespace)
+            && (listed.is_empty() || any_matches(listed, &name.name))
+    };
+    objects
+        .filter(|(name, _)| is_meant(name))
+        .filter_map(|(name, text)| {
+            let object: Value = serde_json::from_str(text).ok()?;
+            let identity = identity(&policy.protected, &object);
+            Some(Account { name, object, identity })
+        })
+        .collect()
+}
+
+/// The cloud identity that an object names: the first of the annotations that are guarded.
+fn identity<'p>(protected: &'p [Protected], object: &Value) -> Option<(&'p str, String)> {
+    let guards = protected.iter().map(|entry| &entry.guard);
+    let fields = guards.filter_map(|guard| match guard {
+        Guard::Fields(fields) => Some(fields),
+        Guard::Content => None,
+    });
+    let once_set = fields.flatten().filter(|field| matches!(field.change, FieldChange::OnceSet));
+    once_set.into_iter().find_map(|field| {
+        let value = object.pointer(field.pointer.as_str())?.as_str()?;
+        let key = known_annotation(field.pointer.as_str())?;
+        (!value.trim().is_empty()).then(|| (key, value.to_owned()))
+    })
+}
+
+/// The annotation key of a pointer, as this file knows it.
+fn known_annotation(pointer: &str) -> Option<&'static str> {
+    let keys = Provider::ALL.into_iter().filter_map(annotation);
+    keys.into_iter().find(|key| pointer.ends_with(&key.replace('/', "~1")))
+}
+
+/// Whether the config says elsewhere that a cloud role is in use.
+fn names_role(protected: &[Protected]) -> bool {
+    protected.iter().any(|entry| match &entry.guard {
+        Guard::Fields(fields) => {
+            fields.iter().any(|field| matches!(field.change, FieldChange::Items(_)))
+        }
+        Guard::Content => false,
+    })
+}
+
+/// Whether an object carries one of the labels that AutoMQ gives its own.
+fn carries_mark(protected: &[Protected], object: &Value) -> bool {
+    let marks = protected.iter().filter_map(|entry| match &entry.recognition {
+        Recognition::AutoMqBinding { labels } => Some(labels),
+        Recognition::Always | Recognition::HoldsAField => None,
+    });
+    marks.flatten().any(|mark| {
+        let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(&mark.key));
+        let label = label.and_then(Value::as_str);
+        label.is_some() && mark.value.as_deref().is_none_or(|value| label == Some(value))
+    })
+}
+
+/// Whether a pod of AutoMQ's runs as this service account.
+fn is_used(facts: &Facts<'_>, name: &ObjectName) -> bool {
+    facts.pods.iter().any(|resident| {
+        let pod = &resident.pod;
+        let account = match pod.spec.service_account() {
+            "" => "default",
+            account => account,
+        };
+        let identity = PodIdentity::<Labels<'_>> {
+            namespace: &pod.metadata.namespace,
+            labels: &pod.metadata.labels,
+            service_account: account,
+            daemon_set: None,
+        };
+        account == name.name
+            && pod.metadata.namespace == name.namespace.as_str()
+            && facts.policy.automq.owns_pod(&identity)
+    })
+}
+
+fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let configured = policy.protected.iter().filter(|it| it.origin == Origin::Config);
+    for entry in configured {
+        // A glob may stand for nothing.
+        let names: Vec<&str> = entry.names.iter().filter_map(|name| name.as_exact()).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let resource = &entry.resource;
+        if !inventory.knows(resource) {
+            let fact = match inventory.gap(resource) {
+                Some(why) => format!("{resource} could not be read: {why}"),
+                None => format!(
+                    "The input holds no {resource}: whether {} of entry {} {} there is not known",
+                    list(&names),
+                    entry.name,
+                    if names.len() == 1 { "is" } else { "are" },
+                ),
+            };
+            findings.push(Finding::unknown(RULE, Severity::Error, fact));
+            continue;
+        }
+        let before = findings.len();
+        for name in &names {
+            match found(policy, inventory, entry, name) {
+                None => findings.push(missing(entry, name)),
+                Some((name, text)) => findings.extend(lost_items(policy, entry, name, text)),
+            }
+        }
+        if findings.len() == before {
+            let are = if names.len() == 1 { "is" } else { "are" };
+            let fact = format!("{} of entry {} {are} there", list(&names), entry.name);
+            findings.push(Finding::pass(RULE, Severity::Error, fact));
+        }
+    }
+}
+
+fn found<'a>(
+    policy: &Policy,
+    inventory: &'a Inventory,
+    entry: &Protected,
+    name: &str,
+) -> Option<(&'a ObjectName, &'a str)> {
+    let is_meant = |namespace: &str| match &entry.namespaces {
+        Namespaces::Any => true,
+        Namespaces::Named(glob) => glob.matches(namespace),
+        Namespaces::AutoMq => policy.automq.owns_namespace(namespace),
+    };
+    let mut objects = inventory.objects(&entry.resource);
+    objects.find(|(it, _)| it.name == name && is_meant(&it.namespace))
+}
+
+fn missing(entry: &Protected, name: &str) -> Finding {
+    let place = match &entry.namespaces {
+        Namespaces::Named(glob) => format!("{glob}/"),
+        Namespaces::Any | Namespaces::AutoMq => String::new(),
+    };
+    let resource = &entry.resource;
+    let fact =
+        format!("{resource} {place}{name} is not there, and entry {} protects it", entry.name);
+    Finding::fail(RULE, Severity::Error, fact)
+        .why("It holds a role of AutoMQ's together: without it brokers or their nodes lose access")
+        .object(format!("{resource} {place}{name}"))
+        .fix("# create it again, or take it out of `protected` if it is not used")
+}
+
+/// Items that a protected list must hold, and does not.
+fn lost_items(policy: &Policy, entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> {
+    let Ok(object) = json::from_str(text) else { return Vec::new() };
+    let missing = policy.missing_items(entry, &name.namespace, &name.name, &object);
+    let finding = |(field, item): (&Field, &KeepItem)| {
+        let (resource, pointer) = (&entry.resource, &field.pointer);
+        let fact =
+            format!("{resource} {name} has no item with {} {} in {pointer}", item.by, item.value);
+        Finding::fail(RULE, Severity::Error, fact)
+            .why("Nodes of that role cannot join, or lose what they may do")
+            .object(format!("{resource} {name}"))
+            .fix(edit(resource, name))
+    };
+    missing.into_iter().map(finding).collect()
+}
+
+fn edit(resource: &GroupResource, name: &ObjectName) -> String {
+    let ObjectName { namespace, name } = name;
+    if namespace.is_empty() {
+        format!("kubectl edit {resource} {name}")
+    } else {
+        format!("kubectl edit {resource} -n {namespace} {name}")
+    }
+}
+
+/// AutoMQ's bindings, and the roles that they refer to.
+fn references(policy: &Policy, inventory: &Inventory) -> Vec<ProtectedReference> {
+    let mut references = Vec::new();
+    for stock in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
+        let resource = stock.group_resource();
+        references.extend(inventory.objects(&resource).filter_map(|(_, text)| {
+            policy.protected_reference(&resource, &json::from_str(text).ok()?)
+        }));
+    }
+    references
+}
+
+fn bindings(inventory: &Inventory, references: &[ProtectedReference], findings: &mut Vec<Finding>) {
+    let (mut intact, mut unknown) = (0, None);
+    let before = findings.len();
+    for reference in references {
+        let Some(role) = &reference.role else { continue };
+        let (kind, namespace) = match role.kind.as_str() {
+            "Role" => (ROLES, reference.namespace.as_str()),
+            _ => (CLUSTER_ROLES, ""),
+        };
+        if !inventory.knows(&kind.group_resource()) {
+            unknown = Some(kind);
+        } else if inventory.has(&kind.group_resource(), namespace, &role.name) {
+            intact += 1;
+        } else {
+            findings.push(without_role(reference, kind, &role.name));
+        }
+    }
+    if let Some(kind) = unknown {
+        let fact =
+            format!("{}: whether bindings refer to any is not known", inventory.ignorance(kind));
+        findings.push(Finding::unknown(RULE, Severity::Error, fact));
+    }
+    if intact > 0 && findings.len() == before {
+        let refer =
+            if intact == 1 { "refers to a role that is" } else { "refer to roles that are" };
+        let fact = format!("{} of AutoMQ's {refer} there", count(intact, "binding"));
+        findings.push(Finding::pass(RULE, Severity::Error, fact));
+    }
+}
+
+fn without_role(binding: &ProtectedReference, role: Stock, role_name: &str) -> Finding {
+    let ProtectedReference { resource, namespace, name, .. } = binding;
+    let stock = if *resource == ROLE_BINDINGS.group_resource() {
+        ROLE_BINDINGS
+    } else {
+        CLUSTER_ROLE_BINDINGS
+    };
+    let name = ObjectName { namespace: namespace.clone(), name: name.clone() };
+    let binding = format!("{} {name}", stock.kind);
+    let fact = format!("{binding} refers to {} {role_name}, which is not there", role.kind);
+    Finding::fail(RULE, Severity::Error, fact)
+        .why("The binding grants nothing, and AutoMQ's service accounts may do nothing by it")
+        .object(binding)
+        .fix(format!("# create {} {role_name} again, as AutoMQ's chart has it", role.kind))
+}

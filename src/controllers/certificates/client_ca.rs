@@ -1,0 +1,85 @@
+//! The file of the clients' authority, which is followed as it changes.
+
+use std::{convert::Infallible, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::time::sleep;
+use tracing::{error, info};
+
+use crate::{
+    server::tls::{Certificates, TlsError, server_config},
+    telemetry::{
+        log_once::Trouble,
+        metrics::{Metrics, label},
+    },
+};
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Keeps new connections to the authority that the file holds. Open connections stay as they are.
+pub struct ClientCa {
+    path: PathBuf,
+    /// What the file held when it was last good.
+    content: Vec<u8>,
+    certificates: Arc<Certificates>,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    metrics: Arc<Metrics>,
+    trouble: Trouble,
+}
+
+impl ClientCa {
+    /// Reads the file for the first time. What is wrong with it is an error now, not later.
+    pub fn open(
+        path: PathBuf,
+        certificates: Arc<Certificates>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, TlsError> {
+        // Before it is used: if it changes in between, the next look sees that.
+        let content = fs::read(&path).unwrap_or_default();
+        let settings = server_config(Arc::clone(&certificates), Some(&path))?;
+        let tls = Arc::new(ArcSwap::from(settings));
+        Ok(Self { path, content, certificates, tls, metrics, trouble: Trouble::default() })
+    }
+
+    /// The settings that new connections get.
+    pub fn tls(&self) -> Arc<ArcSwap<ServerConfig>> {
+        Arc::clone(&self.tls)
+    }
+
+    /// Looks at the file. One that cannot be used leaves the old authority in place.
+    pub fn look(&mut self) {
+        let path = self.path.display();
+        let content = match fs::read(&self.path) {
+            Ok(content) if content == self.content => return,
+            Ok(content) => content,
+            Err(error) => return self.complain(&format!("cannot read {path}: {error}")),
+        };
+        match server_config(Arc::clone(&self.certificates), Some(&self.path)) {
+            Ok(settings) => {
+                self.content = content;
+                self.trouble.end();
+                self.tls.store(settings);
+                self.metrics.certificate_reloaded(label::ReloadResult::Success);
+                info!("the clients' authority in {} has changed", self.path.display());
+            }
+            Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
+    fn complain(&mut self, why: &str) {
+        if self.trouble.is_news(why) {
+            error!("{why}; clients are held against the authority that was there before");
+            self.metrics.certificate_reloaded(label::ReloadResult::Failure);
+        }
+    }
+
+    /// Follows the file, for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            sleep(LOOK).await;
+            self.look();
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The self-managed authority: its Secret, and the leaf that this replica serves.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::PostParams};
+use serde_json::{Value, json};
+use tokio::{
+    select,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tracing::{error, info, warn};
+
+use super::{
+    Bundle, Clock, Registered,
+    authority::AuthorityError,
+    leaf::Leaf,
+    plan::{Reason, Situation, Step, plan},
+    stored::{Stored, StoredError},
+};
+use crate::{
+    api::{
+        backoff::Backoff,
+        client,
+        lease::{Held, is_held, turned},
+        list_watch::{Source, one::Seen},
+        owner,
+        rbac::{self, Names, Scope},
+    },
+    server::{
+        readiness::Condition,
+        tls::{Certificates, Credentials, TlsError},
+    },
+    telemetry::{
+        log_once::Trouble,
+        metrics::{Metrics, label},
+    },
+};
+
+/// How often the wall clock is looked at: a sleep until a certificate's end would sleep through a
+/// clock that jumps, or a machine that was suspended.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// A rotation that need not wait for longer than this is looked at as often.
+const SHORTEST_LOOK: Duration = Duration::from_millis(250);
+
+/// Where the authority is kept, and what it is for.
+pub struct Settings {
+    /// PoolGuard's own namespace.
+    pub namespace: String,
+    /// What its objects are called.
+    pub names: Names,
+    /// DNS names and addresses that the API server calls PoolGuard by.
+    pub server_names: Vec<String>,
+    /// How long after its publication an authority may sign.
+    pub wait: Duration,
+    /// Wall clock.
+    pub clock: Clock,
+}
+
+/// What others know.
+pub struct Inputs {
+    /// The Secret.
+    pub secret: watch::Receiver<Seen>,
+    /// The registered authorities.
+    pub registered: watch::Receiver<Registered>,
+    /// The Lease.
+    pub held: watch::Receiver<Held>,
+}
+
+/// Where the outcome goes.
+pub struct Outputs {
+    /// The certificate that is served.
+    pub certificates: Arc<Certificates>,
+    /// What is to be registered.
+    pub bundle: watch::Sender<Option<Bundle>>,
+    /// Whether the API server can trust what is served.
+    pub certified: Condition,
+    /// Expiry, and steps.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Keeps authority and leaf.
+pub struct Managed {
+    client: Client,
+    settings: Settings,
+    inputs: Inputs,
+    outputs: Outputs,
+    remembered: Option<Stored>,
+    leaf: Option<Leaf>,
+    holds: bool,
+    trouble: Trouble,
+}
+
+/// Why nothing could be done for now.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the Secret of the certificate authority cannot be written: {0}")]
+    Unwritten(String),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The Secret, and what it takes to watch it.
+pub fn source(namespace: &str, names: &Names) -> Source {
+    Source {
+        path: format!("/api/v1/namespaces/{namespace}/secrets"),
+        metadata_only: false,
+        name: Some(names.authority.clone()),
+        right: rbac::authority(names),
+    }
+}
+
+impl Managed {
+    /// With nothing read yet.
+    pub fn new(client: Client, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
+        let (remembered, leaf, holds, trouble) = (None, None, false, Trouble::default());
+        Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
+    }
+
+    /// Keeps them, for ever.
+    pub async fn run(mut self) -> Infallible {
+        let mut backoff = Backoff::default();
+        loop {
+            let wait = match self.step().await {
+                Ok(()) => {
+                    self.trouble.end();
+                    backoff.reset();
+                    LOOK.min(self.settings.wait.max(SHORTEST_LOOK))
+                }
+                Err(trouble) => {
+                    let trouble = trouble.to_string();
+                    if self.trouble.is_news(&trouble) {
+                        error!("{trouble}");
+                    }
+                    backoff.wait()
+                }
+            };
+            self.show_readiness();
+            // A sender that is gone says nothing more, which must not turn this loop into a spin.
+            select! {
+                Ok(()) = self.inputs.secret.changed() => {}
+                Ok(()) = self.inputs.registered.changed() => {}
+                () = turned(&mut self.inputs.held, self.holds) => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.settings.clock)()
+    }
+
+    async fn step(&mut self) -> Result<(), Failure> {
+        let seen = self.inputs.secret.borrow_and_update().clone();
+        let secret = match &seen {
+            Seen::Unknown(_) => return Ok(()),
+            Seen::Absent => None,
+            Seen::Present(secret) => Some(Stored::read(secret)),
+        };
+        if let Some(Ok(stored)) = &secret {
+            self.remembered = Some(stored.clone());
+        }
+        let registered = self.inputs.registered.borrow_and_update().clone();
+        self.holds = is_held(*self.inputs.held.borrow(), Instant::now());
+        // Before the registration is known, nobody can tell what a new authority would break.
+        let is_known = !matches!(registered, Registered::Unknown(_));
+        if self.holds && is_known {
+            self.advance(seen.object(), secret, &registered).await?;
+        } else if let Some(Err(error)) = secret {
+            self.complain_of(&error);
+        }
+        let Some(stored) = &self.remembered else { return Ok(()) };
+        let end = stored.current.validity().end.as_second();
+        self.outputs.metrics.set_certificate_expiry(label::Certificate::Authority, end);
+        let bundle = stored.bundle();
+        self.outputs.bundle.send_if_modified(|sent| {
+            let is_new = sent.as_ref() != Some(&bundle);
+            *sent = Some(bundle);
+            is_new
+        });
+        self.renew_leaf(&registered)
+    }
+
+    /// One step of the plan, as the holder of the Lease.
+    async fn advance(
+        &mut self,
+        object: Option<&Value>,
+        secret: Option<Result<Stored, StoredError>>,
+        registered: &Registered,
+    ) -> Result<(), Failure> {
+        let step = plan(Situation {
+            secret,
+            remembered: self.remembered.as_ref(),
+            registered: registered.bundle(),
+            now: self.now(),
+            wait: self.settings.wait,
+        })?;
+        let Step::Store(stored, reason) = step else { return Ok(()) };
+        if !self.write(&stored, object).await? {
+            // Somebody else has written it: look again.
+            return Ok(());
+        }
+        self.remembered = Some(*stored);
+        self.outputs.metrics.authority_step(label_of(reason));
+        info!(step = label_of(reason).as_str(), "{}", reason.as_str());
+        // What was planned next would be planned from the Secret as it was.
+        drop(timeout(LOOK, self.inputs.secret.changed()).await);
+        self.inputs.secret.mark_changed();
+        Ok(())
+    }
+
+    /// Writes the Secret, unless it has changed meanwhile.
+    async fn write(&self, stored: &Stored, before: Option<&Value>) -> Result<bool, Failure> {
+        let Settings { namespace, names, .. } = &self.settings;
+        let (data, annotations) = stored.write();
+        let version = before.and_then(|it| it.pointer("/metadata/resourceVersion"));
+        // Whoever has changed its owners since knows better.
+        let owners = match before {
+            Some(before) => before.pointer("/metadata/ownerReferences").cloned(),
+            None => Some(owner::references(&self.client, names).await.into()),
+        };
+        let secret = json!({
+            "metadata": {
+                "name": names.authority,
+                "namespace": namespace,
+                "resourceVersion": version,
+                "ownerReferences": owners,
+                "annotations": annotations,
+                "labels": {"app.kubernetes.io/name": "poolguard", "app.kubernetes.io/managed-by": "poolguard"},
+            },
+            // It cannot be changed, whatever somebody has made of it.
+            "type": before.and_then(|it| it.get("type")).cloned().unwrap_or_else(|| "Opaque".into()),
+            "data": data,
+        });
+        let unwritten = |why: String| Failure::Unwritten(why);
+        let secret: Secret =
+            serde_json::from_value(secret).map_err(|error| unwritten(error.to_string()))?;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PostParams::default();
+        let (written, right) = if before.is_some() {
+            let written = api.replace(&names.authority, &parameters, &secret).await;
+            (written, rbac::authority(names))
+        } else {
+            let written = api.create(&parameters, &secret).await;
+            (written, rbac::creating(Scope::Namespace, "", "secrets"))
+        };
+        match written {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(client::code(&error), Some(404 | 409)) => Ok(false),
+            Err(error) => Err(unwritten(client::explain_with(&error, &right))),
+        }
+    }
+
+    /// Signs a new leaf where the one that is served is not good any more.
+    fn renew_leaf(&mut self, registered: &Registered) -> Result<(), Failure> {
+        let now = self.now();
+        let Some(stored) = &self.remembered else { return Ok(()) };
+        let successor = Leaf::successor(self.leaf.as_ref(), stored, registered.bundle(), now);
+        let Some(authority) = successor else { return Ok(()) };
+        let signed = authority.sign(&self.settings.server_names, now)?;
+        let leaf = Leaf { signer: authority.certificate().clone(), validity: signed.validity };
+        self.outputs.certificates.swap(Credentials::signed(signed.certificate, signed.key)?);
+        let end = leaf.validity.end;
+        self.outputs.metrics.set_certificate_expiry(label::Certificate::Serving, end.as_second());
+        info!(expires = %end, "serving a new certificate");
+        self.leaf = Some(leaf);
+        Ok(())
+    }
+
+    /// Ready is a leaf that is valid, and trusted by whatever is registered.
+    fn show_readiness(&self) {
+        let certified = &self.outputs.certified;
+        let Some(leaf) = &self.leaf else {
+            certified.fail(self.why_no_leaf());
+            return;
+        };
+        let registered = self.inputs.registered.borrow();
+        let unread = unread(&registered);
+        if !leaf.validity.contains(self.now()) {
+            certified.fail("the certificate is not valid now");
+        } else if let Some(why) = unread {
+            certified.fail(why);
+        } else if registered.bundle().is_some_and(|bundle| !bundle.contains(&leaf.signer)) {
+            certified.fail("the registered caBundle does not trust the certificate yet");
+        } else {
+            certified.meet();
+        }
+    }
+
+    fn why_no_leaf(&self) -> String {
+        if let Some(trouble) = self.trouble.why() {
+            return trouble.to_owned();
+        }
+        let name = &self.settings.names.authority;
+        match &*self.inputs.secret.borrow() {
+            Seen::Unknown(Some(why)) => format!("the Secret {name} cannot be read: {why}"),
+            Seen::Unknown(None) => format!("the Secret {name} has not been read yet"),
+            Seen::Absent | Seen::Present(_) => unread(&self.inputs.registered.borrow())
+                .unwrap_or_else(|| {
+                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
+                }),
+        }
+    }
+
+    fn complain_of(&self, error: &StoredError) {
+        if self.trouble.why().is_none() {
+            let name = &self.settings.names.authority;
+            warn!("the Secret {name} is damaged ({error}); the Lease holder restores it");
+        }
+    }
+}
+
+/// Why it is not known what is registered.
+fn unread(registered: &Registered) -> Option<String> {
+    let Registered::Unknown(why) = registered else { return None };
+    let not_yet = "the registered webhook configurations have not been read yet";
+    Some(why.as_ref().map_or_else(|| not_yet.to_owned(), |why| format!("{not_yet}: {why}")))
+}
+
+fn label_of(reason: Reason) -> label::AuthorityStep {
+    match reason {
+        Reason::Created => label::AuthorityStep::Created,
+        Reason::Restored => label::AuthorityStep::Restored,
+        Reason::Replaced => label::AuthorityStep::Replaced,
+        Reason::Announced => label::AuthorityStep::Announced,
+        Reason::Published => label::AuthorityStep::Published,
+        Reason::Promoted => label::AuthorityStep::Promoted,
+        Reason::Retired => label::AuthorityStep::Retired,
+    }
+}

@@ -1,0 +1,380 @@
+//! What the Lease holder does next with the authority: one step at a time, by wall clock.
+//!
+//! ```text
+//! current ──due──▶ current + next ──published, and a wait──▶ next is current, the old one previous
+//!                                                            ──its leaves have expired──▶ current
+//! ```
+//!
+//! Each step is stored before the next one is planned, so that whoever holds the Lease then goes on
+//! where it was. The `caBundle` is always [`Stored::bundle`]; a step that needs it to be registered
+//! asks what is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+
+use super::{
+    authority::{Authority, AuthorityError, LEAF_LIFETIME, Validity},
+    stored::{Next, Previous, Stored, StoredError},
+};
+
+/// How long after its publication an authority may sign: every API server must have seen it.
+pub const DEFAULT_WAIT: Duration = Duration::from_mins(2);
+
+/// What is known when a step is planned.
+#[derive(Debug)]
+pub struct Situation<'s> {
+    /// The Secret as it is: absent, damaged or readable.
+    pub secret: Option<Result<Stored, StoredError>>,
+    /// What this replica has read or written last.
+    pub remembered: Option<&'s Stored>,
+    /// The authorities that every registered entry trusts; `None` if nothing is registered.
+    pub registered: Option<&'s [CertificateDer<'static>]>,
+    /// Wall clock.
+    pub now: Timestamp,
+    /// See [`DEFAULT_WAIT`].
+    pub wait: Duration,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing, for now.
+    Rest,
+    /// Store this, for that reason.
+    Store(Box<Stored>, Reason),
+}
+
+/// Why something is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There was no authority yet.
+    Created,
+    /// The Secret was gone or damaged, and this replica remembered it.
+    Restored,
+    /// The authority could not be used any more: it has expired, or a clock was wrong.
+    Replaced,
+    /// The next authority has been made.
+    Announced,
+    /// The next authority is registered.
+    Published,
+    /// The next authority signs.
+    Promoted,
+    /// The leaves of an old authority have expired.
+    Retired,
+}
+
+impl Reason {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "made a certificate authority",
+            Self::Restored => {
+                "the Secret of the certificate authority was gone or damaged: restored it"
+            }
+            Self::Replaced => "the certificate authority was not valid any more: replaced it",
+            Self::Announced => "rotation: made the next certificate authority",
+            Self::Published => {
+                "rotation: every registered entry trusts the next certificate authority"
+            }
+            Self::Promoted => "rotation: the next certificate authority signs from now on",
+            Self::Retired => "rotation: the old certificate authority is not trusted any more",
+        }
+    }
+}
+
+/// Plans the next step.
+pub fn plan(situation: Situation<'_>) -> Result<Step, AuthorityError> {
+    let Situation { secret, remembered, registered, now, wait } = situation;
+    let is_usable = |stored: &&Stored| stored.current.validity().contains(now);
+    let stored = match secret {
+        Some(Ok(stored)) => stored,
+        lost @ (Some(Err(_)) | None) => {
+            if let Some(known) = remembered.filter(is_usable) {
+                return Ok(store(known.clone(), Reason::Restored));
+            }
+            let previous = previous(None, registered.unwrap_or_default(), now);
+            let stored = Stored { previous, ..Stored::new(Authority::generate(now)?) };
+            let reason = if lost.is_some() { Reason::Replaced } else { Reason::Created };
+            return Ok(store(stored, reason));
+        }
+    };
+    if !is_usable(&&stored) {
+        return replace(stored, now);
+    }
+    if let Some(next) = &stored.next {
+        return Ok(rotate(&stored, next, registered, now, wait));
+    }
+    if stored.is_rotation_asked_for || stored.current.validity().is_due(now) {
+        let next = Next { authority: Authority::generate(now)?, published: None };
+        return Ok(store(Stored { next: Some(next), ..stored }, Reason::Announced));
+    }
+    if stored.previous.as_ref().is_some_and(|previous| previous.until <= now) {
+        return Ok(store(Stored { previous: None, ..stored }, Reason::Retired));
+    }
+    Ok(Step::Rest)
+}
+
+/// One step of a rotation that has begun.
+fn rotate(
+    stored: &Stored,
+    next: &Next,
+    registered: Option<&[CertificateDer<'static>]>,
+    now: Timestamp,
+    wait: Duration,
+) -> Step {
+    let certificate = next.authority.certificate();
+    // Where nothing is registered, nobody asks.
+    let is_trusted = registered.is_none_or(|bundle| bundle.contains(certificate));
+    // A clock that was set back must not lengthen the wait by that much.
+    let published = next.published.filter(|published| *published <= now);
+    match published {
+        _ if !is_trusted && published.is_some() => {
+            let next = Some(Next { published: None, ..next.clone() });
+            store(Stored { next, ..stored.clone() }, Reason::Announced)
+        }
+        _ if !is_trusted => Step::Rest,
+        None => {
+            let next = Some(Next { published: Some(now), ..next.clone() });
+            store(Stored { next, ..stored.clone() }, Reason::Published)
+        }
+        Some(published) if published.duration_until(now).unsigned_abs() >= wait => {
+            let mut promoted = Stored::new(next.authority.clone());
+            let retired = [stored.current.certificate().clone()];
+            promoted.previous = previous(stored.previous.clone(), &retired, now);
+            store(promoted, Reason::Promoted)
+        }
+        Some(_) => Step::Rest,
+    }
+}
+
+/// An authority that is not valid now cannot be rotated gently: its leaves are trusted by nobody.
+fn replace(stored: Stored, now: Timestamp) -> Result<Step, AuthorityError> {
+    let old = stored.current.certificate().clone();
+    let next = stored.next.map(|next| next.authority);
+    let current = match next.filter(|next| next.validity().contains(now)) {
+        Some(next) => next,
+        None => Authority::generate(now)?,
+    };
+    let previous = previous(stored.previous, &[old], now);
+    Ok(store(Stored { previous, ..Stored::new(current) }, Reason::Replaced))
+}
+
+/// Authorities that are to be trusted until their last leaf has expired. Those that have expired
+/// themselves are left out.
+fn previous(
+    before: Option<Previous>,
+    retired: &[CertificateDer<'static>],
+    now: Timestamp,
+) -> Option<Previous> {
+    let before = before.filter(|previous| previous.until > now);
+    let mut certificates = before.map(|previous| previous.certificates).unwrap_or_default();
+    for certificate in retired {
+        let is_valid = Validity::of(certificate).is_ok_and(|validity| validity.contains(now));
+        if is_valid && !certificates.contains(certificate) {
+            certificates.push(certificate.clone());
+        }
+    }
+    let until = now.saturating_add(LEAF_LIFETIME).unwrap_or(Timestamp::MAX);
+    (!certificates.is_empty()).then_some(Previous { certificates, until })
+}
+
+fn store(stored: Stored, reason: Reason) -> Step {
+    Step::Store(Box::new(stored), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::certificates::authority::AUTHORITY_LIFETIME;
+
+    const WAIT: Duration = DEFAULT_WAIT;
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn start() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().expect("is a time")
+    }
+
+    fn made(now: Timestamp) -> Stored {
+        Stored::new(Authority::generate(now).expect("generates"))
+    }
+
+    /// The cluster as the holder sees it: the Secret, and a bundle that follows it when it may.
+    struct Cluster {
+        secret: Option<Stored>,
+        remembered: Option<Stored>,
+        registered: Vec<CertificateDer<'static>>,
+        is_registration_stuck: bool,
+        now: Timestamp,
+    }
+
+    impl Cluster {
+        fn with(stored: Stored, now: Timestamp) -> Self {
+            let registered = stored.bundle();
+            let secret = Some(stored);
+            Self { secret, remembered: None, registered, is_registration_stuck: false, now }
+        }
+
+        /// Steps until there is nothing to do, each by a holder that knows what is stored only.
+        fn settle(&mut self) -> Vec<Reason> {
+            let mut reasons = Vec::new();
+            loop {
+                let step = plan(Situation {
+                    secret: self.secret.clone().map(Ok),
+                    remembered: self.remembered.as_ref(),
+                    registered: Some(&self.registered),
+                    now: self.now,
+                    wait: WAIT,
+                });
+                let Step::Store(stored, reason) = step.expect("plans") else { return reasons };
+                assert!(reasons.len() < 10, "{reasons:?}");
+                reasons.push(reason);
+                if !self.is_registration_stuck {
+                    self.registered = stored.bundle();
+                }
+                self.secret = Some(*stored);
+            }
+        }
+
+        fn secret(&self) -> &Stored {
+            self.secret.as_ref().expect("is there")
+        }
+    }
+
+    #[test]
+    fn the_first_replica_makes_an_authority_and_then_rests() {
+        let mut cluster = Cluster::with(made(start()), start());
+        cluster.secret = None;
+        cluster.registered.clear();
+        assert_eq!(cluster.settle(), [Reason::Created]);
+        assert_eq!(cluster.settle(), []);
+    }
+
+    #[test]
+    fn a_rotation_publishes_waits_promotes_and_retires() {
+        let mut cluster = Cluster::with(made(start()), start());
+        let old = cluster.secret().current.clone();
+        cluster.now = start() + AUTHORITY_LIFETIME / 3 * 2;
+        assert_eq!(cluster.settle(), [Reason::Announced, Reason::Published]);
+        assert_eq!(cluster.secret().current, old, "nobody may sign with the next one yet");
+        assert_eq!(cluster.registered.len(), 2);
+        cluster.now += WAIT;
+        assert_eq!(cluster.settle(), [Reason::Promoted]);
+        assert_ne!(cluster.secret().current, old);
+        assert!(cluster.registered.contains(old.certificate()), "its leaves are still alive");
+        cluster.now += LEAF_LIFETIME;
+        assert_eq!(cluster.settle(), [Reason::Retired]);
+        assert_eq!(cluster.registered, [cluster.secret().current.certificate().clone()]);
+    }
+
+    #[test]
+    fn a_rotation_waits_for_the_registered_bundle() {
+        let mut cluster = Cluster::with(made(start()), start() + AUTHORITY_LIFETIME / 3 * 2);
+        cluster.is_registration_stuck = true;
+        assert_eq!(cluster.settle(), [Reason::Announced]);
+        cluster.now += DAY;
+        assert_eq!(cluster.settle(), []);
+        cluster.registered = cluster.secret().bundle();
+        assert_eq!(cluster.settle(), [Reason::Published]);
+    }
+
+    #[test]
+    fn a_bundle_that_somebody_takes_back_starts_the_wait_again() {
+        let mut cluster = Cluster::with(made(start()), start() + AUTHORITY_LIFETIME / 3 * 2);
+        cluster.settle();
+        let bundle = cluster.registered.clone();
+        cluster.registered.truncate(1);
+        cluster.is_registration_stuck = true;
+        cluster.now += WAIT;
+        assert_eq!(cluster.settle(), [Reason::Announced]);
+        cluster.registered = bundle;
+        assert_eq!(cluster.settle(), [Reason::Published]);
+        cluster.now += WAIT / 2;
+        assert_eq!(cluster.settle(), []);
+    }
+
+    #[test]
+    fn somebody_can_ask_for_a_rotation() {
+        let mut cluster = Cluster::with(made(start()), start());
+        cluster.secret.as_mut().expect("is there").is_rotation_asked_for = true;
+        assert_eq!(cluster.settle(), [Reason::Announced, Reason::Published]);
+        cluster.now += WAIT;
+        assert_eq!(cluster.settle(), [Reason::Promoted]);
+        assert!(!cluster.secret().is_rotation_asked_for, "once is enough");
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_is_restored_by_whoever_remembers_it() {
+        let mut cluster = Cluster::with(made(start()), start());
+        cluster.remembered = cluster.secret.take();
+        assert_eq!(cluster.settle(), [Reason::Restored]);
+        assert_eq!(cluster.secret, cluster.remembered);
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_and_forgotten_leaves_its_authority_trusted() {
+        let mut cluster = Cluster::with(made(start()), start());
+        let old = cluster.secret.take().expect("is there");
+        assert_eq!(cluster.settle(), [Reason::Created]);
+        assert!(cluster.registered.contains(old.current.certificate()));
+        cluster.now += LEAF_LIFETIME;
+        assert_eq!(cluster.settle(), [Reason::Retired]);
+    }
+
+    #[test]
+    fn a_damaged_secret_is_restored_or_replaced() {
+        let known = made(start());
+        let lost = |remembered| {
+            plan(Situation {
+                secret: Some(Err(StoredError::Missing("current.key"))),
+                remembered,
+                registered: None,
+                now: start(),
+                wait: WAIT,
+            })
+        };
+        let restored = Step::Store(Box::new(known.clone()), Reason::Restored);
+        assert_eq!(lost(Some(&known)).expect("plans"), restored);
+        let Ok(Step::Store(stored, Reason::Replaced)) = lost(None) else { panic!("is replaced") };
+        assert!(stored.current.validity().contains(start()));
+    }
+
+    #[test]
+    fn an_expired_authority_is_replaced_at_once() {
+        let mut cluster = Cluster::with(made(start()), start() + AUTHORITY_LIFETIME + DAY);
+        assert_eq!(cluster.settle(), [Reason::Replaced]);
+        assert_eq!(cluster.secret().previous, None, "nobody could trust it");
+    }
+
+    #[test]
+    fn an_authority_of_the_future_is_replaced_when_the_clock_is_right_again() {
+        let mut cluster = Cluster::with(made(start() + DAY * 30), start());
+        assert_eq!(cluster.settle(), [Reason::Replaced]);
+        assert!(cluster.secret().current.validity().contains(start()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_in_a_rotation_starts_the_wait_again() {
+        let mut cluster = Cluster::with(made(start()), start() + AUTHORITY_LIFETIME / 3 * 2);
+        cluster.settle();
+        cluster.now -= Duration::from_mins(30);
+        assert_eq!(cluster.settle(), [Reason::Published]);
+        cluster.now += WAIT;
+        assert_eq!(cluster.settle(), [Reason::Promoted]);
+    }
+
+    #[test]
+    fn two_rotations_in_a_row_keep_every_living_leaf_trusted() {
+        let mut cluster = Cluster::with(made(start()), start());
+        let mut seen = vec![cluster.secret().current.certificate().clone()];
+        for _ in 0..2 {
+            cluster.secret.as_mut().expect("is there").is_rotation_asked_for = true;
+            cluster.settle();
+            cluster.now += WAIT;
+            cluster.settle();
+            seen.push(cluster.secret().current.certificate().clone());
+        }
+        assert!(seen.iter().all(|certificate| cluster.registered.contains(certificate)));
+    }
+}

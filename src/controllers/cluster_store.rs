@@ -1,0 +1,152 @@
+//! The live cluster as it is observed: watches feed the index, and whoever makes snapshots of it is
+//! told when there is something new.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+use tracing::warn;
+
+use crate::{
+    api::{
+        list_watch::{Sink, Source},
+        rbac,
+    },
+    cluster::{Index, Kind, ObjectError},
+    telemetry::metrics::Metrics,
+};
+
+/// The observed cluster, shared by the watches and by whoever makes snapshots.
+#[derive(Debug)]
+pub struct Observation {
+    state: Mutex<State>,
+    changed: Notify,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    index: Index,
+    confirmed: BTreeMap<Kind, Instant>,
+    troubles: BTreeMap<Kind, String>,
+}
+
+impl Observation {
+    /// Of a cluster of which nothing is known yet.
+    pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), changed: Notify::new(), metrics })
+    }
+
+    /// What to watch, and where it goes.
+    pub fn watches(self: &Arc<Self>) -> impl Iterator<Item = (Source, KindSink)> {
+        Kind::ALL.into_iter().map(|kind| {
+            let source = Source {
+                path: kind.path(),
+                metadata_only: kind.is_metadata_only(),
+                name: None,
+                right: rbac::watch_of(kind),
+            };
+            (source, KindSink { kind, observation: Arc::clone(self) })
+        })
+    }
+
+    /// Completes when there is something new since it last did.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Reads the index, if every kind has been listed; else what is in the way. Watches and other readers wait
+    /// meanwhile, so that `read` takes what it needs and nothing more.
+    pub fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> Result<T, String> {
+        let state = self.state();
+        if state.index.is_complete() {
+            return Ok(read(&state.index));
+        }
+        let missing: Vec<_> = Kind::ALL
+            .into_iter()
+            .filter(|kind| !state.index.has_seen(kind.as_str()))
+            .map(|kind| match state.troubles.get(&kind) {
+                Some(why) => format!("{} ({why})", kind.resource()),
+                None => kind.resource().to_owned(),
+            })
+            .collect();
+        Err(format!("not read yet: {}", missing.join(", ")))
+    }
+
+    /// Since when the oldest part of what is known has not been confirmed.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        oldest(&self.state()).map(|confirmed| now.saturating_duration_since(confirmed))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When the kind that was confirmed longest ago was; `None` while one never was.
+fn oldest(state: &State) -> Option<Instant> {
+    let all = Kind::ALL.into_iter().map(|kind| state.confirmed.get(&kind).copied());
+    all.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+/// Where the watch of one kind goes.
+#[derive(Debug)]
+pub struct KindSink {
+    kind: Kind,
+    observation: Arc<Observation>,
+}
+
+impl KindSink {
+    /// Changes the index. An object that cannot be read is left out, and the others count.
+    fn change(&self, change: impl FnOnce(&mut Index) -> Result<bool, ObjectError>) {
+        let result = change(&mut self.observation.state().index);
+        match result {
+            Ok(true) => self.observation.changed.notify_one(),
+            Ok(false) => {}
+            Err(error) => {
+                let kind = self.kind.as_str();
+                warn!(kind, "left out a {kind} that cannot be read: {error}");
+            }
+        }
+    }
+}
+
+impl Sink for KindSink {
+    fn begin(&mut self) {
+        self.observation.state().index.begin_list(self.kind);
+    }
+
+    fn list(&mut self, object: &str) {
+        self.change(|index| index.list(self.kind, object).map(|()| false));
+    }
+
+    fn end(&mut self) {
+        self.change(|index| Ok(index.end_list(self.kind)));
+    }
+
+    fn apply(&mut self, object: &str) {
+        self.change(|index| index.apply(self.kind, object));
+    }
+
+    fn delete(&mut self, object: &str) {
+        self.change(|index| index.delete(self.kind, object));
+    }
+
+    fn confirm(&mut self) {
+        let mut state = self.observation.state();
+        state.confirmed.insert(self.kind, Instant::now());
+        state.troubles.remove(&self.kind);
+        if let Some(oldest) = oldest(&state) {
+            self.observation.metrics.snapshot_confirmed(oldest);
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        self.observation.state().troubles.insert(self.kind, why.to_owned());
+        // Whoever waits for the first snapshot can say what is in the way.
+        self.observation.changed.notify_one();
+    }
+}

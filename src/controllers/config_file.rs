@@ -1,0 +1,120 @@
+//! The config file, looked at now and then: a mounted ConfigMap changes by a symbolic link that is
+//! swapped, which the file's own name does not show, but its content does.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::telemetry::log_once::Trouble;
+
+/// What messages call a config that no file holds.
+pub const DEFAULTS: &str = "built-in defaults";
+
+/// A config file, and what it held when it was last looked at.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    path: Option<PathBuf>,
+    text: String,
+    trouble: Trouble,
+}
+
+/// What a look at the file shows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Look {
+    /// What it was.
+    Same,
+    /// Something else.
+    Changed,
+    /// It cannot be read any more, for the first time or in another way than before.
+    Unreadable(String),
+}
+
+impl ConfigFile {
+    /// With what it holds now; without a path, an empty config that never changes.
+    pub fn new(path: Option<PathBuf>, text: String) -> Self {
+        Self { path, text, trouble: Trouble::default() }
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        self.path.as_ref().map_or_else(|| DEFAULTS.to_owned(), |path| path.display().to_string())
+    }
+
+    /// What it held when it was last readable.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Looks at it again.
+    pub fn look(&mut self) -> Look {
+        let Some(path) = &self.path else { return Look::Same };
+        match read(path) {
+            Ok(text) if text == self.text => {
+                self.trouble.end();
+                Look::Same
+            }
+            Ok(text) => {
+                self.trouble.end();
+                self.text = text;
+                Look::Changed
+            }
+            Err(error) => {
+                let why = format!("cannot read {}: {error}", path.display());
+                if self.trouble.is_news(&why) { Look::Unreadable(why) } else { Look::Same }
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A volume as a kubelet mounts it: `config.yaml → ..data/config.yaml`, `..data → ..1`.
+    fn mount(folder: &Path, generation: &str, text: &str) {
+        fs::create_dir(folder.join(generation)).expect("creates");
+        fs::write(folder.join(generation).join("config.yaml"), text).expect("writes");
+        let new = folder.join("..data_tmp");
+        symlink(generation, &new).expect("links");
+        fs::rename(&new, folder.join("..data")).expect("swaps");
+    }
+
+    #[test]
+    fn two_swaps_of_the_volume_in_a_row_are_seen() {
+        let folder = tempfile::tempdir().expect("creates");
+        mount(folder.path(), "..1", "one");
+        let path = folder.path().join("config.yaml");
+        symlink("..data/config.yaml", &path).expect("links");
+        let mut file = ConfigFile::new(Some(path), "one".to_owned());
+        assert_eq!(file.look(), Look::Same);
+        for (generation, text) in [("..2", "two"), ("..3", "three")] {
+            mount(folder.path(), generation, text);
+            assert_eq!((file.look(), file.text()), (Look::Changed, text));
+            assert_eq!(file.look(), Look::Same);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_reported_once_and_forgotten_by_nobody() {
+        let folder = tempfile::tempdir().expect("creates");
+        let path = folder.path().join("config.yaml");
+        let mut file = ConfigFile::new(Some(path.clone()), "one".to_owned());
+        assert!(matches!(file.look(), Look::Unreadable(_)));
+        assert_eq!((file.look(), file.text()), (Look::Same, "one"));
+        fs::write(&path, "two").expect("writes");
+        assert_eq!((file.look(), file.text()), (Look::Changed, "two"));
+    }
+
+    #[test]
+    fn defaults_never_change() {
+        let mut file = ConfigFile::new(None, String::new());
+        assert_eq!((file.look(), file.name().as_str()), (Look::Same, DEFAULTS));
+    }
+}

@@ -1,0 +1,369 @@
+//! Keeps the guard in force true: policy and snapshot are made anew when the config changes or the
+//! cluster does, and swapped together.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use tokio::{
+    select,
+    sync::watch,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    cluster::{Index, Moment},
+    config::{self, Diagnostic, Diagnostics, Settings, Severity},
+    controllers::{
+        cluster_store::Observation,
+        config_file::{ConfigFile, Look},
+    },
+    policy::{
+        Policy,
+        provider::Provider,
+        snapshot::{NodeState, Snapshot},
+    },
+    server::readiness::Condition,
+    service::{Guard, GuardCell},
+    telemetry::metrics::{Metrics, label},
+};
+
+/// How often the config file is looked at, and the age of what is known.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Changes of the cluster are gathered for as long, so that a hundred nodes that come together make
+/// one snapshot.
+const GATHERING: Duration = Duration::from_millis(200);
+
+/// Where facts of the cluster come from.
+#[derive(Clone, Debug)]
+pub enum Facts {
+    /// A dump, read again with the config.
+    Dump(PathBuf),
+    /// A live cluster.
+    Live(Arc<Observation>),
+}
+
+/// The config in force.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// What decisions read.
+    pub policy: Arc<Policy>,
+    /// What the rest reads.
+    pub settings: Settings,
+}
+
+/// Makes the guard, and puts it in force.
+pub struct Guarding {
+    config: ConfigFile,
+    /// What the config file held when it was last good: read again when the provider becomes known.
+    accepted: String,
+    facts: Facts,
+    cell: GuardCell,
+    metrics: Arc<Metrics>,
+    loaded: Condition,
+    in_force: watch::Sender<Option<InForce>>,
+    is_stale: Arc<AtomicBool>,
+    /// The provider that the config in force was read for.
+    provider: Option<Provider>,
+    conflicts: Vec<String>,
+}
+
+impl Guarding {
+    /// With nothing in force yet.
+    pub fn new(
+        config: ConfigFile,
+        facts: Facts,
+        cell: GuardCell,
+        metrics: Arc<Metrics>,
+        loaded: Condition,
+    ) -> Self {
+        Self {
+            accepted: config.text().to_owned(),
+            config,
+            facts,
+            cell,
+            metrics,
+            loaded,
+            in_force: watch::channel(None).0,
+            is_stale: Arc::default(),
+            provider: None,
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// The config in force, from now on.
+    pub fn in_force(&self) -> watch::Receiver<Option<InForce>> {
+        self.in_force.subscribe()
+    }
+
+    /// Whether answers rest on facts that are older than the config allows.
+    pub fn is_stale(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_stale)
+    }
+
+    /// Puts a guard in force that has been made already.
+    pub fn start_with(&mut self, guard: Guard, settings: Settings) {
+        self.provider = guard.policy.provider;
+        self.put_in_force(guard, settings);
+    }
+
+    /// Follows config and cluster, for ever.
+    pub async fn run(mut self) -> Infallible {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let observation = match &self.facts {
+                Facts::Live(observation) => Some(Arc::clone(observation)),
+                Facts::Dump(_) => None,
+            };
+            let changed = async {
+                match &observation {
+                    Some(observation) => observation.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            select! {
+                () = changed => {
+                    self.renew().await;
+                    sleep(GATHERING).await;
+                }
+                _ = looks.tick() => {
+                    if self.look_at_config() {
+                        self.reload().await;
+                    }
+                    self.judge_age();
+                }
+            }
+        }
+    }
+
+    fn look_at_config(&mut self) -> bool {
+        match self.config.look() {
+            Look::Same => false,
+            Look::Changed => true,
+            Look::Unreadable(why) => {
+                error!("{why}; the config in force stays");
+                self.metrics.config_reloaded(label::ReloadResult::Failure);
+                false
+            }
+        }
+    }
+
+    /// The cluster has changed: the same config, unless the provider has become known.
+    async fn renew(&mut self) {
+        let made = match self.known() {
+            Ok((provider, in_force)) if provider == self.provider || in_force.is_none() => {
+                self.make(self.accepted.clone(), in_force).await
+            }
+            Ok(_) => self.make(self.accepted.clone(), None).await,
+            Err(why) => {
+                self.loaded.fail(why);
+                return;
+            }
+        };
+        if let Err(error) = made {
+            error!("{error:#}");
+            if self.in_force.borrow().is_none() {
+                self.loaded.fail(format!("{error:#}"));
+            }
+        }
+    }
+
+    /// The config has changed.
+    async fn reload(&mut self) {
+        let result = self.accept().await;
+        match result {
+            Ok(()) => {
+                info!(config = self.config.name(), "the config has changed, and is in force");
+                self.metrics.config_reloaded(label::ReloadResult::Success);
+            }
+            Err(error) => {
+                error!("{error:#}\nThe config in force stays");
+                self.metrics.config_reloaded(label::ReloadResult::Failure);
+            }
+        }
+    }
+
+    /// Puts what the config file holds in force, or at once when the cluster has been read.
+    async fn accept(&mut self) -> anyhow::Result<()> {
+        let (name, text) = (self.config.name(), self.config.text().to_owned());
+        config::load(&name, &text, self.provider).map_err(|found| refused(&name, &found))?;
+        self.accepted.clone_from(&text);
+        if self.in_force.borrow().is_none() {
+            return Ok(());
+        }
+        self.make(text, None).await
+    }
+
+    /// The provider that the nodes tell, and the config in force; else what is in the way.
+    fn known(&self) -> Result<(Option<Provider>, Option<InForce>), String> {
+        let in_force = self.in_force.borrow().clone();
+        match &self.facts {
+            Facts::Dump(_) => Ok((self.provider, in_force)),
+            Facts::Live(observation) => {
+                let detected = observation.read(Index::provider)?;
+                Ok((detected, in_force))
+            }
+        }
+    }
+
+    /// Makes a guard of what is known now, with the policy in force or, without one, of the text of a
+    /// config, and puts it in force.
+    async fn make(&mut self, text: String, in_force: Option<InForce>) -> anyhow::Result<()> {
+        let (facts, config) = (self.facts.clone(), ConfigText { name: self.config.name(), text });
+        // Thousands of nodes take milliseconds, in which requests want their thread.
+        let made = spawn_blocking(move || make(&facts, &config, in_force)).await;
+        let (guard, settings, provider) = made.context("making a snapshot panicked")??;
+        self.provider = provider;
+        self.put_in_force(guard, settings);
+        Ok(())
+    }
+
+    fn put_in_force(&mut self, guard: Guard, settings: Settings) {
+        show_nodes(&self.metrics, &guard.snapshot);
+        self.metrics.snapshot_rebuilt();
+        self.warn_of_conflicts(&guard.snapshot);
+        let policy = Arc::clone(&guard.policy);
+        self.cell.store(Some(Arc::new(guard)));
+        self.in_force.send_if_modified(|before| {
+            let is_new = before.as_ref().is_none_or(|before| {
+                !Arc::ptr_eq(&before.policy, &policy) || before.settings != settings
+            });
+            if is_new {
+                *before = Some(InForce { policy, settings });
+            }
+            is_new
+        });
+        self.loaded.meet();
+    }
+
+    /// Two pools that claim one node can only be seen here: once each, as long as it lasts.
+    fn warn_of_conflicts(&mut self, snapshot: &Snapshot) {
+        let conflicts: Vec<_> = snapshot.conflicts().iter().map(ToString::to_string).collect();
+        for conflict in conflicts.iter().filter(|conflict| !self.conflicts.contains(conflict)) {
+            warn!("{conflict}");
+        }
+        self.metrics.set_pool_conflicts(conflicts.len());
+        self.conflicts = conflicts;
+    }
+
+    fn judge_age(&self) {
+        let Facts::Live(observation) = &self.facts else {
+            // A dump does not age: it is what it is.
+            self.metrics.snapshot_confirmed(Instant::now());
+            return;
+        };
+        let Some(age) = observation.age(Instant::now()) else { return };
+        let limit = self.in_force.borrow().as_ref().map(|it| it.settings.snapshot_max_age);
+        let is_stale = limit.is_some_and(|limit| age > limit);
+        let was_stale = self.is_stale.swap(is_stale, Ordering::Relaxed);
+        let age = age.as_secs();
+        match (was_stale, is_stale) {
+            (false, true) => warn!(
+                age,
+                "the cluster has not been heard of for {age} s: answers rest on what was known then"
+            ),
+            (true, false) => info!("the cluster is heard of again"),
+            (_, _) => {}
+        }
+    }
+}
+
+/// A config, and what messages call it.
+struct ConfigText {
+    name: String,
+    text: String,
+}
+
+fn make(
+    facts: &Facts,
+    config: &ConfigText,
+    in_force: Option<InForce>,
+) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
+    match facts {
+        Facts::Live(observation) => {
+            // The watches wait for as long as the index is read: a snapshot is compiled after that.
+            let moment = observation.read(Index::moment).map_err(anyhow::Error::msg)?;
+            make_of(&moment, config, in_force)
+        }
+        Facts::Dump(file) => {
+            let name = file.display();
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+            let index = Index::read_dump(&text)
+                .with_context(|| format!("{name} is no dump of a cluster"))?;
+            make_of(&index.moment(), config, in_force)
+        }
+    }
+}
+
+fn make_of(
+    moment: &Moment,
+    config: &ConfigText,
+    in_force: Option<InForce>,
+) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
+    let provider = moment.provider();
+    let InForce { policy, settings } = match in_force {
+        Some(in_force) => in_force,
+        None => read_config(config, provider)?,
+    };
+    let snapshot = moment.snapshot(&policy);
+    Ok((Guard { policy, snapshot }, settings, provider))
+}
+
+fn read_config(
+    ConfigText { name, text }: &ConfigText,
+    provider: Option<Provider>,
+) -> anyhow::Result<InForce> {
+    let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
+    for warning in &loaded.warnings {
+        warn!("{}", with_key(name, warning));
+    }
+    Ok(InForce { policy: Arc::new(loaded.policy), settings: loaded.settings })
+}
+
+fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
+    let errors = found.as_slice().iter().filter(|it| it.severity == Severity::Error);
+    let lines: Vec<_> = errors.map(|error| with_key(name, error)).collect();
+    anyhow::anyhow!("the config cannot be used:\n{}", lines.join("\n"))
+}
+
+/// In a log nobody sees the line that is meant, so that the key has to be there.
+fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
+    let (line, key) = (diagnostic.one_line(name), &diagnostic.key);
+    if line.contains(key) { line } else { format!("{line} (in `{key}`)") }
+}
+
+/// Replaces the node counts of every pool.
+fn show_nodes(metrics: &Metrics, snapshot: &Snapshot) {
+    let mut counts: BTreeMap<(&str, &str, NodeState), i64> = BTreeMap::new();
+    for pool in snapshot.pools() {
+        if pool.nodes == 0 {
+            // A pool that nobody counts is one that no alert can miss.
+            counts.insert((&pool.name, "", NodeState::Ready), 0);
+        }
+        for (zone, state, number) in &pool.states {
+            let zone = zone.as_deref().unwrap_or_default();
+            *counts.entry((&pool.name, zone, *state)).or_default() += i64::from(*number);
+        }
+    }
+    metrics.set_pool_nodes(counts.into_iter().map(|((pool, zone, state), number)| {
+        let state = match state {
+            NodeState::Ready => label::NodeState::Ready,
+            NodeState::Cordoned => label::NodeState::Cordoned,
+            NodeState::NotReady => label::NodeState::NotReady,
+        };
+        (pool, zone, state, number)
+    }));
+}

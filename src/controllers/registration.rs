@@ -1,0 +1,198 @@
+//! The registered webhook configurations: written by the Lease holder once something answers, healed
+//! when somebody edits or deletes them, written again when the config changes, and never removed.
+
+pub mod additions;
+mod configuration;
+mod contest;
+pub mod drift;
+mod external;
+mod managed;
+mod ownership;
+mod probe;
+mod standing;
+mod trust;
+mod write;
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use serde_json::Value;
+use tokio::{select, sync::watch, time::sleep};
+
+use self::{
+    additions::CloudAdditions,
+    configuration::{Configuration, Kept, LOOK, SOON},
+    external::without_metadata,
+    ownership::Ownership,
+    probe::Probe,
+    standing::publish,
+};
+pub use self::{
+    configuration::sources,
+    standing::{Deviation, Drift, Standing},
+    trust::registered,
+};
+use crate::{
+    admission::webhooks::{Address, Installation, entries},
+    api::{
+        events::Recorder,
+        lease::{Held, is_held, turned},
+        list_watch::one::Seen,
+        rbac::Names,
+    },
+    config,
+    controllers::{
+        certificates::{Bundle, bundle},
+        guard::InForce,
+    },
+    server::readiness::Readiness,
+    telemetry::metrics::Metrics,
+};
+
+/// What is registered, and in whose name.
+#[derive(Clone)]
+pub struct Settings {
+    /// PoolGuard's own namespace.
+    pub namespace: String,
+    /// What its objects are called.
+    pub names: Names,
+    /// Where the API server finds it.
+    pub address: Address,
+}
+
+/// What others know.
+pub struct Inputs {
+    /// The config.
+    pub in_force: watch::Receiver<Option<InForce>>,
+    /// The two configurations, mutating first.
+    pub seen: [watch::Receiver<Seen>; 2],
+    /// The authorities to register; `None` while there are none yet.
+    pub bundle: watch::Receiver<Option<Bundle>>,
+    /// The Lease.
+    pub held: watch::Receiver<Held>,
+    /// Whether this replica answers.
+    pub readiness: Readiness,
+}
+
+/// Keeps the configurations as they should be.
+pub struct Registration {
+    settings: Settings,
+    in_force: watch::Receiver<Option<InForce>>,
+    bundle: watch::Receiver<Option<Bundle>>,
+    held: watch::Receiver<Held>,
+    metrics: Arc<Metrics>,
+    standing: watch::Sender<Option<Standing>>,
+    holds: bool,
+    ownership: Ownership,
+    probe: Probe,
+    configurations: [Configuration; 2],
+}
+
+impl Registration {
+    /// With nothing written yet.
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        inputs: Inputs,
+        metrics: Arc<Metrics>,
+        recorder: &Recorder,
+        standing: watch::Sender<Option<Standing>>,
+    ) -> Self {
+        let Settings { namespace, names, address } = &settings;
+        let Inputs { in_force, seen, bundle, held, readiness } = inputs;
+        let probe = Probe::new(address.clone(), namespace.clone(), readiness);
+        let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
+        let ownership = Ownership::new(client, names.clone());
+        Self {
+            settings,
+            in_force,
+            bundle,
+            held,
+            metrics,
+            standing,
+            holds: false,
+            ownership,
+            probe,
+            configurations,
+        }
+    }
+
+    /// Keeps them, for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let wait = self.step().await;
+            let [mutating, validating] = &mut self.configurations;
+            // A sender that is gone says nothing more, which must not turn this loop into a spin.
+            select! {
+                Ok(()) = mutating.changed() => {}
+                Ok(()) = validating.changed() => {}
+                Ok(()) = self.bundle.changed() => {}
+                Ok(()) = self.in_force.changed() => {}
+                () = turned(&mut self.held, self.holds) => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Does what is to be done now; when to look again at the latest.
+    async fn step(&mut self) -> Duration {
+        self.holds = is_held(*self.held.borrow(), Instant::now());
+        self.metrics.set_holds_lease(self.holds);
+        let in_force = self.in_force.borrow_and_update().clone();
+        let bundle = self.bundle.borrow_and_update().clone();
+        if !self.holds {
+            self.ownership.forget();
+            publish(Standing::default(), false, &self.metrics, &self.standing);
+            return SOON;
+        }
+        let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
+        // Looked at before their owner: one that goes later goes with an owner that is looked for again.
+        let seen = self.configurations.each_mut().map(Configuration::look);
+        self.ownership.find(seen.contains(&Seen::Absent)).await;
+        let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
+        let is_external = in_force.settings.registration == config::Registration::External;
+        let desired = self.desired(&in_force, &bundle);
+        let additions = CloudAdditions::from(in_force.policy.provider);
+        let (mut wait, mut standing) = (LOOK, Standing::default());
+        let all = self.configurations.iter_mut().zip(desired).zip(seen);
+        for ((configuration, mut desired), seen) in all {
+            if is_external {
+                desired = without_metadata(desired);
+            }
+            let kept = match Drift::of(&desired, &seen, additions) {
+                None => configuration.as_asked_for(),
+                Some(drift) if is_external => configuration.complete(&desired, &seen, drift).await,
+                Some(drift @ Drift::Absent)
+                    if self.ownership.is_absent() || !self.probe.answers(&bundle).await =>
+                {
+                    Kept::soon(drift)
+                }
+                Some(drift) => configuration.heal(&desired, &seen, drift, additions).await,
+            };
+            wait = wait.min(kept.look_again);
+            standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
+        }
+        publish(standing, is_known, &self.metrics, &self.standing);
+        wait
+    }
+
+    /// What is to be registered, mutating first.
+    fn desired(&self, in_force: &InForce, bundle: &Bundle) -> [Value; 2] {
+        let Settings { namespace, names, address } = &self.settings;
+        let installation = Installation {
+            name: names.release.clone(),
+            namespace: namespace.clone(),
+            address: address.clone(),
+            owner: self.ownership.owner().cloned(),
+            labels: BTreeMap::new(),
+        };
+        let pem = bundle::pem(bundle);
+        let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
+        entries(&in_force.policy, namespace).objects(&installation, pem)
+    }
+}

@@ -1,0 +1,210 @@
+//! One of the two webhook configurations: what is seen of it, and what was done about it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::watch::{self, error::RecvError};
+use tracing::{error, info, warn};
+
+use super::{
+    contest::Contest,
+    standing::{Deviation, Drift},
+    write::{Extent, Writer, version},
+};
+use crate::{
+    api::{
+        client,
+        events::{Event, Gravity, Recorder},
+        list_watch::{Source, one::Seen},
+        rbac::{self, ADMISSION_GROUP, Names, Right, WEBHOOK_CONFIGURATIONS},
+    },
+    telemetry::{
+        log_once::Trouble,
+        metrics::{Metrics, label::RegistrationWrite},
+    },
+};
+
+/// How often everything is looked at without a reason.
+pub(super) const LOOK: Duration = Duration::from_secs(5);
+
+/// How soon what may come any moment is looked for again.
+pub(super) const SOON: Duration = Duration::from_secs(1);
+
+/// The watch shows what was written after this long, or something has come in between.
+const WATCH_LAG: Duration = Duration::from_secs(2);
+
+pub(super) struct Configuration {
+    kind: &'static str,
+    name: String,
+    right: Right,
+    writer: Writer,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+    seen: watch::Receiver<Seen>,
+    written: Option<Written>,
+    pub(super) contest: Contest,
+    told: Option<Drift>,
+    trouble: Trouble,
+}
+
+/// What was written, which the watch has yet to show.
+struct Written {
+    at: Instant,
+    /// The version that the watch had shown by then.
+    over: Option<String>,
+    object: Value,
+}
+
+/// How a configuration is, after what was done about it.
+pub(super) struct Kept {
+    pub(super) look_again: Duration,
+    pub(super) drift: Option<Drift>,
+}
+
+impl Kept {
+    pub(super) const WRITTEN: Self = Self { look_again: WATCH_LAG, drift: None };
+
+    /// Not as it should be, but soon it may be.
+    pub(super) fn soon(drift: Drift) -> Self {
+        Self { look_again: SOON, drift: Some(drift) }
+    }
+}
+
+/// What it takes to watch the configurations; mutating first.
+pub fn sources(names: &Names) -> [Source; 2] {
+    WEBHOOK_CONFIGURATIONS.map(|resource| Source {
+        path: path(resource),
+        metadata_only: false,
+        name: Some(names.release.clone()),
+        right: rbac::configuration(resource, names),
+    })
+}
+
+fn path(resource: &str) -> String {
+    format!("/apis/{ADMISSION_GROUP}/v1/{resource}")
+}
+
+impl Configuration {
+    /// Both of them, mutating first, with nothing written yet.
+    pub(super) fn both(
+        seen: [watch::Receiver<Seen>; 2],
+        client: &Client,
+        names: &Names,
+        metrics: &Arc<Metrics>,
+        recorder: &Recorder,
+    ) -> [Self; 2] {
+        let one = |kind, resource, seen| {
+            let name = names.release.clone();
+            Self {
+                kind,
+                right: rbac::configuration(resource, names),
+                writer: Writer::new(client.clone(), path(resource), name.clone()),
+                name,
+                metrics: Arc::clone(metrics),
+                recorder: recorder.clone(),
+                seen,
+                written: None,
+                contest: Contest::default(),
+                told: None,
+                trouble: Trouble::default(),
+            }
+        };
+        let [mutating, validating] = WEBHOOK_CONFIGURATIONS;
+        let [seen_mutating, seen_validating] = seen;
+        [
+            one("MutatingWebhookConfiguration", mutating, seen_mutating),
+            one("ValidatingWebhookConfiguration", validating, seen_validating),
+        ]
+    }
+
+    /// Completes when the watch shows something new.
+    pub(super) async fn changed(&mut self) -> Result<(), RecvError> {
+        self.seen.changed().await
+    }
+
+    /// What the watch shows, or what was just written, until the watch shows something else than
+    /// before: to write it again would not make it come sooner.
+    pub(super) fn look(&mut self) -> Seen {
+        let seen = self.seen.borrow_and_update().clone();
+        let shown = seen.object().and_then(version);
+        let is_ahead = |it: &Written| it.at.elapsed() < WATCH_LAG && it.over.as_deref() == shown;
+        self.written = self.written.take().filter(is_ahead);
+        match &self.written {
+            Some(written) => Seen::Present(written.object.clone()),
+            None => seen,
+        }
+    }
+
+    /// It is as it should be, as far as is known.
+    pub(super) fn as_asked_for(&mut self) -> Kept {
+        self.told = None;
+        Kept { look_again: LOOK, drift: None }
+    }
+
+    pub(super) fn deviation(&self, drift: Drift) -> Deviation {
+        Deviation { kind: self.kind, name: self.name.clone(), drift }
+    }
+
+    /// Writes it; whether that went well.
+    pub(super) async fn write(
+        &mut self,
+        body: &Value,
+        extent: Extent,
+        reason: RegistrationWrite,
+    ) -> bool {
+        self.contest.wrote(Instant::now());
+        let over = self.seen.borrow().object().and_then(version).map(str::to_owned);
+        let written = self.writer.write(body, extent, over.as_deref()).await;
+        match written {
+            Ok(object) => {
+                self.written = Some(Written { at: Instant::now(), over, object });
+                self.trouble.end();
+                self.metrics.registration_written(reason);
+                true
+            }
+            Err(error) => {
+                self.metrics.registration_written(RegistrationWrite::Failed);
+                let why = client::explain_with(&error, &self.right);
+                if self.trouble.is_news(&why) {
+                    error!("cannot write the {} {}: {why}", self.kind, self.name);
+                }
+                false
+            }
+        }
+    }
+
+    /// Tells of each creation, and of a difference once, however long it lasts.
+    pub(super) async fn tell(&mut self, drift: &Drift) {
+        if *drift != Drift::Absent && self.told.as_ref() == Some(drift) {
+            return;
+        }
+        self.told = Some(drift.clone());
+        let deviation = self.deviation(drift.clone());
+        let (gravity, reason, note) = match drift {
+            Drift::Absent => {
+                let Self { kind, name, .. } = self;
+                (Gravity::Normal, "Registered", format!("registering the {kind} {name}"))
+            }
+            Drift::Differs(_) => (Gravity::Warning, "Drifted", deviation.to_string()),
+        };
+        match gravity {
+            Gravity::Normal => info!("{note}"),
+            Gravity::Warning => warn!("{note}"),
+        }
+        let regarding = deviation.regarding();
+        let event = Event { regarding, gravity, reason, action: "Register", note };
+        self.recorder.publish(event).await;
+    }
+
+    /// Tells, once, that others are to create it.
+    pub(super) fn tell_of_absence(&mut self) {
+        if self.told.replace(Drift::Absent) != Some(Drift::Absent) {
+            let Self { kind, name, .. } = self;
+            warn!("{kind} {name} is not there: apply what `poolguard render webhooks` prints");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Configurations that others write: their `caBundle` is completed, and the rest is reported.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{
+    configuration::{Configuration, Kept, LOOK},
+    standing::Drift,
+    write::Extent,
+};
+use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationWrite};
+
+impl Configuration {
+    /// Completes what is there.
+    pub(super) async fn complete(&mut self, desired: &Value, seen: &Seen, drift: Drift) -> Kept {
+        let (Some(live), Drift::Differs(found)) = (seen.object(), drift) else {
+            self.tell_of_absence();
+            return Kept { look_again: LOOK, drift: Some(Drift::Absent) };
+        };
+        let (of_bundle, rest): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
+        if !of_bundle.is_empty()
+            && let Some(body) = bundle_only(desired, live)
+            && self.contest.wait(desired, Instant::now()).is_none()
+        {
+            self.write(&body, Extent::Bundle, RegistrationWrite::Changed).await;
+        }
+        if rest.is_empty() {
+            return self.as_asked_for();
+        }
+        let drift = Drift::Differs(rest);
+        self.tell(&drift).await;
+        Kept { look_again: LOOK, drift: Some(drift) }
+    }
+}
+
+/// Whoever applies the configurations decides who owns them, and how they are labelled.
+pub(super) fn without_metadata(mut desired: Value) -> Value {
+    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| field == "name");
+    }
+    desired
+}
+
+/// The entries that are there, with nothing but their `caBundle`.
+fn bundle_only(desired: &Value, live: &Value) -> Option<Value> {
+    let registered = live.get("webhooks")?.as_array()?;
+    let is_there = |entry: &&Value| registered.iter().any(|it| it.get("name") == entry.get("name"));
+    let entries: Vec<_> = desired
+        .get("webhooks")?
+        .as_array()?
+        .iter()
+        .filter(is_there)
+        .map(|entry| {
+            json!({
+                "name": entry.get("name"),
+                "clientConfig": {"caBundle": entry.pointer("/clientConfig/caBundle")},
+            })
+        })
+        .collect();
+    Some(json!({
+        "apiVersion": desired.get("apiVersion"),
+        "kind": desired.get("kind"),
+        "metadata": {"name": desired.pointer("/metadata/name")},
+        "webhooks": entries,
+    }))
+}

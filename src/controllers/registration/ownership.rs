@@ -1,0 +1,90 @@
+//! The ClusterRole that owns what is registered, so that it goes when the release goes.
+
+use kube::Client;
+use tracing::error;
+
+use crate::{
+    admission::webhooks::Owner,
+    api::{
+        owner::{self, Search},
+        rbac::Names,
+    },
+    telemetry::log_once::Trouble,
+};
+
+pub(super) struct Ownership {
+    client: Client,
+    names: Names,
+    known: Known,
+    trouble: Trouble,
+}
+
+/// What is known of the owner.
+enum Known {
+    /// None is named, or it cannot be read.
+    Nothing,
+    /// This one.
+    Owner(Owner),
+    /// It is not there. What is registered then would outlive the release, and block a cluster that
+    /// PoolGuard has left: so nothing is, until it is there again.
+    Absence,
+}
+
+impl Ownership {
+    /// With nothing known yet.
+    pub(super) fn new(client: Client, names: Names) -> Self {
+        Self { client, names, known: Known::Nothing, trouble: Trouble::default() }
+    }
+
+    /// The owner, if there is one.
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        match &self.known {
+            Known::Owner(owner) => Some(owner),
+            Known::Nothing | Known::Absence => None,
+        }
+    }
+
+    /// Whether there should be an owner, and is none.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.known, Known::Absence)
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.known = Known::Nothing;
+    }
+
+    /// Looks for the owner until there is one. Where something is gone, it may have gone with its
+    /// owner: that is looked for again.
+    pub(super) async fn find(&mut self, is_something_gone: bool) {
+        let Some(name) = &self.names.owner else { return };
+        if self.owner().is_some() && !is_something_gone {
+            return;
+        }
+        match owner::search(&self.client, &self.names).await {
+            Search::Nobody => {}
+            Search::Found(owner) => {
+                self.known = Known::Owner(owner);
+                self.trouble.end();
+            }
+            Search::Absent => {
+                self.known = Known::Absence;
+                let why = format!(
+                    "there is no ClusterRole {name} to own the webhook configurations: they are \
+                     not created until there is"
+                );
+                self.complain(&why);
+            }
+            Search::Unreadable(why) => {
+                self.known = Known::Nothing;
+                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
+                self.complain(&why);
+            }
+        }
+    }
+
+    fn complain(&mut self, why: &str) {
+        if self.trouble.is_news(why) {
+            error!("{why}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether something answers where the API server is going to ask.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::ServerName;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+use tracing::{error, warn};
+
+use crate::{
+    admission::webhooks::Address, controllers::certificates::Bundle, server::readiness::Readiness,
+    telemetry::log_once::Trouble,
+};
+
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a first registration waits for the Service to lead to a replica. After that it goes
+/// ahead: some networks let the API server through, and pods not.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const HTTPS: u16 = 443;
+
+pub(super) struct Probe {
+    address: Address,
+    namespace: String,
+    readiness: Readiness,
+    ready_since: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl Probe {
+    pub(super) fn new(address: Address, namespace: String, readiness: Readiness) -> Self {
+        Self { address, namespace, readiness, ready_since: None, trouble: Trouble::default() }
+    }
+
+    /// Whether something answers, so that a first registration rejects nothing.
+    pub(super) async fn answers(&mut self, bundle: &Bundle) -> bool {
+        if !self.readiness.unmet().is_empty() {
+            self.ready_since = None;
+            return false;
+        }
+        let since = *self.ready_since.get_or_insert_with(Instant::now);
+        match connect(&self.address, &self.namespace, bundle).await {
+            Ok(()) => {
+                self.trouble.end();
+                true
+            }
+            Err(why) if since.elapsed() > PATIENCE => {
+                warn!("registering although this pod cannot reach the webhook: {why}");
+                true
+            }
+            Err(why) => {
+                // Why a connection fails differs from one to the next.
+                if self.trouble.why().is_none() && self.trouble.is_news(&why) {
+                    error!("waiting to register: the webhook cannot be reached: {why}");
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Connects as the API server will, and shakes hands. With an authority to trust, the certificate is
+/// checked against it; without one it is the system's to trust, and only the connection is tried.
+async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<(), String> {
+    let (host, port) = target(address, namespace)?;
+    let attempt = async {
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        if bundle.is_empty() {
+            return Ok(());
+        }
+        let name = ServerName::try_from(host.clone()).map_err(std::io::Error::other)?;
+        let connector = TlsConnector::from(Arc::new(trusting(bundle)?));
+        connector.connect(name, stream).await.map(drop)
+    };
+    match timeout(ANSWER_WITHIN, attempt).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
+        Err(_) => Err(format!("{host}:{port} does not answer")),
+    }
+}
+
+/// Host and port that the API server connects to.
+fn target(address: &Address, namespace: &str) -> Result<(String, u16), String> {
+    match address {
+        Address::Service { name, port } => Ok((format!("{name}.{namespace}.svc"), *port)),
+        Address::Url(url) => {
+            let uri: http::Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
+            let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Ok((host.to_owned(), uri.port_u16().unwrap_or(HTTPS)))
+        }
+    }
+}
+
+fn trusting(bundle: &Bundle) -> std::io::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in bundle {
+        roots.add(certificate.clone()).map_err(std::io::Error::other)?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_what_the_api_server_connects_to() {
+        let service = Address::Service { name: "poolguard".to_owned(), port: 443 };
+        let of = |address: &Address| target(address, "automq-guard");
+        assert_eq!(of(&service), Ok(("poolguard.automq-guard.svc".to_owned(), 443)));
+        let url = |url: &str| of(&Address::Url(url.to_owned()));
+        assert_eq!(url("https://127.0.0.1:9443"), Ok(("127.0.0.1".to_owned(), 9443)));
+        assert_eq!(url("https://[::1]/hooks"), Ok(("::1".to_owned(), 443)));
+        assert!(url("nonsense").is_ok_and(|(host, _)| host == "nonsense"));
+        assert!(url("/only/a/path").is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! How what is registered stands.
+
+use std::fmt;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{
+    additions::CloudAdditions,
+    drift::{Difference, differences},
+};
+use crate::{
+    api::{list_watch::one::Seen, object_ref::Regarding, rbac::ADMISSION_GROUP},
+    telemetry::metrics::{Metrics, label::RegistrationWrite},
+};
+
+/// What is not registered as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing(pub Vec<Deviation>);
+
+/// A configuration that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// `MutatingWebhookConfiguration` or `ValidatingWebhookConfiguration`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub drift: Drift,
+}
+
+/// How a configuration is not as the config asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// It is not there.
+    Absent,
+    /// It is something else.
+    Differs(Vec<Difference>),
+}
+
+/// The metric and whoever else follows learn the same. Where it is not known, because another replica
+/// looks after it or because it cannot be read, followers are told nothing instead of that all is well.
+pub(super) fn publish(
+    standing: Standing,
+    is_known: bool,
+    metrics: &Metrics,
+    followers: &watch::Sender<Option<Standing>>,
+) {
+    metrics.set_registration_drift(standing.0.len());
+    let standing = is_known.then_some(standing);
+    followers.send_if_modified(|before| {
+        let is_new = *before != standing;
+        *before = standing;
+        is_new
+    });
+}
+
+impl Drift {
+    /// Of what is seen from what is asked for, if it is known and there is any. What has no entries
+    /// need not be there.
+    pub(super) fn of(desired: &Value, seen: &Seen, additions: CloudAdditions) -> Option<Self> {
+        match seen {
+            Seen::Unknown(_) => None,
+            Seen::Absent => desired.pointer("/webhooks/0").map(|_| Self::Absent),
+            Seen::Present(live) => {
+                let found = differences(desired, live, additions);
+                Some(found).filter(|it| !it.is_empty()).map(Self::Differs)
+            }
+        }
+    }
+
+    /// Why somebody writes who takes it away.
+    pub(super) fn reason(&self) -> RegistrationWrite {
+        match self {
+            Self::Absent => RegistrationWrite::Absent,
+            Self::Differs(_) => RegistrationWrite::Changed,
+        }
+    }
+}
+
+impl Deviation {
+    /// The configuration.
+    pub fn regarding(&self) -> Regarding {
+        Regarding::named(&format!("{ADMISSION_GROUP}/v1"), self.kind, &self.name)
+    }
+}
+
+/// What is wrong with which configuration.
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, drift } = self;
+        match drift {
+            Drift::Absent => write!(f, "the {kind} {name} is not there"),
+            Drift::Differs(_) => {
+                write!(f, "the {kind} {name} is not as the config asks for: {drift}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Differs(found) => {
+                let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::drift::How, *};
+
+    #[test]
+    fn drift_is_what_is_known_to_be_otherwise() {
+        let entries = |policy: &str| {
+            json!({"webhooks": [
+                {"name": "pods.poolguard.io", "failurePolicy": policy, "timeoutSeconds": 10},
+            ]})
+        };
+        let desired = entries("Fail");
+        let nothing = json!({"webhooks": []});
+        let two = json!({"webhooks": [{"name": "pods.poolguard.io", "failurePolicy": "Ignore"}]});
+        for (desired, seen, text) in [
+            (&desired, Seen::Unknown(None), None),
+            (&desired, Seen::Absent, Some("absent")),
+            (&nothing, Seen::Absent, None),
+            (&desired, Seen::Present(desired.clone()), None),
+            (
+                &desired,
+                Seen::Present(entries("Ignore")),
+                Some("failurePolicy of entry pods.poolguard.io was changed"),
+            ),
+            (
+                &desired,
+                Seen::Present(two),
+                Some(
+                    "failurePolicy of entry pods.poolguard.io was changed; timeoutSeconds of entry \
+                     pods.poolguard.io was changed",
+                ),
+            ),
+            (
+                &nothing,
+                Seen::Present(desired.clone()),
+                Some("entry pods.poolguard.io is not asked for any more"),
+            ),
+        ] {
+            let drift =
+                Drift::of(desired, &seen, CloudAdditions::None).map(|drift| drift.to_string());
+            assert_eq!(drift.as_deref(), text, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_metric_follows_and_only_what_is_new_is_sent() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, mut receiver) = watch::channel(None);
+        let deviating = |drift| {
+            let kind = "ValidatingWebhookConfiguration";
+            Some(Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }]))
+        };
+        let changed = |field: &str| {
+            let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
+            deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
+        };
+        for (standing, gauge, is_sent) in [
+            (None, 0, false),
+            (Some(Standing::default()), 0, true),
+            (deviating(Drift::Absent), 1, true),
+            (deviating(Drift::Absent), 1, false),
+            (changed("failurePolicy"), 1, true),
+            (changed("timeoutSeconds"), 1, true),
+            (Some(Standing::default()), 0, true),
+            (None, 0, true),
+        ] {
+            let is_known = standing.is_some();
+            publish(standing.clone().unwrap_or_default(), is_known, &metrics, &sender);
+            assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
+            assert_eq!(*receiver.borrow_and_update(), standing);
+            let line = format!("poolguard_webhook_registration_drift {gauge}\n");
+            assert!(metrics.render().unwrap().contains(&line), "{standing:?}");
+        }
+    }
+}

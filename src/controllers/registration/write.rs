@@ -1,0 +1,99 @@
+//! How a configuration is written.
+
+use kube::{
+    Client,
+    api::{Patch, PatchParams},
+    core::Request,
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{additions::CloudAdditions, drift::differences};
+use crate::api::client::{self, REQUEST_TIMEOUT};
+
+/// How much of a configuration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that is asked for, beside what this cloud adds.
+    Everything(CloudAdditions),
+    /// The `caBundle` of its entries: everything else is left to whoever owns it.
+    Bundle,
+}
+
+impl Extent {
+    fn field_manager(self) -> &'static str {
+        match self {
+            Self::Everything(_) => "poolguard",
+            Self::Bundle => "poolguard-ca-bundle",
+        }
+    }
+}
+
+/// Writes one configuration.
+pub(super) struct Writer {
+    client: Client,
+    path: String,
+    name: String,
+}
+
+impl Writer {
+    /// For the object of this name, of the kind that this path is the path of.
+    pub(super) fn new(client: Client, path: String, name: String) -> Self {
+        Self { client, path, name }
+    }
+
+    /// Server-side apply; and where others own what an apply does not take away, such as a condition,
+    /// or a selector of an entry that is to go, the list of entries is replaced as a whole. `over` is
+    /// the version that is there, as far as it is known.
+    pub(super) async fn write(
+        &self,
+        body: &Value,
+        extent: Extent,
+        over: Option<&str>,
+    ) -> Result<Value, kube::Error> {
+        let manager = extent.field_manager();
+        let parameters = PatchParams::apply(manager).force();
+        let applied = self.patch(&parameters, &Patch::Apply(body)).await;
+        let left_over = match (extent, &applied) {
+            (Extent::Everything(additions), Ok(live)) => {
+                version(live).filter(|_| !differences(body, live, additions).is_empty())
+            }
+            // What is left of an entry that is to go, and somebody else's, is no entry.
+            (Extent::Everything(_), Err(error)) if client::code(error) == Some(422) => over,
+            (Extent::Everything(_), Err(_)) | (Extent::Bundle, _) => None,
+        };
+        let Some(version) = left_over else { return applied };
+        let whole = json!({
+            "metadata": with_version(body.get("metadata"), version),
+            "webhooks": body.get("webhooks"),
+        });
+        let parameters =
+            PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        self.patch(&parameters, &Patch::Merge(&whole)).await
+    }
+
+    async fn patch(
+        &self,
+        parameters: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<Value, kube::Error> {
+        let request = Request::new(&self.path)
+            .patch(&self.name, parameters, patch)
+            .map_err(kube::Error::BuildRequest)?;
+        match timeout(REQUEST_TIMEOUT, self.client.request::<Value>(request)).await {
+            Ok(patched) => patched,
+            Err(_) => Err(kube::Error::Service("the API server does not answer".into())),
+        }
+    }
+}
+
+fn with_version(metadata: Option<&Value>, version: &str) -> Value {
+    let mut metadata = metadata.and_then(Value::as_object).cloned().unwrap_or_default();
+    metadata.insert("resourceVersion".to_owned(), version.into());
+    metadata.into()
+}
+
+/// The version of a live object.
+pub(super) fn version(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/resourceVersion")?.as_str()
+}

@@ -1,0 +1,263 @@
+//! The background scan: the Lease holder looks at what is there already, pods page by page, at an
+//! interval and when the config has changed. What it finds is a metric, a line of the log when it comes
+//! and goes, and a report.
+
+mod found;
+mod roles;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use kube::{Client, api::ListParams, core::Request};
+use tokio::{sync::watch, time::sleep};
+use tracing::{debug, info, warn};
+
+use self::found::Found;
+use crate::{
+    api::{
+        client,
+        lease::{Held, is_held},
+        rbac,
+        reports::{
+            Examined, Report, reports,
+            writer::{Reports, Subject},
+        },
+    },
+    cluster::wire::Page,
+    controllers::{
+        guard::InForce,
+        registration::{self, Deviation},
+    },
+    policy::mode::Rules,
+    service::GuardCell,
+    telemetry::{log_once::Trouble, metrics::Metrics},
+};
+
+/// Pods have a few kilobytes each: a page is about a megabyte.
+const PAGE: u32 = 200;
+
+/// Between two pages, so that a scan is never what an API server is busy with.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Pods that have ended hold no node.
+const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// How often it is looked whether a scan is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Reports are not written more often for what happens between two scans.
+const REPORT_REST: Duration = Duration::from_secs(10);
+
+/// Where a scan looks, and where it tells.
+pub struct Inputs {
+    /// What is in force.
+    pub guard: GuardCell,
+    /// The config.
+    pub in_force: watch::Receiver<Option<InForce>>,
+    /// The Lease.
+    pub held: watch::Receiver<Held>,
+    /// How what is registered stands; `None` while that is not known.
+    pub registration: watch::Receiver<Option<registration::Standing>>,
+    /// Where reports are written, if anywhere.
+    pub reports: Option<Reports>,
+}
+
+/// Scans while this replica holds the Lease.
+pub struct Scan {
+    client: Client,
+    inputs: Inputs,
+    metrics: Arc<Metrics>,
+    told: BTreeSet<String>,
+    last: Option<Last>,
+    /// Whether the reports of a scan that is off have been taken away.
+    is_withdrawn: bool,
+    trouble: Trouble,
+    reports_trouble: Trouble,
+}
+
+/// The last scan.
+struct Last {
+    at: Instant,
+    /// What it came to, if it was complete.
+    examined: Option<(Examined, Rules)>,
+    reported: Instant,
+}
+
+impl Scan {
+    /// With nothing found yet.
+    pub fn new(client: Client, inputs: Inputs, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client,
+            inputs,
+            metrics,
+            told: BTreeSet::new(),
+            last: None,
+            is_withdrawn: false,
+            trouble: Trouble::default(),
+            reports_trouble: Trouble::default(),
+        }
+    }
+
+    /// Scans when it is time, for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            sleep(LOOK).await;
+            let settings = self.inputs.in_force.borrow().as_ref().map(|it| it.settings.scan);
+            let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+            match settings.filter(|_| holds) {
+                None => {
+                    self.is_withdrawn = false;
+                    self.forget();
+                }
+                Some(settings) if !settings.enabled => {
+                    self.forget();
+                    self.withdraw().await;
+                }
+                Some(settings) => {
+                    self.is_withdrawn = false;
+                    self.look(settings.interval).await;
+                }
+            }
+        }
+    }
+
+    /// Scans if it is time, and else reports what else has changed.
+    async fn look(&mut self, interval: Duration) {
+        let is_changed = self.inputs.in_force.has_changed().unwrap_or(false);
+        let is_due = |last: &Last| is_changed || last.at.elapsed() >= interval;
+        if self.last.as_ref().is_none_or(is_due) {
+            self.inputs.in_force.mark_unchanged();
+            let now = Instant::now();
+            let examined = match self.scan().await {
+                Ok((found, rules)) => Some((self.tell(found), rules)),
+                Err(why) => {
+                    if self.trouble.is_news(&why) {
+                        warn!("cannot scan what is there already: {why}");
+                    }
+                    None
+                }
+            };
+            self.last = Some(Last { at: now, examined, reported: now });
+            self.report().await;
+        } else if self.inputs.registration.has_changed().unwrap_or(false)
+            && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_REST)
+        {
+            self.report().await;
+        }
+    }
+
+    async fn scan(&self) -> Result<(Found, Rules), String> {
+        let mut found = Found::default();
+        let Some(guard) = self.inputs.guard.load_full() else {
+            return Err("nothing is loaded yet".into());
+        };
+        found.inspect_nodes(&guard.policy, &guard.snapshot);
+        roles::inspect(&self.client, &guard.policy, &guard.snapshot, &mut found).await;
+        let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        parameters.field_selector = Some(RUNNING.to_owned());
+        loop {
+            let request = Request::new("/api/v1/pods").list(&parameters);
+            let request = request.map_err(|error| error.to_string())?;
+            let text = client::text(&self.client, request)
+                .await
+                .map_err(|error| client::explain_with(&error, &rbac::listing_pods()))?;
+            let page =
+                Page::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+            // Facts may have changed between two pages: the newest count.
+            let guard = self.inputs.guard.load_full().unwrap_or_else(|| Arc::clone(&guard));
+            for object in page.items().into_iter().flatten() {
+                found.inspect_pod(&guard.policy, &guard.snapshot, object);
+            }
+            let Some(next) = page.next() else { return Ok((found, guard.policy.rules.clone())) };
+            parameters.continue_token = Some(next.to_owned());
+            sleep(BREATH).await;
+        }
+    }
+
+    fn tell(&mut self, found: Found) -> Examined {
+        let Found { counts, exempt, told, examined, pods } = found;
+        match examined.unjudged.iter().next() {
+            None => self.trouble.end(),
+            Some((rule, why)) if self.trouble.is_news(why) => warn!("cannot judge {rule}: {why}"),
+            Some(_) => {}
+        }
+        let counted = counts.iter().map(|((rule, pool), count)| (*rule, &**pool, *count));
+        self.metrics.set_violations(counted);
+        let exempt = exempt.iter().map(|(pool, count)| (&**pool, *count));
+        self.metrics.set_exempt_residents(exempt);
+        self.metrics.scan_succeeded(Timestamp::now().as_second());
+        for finding in told.difference(&self.told) {
+            warn!("found: {finding}");
+        }
+        for finding in self.told.difference(&told) {
+            info!("found no more: {finding}");
+        }
+        for (namespace, count) in &examined.strangers {
+            debug!(
+                namespace,
+                count, "pods in AutoMQ's cluster that are neither AutoMQ's nor exempt"
+            );
+        }
+        self.told = told;
+        let findings: usize = counts.values().sum();
+        debug!(pods, findings, "scanned");
+        examined
+    }
+
+    /// Somebody else scans, or nobody.
+    fn forget(&mut self) {
+        if self.last.take().is_some() {
+            self.metrics.set_violations([]);
+            self.metrics.set_exempt_residents([]);
+            self.told.clear();
+        }
+    }
+
+    /// Makes the reports say what is known now.
+    async fn report(&mut self) {
+        let registered = self.inputs.registration.borrow_and_update().clone();
+        let Some(Last { examined: Some((examined, rules)), reported, .. }) = &mut self.last else {
+            return;
+        };
+        *reported = Instant::now();
+        examined.deviations = registered.map(|standing| {
+            let tell = |it: &Deviation| (it.regarding(), it.to_string());
+            standing.0.iter().map(tell).collect()
+        });
+        let wanted = reports(examined, rules, Timestamp::now().as_second());
+        self.write(wanted).await;
+    }
+
+    /// Takes away the reports of a scan that is off.
+    async fn withdraw(&mut self) {
+        if !self.is_withdrawn {
+            self.is_withdrawn = self.write(BTreeMap::new()).await;
+        }
+    }
+
+    /// Whether what there is to say is written.
+    async fn write(&mut self, wanted: BTreeMap<String, Report>) -> bool {
+        let Some(reports) = &self.inputs.reports else { return true };
+        let written = async {
+            let mut done = Ok(());
+            for api in reports.kinds().await? {
+                done = done.and(reports.replace(api, Subject::Findings, &wanted).await);
+            }
+            done
+        };
+        let written = written.await;
+        match &written {
+            Ok(()) => self.reports_trouble.end(),
+            Err(why) if self.reports_trouble.is_news(why) => {
+                warn!("cannot report what the scan found: {why}");
+            }
+            Err(_) => {}
+        }
+        written.is_ok()
+    }
+}

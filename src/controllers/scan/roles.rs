@@ -1,0 +1,136 @@
+//! What holds AutoMQ's roles together: objects that the config protects by name, and the roles that
+//! AutoMQ's bindings refer to.
+
+use std::collections::BTreeSet;
+
+use kube::{Client, api::ListParams, core::Request};
+
+use super::found::Found;
+use crate::{
+    api::{client, rbac},
+    check::{NamedObject, Status, examine_roles, named},
+    cluster::{
+        inventory::{CLUSTER_ROLES, Inventory, ROLES, Stock},
+        wire::Page,
+    },
+    policy::{
+        Policy,
+        mode::{Mode, RuleName},
+        protection::RBAC_GROUP,
+        snapshot::Snapshot,
+        verdict::Finding,
+    },
+};
+
+/// AutoMQ has a few roles. So many are a config that takes everything for AutoMQ's, and would be as many
+/// requests.
+const ROLES_MAX: usize = 200;
+
+/// Reads them and judges them as `poolguard check` does.
+pub(super) async fn inspect(
+    client: &Client,
+    policy: &Policy,
+    snapshot: &Snapshot,
+    found: &mut Found,
+) {
+    if policy.rules.mode(RuleName::RoleBinding) == Mode::Off {
+        return;
+    }
+    let mut inventory = Inventory::default();
+    // Told at the end: what is read of a kind later must not hide that a part of it is not known.
+    let mut gaps = Vec::new();
+    for object in named(policy) {
+        inventory.begin(&object.resource);
+        if let Err(why) = read_named(client, &object, &mut inventory).await {
+            gaps.push((object.resource, why));
+        }
+    }
+    for kind in [ROLES, CLUSTER_ROLES] {
+        if let Err(why) = read_roles(client, snapshot, kind, &mut inventory).await {
+            gaps.push((kind.group_resource(), why));
+        }
+    }
+    for (resource, why) in gaps {
+        inventory.miss(&resource, why);
+    }
+    for judged in examine_roles(policy, snapshot.protected(), &inventory) {
+        match judged.status {
+            Status::Pass => {}
+            Status::Unknown => {
+                found.examined.unjudged.entry(RuleName::RoleBinding).or_insert(judged.fact);
+            }
+            Status::Fail => {
+                let mut finding = Finding::new(RuleName::RoleBinding, judged.message());
+                finding.advice = judged.fix.as_deref().map(sentence);
+                found.add(finding, None);
+            }
+        }
+    }
+}
+
+/// A comment beside commands, as a sentence.
+fn sentence(fix: &str) -> String {
+    match fix.strip_prefix("# ") {
+        Some(text) => {
+            text.get(..1).unwrap_or_default().to_uppercase() + text.get(1..).unwrap_or_default()
+        }
+        None => fix.to_owned(),
+    }
+}
+
+async fn read_named(
+    client: &Client,
+    object: &NamedObject,
+    inventory: &mut Inventory,
+) -> Result<(), String> {
+    let NamedObject { resource, namespace, name } = object;
+    let explained = |error: &_| client::explain_with(error, &rbac::protected(object));
+    let base = client::base(client, &resource.group).await.map_err(|error| explained(&error))?;
+    let path = match namespace {
+        Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),
+        None => format!("{base}/{}", resource.resource),
+    };
+    let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+    let request = Request::new(path).list(&parameters).map_err(|error| error.to_string())?;
+    let text = client::text(client, request).await.map_err(|error| explained(&error))?;
+    let page = Page::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+    for item in page.items().into_iter().flatten() {
+        inventory.add(resource, item).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+async fn read_roles(
+    client: &Client,
+    snapshot: &Snapshot,
+    kind: Stock,
+    inventory: &mut Inventory,
+) -> Result<(), String> {
+    let resource = kind.group_resource();
+    inventory.begin(&resource);
+    let mut wanted = BTreeSet::new();
+    for reference in snapshot.protected() {
+        let Some(role) = reference.role.as_ref().filter(|it| it.kind == kind.kind) else {
+            continue;
+        };
+        let namespace = if kind == ROLES { reference.namespace.as_str() } else { "" };
+        wanted.insert((namespace, role.name.as_str()));
+    }
+    if wanted.len() > ROLES_MAX {
+        return Err(format!("bindings refer to {}, and {ROLES_MAX} are looked for", wanted.len()));
+    }
+    for (namespace, name) in wanted {
+        let path = if namespace.is_empty() {
+            format!("/apis/{RBAC_GROUP}/v1/{}/{name}", kind.resource)
+        } else {
+            format!("/apis/{RBAC_GROUP}/v1/namespaces/{namespace}/{}/{name}", kind.resource)
+        };
+        let request = http::Request::get(path).body(Vec::new());
+        match client::text(client, request.map_err(|error| error.to_string())?).await {
+            Ok(role) => inventory.add(&resource, &role).map_err(|error| error.to_string())?,
+            Err(error) if client::code(&error) == Some(404) => {}
+            Err(error) => return Err(client::explain_with(&error, &rbac::role(kind.resource))),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,546 @@
+//! JSON read in one pass into borrowed views, and written.
+//!
+//! The hot path of admission is reading: a review has 3 to 20 KB, of which rules want a few hundred
+//! bytes. A [`Cursor`] goes over the text once, hands out what is asked for, and skips the rest
+//! without building it, checking all the same that it is JSON. `null` reads as absent, as in Go, and
+//! the last of equal keys counts. Everything else is read by `serde_json`.
+#![deny(
+    clippy::disallowed_methods,
+    reason = "reading JSON has no clock, environment, file or task"
+)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test may fail"
+    )
+)]
+
+mod fingerprint;
+mod path;
+mod skip;
+mod stops;
+pub mod text;
+mod write;
+
+use std::{borrow::Cow, fmt};
+
+pub use self::fingerprint::fingerprint;
+pub use self::path::{Path, Step};
+use self::stops::Stops;
+use self::text::Text;
+pub use self::write::{Fields, write_object};
+
+/// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room
+/// for one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonError(Box<Mistake>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mistake {
+    expected: Cow<'static, str>,
+    path: Path,
+    /// Line and column, where the text is one that its sender has seen.
+    place: Option<(usize, usize)>,
+    is_bound: bool,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, path, place, is_bound: _ } = self;
+        if !path.steps().is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        write!(f, "expected {expected}")?;
+        match place {
+            Some((line, column)) => write!(f, " at line {line}, column {column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something that can be read from a cursor.
+pub trait Read<'a>: Sized {
+    /// Reads the value that begins at the cursor, and leaves the cursor behind it.
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError>;
+}
+
+/// Reads the only value of a text.
+pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
+    let mut cursor = Cursor::new(text);
+    let value = T::read(&mut cursor)?;
+    cursor.end().map(|()| value)
+}
+
+/// How many items the lists and maps that are read of one text may have together. An API server stores no
+/// object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a hundred
+/// bytes, however few it has in the text.
+pub const ITEMS_MAX: usize = 1 << 16;
+
+/// How many values one text may have, read or skipped: what bounds the time that a text of many small values
+/// takes. The largest objects that rules are about, nodes with all their images and workloads with many
+/// containers, have some thousands.
+pub const VALUES_MAX: usize = 100_000;
+
+/// How deep lists and maps may stand in each other in what is skipped: as deep as `serde_json` reads them.
+pub const DEPTH_MAX: usize = 127;
+
+/// How long a text with escapes may be that is read. The longest that an API server stores, in a ConfigMap,
+/// has 1 MiB, and takes twice as much where each of its characters is escaped.
+const ESCAPED_BYTES_MAX: usize = (2 << 20) + 2;
+
+/// A place in JSON text.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    /// Items that may still be read.
+    items_left: usize,
+    /// Values that may still be read or skipped.
+    values_left: usize,
+    /// Where strings end around here.
+    stops: Stops,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of a text.
+    pub fn new(text: &'a str) -> Self {
+        let stops = Stops::around(0, text.as_bytes());
+        Self { text, at: 0, items_left: ITEMS_MAX, values_left: VALUES_MAX, stops }
+    }
+
+    /// Checks that nothing follows but white space.
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.expected("nothing more")),
+        }
+    }
+
+    /// Reads an object: `field` is given every key, and must read or skip its value. `null` is an
+    /// object without keys.
+    pub fn object<E: From<JsonError>>(
+        &mut self,
+        mut field: impl FnMut(Text<'a>, &mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.peek() {
+            Some(b'{') => self.at += 1,
+            Some(b'n') => return Ok(self.literal("null")?),
+            _ => return Err(self.expected("an object").into()),
+        }
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.count_value()?;
+            let key = self.string()?;
+            self.colon()?;
+            field(key, self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => break,
+                _ => return Err(self.expected("`,` or `}`").into()),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads an array: `item` must read or skip every item. `null` is an array without items.
+    pub fn array<E: From<JsonError>>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.peek() {
+            Some(b'[') => self.at += 1,
+            Some(b'n') => return Ok(self.literal("null")?),
+            _ => return Err(self.expected("an array").into()),
+        }
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.count_value()?;
+            item(self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(self.expected("`,` or `]`").into()),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Counts an item of a list or a map that is kept.
+    #[inline]
+    pub fn count_item(&mut self) -> Result<(), JsonError> {
+        match self.items_left.checked_sub(1) {
+            Some(left) => {
+                self.items_left = left;
+                Ok(())
+            }
+            None => Err(self.bound(format!("no more than {ITEMS_MAX} items in lists and maps"))),
+        }
+    }
+
+    /// Counts a part of a list or a map, read or skipped.
+    #[inline]
+    fn count_value(&mut self) -> Result<(), JsonError> {
+        match self.values_left.checked_sub(1) {
+            Some(left) => {
+                self.values_left = left;
+                Ok(())
+            }
+            None => Err(self.bound(format!("no more than {VALUES_MAX} values"))),
+        }
+    }
+
+    /// Reads a value into a place.
+    pub fn fill<T: Read<'a>>(&mut self, place: &mut T) -> Result<(), JsonError> {
+        *place = T::read(self)?;
+        Ok(())
+    }
+
+    /// The text of the value that begins here, which is skipped.
+    pub fn raw(&mut self) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        self.skip()?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Whether the value that begins here is `null`, which is then skipped.
+    #[inline]
+    pub fn takes_null(&mut self) -> Result<bool, JsonError> {
+        let is_null = self.peek() == Some(b'n');
+        if is_null {
+            self.literal("null")?;
+        }
+        Ok(is_null)
+    }
+
+    /// The string that begins here: borrowed, unless it is escaped.
+    #[inline]
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.expected("a string"));
+        }
+        let start = self.at + 1;
+        let stop = self.stops.next(start, self.text.as_bytes());
+        if self.text.as_bytes().get(stop) == Some(&b'"') {
+            self.at = stop + 1;
+            return Ok(self.text.get(start..stop).unwrap_or_default().into());
+        }
+        self.escaped_string()
+    }
+
+    #[cold]
+    fn escaped_string(&mut self) -> Result<Text<'a>, JsonError> {
+        let start = self.at;
+        self.skip_string()?;
+        let quoted = self.text.get(start..self.at).unwrap_or_default();
+        if quoted.len() > ESCAPED_BYTES_MAX {
+            return Err(
+                self.bound(format!("no escaped text of more than {ESCAPED_BYTES_MAX} bytes"))
+            );
+        }
+        let unescaped: Result<String, _> = serde_json::from_str(quoted);
+        unescaped.map(Text::from).map_err(|_| self.expected("a string"))
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<(), JsonError> {
+        if self.peek() != Some(b':') {
+            return Err(self.expected("`:`"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn literal(&mut self, literal: &'static str) -> Result<(), JsonError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(literal) {
+            return Err(self.expected(literal));
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// The next byte that is no white space; the cursor then stands on it.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.as_bytes().get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// An error at the cursor.
+    #[inline]
+    pub fn expected(&self, expected: impl Into<Cow<'static, str>>) -> JsonError {
+        JsonError::at(self.text, self.at, expected.into())
+    }
+
+    /// An error at the cursor: there is more than is read.
+    #[cold]
+    fn bound(&self, expected: String) -> JsonError {
+        let JsonError(mut mistake) = self.expected(expected);
+        mistake.is_bound = true;
+        JsonError(mistake)
+    }
+}
+
+impl JsonError {
+    #[cold]
+    fn at(text: &str, at: usize, expected: Cow<'static, str>) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let place = Some((line, column));
+        Self(Box::new(Mistake { expected, path: Path::to(text, at), place, is_bound: false }))
+    }
+
+    /// The error as one of a whole of which the text that was read is the part below these keys.
+    #[must_use]
+    pub fn within(self, keys: &[&str]) -> Self {
+        let Self(mut mistake) = self;
+        mistake.path = mistake.path.within(keys);
+        mistake.place = None;
+        Self(mistake)
+    }
+
+    /// Whether the text is JSON so far, but holds more than is read.
+    pub fn is_bound(&self) -> bool {
+        self.0.is_bound
+    }
+
+    /// What was expected.
+    pub fn expectation(&self) -> &str {
+        &self.0.expected
+    }
+
+    /// The field that cannot be read, or the one that holds what cannot.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+impl<'a> Read<'a> for Text<'a> {
+    #[inline]
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        if cursor.takes_null()? { Ok(Self::default()) } else { cursor.string() }
+    }
+}
+
+impl<'a> Read<'a> for bool {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        match cursor.peek() {
+            Some(b't') => cursor.literal("true").map(|()| true),
+            Some(b'f') => cursor.literal("false").map(|()| false),
+            Some(b'n') => cursor.literal("null").map(|()| false),
+            _ => Err(cursor.expected("true or false")),
+        }
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for Option<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        if cursor.takes_null()? { Ok(None) } else { T::read(cursor).map(Some) }
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut items = Self::new();
+        cursor.array(|cursor| {
+            cursor.count_item()?;
+            items.push(T::read(cursor)?);
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(items)
+    }
+}
+
+/// Implements [`Read`] for a struct with a default: the fields that it has, by their keys.
+macro_rules! read_object {
+    ($name:ident { $($key:literal => $field:ident),+ $(,)? }) => {
+        impl<'a> $crate::json::Read<'a> for $name<'a> {
+            fn read(
+                cursor: &mut $crate::json::Cursor<'a>,
+            ) -> Result<Self, $crate::json::JsonError> {
+                let mut object = Self::default();
+                cursor.object(|key, cursor| match key.as_str() {
+                    $($key => cursor.fill(&mut object.$field),)+
+                    _ => cursor.skip(),
+                })?;
+                Ok(object)
+            }
+        }
+    };
+}
+
+pub(crate) use read_object;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+    use serde_json::Value;
+
+    use super::*;
+
+    struct Skipped;
+
+    impl<'a> Read<'a> for Skipped {
+        fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+            cursor.skip().map(|()| Self)
+        }
+    }
+
+    fn skips(text: &str) -> bool {
+        from_str::<Skipped>(text).is_ok()
+    }
+
+    #[test]
+    fn what_is_skipped_is_json_all_the_same() {
+        for json in [
+            "0",
+            "-1.5e+10",
+            "true",
+            "null",
+            "\"\"",
+            "\"\\u00e9\\n\"",
+            "[]",
+            "{}",
+            " [ 1 , {\"a\":[]} ] ",
+            "\"ünïcode that is longer than one word\"",
+        ] {
+            assert!(skips(json), "{json}");
+        }
+        for other in [
+            "",
+            "nul",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[}",
+            "\"open",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"line\nbreak\"",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "+1",
+            "[] []",
+            "tru",
+            "'a'",
+        ] {
+            assert!(!skips(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_as_deep_as_serde_json_reads() {
+        for depth in [1, 63, 64, 65, DEPTH_MAX, DEPTH_MAX + 1, 100_000] {
+            let arrays = "[".repeat(depth) + "1" + &"]".repeat(depth);
+            let objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+            for text in [&arrays, &objects] {
+                assert_eq!(skips(text), depth <= DEPTH_MAX, "{depth}");
+                assert_eq!(skips(text), serde_json::from_str::<Value>(text).is_ok(), "{depth}");
+                assert!(!skips(&text[..text.len() - 1]), "{depth}");
+                assert!(!skips(&format!("{text}]")), "{depth}");
+            }
+        }
+        for depth in [1, 31, 32, 33, 63] {
+            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+            assert!(skips(&mixed), "{depth}");
+            let crossed = "[{\"a\":".repeat(depth) + "1" + &"]}".repeat(depth);
+            assert!(!skips(&crossed), "{depth}");
+        }
+    }
+
+    #[test]
+    fn json_of_more_values_than_any_object_has_is_not_read() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        let map = |count: usize| format!("{{{}\"\":[]}}", "\"\":{},".repeat(count - 1));
+        for text in [list(VALUES_MAX), map(VALUES_MAX), format!("[{}]", list(VALUES_MAX - 1))] {
+            assert!(skips(&text), "{}", &text[..20]);
+        }
+        for text in [list(VALUES_MAX + 1), map(VALUES_MAX + 1), format!("[{}]", list(VALUES_MAX))] {
+            let error = from_str::<Skipped>(&text).err().unwrap();
+            assert!(error.is_bound(), "{error}");
+            assert!(error.to_string().contains("expected no more than 100000 values"), "{error}");
+        }
+        // Nor is one that repeats a key.
+        let repeated = |count: usize| {
+            let text = map(count);
+            let read = Cursor::new(&text).object(|_, cursor| cursor.skip());
+            read.map_err(|error: JsonError| error.is_bound())
+        };
+        assert_eq!(repeated(VALUES_MAX), Ok(()));
+        assert_eq!(repeated(VALUES_MAX + 1), Err(true));
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_they_are_escaped() {
+        assert_eq!(from_str::<Text<'_>>("\"a\\u0062\"").unwrap(), "ab");
+        assert_eq!(from_str::<Text<'_>>("null").unwrap(), "");
+        assert_eq!(from_str::<Vec<Text<'_>>>("[\"a\", null]").unwrap(), ["a", ""]);
+        assert!(from_str::<Text<'_>>("\"\\ud800\"").is_err());
+    }
+
+    #[test]
+    fn json_lists_are_read_up_to_a_bound() {
+        let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
+        assert_eq!(from_str::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
+        let error = from_str::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
+        assert!(error.contains("no more than 65536 items"), "{error}");
+        // What is skipped takes no memory, so that more of it may be there.
+        assert!(skips(&list(ITEMS_MAX + 1)));
+    }
+
+    #[test]
+    fn escaped_text_is_read_up_to_a_bound() {
+        let text = |count: usize| format!("\"{}\"", "\\n".repeat(count));
+        assert_eq!(from_str::<Text<'_>>(&text(1 << 20)).unwrap().len(), 1 << 20);
+        let error = from_str::<Text<'_>>(&text((1 << 20) + 1)).unwrap_err();
+        assert!(error.is_bound(), "{error}");
+        assert!(skips(&text((1 << 20) + 1)));
+    }
+
+    #[test]
+    fn an_error_says_where() {
+        let error = from_str::<Vec<bool>>("[true,\n  7]").unwrap_err();
+        assert_eq!(error.to_string(), "[1]: expected true or false at line 2, column 3");
+    }
+
+    proptest! {
+        #[test]
+        fn skipping_agrees_with_serde_json(text in "[\\[\\]{}:,\"\\\\0-9eE.+tfn a-zäu-]{0,24}") {
+            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+        }
+
+        #[test]
+        fn strings_agree_with_serde_json(text in "[a-zü]{0,150}([\"\\\\\n]?[nu\"0-9a-f]{0,9}[a-zü]{0,70}){0,3}") {
+            let text = format!("\"{text}\"");
+            let read = from_str::<Text<'_>>(&text).ok().map(|text| text.to_string());
+            prop_assert_eq!(&read, &serde_json::from_str::<String>(&text).ok(), "{}", text);
+            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+        }
+    }
+}

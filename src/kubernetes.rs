@@ -1,0 +1,21 @@
+//! Kubernetes' own words: views of objects, taints, selectors, names, and documents that hold objects.
+#![deny(
+    clippy::disallowed_methods,
+    reason = "reading objects has no clock, environment, file or task"
+)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test may fail"
+    )
+)]
+
+pub mod documents;
+pub mod name;
+pub mod object;
+pub mod selector;
+pub mod taint;

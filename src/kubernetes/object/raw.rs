@@ -1,0 +1,198 @@
+//! Objects of which a rule takes what it guards, and compares it: as text, so that what nobody asks for
+//! takes no memory, however much of it there is.
+
+use std::hash::RandomState;
+
+use jsonptr::Pointer;
+
+use crate::json::{self, Cursor, JsonError, Read, fingerprint, text::Text};
+
+/// An object as it is sent.
+#[derive(Clone, Debug, Default)]
+pub struct RawObject<'a> {
+    fields: Vec<(Text<'a>, RawValue<'a>)>,
+    metadata: Vec<(Text<'a>, RawValue<'a>)>,
+}
+
+/// A value as it is sent; never `null`, which is as absent.
+#[derive(Clone, Copy, Debug)]
+pub struct RawValue<'a>(&'a str);
+
+impl<'a> Read<'a> for RawObject<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let fields = read_fields(cursor)?;
+        let of_metadata = find(&fields, "metadata").map(|RawValue(text)| text);
+        let metadata = match of_metadata {
+            Some(text) if text.starts_with('{') => read_fields(&mut Cursor::new(text))?,
+            Some(_) | None => Vec::new(),
+        };
+        Ok(Self { fields, metadata })
+    }
+}
+
+fn read_fields<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<(Text<'a>, RawValue<'a>)>, JsonError> {
+    let mut fields = Vec::new();
+    cursor.object(|key, cursor| {
+        cursor.count_item()?;
+        fields.push((key, RawValue(cursor.raw()?)));
+        Ok::<_, JsonError>(())
+    })?;
+    Ok(fields)
+}
+
+/// The last of equal keys counts, as in Go.
+fn find<'a>(fields: &[(Text<'a>, RawValue<'a>)], key: &str) -> Option<RawValue<'a>> {
+    let (_, value) = fields.iter().rev().find(|(known, _)| known.as_str() == key)?;
+    value.unless_null()
+}
+
+impl<'a> RawObject<'a> {
+    /// The keys of the object.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The value of a top-level field.
+    pub fn field(&self, key: &str) -> Option<RawValue<'a>> {
+        find(&self.fields, key)
+    }
+
+    /// The value at a JSON pointer. A text that is none leads nowhere.
+    pub fn at(&self, pointer: &str) -> Option<RawValue<'a>> {
+        let mut tokens = Pointer::parse(pointer).ok()?.tokens();
+        let mut value = match pointer.strip_prefix("/metadata/") {
+            Some(_) => find(&self.metadata, &tokens.nth(1)?.decoded())?,
+            None => self.field(&tokens.next()?.decoded())?,
+        };
+        for token in tokens {
+            value = value.part(&token.decoded())?;
+        }
+        Some(value)
+    }
+
+    /// The text at a JSON pointer; empty if there is none.
+    pub fn text_at(&self, pointer: &str) -> Text<'a> {
+        self.at(pointer).and_then(RawValue::text).unwrap_or_default()
+    }
+}
+
+impl<'a> RawValue<'a> {
+    fn unless_null(self) -> Option<Self> {
+        (self.0 != "null").then_some(self)
+    }
+
+    /// A part of an object or an array.
+    fn part(self, token: &str) -> Option<Self> {
+        let mut cursor = Cursor::new(self.0);
+        let mut found = None;
+        if self.0.starts_with('{') {
+            cursor
+                .object(|key, cursor| {
+                    let value = cursor.raw()?;
+                    if key == *token {
+                        found = Some(Self(value));
+                    }
+                    Ok::<_, JsonError>(())
+                })
+                .ok()?;
+        } else if self.0.starts_with('[') {
+            let wanted: usize = token.parse().ok()?;
+            let mut index = 0;
+            cursor
+                .array(|cursor| {
+                    let value = cursor.raw()?;
+                    if index == wanted {
+                        found = Some(Self(value));
+                    }
+                    index += 1;
+                    Ok::<_, JsonError>(())
+                })
+                .ok()?;
+        }
+        found?.unless_null()
+    }
+
+    /// The value, if it is text.
+    pub fn text(self) -> Option<Text<'a>> {
+        if self.0.starts_with('"') { json::from_str(self.0).ok() } else { None }
+    }
+
+    /// The value as what it is read as; `None` if it is something else.
+    pub fn read<T: Read<'a>>(self) -> Option<T> {
+        json::from_str(self.0).ok()
+    }
+
+    /// Reads a list one item after another, so that it takes no memory. `None` if it is none, or if an item
+    /// cannot be read, in which case `item` has seen those before it.
+    pub fn each<T: Read<'a>>(self, mut item: impl FnMut(T)) -> Option<()> {
+        let mut cursor = Cursor::new(self.0);
+        let read = cursor.array(|cursor| {
+            item(T::read(cursor)?);
+            Ok::<_, JsonError>(())
+        });
+        read.ok()
+    }
+
+    /// Whether two values say the same. Keys of objects have no order.
+    pub fn is_same(self, other: Self) -> bool {
+        if self.0 == other.0 {
+            return true;
+        }
+        // The keys of the hash are random.
+        let state = RandomState::new();
+        match (fingerprint(self.0, &state), fingerprint(other.0, &state)) {
+            (Ok(one), Ok(another)) => one == another,
+            _ => false,
+        }
+    }
+}
+
+/// Whether two values say the same, where each may be absent.
+pub fn is_same(one: Option<RawValue<'_>>, other: Option<RawValue<'_>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at<'a>(text: &'a str, pointer: &str) -> Option<&'a str> {
+        json::from_str::<RawObject<'a>>(text).unwrap().at(pointer).map(|RawValue(text)| text)
+    }
+
+    #[test]
+    fn raw_object_leads_to_what_a_pointer_names() {
+        let text = r#"{"metadata": {"name": "a", "labels": {"x/y": "z"}, "uid": null}, "l": [1, {"b": 2}], "b": 1, "b": 3}"#;
+        for (pointer, found) in [
+            ("/metadata/name", Some("\"a\"")),
+            ("/metadata/labels/x~1y", Some("\"z\"")),
+            ("/metadata/uid", None),
+            ("/metadata/uid/x", None),
+            ("/l/1/b", Some("2")),
+            ("/l/2", None),
+            ("/l/x", None),
+            ("/b", Some("3")),
+            ("/b/c", None),
+            ("/none", None),
+            ("none", None),
+        ] {
+            assert_eq!(at(text, pointer), found, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn raw_values_are_the_same_whatever_the_order_of_their_keys() {
+        let same = |one, other| RawValue(one).is_same(RawValue(other));
+        assert!(same(r#"{"a": [1, 2], "b": {}}"#, r#"{"b":{},"a":[1,2]}"#));
+        assert!(same(r#""\u0061""#, r#""a""#));
+        assert!(!same("[1, 2]", "[2, 1]"));
+        assert!(!same(r#"{"a": 1}"#, r#"{"a": 1, "b": null}"#));
+        assert!(!same(r#"{"a": {"b": 1}}"#, r#"{"b": {"a": 1}}"#));
+        assert!(!same("1", "\"1\""));
+        assert!(!same("[[]]", "[]"));
+    }
+}

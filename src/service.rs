@@ -1,0 +1,142 @@
+//! One request through parse, decide and render, with its metrics and records.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+
+use crate::{
+    admission::review,
+    api::events::Denials,
+    policy::{
+        Phase, Policy, decide,
+        request::{Operation, Target},
+        snapshot::Snapshot,
+        verdict::{Decision, Outcome, Verdict},
+    },
+    server::{Received, Service, fault::Fault},
+    telemetry::{
+        audit::{Audit, Circumstances},
+        metrics::{
+            Metrics,
+            label::{self, Resource, Webhook},
+        },
+    },
+};
+
+/// A policy with a snapshot that was compiled for it: they are swapped together.
+#[derive(Debug)]
+pub struct Guard {
+    /// What the config says.
+    pub policy: Arc<Policy>,
+    /// What the cluster is.
+    pub snapshot: Snapshot,
+}
+
+/// The guard in force; none until the first one is loaded.
+pub type GuardCell = Arc<ArcSwapOption<Guard>>;
+
+/// Answers reviews.
+pub struct AdmissionService {
+    guard: GuardCell,
+    metrics: Arc<Metrics>,
+    audit: Audit,
+    denials: Option<Denials>,
+    is_stale: Arc<AtomicBool>,
+}
+
+impl AdmissionService {
+    /// A service that reads the guard anew for every request. `is_stale` tells whether the snapshot
+    /// is older than it may be.
+    pub fn new(
+        guard: GuardCell,
+        metrics: Arc<Metrics>,
+        audit: Audit,
+        is_stale: Arc<AtomicBool>,
+    ) -> Self {
+        Self { guard, metrics, audit, denials: None, is_stale }
+    }
+
+    /// Lets denials and warnings become Events.
+    #[must_use]
+    pub fn telling(self, denials: Option<Denials>) -> Self {
+        Self { denials, ..self }
+    }
+}
+
+impl Service for AdmissionService {
+    fn answer(&self, received: Received<'_>) -> Result<Bytes, Fault> {
+        let Received { webhook, body, arrived, is_authenticated, deadline: _ } = received;
+        let mut recorder = self.metrics.recorder(webhook, arrived);
+        self.metrics.asked(is_authenticated);
+        let guard = self.guard.load();
+        let Some(guard) = guard.as_ref() else {
+            return Err(Fault::NotLoaded("the cluster's nodes have not been read yet".into()));
+        };
+        let Guard { policy, snapshot } = &**guard;
+        let phase = match webhook {
+            Webhook::Mutate => Phase::Mutate,
+            Webhook::Validate => Phase::Validate,
+        };
+        let request = review::parse(body, |target| policy.reads(snapshot, phase, target))
+            .map_err(|error| Fault::Malformed(error.to_string().into()))?;
+        let (operation, resource) = labels(&request.target);
+        recorder.subject(operation, resource);
+        let verdict = decide(policy, snapshot, phase, &request);
+        let answer = review::render(&request, &verdict)
+            .map_err(|error| Fault::Malformed(error.to_string().into()))?;
+        let duration = recorder.decided(decision(&verdict));
+        self.count(&verdict, snapshot);
+        let is_stale = self.is_stale.load(Ordering::Relaxed);
+        let circumstances = Circumstances { duration, is_authenticated, is_stale };
+        self.audit.record(&request, &verdict, circumstances);
+        if let Some(denials) = &self.denials {
+            denials.tell(&request, &verdict);
+        }
+        Ok(answer.into())
+    }
+}
+
+impl AdmissionService {
+    /// A request can make up the name of a pool; a label of a metric comes from the snapshot.
+    fn count(&self, verdict: &Verdict, snapshot: &Snapshot) {
+        if let Outcome::Deny(denials) = &verdict.outcome {
+            for denial in denials.iter() {
+                let pool = denial.pool.as_deref().filter(|pool| snapshot.has_pool(pool));
+                self.metrics.denied(denial.rule, pool.unwrap_or_default());
+            }
+        }
+        if verdict.records.iter().any(|record| record.decision == Decision::BreakGlass) {
+            self.metrics.broke_glass();
+        }
+    }
+}
+
+fn labels(target: &Target<'_>) -> (label::Operation, Resource) {
+    let operation = match target.operation {
+        Operation::Create => label::Operation::Create,
+        Operation::Update => label::Operation::Update,
+        Operation::Delete => label::Operation::Delete,
+        Operation::Connect => label::Operation::Connect,
+    };
+    (operation, Resource::from_plural(&target.resource, &target.sub_resource))
+}
+
+fn decision(verdict: &Verdict) -> label::Decision {
+    match &verdict.outcome {
+        Outcome::Deny(_) => return label::Decision::Deny,
+        Outcome::Allow(patch) if !patch.is_empty() => return label::Decision::Patch,
+        Outcome::Allow(_) => {}
+    }
+    match verdict.gravest().map(|record| record.decision) {
+        None | Some(Decision::Exempt) => label::Decision::Allow,
+        Some(Decision::Warn) => label::Decision::Warn,
+        Some(Decision::BreakGlass) => label::Decision::BreakGlass,
+        Some(Decision::Audit | Decision::Unknown | Decision::Patch | Decision::Deny) => {
+            label::Decision::Audit
+        }
+    }
+}
