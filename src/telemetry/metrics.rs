@@ -12,7 +12,7 @@ use prometheus::{
 
 use self::{
     knowledge::Knowledge,
-    label::{AuditSink, Decision, FaultReason, Operation, Resource, Webhook},
+    label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     recorder::Recorder,
     standing::Standing,
@@ -44,8 +44,7 @@ pub struct Metrics {
     admission_duration: Vec<Histogram>,
     denials: IntCounterVec,
     break_glass: IntCounter,
-    /// By whether the client showed a certificate.
-    clients: [IntCounter; 2],
+    clients: Vec<IntCounter>,
     knowledge: Knowledge,
     standing: Standing,
     faults: Vec<IntCounter>,
@@ -159,8 +158,10 @@ impl Metrics {
 
     /// A client asked, which showed a certificate of the client CA or did not.
     pub fn asked(&self, is_authenticated: bool) {
-        let [anonymous, authenticated] = &self.clients;
-        if is_authenticated { authenticated.inc() } else { anonymous.inc() }
+        let client = if is_authenticated { Client::Authenticated } else { Client::Anonymous };
+        if let Some(counter) = self.clients.get(client as usize) {
+            counter.inc();
+        }
     }
 
     /// Somebody broke the glass.
@@ -250,16 +251,16 @@ fn admission_requests(registry: &Registry) -> prometheus::Result<IntCounterVec> 
     )
 }
 
-/// The counters of `poolguard_requests_by_client_total`: of clients that are not authenticated, and of those
-/// that are.
-fn clients(registry: &Registry) -> prometheus::Result<[IntCounter; 2]> {
+/// The counters of `poolguard_requests_by_client_total`, indexed by client.
+fn clients(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
     let clients = counters(
         registry,
         "poolguard_requests_by_client_total",
         "Reviews by whether the client that sent them showed a certificate of --client-ca.",
-        &["authenticated"],
+        &["client"],
     )?;
-    Ok(["false", "true"].map(|value| clients.with_label_values(&[value])))
+    let counter = |client: &Client| clients.with_label_values(&[client.as_str()]);
+    Ok(Client::ALL.iter().map(counter).collect())
 }
 
 /// The counters of `poolguard_faults_total`, indexed by reason.

@@ -65,6 +65,7 @@ LABEL_SETS = {
     "certificate": "Certificate",
     "step": "AuthorityStep",
     "sink": "AuditSink",
+    "client": "Client",
 }
 REASON_SETS = {
     "poolguard_faults_total": "FaultReason",

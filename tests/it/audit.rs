@@ -211,9 +211,9 @@ fn records_and_metrics_tell_whether_the_client_was_authenticated() {
         page.records().iter().map(|record| record["authenticated"].as_bool().unwrap()).collect();
     assert_eq!(told, [true, false, true]);
     let metrics = webhooks.metrics.render().unwrap();
-    for (value, count) in [("true", 2), ("false", 1)] {
+    for (value, count) in [("authenticated", 2), ("anonymous", 1)] {
         let line =
-            format!("poolguard_requests_by_client_total{{authenticated=\"{value}\"}} {count}\n");
+            format!("poolguard_requests_by_client_total{{client=\"{value}\"}} {count}\n");
         assert!(metrics.contains(&line), "{line}");
     }
 }

@@ -140,6 +140,16 @@ labels! {
 }
 
 labels! {
+    /// Whether the client that asked showed a certificate of the client CA.
+    Client {
+        /// It did not.
+        Anonymous = "anonymous",
+        /// It did.
+        Authenticated = "authenticated",
+    }
+}
+
+labels! {
     /// Where the audit stream goes.
     AuditSink {
         /// Standard output.
