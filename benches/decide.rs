@@ -11,7 +11,7 @@ use poolguard::{
     cluster::Index,
     config,
     policy::{Phase, Policy, decide, snapshot::Snapshot},
-    telemetry::audit::{Audit, Circumstances, Format, Sink},
+    telemetry::audit::{Audit, AuditOutput, Circumstances, Format},
 };
 use prometheus::IntCounter;
 use serde_json::{Value, json};
@@ -189,7 +189,7 @@ fn record(bencher: Bencher<'_, '_>, sinks: usize) {
     let verdict = decide(&policy, &snapshot, phase, &request);
     let dropped =
         IntCounter::new("dropped", "No line may be").unwrap_or_else(|error| panic!("{error}"));
-    let sink = |_| Sink {
+    let sink = |_| AuditOutput {
         name: "nowhere",
         format: Format::Json,
         out: Box::new(io::sink()),

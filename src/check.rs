@@ -25,17 +25,17 @@ mod roles;
 mod words;
 
 pub use self::{
-    finding::{Constraint, Finding, Severity, Status},
+    finding::{CheckFinding, Constraint, FindingSeverity, Status},
     picture::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
     planned::examine_plan,
 };
 
 use self::{
-    facts::Facts,
+    facts::CheckFacts,
     words::{count, list},
 };
 use crate::{
-    cluster::inventory::{Inventory, Stock},
+    cluster::inventory::{Inventory, ResourceKind},
     kubernetes::name::GroupResource,
     policy::{
         Policy,
@@ -48,7 +48,7 @@ use crate::{
 
 /// What a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum CheckedSubject {
     /// A cluster, live or as a dump.
     Cluster,
     /// A Terraform plan, before there is one.
@@ -62,11 +62,11 @@ pub enum Subject {
 #[derive(Clone, Debug)]
 pub struct Fitness {
     /// What was looked at.
-    pub subject: Subject,
+    pub subject: CheckedSubject,
     /// Where the cluster runs, as far as is known.
     pub provider: Option<Provider>,
     /// By pool, what belongs to none last; in each the gravest first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
     /// The pools, declared ones first.
     pub pools: Vec<PoolPicture>,
     /// Kinds that the input lacks.
@@ -78,7 +78,7 @@ pub struct Fitness {
 /// Holds every constraint against a cluster.
 pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     let snapshot = inventory.index().snapshot(policy);
-    let facts = Facts::new(policy, inventory, &snapshot);
+    let facts = CheckFacts::new(policy, inventory, &snapshot);
     let mut findings = Vec::new();
     nodes::judge(&facts, &mut findings);
     intruders::judge(&facts, &mut findings);
@@ -97,7 +97,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     });
     findings.dedup();
     Fitness {
-        subject: Subject::Cluster,
+        subject: CheckedSubject::Cluster,
         provider: policy.provider,
         findings,
         pools: picture::draw(&facts),
@@ -107,22 +107,22 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
 }
 
 /// What the config turned off is worth knowing, and no more.
-fn demote(policy: &Policy, finding: &mut Finding) {
+fn demote(policy: &Policy, finding: &mut CheckFinding) {
     if let Constraint::Rule(rule) = finding.rule
         && policy.rules.mode(rule) == Mode::Off
         && finding.status != Status::Pass
     {
-        finding.severity = Severity::Note;
+        finding.severity = FindingSeverity::Note;
     }
 }
 
 /// Kinds that a check reads, and the input has no object of. A dump with some workloads does not say
 /// that there is none of the other kinds, but whoever made it hardly left them out.
 fn missing(inventory: &Inventory) -> Vec<String> {
-    let knows = |stock: &Stock| inventory.knows(&stock.group_resource());
-    let has_workloads = Stock::ALL.iter().filter(|it| it.is_workload()).any(knows);
-    let lacks = |stock: &Stock| !(knows(stock) || has_workloads && stock.is_workload());
-    Stock::ALL.into_iter().filter(lacks).map(|stock| stock.resource.to_owned()).collect()
+    let knows = |stock: &ResourceKind| inventory.knows(&stock.group_resource());
+    let has_workloads = ResourceKind::ALL.iter().filter(|it| it.is_workload()).any(knows);
+    let lacks = |stock: &ResourceKind| !(knows(stock) || has_workloads && stock.is_workload());
+    ResourceKind::ALL.into_iter().filter(lacks).map(|stock| stock.resource.to_owned()).collect()
 }
 
 /// An object that the config names.
@@ -139,7 +139,7 @@ pub struct NamedObject {
 impl NamedObject {
     /// Whether every check reads all objects of this kind.
     pub fn is_stock(&self) -> bool {
-        Stock::ALL.iter().any(|stock| stock.group_resource() == self.resource)
+        ResourceKind::ALL.iter().any(|stock| stock.group_resource() == self.resource)
     }
 }
 
@@ -165,13 +165,13 @@ pub fn examine_roles(
     policy: &Policy,
     references: &[ProtectedReference],
     inventory: &Inventory,
-) -> Vec<Finding> {
+) -> Vec<CheckFinding> {
     roles::judge_named(policy, references, inventory)
 }
 
 impl Fitness {
     /// How many constraints do not hold, with this severity.
-    pub fn failures(&self, severity: Severity) -> usize {
+    pub fn failures(&self, severity: FindingSeverity) -> usize {
         self.findings.iter().filter(|it| it.fails_with(severity)).count()
     }
 
@@ -182,8 +182,8 @@ impl Fitness {
 
     /// Everything in one line.
     pub fn verdict(&self) -> String {
-        let errors = self.failures(Severity::Error);
-        let warnings = self.failures(Severity::Warning);
+        let errors = self.failures(FindingSeverity::Error);
+        let warnings = self.failures(FindingSeverity::Warning);
         let unknowns = self.unknowns();
         let mut parts = Vec::new();
         if errors > 0 {
@@ -202,9 +202,9 @@ impl Fitness {
 
     /// The answer, in a few words.
     pub fn headline(&self) -> &'static str {
-        if self.failures(Severity::Error) > 0 {
+        if self.failures(FindingSeverity::Error) > 0 {
             "not fit for AutoMQ"
-        } else if let Subject::Plan { .. } = self.subject {
+        } else if let CheckedSubject::Plan { .. } = self.subject {
             if self.pools.is_empty() {
                 "not known whether it is fit for AutoMQ"
             } else {

@@ -27,14 +27,14 @@ pub mod catalog;
 use std::time::Duration;
 
 use self::{
-    cursor::{Cursor, Report},
+    cursor::{DiagnosticCollector, TreeCursor},
     raw::Raw,
-    tree::{Node, Value},
+    tree::{TreeNode, Value},
 };
 use crate::policy::{Policy, provider::Provider};
 
 pub use self::{
-    diagnostic::{Decoration, Diagnostic, Diagnostics, Severity, Source, Span},
+    diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
     duration::format_duration,
     schema::schema,
 };
@@ -45,20 +45,20 @@ pub struct Loaded {
     /// What decisions read.
     pub policy: Policy,
     /// What the rest reads.
-    pub settings: Settings,
+    pub settings: ConfigSettings,
     /// What may not be meant, by position.
     pub warnings: Vec<Diagnostic>,
 }
 
 /// What the config says beside the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ConfigSettings {
     /// How old the snapshot may become before answers say that they rest on old facts.
     pub snapshot_max_age: Duration,
     /// The background scan.
     pub scan: ScanSettings,
     /// Who writes the webhook configurations.
-    pub registration: Registration,
+    pub registration: RegistrationMode,
 }
 
 /// The background scan.
@@ -72,7 +72,7 @@ pub struct ScanSettings {
 
 /// Who writes the webhook configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Registration {
+pub enum RegistrationMode {
     /// PoolGuard writes them and heals them.
     Managed,
     /// Others apply them; PoolGuard writes the `caBundle` only.
@@ -87,16 +87,18 @@ pub fn load(
     text: &str,
     detected: Option<Provider>,
 ) -> Result<Loaded, Diagnostics> {
-    let mut report = Report::default();
+    let mut report = DiagnosticCollector::default();
     let outcome = examine(text, detected, &mut report);
     let mut diagnostics = report.into_diagnostics();
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.severity));
-    let is_usable = diagnostics.iter().all(|it| it.severity == Severity::Warning);
+    let is_usable = diagnostics.iter().all(|it| it.severity == DiagnosticSeverity::Warning);
     match outcome {
         Some((policy, settings)) if is_usable => {
             Ok(Loaded { policy, settings, warnings: diagnostics })
         }
-        Some(_) | None => Err(Diagnostics::new(Source { name: file_name, text }, diagnostics)),
+        Some(_) | None => {
+            Err(Diagnostics::new(ConfigSource { name: file_name, text }, diagnostics))
+        }
     }
 }
 
@@ -104,16 +106,16 @@ pub fn load(
 fn examine(
     text: &str,
     detected: Option<Provider>,
-    report: &mut Report,
-) -> Option<(Policy, Settings)> {
+    report: &mut DiagnosticCollector,
+) -> Option<(Policy, ConfigSettings)> {
     let node = tree::parse(text, report)?;
     let (raw, root) = match &node {
-        Node { value: Value::Null, .. } => (Raw::default(), Cursor::root(None)),
-        Node { value: Value::Mapping(entries), .. } if entries.is_empty() => {
-            (Raw::default(), Cursor::root(None))
+        TreeNode { value: Value::Null, .. } => (Raw::default(), TreeCursor::root(None)),
+        TreeNode { value: Value::Mapping(entries), .. } if entries.is_empty() => {
+            (Raw::default(), TreeCursor::root(None))
         }
         node => {
-            let root = Cursor::root(Some(node));
+            let root = TreeCursor::root(Some(node));
             let value = check::check(node, schema(), report);
             match serde_json::from_value(value) {
                 Ok(raw) => (raw, root),

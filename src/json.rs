@@ -29,10 +29,10 @@ mod write;
 use std::{borrow::Cow, fmt};
 
 pub use self::fingerprint::fingerprint;
-pub use self::path::{Path, Step};
+pub use self::path::{JsonPath, PathStep};
 use self::stops::Stops;
 use self::text::Text;
-pub use self::write::{Fields, write_object};
+pub use self::write::{ObjectFields, write_object};
 
 /// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room
 /// for one.
@@ -43,7 +43,7 @@ pub struct JsonError(Box<Mistake>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mistake {
     expected: Cow<'static, str>,
-    path: Path,
+    path: JsonPath,
     /// Line and column, where the text is one that its sender has seen.
     place: Option<(usize, usize)>,
     is_bound: bool,
@@ -308,7 +308,7 @@ impl JsonError {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let place = Some((line, column));
-        Self(Box::new(Mistake { expected, path: Path::to(text, at), place, is_bound: false }))
+        Self(Box::new(Mistake { expected, path: JsonPath::to(text, at), place, is_bound: false }))
     }
 
     /// The error as one of a whole of which the text that was read is the part below these keys.
@@ -331,7 +331,7 @@ impl JsonError {
     }
 
     /// The field that cannot be read, or the one that holds what cannot.
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> &JsonPath {
         &self.0.path
     }
 }

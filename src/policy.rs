@@ -38,13 +38,13 @@ mod rules;
 
 use self::{
     identity::{AutoMq, Exemption, TrustedPrincipals, User},
-    mode::Rules,
+    mode::RuleModes,
     pool::{Instance, PlacementSettings, Pool},
     protection::Protected,
     provider::{MachineTypes, Provider},
     request::{Reads, Request, Target, View},
     snapshot::Snapshot,
-    verdict::{Report, Verdict},
+    verdict::{FindingCollector, Verdict},
 };
 use crate::kubernetes::taint::Taint;
 
@@ -78,7 +78,7 @@ pub struct Policy {
     /// The catalog for this provider, as the config extends or replaces it.
     pub machine_types: MachineTypes,
     /// Modes.
-    pub rules: Rules,
+    pub rules: RuleModes,
 }
 
 /// The two calls that an API server makes, in this order.
@@ -97,7 +97,7 @@ pub fn decide(
     phase: Phase,
     request: &Request<'_>,
 ) -> Verdict {
-    let mut report = Report::default();
+    let mut report = FindingCollector::default();
     rules::judge(policy, snapshot, phase, request, &mut report);
     if phase == Phase::Validate
         && let Some(group) = policy.break_glass_group(&request.user)

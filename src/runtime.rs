@@ -25,20 +25,20 @@ use crate::{
             files::{Files, Paths},
         },
         config_file::ConfigFile,
-        guard::{Facts, Guarding, InForce},
+        guard::{AppliedConfig, ClusterSource, GuardReloader},
     },
     server::{
         Drained, Server,
         admin::Admin,
         limits::Limits,
         listen,
-        readiness::{Condition, Readiness},
+        readiness::{Readiness, ReadinessCondition},
         shutdown::{Ending, Lifecycle, ProcessSignals, Stage, run_until_signalled},
         tls::{Certificates, Credentials, server_config},
     },
-    service::{AdmissionService, Guard, GuardCell},
+    service::{AdmissionService, PolicyAndSnapshot, PolicyAndSnapshotCell},
     telemetry::{
-        audit::{self, Audit, RotatingFile, Sink},
+        audit::{self, Audit, AuditOutput, RotatingFile},
         metrics::{
             Metrics,
             label::{self, AuditSink},
@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// What to serve, and where.
-pub struct Settings {
+pub struct ServeSettings {
     /// The webhook's address; port 0 picks one.
     pub listen: SocketAddr,
     /// The admin address; port 0 picks one.
@@ -77,9 +77,9 @@ pub enum Cluster {
         /// The file, which is read again with the config.
         file: PathBuf,
         /// What it and the config make.
-        guard: Box<Guard>,
+        guard: Box<PolicyAndSnapshot>,
         /// The rest of the config.
-        settings: config::Settings,
+        settings: config::ConfigSettings,
     },
     /// A live cluster.
     Live(Box<Live>),
@@ -123,8 +123,8 @@ type Tasks = JoinSet<Infallible>;
 
 /// Serves until a signal, then drains. `announce` is told the addresses once there is a guard.
 pub fn serve(
-    settings: Settings,
-    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+    settings: ServeSettings,
+    announce: impl FnOnce(Bound, &PolicyAndSnapshot) + Send + 'static,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -137,13 +137,13 @@ pub fn serve(
 struct Shared {
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    certified: Condition,
+    certified: ReadinessCondition,
     clock: Clock,
 }
 
 async fn run(
-    settings: Settings,
-    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+    settings: ServeSettings,
+    announce: impl FnOnce(Bound, &PolicyAndSnapshot) + Send + 'static,
 ) -> anyhow::Result<()> {
     // Before anything is bound: a signal during start-up drains like any other.
     let mut signals = ProcessSignals::listen().context("cannot listen for signals")?;
@@ -158,22 +158,23 @@ async fn run(
     let admin = Admin::new(admin_listener, shared.readiness.clone(), Arc::clone(&shared.metrics));
     let bound = Bound { webhook: listener.local_addr()?, admin: admin.local_addr()? };
     let (audit, mut writer) = settings.audit.start(&settings.cluster, &shared.metrics)?;
-    let cell = GuardCell::default();
+    let cell = PolicyAndSnapshotCell::default();
     let mut tasks = Tasks::new();
 
     let (facts, connected, start) = match settings.cluster {
         Cluster::Dump { file, guard, settings } => {
-            (Facts::Dump(file), None, Some((*guard, settings)))
+            (ClusterSource::Dump(file), None, Some((*guard, settings)))
         }
         Cluster::Live(live) => {
             info!("listening on https://{} (admin on http://{})", bound.webhook, bound.admin);
             let connected = live.connect()?;
-            let facts = Facts::Live(connected.observe(&shared.metrics, &mut tasks));
+            let facts = ClusterSource::Live(connected.observe(&shared.metrics, &mut tasks));
             (facts, Some(connected), None)
         }
     };
     let metrics = Arc::clone(&shared.metrics);
-    let mut guarding = Guarding::new(settings.config, facts, Arc::clone(&cell), metrics, loaded);
+    let mut guarding =
+        GuardReloader::new(settings.config, facts, Arc::clone(&cell), metrics, loaded);
     if let Some((guard, settings)) = start {
         guarding.start_with(guard, settings);
     }
@@ -223,9 +224,13 @@ async fn run(
 }
 
 impl Stream {
-    fn start(self, cluster: &Cluster, metrics: &Metrics) -> anyhow::Result<(Audit, audit::Writer)> {
+    fn start(
+        self,
+        cluster: &Cluster,
+        metrics: &Metrics,
+    ) -> anyhow::Result<(Audit, audit::AuditWriter)> {
         let Self { format, file } = self;
-        let sink = |sink: AuditSink, format, out| Sink {
+        let sink = |sink: AuditSink, format, out| AuditOutput {
             name: sink.as_str(),
             format,
             out,
@@ -268,10 +273,10 @@ fn serve_alone(
 }
 
 fn announce_when_loaded(
-    announce: impl FnOnce(Bound, &Guard) + Send + 'static,
+    announce: impl FnOnce(Bound, &PolicyAndSnapshot) + Send + 'static,
     bound: Bound,
-    cell: &Arc<ArcSwapOption<Guard>>,
-    mut in_force: watch::Receiver<Option<InForce>>,
+    cell: &Arc<ArcSwapOption<PolicyAndSnapshot>>,
+    mut in_force: watch::Receiver<Option<AppliedConfig>>,
 ) {
     if let Some(guard) = cell.load().as_deref() {
         announce(bound, guard);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     admission::review,
-    api::events::Denials,
+    api::events::EventQueue,
     policy::{
         Phase, Policy, decide,
         request::{Operation, Target},
@@ -29,7 +29,7 @@ use crate::{
 
 /// A policy with a snapshot that was compiled for it: they are swapped together.
 #[derive(Debug)]
-pub struct Guard {
+pub struct PolicyAndSnapshot {
     /// What the config says.
     pub policy: Arc<Policy>,
     /// What the cluster is.
@@ -37,14 +37,14 @@ pub struct Guard {
 }
 
 /// The guard in force; none until the first one is loaded.
-pub type GuardCell = Arc<ArcSwapOption<Guard>>;
+pub type PolicyAndSnapshotCell = Arc<ArcSwapOption<PolicyAndSnapshot>>;
 
 /// Answers reviews.
 pub struct AdmissionService {
-    guard: GuardCell,
+    guard: PolicyAndSnapshotCell,
     metrics: Arc<Metrics>,
     audit: Audit,
-    denials: Option<Denials>,
+    denials: Option<EventQueue>,
     is_stale: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl AdmissionService {
     /// A service that reads the guard anew for every request. `is_stale` tells whether the snapshot
     /// is older than it may be.
     pub fn new(
-        guard: GuardCell,
+        guard: PolicyAndSnapshotCell,
         metrics: Arc<Metrics>,
         audit: Audit,
         is_stale: Arc<AtomicBool>,
@@ -62,7 +62,7 @@ impl AdmissionService {
 
     /// Lets denials and warnings become Events.
     #[must_use]
-    pub fn telling(self, denials: Option<Denials>) -> Self {
+    pub fn telling(self, denials: Option<EventQueue>) -> Self {
         Self { denials, ..self }
     }
 }
@@ -76,7 +76,7 @@ impl Service for AdmissionService {
         let Some(guard) = guard.as_ref() else {
             return Err(Fault::NotLoaded("the cluster's nodes have not been read yet".into()));
         };
-        let Guard { policy, snapshot } = &**guard;
+        let PolicyAndSnapshot { policy, snapshot } = &**guard;
         let phase = match webhook {
             Webhook::Mutate => Phase::Mutate,
             Webhook::Validate => Phase::Validate,

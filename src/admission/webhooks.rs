@@ -59,14 +59,14 @@ pub use self::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
     /// Of the mutating configuration, which comes first.
-    pub mutating: Vec<Entry>,
+    pub mutating: Vec<WebhookEntry>,
     /// Of the validating configuration.
-    pub validating: Vec<Entry>,
+    pub validating: Vec<WebhookEntry>,
 }
 
 /// A webhook: which requests are sent, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct WebhookEntry {
     /// A domain name of at least three labels.
     pub name: String,
     /// Which path is called. It need not be that of the configuration: what only records is called
@@ -75,13 +75,13 @@ pub struct Entry {
     /// What becomes of a request that PoolGuard does not answer.
     pub failure_policy: FailurePolicy,
     /// Which requests, by resource and operation.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<WebhookRule>,
     /// Which requests, by namespace. What has no namespace is sent in any case.
     pub namespaces: NamespaceScope,
     /// Which requests, by the labels of the object.
     pub objects: LabelSelector,
     /// Which requests, by everything else. All of them must hold.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<MatchCondition>,
     /// How long the API server waits.
     pub timeout_seconds: u8,
     /// Whether a mutating entry is called again after others have changed the object.
@@ -114,7 +114,7 @@ impl FailurePolicy {
 
 /// Resources of one API group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct WebhookRule {
     /// API group; empty for the core group.
     pub group: String,
     /// The version in which they are sent; `None` for whichever version they are written in, since
@@ -125,16 +125,16 @@ pub struct Rule {
     /// What is done to them.
     pub operations: Vec<Operation>,
     /// Whether they have a namespace.
-    pub scope: Scope,
+    pub scope: ResourceScope,
 }
 
-impl Rule {
+impl WebhookRule {
     /// Resources in the version in which PoolGuard reads all of them, if there is one.
     fn new<T: Into<String>>(
         group: &str,
         resources: impl IntoIterator<Item = T>,
         operations: &[Operation],
-        scope: Scope,
+        scope: ResourceScope,
     ) -> Self {
         let resources = sorted(resources);
         let mut versions = resources.iter().map(|it| version_read(group, whole(it)));
@@ -152,7 +152,7 @@ fn whole(resource: &str) -> &str {
 
 /// Whether resources have a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum ResourceScope {
     /// They have.
     Namespaced,
     /// They have not.
@@ -161,7 +161,7 @@ pub enum Scope {
     Any,
 }
 
-impl Scope {
+impl ResourceScope {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -183,14 +183,14 @@ pub enum NamespaceScope {
 
 /// A match condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
+pub struct MatchCondition {
     /// Unique within its entry.
     pub name: String,
     /// In the Common Expression Language.
     pub expression: String,
 }
 
-impl Condition {
+impl MatchCondition {
     /// A condition that says something; `None` where it holds for everything.
     fn new(name: &str, cel: Cel) -> Option<Self> {
         (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
@@ -241,7 +241,7 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     let mut protected = protected::entries(policy);
     overlap::part(policy, &mut validating, &mut protected);
     validating.extend(protected);
-    let mut mutating: Vec<Entry> =
+    let mut mutating: Vec<WebhookEntry> =
         placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
     overlap::leave_to_twins(policy, &mut mutating);
     mutating.extend(validating.iter().filter_map(|entry| entry.recorded_twin(policy)));
@@ -251,8 +251,8 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     Entries { mutating, validating }
 }
 
-impl Entry {
-    fn new(stem: &str, path: Phase, rules: Vec<Rule>) -> Self {
+impl WebhookEntry {
+    fn new(stem: &str, path: Phase, rules: Vec<WebhookRule>) -> Self {
         Self {
             name: format!("{stem}.{DOMAIN}"),
             path,
@@ -279,7 +279,7 @@ impl Entry {
         let mut conditions = self.conditions.clone();
         // What a trusted principal does by break-glass is recorded all the same.
         conditions.retain(|it| !it.is_about_people());
-        conditions.extend(Condition::new(name, recorded));
+        conditions.extend(MatchCondition::new(name, recorded));
         Some(Self {
             name: format!("recorded-{}", self.name),
             failure_policy: FailurePolicy::Ignore,

@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::api::rbac::Right;
+use crate::api::rbac::PolicyRule;
 
 /// What an API server has to answer in, watches aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ pub fn explain(error: &kube::Error) -> String {
 }
 
 /// An error of a request that needed a right: one that was refused names the rule to add.
-pub fn explain_with(error: &kube::Error, right: &Right) -> String {
+pub fn explain_with(error: &kube::Error, right: &PolicyRule) -> String {
     let text = explain(error);
     if code(error) == Some(403) {
         format!("{text}. Add the rule {right} to the {}", right.scope)

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::debug;
 
-pub use self::denials::{Denials, Teller, denials};
+pub use self::denials::{EventQueue, EventWriter, denials};
 use crate::{
-    api::{client, object_ref::Regarding, rbac},
+    api::{client, object_ref::ObjectRef, rbac},
     json::text::cut,
 };
 
@@ -28,7 +28,7 @@ const CLUSTER_SCOPED_NAMESPACE: &str = "default";
 
 /// How grave an Event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gravity {
+pub enum EventType {
     /// As it should be.
     Normal,
     /// Somebody may have to look.
@@ -37,7 +37,7 @@ pub enum Gravity {
 
 /// Writes Events in the name of this replica.
 #[derive(Clone)]
-pub struct Recorder {
+pub struct EventRecorder {
     client: Client,
     instance: String,
 }
@@ -46,9 +46,9 @@ pub struct Recorder {
 #[derive(Clone, Debug)]
 pub struct Event<'e> {
     /// The object that it is about.
-    pub regarding: Regarding,
+    pub regarding: ObjectRef,
     /// How grave.
-    pub gravity: Gravity,
+    pub gravity: EventType,
     /// Why, as one word for machines.
     pub reason: &'e str,
     /// What was done, as one word for machines.
@@ -57,7 +57,7 @@ pub struct Event<'e> {
     pub note: String,
 }
 
-impl Recorder {
+impl EventRecorder {
     /// In the name of this replica.
     pub fn new(client: Client, instance: String) -> Self {
         Self { client, instance }
@@ -85,8 +85,8 @@ impl Recorder {
             "metadata": {"generateName": "poolguard-", "namespace": namespace},
             "eventTime": format!("{:.6}", Timestamp::now()),
             "type": match gravity {
-                Gravity::Normal => "Normal",
-                Gravity::Warning => "Warning",
+                EventType::Normal => "Normal",
+                EventType::Warning => "Warning",
             },
             "reason": reason,
             "action": action,
@@ -101,7 +101,7 @@ impl Recorder {
             .create(&kube::api::PostParams::default(), body)
             .map_err(|error| error.to_string())?;
         let created = self.client.request::<Value>(request).await;
-        let right = rbac::creating(rbac::Scope::Cluster, "events.k8s.io", "events");
+        let right = rbac::creating(rbac::RoleScope::Cluster, "events.k8s.io", "events");
         created.map(drop).map_err(|error| client::explain_with(&error, &right))
     }
 }

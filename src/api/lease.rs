@@ -26,9 +26,9 @@ use tracing::{info, warn};
 use crate::{
     api::{
         client, owner,
-        rbac::{self, Names, Scope},
+        rbac::{self, Names, RoleScope},
     },
-    telemetry::log_once::Trouble,
+    telemetry::log_once::LogOnce,
 };
 
 /// How long a Lease is good without being renewed.
@@ -41,16 +41,16 @@ const RENEW_WITHIN: Duration = Duration::from_secs(10);
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Until when this replica holds the Lease; `None` while it does not.
-pub type Held = Option<Instant>;
+pub type LeaseHeld = Option<Instant>;
 
 /// Whether the Lease is held at that moment.
-pub fn is_held(held: Held, now: Instant) -> bool {
+pub fn is_held(held: LeaseHeld, now: Instant) -> bool {
     held.is_some_and(|until| now < until)
 }
 
 /// Completes when the Lease is gained or lost, for whoever has seen it to be otherwise.
-pub async fn turned(held: &mut watch::Receiver<Held>, was_held: bool) {
-    let is_other = |held: &Held| is_held(*held, Instant::now()) != was_held;
+pub async fn turned(held: &mut watch::Receiver<LeaseHeld>, was_held: bool) {
+    let is_other = |held: &LeaseHeld| is_held(*held, Instant::now()) != was_held;
     let is_gone = held.wait_for(is_other).await.is_err();
     if is_gone {
         // A sender that is gone says nothing more, which must not turn the caller's loop into a spin.
@@ -100,9 +100,9 @@ pub struct Candidate {
     api: Api<Lease>,
     names: Names,
     identity: String,
-    held: watch::Sender<Held>,
+    held: watch::Sender<LeaseHeld>,
     observed: Observed,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 impl Candidate {
@@ -112,9 +112,9 @@ impl Candidate {
         namespace: &str,
         names: Names,
         identity: String,
-    ) -> (Self, watch::Receiver<Held>) {
+    ) -> (Self, watch::Receiver<LeaseHeld>) {
         let (held, receiver) = watch::channel(None);
-        let (observed, trouble) = (Observed::default(), Trouble::default());
+        let (observed, trouble) = (Observed::default(), LogOnce::default());
         let api = Api::namespaced(client.clone(), namespace);
         (Self { client, api, names, identity, held, observed, trouble }, receiver)
     }
@@ -211,7 +211,7 @@ impl Candidate {
             Ok(_) => Ok(true),
             Err(error) if client::code(&error) == Some(409) => Ok(false),
             Err(error) => {
-                let right = rbac::creating(Scope::Namespace, "coordination.k8s.io", "leases");
+                let right = rbac::creating(RoleScope::Namespace, "coordination.k8s.io", "leases");
                 Err(client::explain_with(&error, &right))
             }
         }

@@ -1,6 +1,6 @@
 //! Lists and watches, for ever: a list in pages, then what changes, until the server says otherwise.
 //!
-//! Objects reach their [`Sink`] as the text that the server wrote. Every line of a watch confirms
+//! Objects reach their [`WatchSink`] as the text that the server wrote. Every line of a watch confirms
 //! what is known, bookmarks included: that is how old facts can be told from a quiet cluster.
 
 pub mod one;
@@ -25,9 +25,9 @@ use crate::{
     api::{
         backoff::Backoff,
         client::{self, REQUEST_TIMEOUT},
-        rbac::Right,
+        rbac::PolicyRule,
     },
-    cluster::wire::{Line, Page},
+    cluster::wire::{ListPage, WatchLine},
 };
 
 /// A node carries 50 images in its status: this many are 750 kB, and a list of 5,000 passes through
@@ -48,7 +48,7 @@ const SHORT: Duration = Duration::from_secs(1);
 
 /// What to list and watch.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct WatchSource {
     /// The collection, as `/api/v1/nodes`.
     pub path: String,
     /// Whether only metadata is asked for.
@@ -56,11 +56,11 @@ pub struct Source {
     /// The only object that is asked for.
     pub name: Option<String>,
     /// What it takes.
-    pub right: Right,
+    pub right: PolicyRule,
 }
 
 /// Where objects go.
-pub trait Sink: Send {
+pub trait WatchSink: Send {
     /// A list begins.
     fn begin(&mut self);
     /// An object of the list.
@@ -118,7 +118,7 @@ impl Failure {
 }
 
 /// Follows a collection for ever.
-pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infallible {
+pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSink) -> Infallible {
     let mut backoff = Backoff::default();
     let mut version = None;
     let mut trouble: Option<String> = None;
@@ -165,7 +165,11 @@ pub async fn follow(client: Client, source: Source, mut sink: impl Sink) -> Infa
 }
 
 /// Lists everything; the version to watch from.
-async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<String, Failure> {
+async fn list(
+    client: &Client,
+    source: &WatchSource,
+    sink: &mut impl WatchSink,
+) -> Result<String, Failure> {
     sink.begin();
     let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
     parameters.field_selector = source.field_selector();
@@ -186,7 +190,7 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
             Failure::Other(format!("the list is not JSON: {error}"), None)
         };
         let text = str::from_utf8(&text).map_err(|error| not_json(&error))?;
-        let page = Page::read(text).map_err(|error| not_json(&error))?;
+        let page = ListPage::read(text).map_err(|error| not_json(&error))?;
         let items = page.items().into_iter().flatten();
         items.for_each(|object| sink.list(object));
         let Some(next) = page.next() else {
@@ -201,7 +205,7 @@ async fn list(client: &Client, source: &Source, sink: &mut impl Sink) -> Result<
 /// Reads the answer to a request, instead of what was read before.
 async fn read_page(
     client: &Client,
-    source: &Source,
+    source: &WatchSource,
     request: http::Request<Vec<u8>>,
     text: &mut Vec<u8>,
 ) -> Result<(), Failure> {
@@ -214,8 +218,8 @@ async fn read_page(
 /// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
 async fn watch(
     client: &Client,
-    source: &Source,
-    sink: &mut impl Sink,
+    source: &WatchSource,
+    sink: &mut impl WatchSink,
     version: &mut String,
 ) -> (Result<(), Failure>, bool) {
     let mut lines = match open(client, source, version).await {
@@ -244,7 +248,7 @@ async fn watch(
 
 async fn open(
     client: &Client,
-    source: &Source,
+    source: &WatchSource,
     version: &str,
 ) -> Result<impl AsyncBufRead + Unpin + use<>, Failure> {
     let mut parameters = WatchParams::default().timeout(WATCH_SECONDS);
@@ -264,18 +268,18 @@ async fn open(
 
 /// Gives a line to the sink, and keeps up the version to go on from after it. A line that says none leaves it
 /// as it was: a watch from no version would begin anywhere.
-fn take(line: &[u8], sink: &mut impl Sink, version: &mut String) -> Result<(), Failure> {
+fn take(line: &[u8], sink: &mut impl WatchSink, version: &mut String) -> Result<(), Failure> {
     let damaged = |error: &dyn fmt::Display| {
         Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
     };
     let text = str::from_utf8(line).map_err(|error| damaged(&error))?;
-    let (line, next) = Line::read(text.trim_end()).map_err(|error| damaged(&error))?;
+    let (line, next) = WatchLine::read(text.trim_end()).map_err(|error| damaged(&error))?;
     match line {
-        Line::Apply(object) => sink.apply(object),
-        Line::Delete(object) => sink.delete(object),
-        Line::Bookmark => {}
-        Line::Error { code: 410, .. } => return Err(Failure::Gone),
-        Line::Error { message, .. } => return Err(Failure::Other(message, None)),
+        WatchLine::Apply(object) => sink.apply(object),
+        WatchLine::Delete(object) => sink.delete(object),
+        WatchLine::Bookmark => {}
+        WatchLine::Error { code: 410, .. } => return Err(Failure::Gone),
+        WatchLine::Error { message, .. } => return Err(Failure::Other(message, None)),
     }
     sink.confirm();
     if !next.is_empty() {
@@ -284,7 +288,7 @@ fn take(line: &[u8], sink: &mut impl Sink, version: &mut String) -> Result<(), F
     Ok(())
 }
 
-impl Source {
+impl WatchSource {
     fn field_selector(&self) -> Option<String> {
         self.name.as_ref().map(|name| format!("metadata.name={name}"))
     }
@@ -308,7 +312,7 @@ mod tests {
     #[derive(Default)]
     struct Names(Vec<String>);
 
-    impl Sink for Names {
+    impl WatchSink for Names {
         fn begin(&mut self) {}
         fn list(&mut self, _: &str) {}
         fn end(&mut self) {}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     json::text::cut,
     kubernetes::object::{Metadata, OwnerReference, RawObject, RawValue},
-    policy::request::{Change, Operation, Request, Subject},
+    policy::request::{Change, Operation, Request, RequestObjects},
 };
 
 /// No name of an object is longer.
@@ -13,7 +13,7 @@ const NAME_BYTES_MAX: usize = 253;
 
 /// A reference to an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Regarding {
+pub struct ObjectRef {
     api_version: String,
     kind: String,
     /// Where Events and reports of it are kept as well; empty for what has none.
@@ -23,7 +23,7 @@ pub struct Regarding {
     uid: String,
 }
 
-impl Regarding {
+impl ObjectRef {
     /// The controller; else the object itself, if it is there already; else the namespace.
     pub fn of(request: &Request<'_>) -> Option<Self> {
         let namespace = request.target.namespace.as_str();
@@ -75,12 +75,14 @@ impl Regarding {
         }
         let is_there = request.target.operation != Operation::Create;
         let (group, kind) = match &request.subject {
-            Subject::Pod(_) if is_there => ("", "Pod"),
-            Subject::Binding(_) => ("", "Pod"),
-            Subject::Workload(kind, _) if is_there => (kind.names().0, kind.names().2),
-            Subject::Node(_) => ("", "Node"),
-            Subject::Namespace(_) => return Self::namespace(&request.target.name),
-            Subject::Unread | Subject::Pod(_) | Subject::Workload(..) => return None,
+            RequestObjects::Pod(_) if is_there => ("", "Pod"),
+            RequestObjects::Binding(_) => ("", "Pod"),
+            RequestObjects::Workload(kind, _) if is_there => (kind.names().0, kind.names().2),
+            RequestObjects::Node(_) => ("", "Node"),
+            RequestObjects::Namespace(_) => return Self::namespace(&request.target.name),
+            RequestObjects::Unread | RequestObjects::Pod(_) | RequestObjects::Workload(..) => {
+                return None;
+            }
         };
         let Metadata { name, uid, .. } = request.metadata()?;
         let name = if request.target.name.is_empty() { name } else { &request.target.name };
@@ -157,7 +159,7 @@ mod tests {
         let body = review.to_string();
         let reads = |target: &Target<'_>| Reads { view: View::of(target), whole };
         let request = review::parse(body.as_bytes(), reads).unwrap();
-        Regarding::of(&request).map(|it| it.of_event())
+        ObjectRef::of(&request).map(|it| it.of_event())
     }
 
     fn request(operation: &str, resource: &str, object: &Value) -> Value {

@@ -7,9 +7,9 @@ use crate::{api::reports::Api, check::NamedObject, cluster::Kind, policy::protec
 
 /// A rule of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Right {
+pub struct PolicyRule {
     /// Where it is needed.
-    pub scope: Scope,
+    pub scope: RoleScope,
     /// API group; empty for the core group.
     pub group: Cow<'static, str>,
     /// Plural of the kind.
@@ -22,7 +22,7 @@ pub struct Right {
 
 /// Whether a right belongs into the ClusterRole, or into the Role of PoolGuard's own namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum RoleScope {
     /// Every namespace, and what has none.
     Cluster,
     /// PoolGuard's own namespace.
@@ -63,21 +63,21 @@ pub struct Duties {
 }
 
 /// Everything that a replica of an installation asks for.
-pub fn of_replica(names: &Names, duties: Duties) -> Vec<Right> {
+pub fn of_replica(names: &Names, duties: Duties) -> Vec<PolicyRule> {
     let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
     let reporting = if duties.reports { reporting(names) } else { Vec::new() };
     [watching(), scanning(), registering(names), certifying, reporting].concat()
 }
 
 /// What is asked for to learn the cluster.
-pub fn watching() -> Vec<Right> {
+pub fn watching() -> Vec<PolicyRule> {
     Kind::ALL.into_iter().map(watch_of).collect()
 }
 
 /// What is asked for to learn of one kind.
-pub fn watch_of(kind: Kind) -> Right {
-    Right {
-        scope: Scope::Cluster,
+pub fn watch_of(kind: Kind) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
         group: kind.group().into(),
         resource: kind.resource().into(),
         verbs: &["list", "watch"],
@@ -86,25 +86,25 @@ pub fn watch_of(kind: Kind) -> Right {
 }
 
 /// What is asked for to look at what runs already.
-pub fn scanning() -> Vec<Right> {
+pub fn scanning() -> Vec<PolicyRule> {
     vec![listing_pods(), role("roles"), role("clusterroles")]
 }
 
 /// The roles that AutoMQ's bindings refer to: which ones is not known before.
-pub fn role(resource: &'static str) -> Right {
-    let (scope, group) = (Scope::Cluster, RBAC_GROUP.into());
-    Right { scope, group, resource: resource.into(), verbs: &["get"], names: Vec::new() }
+pub fn role(resource: &'static str) -> PolicyRule {
+    let (scope, group) = (RoleScope::Cluster, RBAC_GROUP.into());
+    PolicyRule { scope, group, resource: resource.into(), verbs: &["get"], names: Vec::new() }
 }
 
 /// The objects that the config protects by their names.
-pub fn protecting<'o>(objects: impl IntoIterator<Item = &'o NamedObject>) -> Vec<Right> {
+pub fn protecting<'o>(objects: impl IntoIterator<Item = &'o NamedObject>) -> Vec<PolicyRule> {
     objects.into_iter().map(protected).collect()
 }
 
 /// An object that the config protects.
-pub fn protected(object: &NamedObject) -> Right {
-    Right {
-        scope: Scope::Cluster,
+pub fn protected(object: &NamedObject) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
         group: object.resource.group.clone().into(),
         resource: object.resource.resource.clone().into(),
         verbs: &["list"],
@@ -113,14 +113,14 @@ pub fn protected(object: &NamedObject) -> Right {
 }
 
 /// The pods of every namespace.
-pub fn listing_pods() -> Right {
+pub fn listing_pods() -> PolicyRule {
     listing("", "pods")
 }
 
 /// The objects of one kind in every namespace, for a check.
-pub fn listing(group: &'static str, resource: &'static str) -> Right {
-    Right {
-        scope: Scope::Cluster,
+pub fn listing(group: &'static str, resource: &'static str) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
         group: group.into(),
         resource: resource.into(),
         verbs: &["list"],
@@ -129,40 +129,42 @@ pub fn listing(group: &'static str, resource: &'static str) -> Right {
 }
 
 /// What is asked for to register, and to be one of several replicas.
-pub fn registering(names: &Names) -> Vec<Right> {
+pub fn registering(names: &Names) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
-    rights.push(creating(Scope::Namespace, "coordination.k8s.io", "leases"));
+    rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
     for resource in WEBHOOK_CONFIGURATIONS {
         rights.push(configuration(resource, names));
-        rights.push(creating(Scope::Cluster, ADMISSION_GROUP, resource));
+        rights.push(creating(RoleScope::Cluster, ADMISSION_GROUP, resource));
     }
     rights.extend(owner(names));
-    rights
-        .push(Right { verbs: &["create"], ..creating(Scope::Cluster, "events.k8s.io", "events") });
+    rights.push(PolicyRule {
+        verbs: &["create"],
+        ..creating(RoleScope::Cluster, "events.k8s.io", "events")
+    });
     rights
 }
 
 /// What is asked for to keep a certificate authority.
-pub fn certifying(names: &Names) -> Vec<Right> {
-    vec![authority(names), creating(Scope::Namespace, "", "secrets")]
+pub fn certifying(names: &Names) -> Vec<PolicyRule> {
+    vec![authority(names), creating(RoleScope::Namespace, "", "secrets")]
 }
 
 /// What is asked for to write reports of both kinds.
-pub fn reporting(names: &Names) -> Vec<Right> {
+pub fn reporting(names: &Names) -> Vec<PolicyRule> {
     let mut rights = Vec::new();
     for api in Api::ALL {
         for is_namespaced in [true, false] {
             rights.push(report(api, is_namespaced, names));
-            rights.push(creating(Scope::Cluster, api.group(), api.resource(is_namespaced)));
+            rights.push(creating(RoleScope::Cluster, api.group(), api.resource(is_namespaced)));
         }
     }
     rights
 }
 
 /// The reports of one kind, in every namespace or without one.
-pub fn report(api: Api, is_namespaced: bool, names: &Names) -> Right {
-    Right {
-        scope: Scope::Cluster,
+pub fn report(api: Api, is_namespaced: bool, names: &Names) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
         group: api.group().into(),
         resource: api.resource(is_namespaced).into(),
         verbs: &["delete", "list", "update"],
@@ -176,9 +178,9 @@ pub fn report_names(names: &Names) -> [String; 2] {
 }
 
 /// The Lease.
-pub fn leading(names: &Names) -> Right {
-    Right {
-        scope: Scope::Namespace,
+pub fn leading(names: &Names) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Namespace,
         group: "coordination.k8s.io".into(),
         resource: "leases".into(),
         verbs: &["get", "update"],
@@ -187,9 +189,9 @@ pub fn leading(names: &Names) -> Right {
 }
 
 /// The Secret of the certificate authority.
-pub fn authority(names: &Names) -> Right {
-    Right {
-        scope: Scope::Namespace,
+pub fn authority(names: &Names) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Namespace,
         group: "".into(),
         resource: "secrets".into(),
         verbs: &["list", "update", "watch"],
@@ -198,9 +200,9 @@ pub fn authority(names: &Names) -> Right {
 }
 
 /// The webhook configurations of one kind.
-pub fn configuration(resource: &'static str, names: &Names) -> Right {
-    Right {
-        scope: Scope::Cluster,
+pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
         group: ADMISSION_GROUP.into(),
         resource: resource.into(),
         verbs: &["list", "patch", "watch"],
@@ -209,9 +211,9 @@ pub fn configuration(resource: &'static str, names: &Names) -> Right {
 }
 
 /// The ClusterRole that owns them.
-pub fn owner(names: &Names) -> Option<Right> {
-    names.owner.as_ref().map(|owner| Right {
-        scope: Scope::Cluster,
+pub fn owner(names: &Names) -> Option<PolicyRule> {
+    names.owner.as_ref().map(|owner| PolicyRule {
+        scope: RoleScope::Cluster,
         group: "rbac.authorization.k8s.io".into(),
         resource: "clusterroles".into(),
         verbs: &["get"],
@@ -220,8 +222,8 @@ pub fn owner(names: &Names) -> Option<Right> {
 }
 
 /// What cannot be limited to a name, since the object is not there yet.
-pub fn creating(scope: Scope, group: &'static str, resource: &'static str) -> Right {
-    Right {
+pub fn creating(scope: RoleScope, group: &'static str, resource: &'static str) -> PolicyRule {
+    PolicyRule {
         scope,
         group: group.into(),
         resource: resource.into(),
@@ -231,7 +233,7 @@ pub fn creating(scope: Scope, group: &'static str, resource: &'static str) -> Ri
 }
 
 /// The rule as a role has it.
-impl fmt::Display for Right {
+impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scope: _, group, resource, verbs, names } = self;
         write!(f, "{{apiGroups: [{group:?}], resources: [{resource}]")?;
@@ -243,7 +245,7 @@ impl fmt::Display for Right {
 }
 
 /// Where the rule belongs.
-impl fmt::Display for Scope {
+impl fmt::Display for RoleScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "ClusterRole",

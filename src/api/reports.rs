@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 pub use self::{
-    api::{Api, Place},
+    api::{Api, ReportPlace},
     denials::{News, recent},
-    findings::{Examined, Standing, Weight, reports},
-    result::{Outcome, Process, ReportResult, Severity, Timestamp},
+    findings::{Examined, ReportedFinding, Weight, reports},
+    result::{Process, ReportOutcome, ReportResult, ReportSeverity, Timestamp},
 };
 
 /// An object has to fit etcd, which takes 1.5 MiB: a result has up to two kilobytes.
@@ -106,7 +106,10 @@ impl Report {
     /// How many results there are of each outcome.
     fn summary(&self) -> Value {
         let count = |outcome| self.results.iter().filter(|it| it.result == outcome).count();
-        Outcome::ALL.into_iter().map(|it| (it.as_str().to_owned(), json!(count(it)))).collect()
+        ReportOutcome::ALL
+            .into_iter()
+            .map(|it| (it.as_str().to_owned(), json!(count(it))))
+            .collect()
     }
 }
 
@@ -117,7 +120,7 @@ mod tests {
 
     fn result(fact: &str, at: i64) -> ReportResult {
         let finding = Finding::new(RuleName::NodeTaint, fact).pool("a").node("n");
-        ReportResult::of(&finding, Process::Scan, Outcome::Fail, None, at)
+        ReportResult::of(&finding, Process::Scan, ReportOutcome::Fail, None, at)
     }
 
     #[test]

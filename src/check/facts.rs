@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cluster::inventory::{Inventory, PODS, Stock},
+    cluster::inventory::{Inventory, PODS, ResourceKind},
     json::{self, Cursor, JsonError, Read, text::Text},
     kubernetes::{
         object::Pod,
@@ -12,13 +12,13 @@ use crate::{
     policy::{
         Policy,
         identity::PodIdentity,
-        mode::{JoinMode, Mode, Rules},
+        mode::{JoinMode, Mode, RuleModes},
         pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
         snapshot::{Located, NodeRecord, PoolFacts, PoolOrigin, Snapshot},
     },
 };
 
-pub(super) struct Facts<'a> {
+pub(super) struct CheckFacts<'a> {
     /// As the config has it.
     pub(super) policy: &'a Policy,
     /// The same with every rule enforced: what the config turned off is a fact all the same.
@@ -44,20 +44,20 @@ pub(super) struct PoolNodes<'a> {
 pub(super) struct Resident<'a> {
     pub(super) pod: Pod<'a>,
     pub(super) claims: Vec<Text<'a>>,
-    pub(super) standing: Standing,
+    pub(super) standing: PodStanding,
     /// Index of the pool of its node.
     pub(super) pool: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Standing {
+pub(super) enum PodStanding {
     /// AutoMQ's, and which instance's, by index.
     AutoMq(Option<usize>),
     Exempt,
     Stranger,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> CheckFacts<'a> {
     pub(super) fn new(
         policy: &'a Policy,
         inventory: &'a Inventory,
@@ -91,7 +91,7 @@ impl<'a> Facts<'a> {
     /// Whether the pool has pods of instances, and all of them tolerate this taint.
     pub(super) fn brokers_tolerate(&self, pool: &PoolNodes<'_>, taint: &Taint<'_>) -> bool {
         let is_own = |it: &&Resident<'_>| {
-            let Standing::AutoMq(Some(index)) = it.standing else { return false };
+            let PodStanding::AutoMq(Some(index)) = it.standing else { return false };
             let instance = self.policy.instances.get(index);
             let belongs = instance.and_then(|it| self.policy.pools.get(it.pool));
             belongs.is_some_and(|own| pool.declared.is_some_and(|it| it.name == own.name))
@@ -103,7 +103,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether the input holds this kind.
-    pub(super) fn knows(&self, stock: Stock) -> bool {
+    pub(super) fn knows(&self, stock: ResourceKind) -> bool {
         self.inventory.knows(&stock.group_resource())
     }
 }
@@ -169,7 +169,7 @@ fn resident<'a>(policy: &Policy, snapshot: &Snapshot, text: &'a str) -> Option<R
     Some(Resident { pod, claims, standing, pool })
 }
 
-fn standing(policy: &Policy, pod: &Pod<'_>) -> Standing {
+fn standing(policy: &Policy, pod: &Pod<'_>) -> PodStanding {
     let controller = pod.metadata.controller();
     let identity = PodIdentity {
         namespace: &pod.metadata.namespace,
@@ -182,10 +182,10 @@ fn standing(policy: &Policy, pod: &Pod<'_>) -> Standing {
             pod.metadata.namespace == instance.namespace.as_str()
                 && instance.pods.matches(&pod.metadata.labels)
         });
-        return Standing::AutoMq(instance);
+        return PodStanding::AutoMq(instance);
     }
     let is_exempt = policy.exempt.iter().any(|exemption| exemption.covers(&identity));
-    if is_exempt { Standing::Exempt } else { Standing::Stranger }
+    if is_exempt { PodStanding::Exempt } else { PodStanding::Stranger }
 }
 
 /// What the rules do not read of a pod.
@@ -227,10 +227,10 @@ fn claim<'a>(cursor: &mut Cursor<'a>, claims: &mut Vec<Text<'a>>) -> Result<(), 
 }
 
 /// Every rule enforced.
-fn enforced() -> Rules {
+fn enforced() -> RuleModes {
     let enforce = Mode::Enforce;
     let on_change = JoinMode { mode: enforce, deny_join: false };
-    Rules {
+    RuleModes {
         pod_intrusion: enforce,
         daemon_set_intrusion: enforce,
         workload_intrusion: enforce,

@@ -6,13 +6,13 @@ use crate::policy::mode::RuleName;
 
 /// One constraint, held against one part of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckFinding {
     /// Which constraint.
     pub rule: Constraint,
     /// Whether it holds.
     pub status: Status,
     /// What it means if it does not.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// The pool concerned.
     pub pool: Option<String>,
     /// The node concerned, where it is one.
@@ -85,7 +85,7 @@ impl Status {
 
 /// What it means that a constraint does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FindingSeverity {
     /// Good to know.
     Note,
     /// AutoMQ is weaker for it.
@@ -94,7 +94,7 @@ pub enum Severity {
     Error,
 }
 
-impl Severity {
+impl FindingSeverity {
     /// As outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,8 +105,8 @@ impl Severity {
     }
 }
 
-impl Finding {
-    fn new(rule: Constraint, status: Status, severity: Severity, fact: String) -> Self {
+impl CheckFinding {
+    fn new(rule: Constraint, status: Status, severity: FindingSeverity, fact: String) -> Self {
         Self {
             rule,
             status,
@@ -120,15 +120,27 @@ impl Finding {
         }
     }
 
-    pub(super) fn pass(rule: Constraint, severity: Severity, fact: impl Into<String>) -> Self {
+    pub(super) fn pass(
+        rule: Constraint,
+        severity: FindingSeverity,
+        fact: impl Into<String>,
+    ) -> Self {
         Self::new(rule, Status::Pass, severity, fact.into())
     }
 
-    pub(super) fn unknown(rule: Constraint, severity: Severity, fact: impl Into<String>) -> Self {
+    pub(super) fn unknown(
+        rule: Constraint,
+        severity: FindingSeverity,
+        fact: impl Into<String>,
+    ) -> Self {
         Self::new(rule, Status::Unknown, severity, fact.into())
     }
 
-    pub(super) fn fail(rule: Constraint, severity: Severity, fact: impl Into<String>) -> Self {
+    pub(super) fn fail(
+        rule: Constraint,
+        severity: FindingSeverity,
+        fact: impl Into<String>,
+    ) -> Self {
         Self::new(rule, Status::Fail, severity, fact.into())
     }
 
@@ -174,7 +186,7 @@ impl Finding {
     }
 
     /// Whether the constraint does not hold, with this severity.
-    pub fn fails_with(&self, severity: Severity) -> bool {
+    pub fn fails_with(&self, severity: FindingSeverity) -> bool {
         self.status == Status::Fail && self.severity == severity
     }
 }

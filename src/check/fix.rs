@@ -2,7 +2,7 @@
 //! kubectl. Lines that begin with `#` are for people. `$CLUSTER`, `$RESOURCE_GROUP` and the like are
 //! what a cluster does not say of itself.
 
-use super::facts::{Facts, PoolNodes};
+use super::facts::{CheckFacts, PoolNodes};
 use crate::{
     kubernetes::{
         selector::Operator,
@@ -52,7 +52,7 @@ fn group<'a>(pool: &'a PoolNodes<'_>, key: &str) -> Option<&'a str> {
 }
 
 /// Gives nodes the taint of their pool.
-pub(super) fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
     let taint = &pool.facts.taint;
     let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
     match tool(facts.policy, pool).map(|tool| pool_taint(&tool, taint)) {
@@ -91,7 +91,7 @@ fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
 }
 
 /// Brings a pool to this many nodes.
-pub(super) fn scale(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: usize) -> String {
+pub(super) fn scale(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: usize) -> String {
     let zones = pool.zones().len().max(1);
     match tool(facts.policy, pool) {
         Some(Tool::Eks(group)) => format!(
@@ -113,7 +113,7 @@ pub(super) fn scale(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: usize) -> St
 
 /// Makes a pool anew where it cannot be changed: of another machine type, or in other zones.
 pub(super) fn replace(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     pool: &PoolNodes<'_>,
     machine_type: Option<&str>,
 ) -> String {
@@ -148,7 +148,7 @@ pub(super) fn replace(
 }
 
 /// Takes nodes out of the cluster, and their pool out of the zones that it is not for.
-pub(super) fn out_of_zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
     let nodes = nodes.join(" ");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
     let limit = match tool(facts.policy, pool) {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    facts::{Facts, PoolNodes, Standing},
-    finding::{Constraint, Finding, Severity},
+    facts::{CheckFacts, PodStanding, PoolNodes},
+    finding::{CheckFinding, Constraint, FindingSeverity},
     picture::is_misplaced,
     words::{capital, count, list, named, verb},
 };
@@ -19,7 +19,7 @@ use crate::{
 
 const PLACE: Constraint = Constraint::Rule(RuleName::PodPlacement);
 
-pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     for (index, instance) in facts.policy.instances.iter().enumerate() {
         let Some(pool) = facts.pools.get(instance.pool) else { continue };
         namespace(facts, instance, pool, findings);
@@ -30,20 +30,20 @@ pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn namespace(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     instance: &Instance,
     pool: &PoolNodes<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     let (rule, namespace) = (Constraint::Instance, &instance.namespace);
     let finding = if !facts.knows(NAMESPACES) {
-        Finding::unknown(rule, Severity::Warning, facts.inventory.ignorance(NAMESPACES))
+        CheckFinding::unknown(rule, FindingSeverity::Warning, facts.inventory.ignorance(NAMESPACES))
     } else if facts.inventory.has(&NAMESPACES.group_resource(), "", namespace) {
         let fact = format!("Instance {} has its namespace {namespace}", instance.name);
-        Finding::pass(rule, Severity::Warning, fact)
+        CheckFinding::pass(rule, FindingSeverity::Warning, fact)
     } else {
         let fact = format!("Namespace {namespace} of instance {} is not there", instance.name);
-        Finding::fail(rule, Severity::Warning, fact)
+        CheckFinding::fail(rule, FindingSeverity::Warning, fact)
             .why("The instance is not deployed, or runs where it is not known as AutoMQ's")
             .object(format!("Namespace {namespace}"))
             .fix(format!("kubectl create namespace {namespace}"))
@@ -52,15 +52,15 @@ fn namespace(
 }
 
 fn pods(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     index: usize,
     instance: &Instance,
     pool: &PoolNodes<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     if !facts.knows(PODS) {
         let fact = facts.inventory.ignorance(PODS);
-        findings.push(Finding::unknown(PLACE, Severity::Error, fact).pool(pool.name()));
+        findings.push(CheckFinding::unknown(PLACE, FindingSeverity::Error, fact).pool(pool.name()));
         return;
     }
     if !facts.knows(NODES) {
@@ -69,7 +69,7 @@ fn pods(
     let mut outside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut inside = 0;
     for resident in &facts.pods {
-        if !matches!(resident.standing, Standing::AutoMq(Some(it)) if it == index) {
+        if !matches!(resident.standing, PodStanding::AutoMq(Some(it)) if it == index) {
             continue;
         }
         if is_misplaced(facts, &resident.pod) {
@@ -85,7 +85,7 @@ fn pods(
             0 => format!("No pod of instance {name} runs yet"),
             inside => format!("{} of instance {name} on nodes of its pool", count(inside, "pod")),
         };
-        findings.push(Finding::pass(PLACE, Severity::Error, fact).pool(pool.name()));
+        findings.push(CheckFinding::pass(PLACE, FindingSeverity::Error, fact).pool(pool.name()));
         return;
     }
     let nodes: Vec<&str> = outside.keys().copied().collect();
@@ -97,7 +97,7 @@ fn pods(
         named("node", &nodes),
         pool.name()
     );
-    let finding = Finding::fail(PLACE, Severity::Error, fact)
+    let finding = CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
         .why("Its machine type, role and zone are not the instance's: storage may be out of reach, and its volumes bind it to the wrong place")
         .pool(pool.name())
         .nodes(&nodes)
@@ -109,7 +109,7 @@ fn pods(
 }
 
 /// Pools are never mixed: instances in zone A, in zone B and in all three need three of them.
-fn shared_pools(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn shared_pools(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     for (index, pool) in facts.pools.iter().enumerate() {
         let sharing: Vec<(usize, &Instance)> = facts
             .policy
@@ -127,13 +127,13 @@ fn shared_pools(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         let populated: Vec<&BTreeSet<&str>> = zones.iter().filter(|it| !it.is_empty()).collect();
         let is_mixed = populated.windows(2).any(|pair| matches!(pair, [a, b] if a != b));
         let (severity, mix) = if is_mixed {
-            (Severity::Error, ", and their pods are in different zones")
+            (FindingSeverity::Error, ", and their pods are in different zones")
         } else {
-            (Severity::Warning, "")
+            (FindingSeverity::Warning, "")
         };
         let fact = format!("Instances {} share pool {}{mix}", list(&names), pool.name());
         findings.push(
-            Finding::fail(Constraint::Instance, severity, fact)
+            CheckFinding::fail(Constraint::Instance, severity, fact)
                 .why("AutoMQ does not mix pools: instances in one zone and in three need pools of their own")
                 .pool(pool.name())
                 .fix("# make a node pool for each, declare it under `pools`, and move all instances but one"),
@@ -142,11 +142,10 @@ fn shared_pools(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Zones in which an instance has pods.
-fn zones_of<'f>(facts: &'f Facts<'_>, index: usize) -> BTreeSet<&'f str> {
-    let own = facts
-        .pods
-        .iter()
-        .filter(|it| matches!(it.standing, Standing::AutoMq(Some(instance)) if instance == index));
+fn zones_of<'f>(facts: &'f CheckFacts<'_>, index: usize) -> BTreeSet<&'f str> {
+    let own = facts.pods.iter().filter(
+        |it| matches!(it.standing, PodStanding::AutoMq(Some(instance)) if instance == index),
+    );
     let zone = |node: &str| {
         let mut nodes = facts.inventory.index().nodes();
         nodes.find(|it| &*it.name == node)?.value(crate::policy::pool::ZONE_LABEL)
@@ -154,16 +153,16 @@ fn zones_of<'f>(facts: &'f Facts<'_>, index: usize) -> BTreeSet<&'f str> {
     own.filter_map(|it| zone(&it.pod.spec.node_name)).collect()
 }
 
-fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if facts.policy.instances.is_empty() {
         return;
     }
     let rule = Constraint::VolumeZone;
     for stock in [VOLUMES, CLAIMS] {
         if !facts.knows(stock) {
-            findings.push(Finding::unknown(
+            findings.push(CheckFinding::unknown(
                 rule,
-                Severity::Error,
+                FindingSeverity::Error,
                 facts.inventory.ignorance(stock),
             ));
             return;
@@ -202,7 +201,7 @@ fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             list(&expected)
         );
         findings.push(
-            Finding::fail(rule, Severity::Error, fact)
+            CheckFinding::fail(rule, FindingSeverity::Error, fact)
                 .why("A pod with this claim can be scheduled on no node of its pool, and waits for ever")
                 .pool(pool.name())
                 .object(format!("PersistentVolumeClaim {name}"))
@@ -218,14 +217,14 @@ fn volumes(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             0 => "No volume of an instance is bound to a zone".to_owned(),
             fine => format!("{} of instances in the zones of their pools", count(fine, "volume")),
         };
-        findings.push(Finding::pass(rule, Severity::Error, fact));
+        findings.push(CheckFinding::pass(rule, FindingSeverity::Error, fact));
     }
 }
 
 /// The instance that a claim belongs to: that of the pods that use it, else the only one of its
 /// namespace.
 fn instance_of_claim<'f>(
-    facts: &'f Facts<'_>,
+    facts: &'f CheckFacts<'_>,
     namespace: &str,
     name: &str,
 ) -> Option<&'f Instance> {
@@ -233,8 +232,8 @@ fn instance_of_claim<'f>(
         let is_user = resident.pod.metadata.namespace == namespace
             && resident.claims.iter().any(|claim| *claim == name);
         match resident.standing {
-            Standing::AutoMq(instance) if is_user => instance,
-            Standing::AutoMq(_) | Standing::Exempt | Standing::Stranger => None,
+            PodStanding::AutoMq(instance) if is_user => instance,
+            PodStanding::AutoMq(_) | PodStanding::Exempt | PodStanding::Stranger => None,
         }
     });
     if let Some(index) = user {
@@ -248,12 +247,12 @@ fn instance_of_claim<'f>(
 /// A claim without a volume, whose class does not wait for the pod: the volume may come to be in a
 /// zone where its pod cannot follow.
 fn unbound(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     instance: &Instance,
     pool: &PoolNodes<'_>,
     claim: &str,
     class: &str,
-) -> Option<Finding> {
+) -> Option<CheckFinding> {
     let text = facts.inventory.get(&STORAGE_CLASSES.group_resource(), "", class)?;
     let object: Value = serde_json::from_str(text).ok()?;
     let mode = object.get("volumeBindingMode").and_then(Value::as_str).unwrap_or("Immediate");
@@ -264,7 +263,7 @@ fn unbound(
         "Claim {claim} of instance {} waits for a volume of StorageClass {class}, which does not wait for the pod",
         instance.name
     );
-    let finding = Finding::fail(Constraint::VolumeZone, Severity::Warning, fact)
+    let finding = CheckFinding::fail(Constraint::VolumeZone, FindingSeverity::Warning, fact)
         .why("The volume may be made in a zone where the pool has no node")
         .pool(pool.name())
         .object(format!("StorageClass {class}"));
@@ -272,7 +271,7 @@ fn unbound(
 }
 
 /// The zones that a volume can be used in; empty if it does not say.
-fn volume_zones(facts: &Facts<'_>, name: &str) -> BTreeSet<String> {
+fn volume_zones(facts: &CheckFacts<'_>, name: &str) -> BTreeSet<String> {
     let found = facts.inventory.get(&VOLUMES.group_resource(), "", name);
     let Some(text) = found else { return BTreeSet::new() };
     let volume: Value = serde_json::from_str(text).unwrap_or_default();

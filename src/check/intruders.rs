@@ -10,12 +10,12 @@ use std::{
 };
 
 use super::{
-    facts::{Facts, Resident, Standing},
-    finding::{Constraint, Finding, Severity},
+    facts::{CheckFacts, PodStanding, Resident},
+    finding::{CheckFinding, Constraint, FindingSeverity},
     words::{capital, count, list, named, verb},
 };
 use crate::{
-    cluster::inventory::{PODS, REPLICA_SETS, Stock},
+    cluster::inventory::{PODS, REPLICA_SETS, ResourceKind},
     json,
     kubernetes::object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
     policy::{
@@ -23,7 +23,7 @@ use crate::{
         identity::{KUBE_CONTROLLER_MANAGER, User},
         mode::{Mode, RuleName},
         placement::{UnknownNames, reach},
-        request::{Change, Operation, Request, Subject, Target},
+        request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::PoolFacts,
         verdict::{Decision, Finding as Found, Outcome},
     },
@@ -60,10 +60,10 @@ struct Denied {
     fix: String,
 }
 
-pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let (mut denied, exempt) = workloads(facts);
     let strangers: Vec<&Resident<'_>> =
-        facts.pods.iter().filter(|it| matches!(it.standing, Standing::Stranger)).collect();
+        facts.pods.iter().filter(|it| matches!(it.standing, PodStanding::Stranger)).collect();
     let mut intruders: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
     for &resident in &strangers {
         for pool in reached(facts, resident) {
@@ -81,9 +81,9 @@ pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// A workload is one finding, however many pools its pods could reach.
-fn would_land(maker: &Maker, denied: &Denied) -> Finding {
+fn would_land(maker: &Maker, denied: &Denied) -> CheckFinding {
     let Denied { why, pools, fix } = denied;
-    let finding = Finding::fail(WORKLOAD, Severity::Error, capital(&why.fact))
+    let finding = CheckFinding::fail(WORKLOAD, FindingSeverity::Error, capital(&why.fact))
         .why(WOULD_LAND)
         .object(maker.object())
         .fix(fix);
@@ -95,20 +95,20 @@ fn would_land(maker: &Maker, denied: &Denied) -> Finding {
 }
 
 /// Names of the pools that a pod is in, or can still come to.
-fn reached(facts: &Facts<'_>, resident: &Resident<'_>) -> Vec<String> {
+fn reached(facts: &CheckFacts<'_>, resident: &Resident<'_>) -> Vec<String> {
     let pod = &resident.pod;
     let bound = resident.pool.and_then(|pool| facts.snapshot.pool(pool));
     if bound.is_some() || !pod.spec.node_name.is_empty() {
         return bound.into_iter().map(|pool| pool.name.to_string()).collect();
     }
-    let subject = Subject::Pod(Change::Create { new: pod.clone() });
+    let subject = RequestObjects::Pod(Change::Create { new: pod.clone() });
     match denial(facts, "", "pods", &pod.metadata, subject, RuleName::PodIntrusion) {
         Some(Answer::Denied(_)) => names(&pools_of(facts, &pod.spec)),
         Some(Answer::Exempt) | None => Vec::new(),
     }
 }
 
-fn pools_of<'a>(facts: &Facts<'a>, spec: &PodSpec<'_>) -> Vec<&'a PoolFacts> {
+fn pools_of<'a>(facts: &CheckFacts<'a>, spec: &PodSpec<'_>) -> Vec<&'a PoolFacts> {
     let settings = &facts.policy.placement;
     let reach = reach(facts.snapshot, settings, spec, UnknownNames::MayCome);
     reach.landings.iter().filter_map(|landing| facts.snapshot.pool(landing.pool)).collect()
@@ -119,10 +119,10 @@ fn names(pools: &[&PoolFacts]) -> Vec<String> {
 }
 
 fn residents(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
     denied: &BTreeMap<Maker, Denied>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     for ((maker, pool), pods) in intruders {
         let nodes: BTreeSet<&str> = pods.iter().map(|it| it.pod.spec.node_name.as_str()).collect();
@@ -144,7 +144,7 @@ fn residents(
             None => pod_fix(facts, maker, pods),
         };
         findings.push(
-            Finding::fail(POD, severity(facts, maker), fact)
+            CheckFinding::fail(POD, severity(facts, maker), fact)
                 .why(RESERVED)
                 .pool(pool)
                 .nodes(&nodes)
@@ -155,7 +155,7 @@ fn residents(
 }
 
 /// Pods that an exemption lets stay, and did not mean.
-fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let mut found: BTreeMap<(Maker, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
     for resident in &facts.pods {
         let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
@@ -172,7 +172,7 @@ fn exempt_by_namespace(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             verb(&pods, "runs", "run"),
             verb(&pods, "is", "are"),
         );
-        let finding = Finding::fail(POD, Severity::Note, fact)
+        let finding = CheckFinding::fail(POD, FindingSeverity::Note, fact)
             .why("An exemption of a whole namespace is for what every node needs")
             .pool(&pool)
             .object(maker.object())
@@ -204,15 +204,15 @@ fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
 }
 
 /// What the config lets DaemonSets do is still not what AutoMQ asks for, but it was decided.
-fn severity(facts: &Facts<'_>, maker: &Maker) -> Severity {
+fn severity(facts: &CheckFacts<'_>, maker: &Maker) -> FindingSeverity {
     let is_daemon_set = maker.kind == "DaemonSet";
     match facts.policy.rules.daemon_set_intrusion {
-        Mode::Off if is_daemon_set => Severity::Note,
-        Mode::Off | Mode::Audit | Mode::Warn | Mode::Enforce => Severity::Error,
+        Mode::Off if is_daemon_set => FindingSeverity::Note,
+        Mode::Off | Mode::Audit | Mode::Warn | Mode::Enforce => FindingSeverity::Error,
     }
 }
 
-fn pod_fix(facts: &Facts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> String {
+fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> String {
     let namespace = &maker.namespace;
     let names: Vec<&str> = pods.iter().map(|it| it.pod.metadata.name.as_str()).collect();
     let keep_off = pods.first().map(|it| {
@@ -256,12 +256,12 @@ fn exempt_entry(maker: &Maker) -> String {
 }
 
 /// The workloads whose pods the rules would deny, and how many only an exemption lets pass.
-fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
+fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
     let mut denied = BTreeMap::new();
     let mut exempt = 0;
     for kind in WorkloadKind::ALL {
         let (group, resource, name) = kind.names();
-        let resource_name = stock(resource).map(Stock::group_resource);
+        let resource_name = stock(resource).map(ResourceKind::group_resource);
         let objects = resource_name.iter().flat_map(|it| facts.inventory.objects(it));
         for (_, text) in objects {
             let Ok(workload) = json::from_str::<Workload<'_>>(text) else { continue };
@@ -271,7 +271,8 @@ fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
             let metadata = workload.metadata.clone();
             let pools = pools_of(facts, &workload.template(kind).spec);
             let keep_off = facts.policy.keep_off(&pools, &workload.template(kind).spec);
-            let subject = Subject::Workload(kind, Box::new(Change::Create { new: workload }));
+            let subject =
+                RequestObjects::Workload(kind, Box::new(Change::Create { new: workload }));
             match denial(facts, group, resource, &metadata, subject, RuleName::WorkloadIntrusion) {
                 None => {}
                 Some(Answer::Exempt) => exempt += 1,
@@ -290,8 +291,8 @@ fn workloads(facts: &Facts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
     (denied, exempt)
 }
 
-fn stock(resource: &str) -> Option<Stock> {
-    Stock::ALL.into_iter().find(|stock| stock.resource == resource)
+fn stock(resource: &str) -> Option<ResourceKind> {
+    ResourceKind::ALL.into_iter().find(|stock| stock.resource == resource)
 }
 
 enum Answer {
@@ -301,11 +302,11 @@ enum Answer {
 
 /// What a rule says of the creation of an object that is there.
 fn denial(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     group: &str,
     resource: &str,
     metadata: &Metadata<'_>,
-    subject: Subject<'_>,
+    subject: RequestObjects<'_>,
     rule: RuleName,
 ) -> Option<Answer> {
     let request = Request {
@@ -336,7 +337,7 @@ fn denial(
 }
 
 /// The workload at the top of a pod's owners; the pod itself if it has none.
-fn maker(facts: &Facts<'_>, pod: &Pod<'_>) -> Maker {
+fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> Maker {
     let namespace = pod.metadata.namespace.to_string();
     let Some(owner) = pod.metadata.controller() else {
         return Maker {
@@ -359,22 +360,26 @@ fn maker(facts: &Facts<'_>, pod: &Pod<'_>) -> Maker {
     Maker { kind, namespace, name }
 }
 
-const JOBS: Stock =
-    Stock { kind: "Job", group: "batch", resource: "jobs", is_metadata_only: false };
+const JOBS: ResourceKind =
+    ResourceKind { kind: "Job", group: "batch", resource: "jobs", is_metadata_only: false };
 
 /// What was looked at without finding anything, and what could not be.
 fn knowledge(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     no_intruder: bool,
     no_denial: bool,
     exempt: usize,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     if !facts.knows(PODS) {
-        findings.push(Finding::unknown(POD, Severity::Error, facts.inventory.ignorance(PODS)));
+        findings.push(CheckFinding::unknown(
+            POD,
+            FindingSeverity::Error,
+            facts.inventory.ignorance(PODS),
+        ));
     } else if no_intruder {
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
-        let exempt = on_pools.filter(|it| matches!(it.standing, Standing::Exempt)).count();
+        let exempt = on_pools.filter(|it| matches!(it.standing, PodStanding::Exempt)).count();
         let fact = match exempt {
             0 => "Nothing but AutoMQ's pods on AutoMQ's nodes".to_owned(),
             exempt => format!(
@@ -382,7 +387,7 @@ fn knowledge(
                 count(exempt, "exempt pod")
             ),
         };
-        findings.push(Finding::pass(POD, Severity::Error, fact));
+        findings.push(CheckFinding::pass(POD, FindingSeverity::Error, fact));
     }
     let kinds = WorkloadKind::ALL.map(|kind| kind.names().1);
     let (known, unknown): (Vec<&str>, Vec<&str>) =
@@ -403,7 +408,7 @@ fn knowledge(
             Some(why) => format!("{} could not be read: {why}", capital(&list(&failed))),
             None => "The input holds no workload of any kind".to_owned(),
         };
-        findings.push(Finding::unknown(WORKLOAD, Severity::Error, fact));
+        findings.push(CheckFinding::unknown(WORKLOAD, FindingSeverity::Error, fact));
     } else if no_denial && no_intruder {
         let fact = match exempt {
             0 => "No workload could put a pod on AutoMQ's nodes".to_owned(),
@@ -412,23 +417,23 @@ fn knowledge(
                 count(exempt, "exempt one")
             ),
         };
-        findings.push(Finding::pass(WORKLOAD, Severity::Error, fact));
+        findings.push(CheckFinding::pass(WORKLOAD, FindingSeverity::Error, fact));
     }
 }
 
 fn exclusive(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     strangers: &[&Resident<'_>],
     intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     let severity = match facts.policy.rules.cluster_exclusive {
-        Mode::Enforce => Severity::Error,
-        Mode::Warn => Severity::Warning,
-        Mode::Audit | Mode::Off => Severity::Note,
+        Mode::Enforce => FindingSeverity::Error,
+        Mode::Warn => FindingSeverity::Warning,
+        Mode::Audit | Mode::Off => FindingSeverity::Note,
     };
     if !facts.knows(PODS) {
-        findings.push(Finding::unknown(EXCLUSIVE, severity, facts.inventory.ignorance(PODS)));
+        findings.push(CheckFinding::unknown(EXCLUSIVE, severity, facts.inventory.ignorance(PODS)));
         return;
     }
     // Intruders are told already, as what they are first of all.
@@ -447,14 +452,14 @@ fn exclusive(
     }
     if namespaces.is_empty() {
         let fact = "No pods of others elsewhere in the cluster".to_owned();
-        findings.push(Finding::pass(EXCLUSIVE, severity, fact));
+        findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }
     for (namespace, pods) in namespaces {
         let run = if pods == 1 { "runs" } else { "run" };
         let fact =
             format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
         findings.push(
-            Finding::fail(EXCLUSIVE, severity, fact)
+            CheckFinding::fail(EXCLUSIVE, severity, fact)
                 .why("AutoMQ asks for a cluster of its own: other pods share its network, and what AutoMQ is authorised to do reaches them")
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    facts::{Facts, PoolNodes, machine_type},
-    finding::{Constraint, Finding, Severity},
+    facts::{CheckFacts, PoolNodes, machine_type},
+    finding::{CheckFinding, Constraint, FindingSeverity},
     fix,
     words::{capital, count, list, named, verb},
 };
@@ -37,15 +37,15 @@ pub(super) const OPEN_TO_ALL: &str =
     "Any pod may be scheduled there, and takes network and disks from the brokers";
 
 /// What it means that another taint with this effect is beside the pool's.
-pub(super) const OTHER_TAINTS: [(&str, Severity, &str); 2] = [
+pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [
     (
         NO_EXECUTE,
-        Severity::Error,
+        FindingSeverity::Error,
         "AutoMQ's pods tolerate the pool's own taint only, and are evicted",
     ),
     (
         NO_SCHEDULE,
-        Severity::Warning,
+        FindingSeverity::Warning,
         "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
     ),
 ];
@@ -60,19 +60,19 @@ pub(super) const DECLARE: &str =
 const SYSTEM_TAINT_KEYS: [&str; 2] =
     ["CriticalAddonsOnly", "node-role.kubernetes.io/control-plane"];
 
-pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
         let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize, Constraint::SystemPool];
         let why = facts.inventory.ignorance(NODES);
-        findings.extend(all.map(|rule| Finding::unknown(rule, Severity::Error, &why)));
+        findings.extend(all.map(|rule| CheckFinding::unknown(rule, FindingSeverity::Error, &why)));
         return;
     }
     if facts.pools.is_empty() {
         let taint = &facts.policy.taint;
         findings.push(
-            Finding::fail(
+            CheckFinding::fail(
                 TAINT,
-                Severity::Error,
+                FindingSeverity::Error,
                 format!("There is no pool: the config declares none, and no node carries {taint}"),
             )
             .why("AutoMQ runs on node pools of its own, and finds them by their taint")
@@ -92,7 +92,7 @@ pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     system_pool(facts, findings);
 }
 
-fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let not_ready = pool.names(|node| !node.ready);
     let cordoned = pool.names(|node| node.ready && node.cordoned);
     let open = pool.nodes.len() - not_ready.len() - cordoned.len();
@@ -123,26 +123,30 @@ fn size(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     }
     let idle: Vec<&str> = not_ready.iter().chain(&cordoned).copied().collect();
     let finding = if pool.nodes.is_empty() {
-        Finding::fail(rule, Severity::Error, format!("Pool {name} has no node"))
+        CheckFinding::fail(rule, FindingSeverity::Error, format!("Pool {name} has no node"))
             .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
     } else if open == 0 {
-        Finding::fail(rule, Severity::Error, format!("Pool {name} has no ready node{closed}"))
-            .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+        CheckFinding::fail(
+            rule,
+            FindingSeverity::Error,
+            format!("Pool {name} has no ready node{closed}"),
+        )
+        .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
     } else if open < READY_MIN {
         let fact =
             format!("Pool {name} has {ready} of the {READY_MIN} that AutoMQ asks for{closed}");
-        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL)
+        CheckFinding::fail(rule, FindingSeverity::Warning, fact).why(TOO_SMALL)
     } else if idle.is_empty() {
-        findings.push(Finding::pass(rule, Severity::Warning, ready).pool(name));
+        findings.push(CheckFinding::pass(rule, FindingSeverity::Warning, ready).pool(name));
         return;
     } else {
-        Finding::fail(rule, Severity::Note, format!("Pool {name} has {ready}{closed}"))
+        CheckFinding::fail(rule, FindingSeverity::Note, format!("Pool {name} has {ready}{closed}"))
             .why("What is closed takes no broker when another node fails")
     };
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
 }
 
-fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let (name, taint) = (pool.name(), &pool.facts.taint);
     let mut found = Vec::new();
     let lost = pool.names(|node| !node.taints.contains(taint));
@@ -150,7 +154,7 @@ fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
         let lack = verb(&lost, "lacks", "lack");
         let fact = format!("{} of pool {name} {lack} {taint}", capital(&named("node", &lost)));
         found.push(
-            Finding::fail(TAINT, Severity::Error, fact)
+            CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
                 .why(OPEN_TO_ALL)
                 .nodes(&lost)
                 .fix(fix::taint(facts, pool, &lost)),
@@ -178,19 +182,23 @@ fn taint(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
                 nodes.join(" "),
                 value = value.as_str(),
             );
-            found.push(Finding::fail(TAINT, severity, fact).why(why).nodes(&nodes).fix(fix));
+            found.push(CheckFinding::fail(TAINT, severity, fact).why(why).nodes(&nodes).fix(fix));
         }
     }
     found.extend(untainted_siblings(facts, pool));
     if found.is_empty() {
         let nodes = count(pool.nodes.len(), "node");
-        found.push(Finding::pass(TAINT, Severity::Error, format!("{taint} on {nodes}")));
+        found.push(CheckFinding::pass(
+            TAINT,
+            FindingSeverity::Error,
+            format!("{taint} on {nodes}"),
+        ));
     }
     findings.extend(found.into_iter().map(|finding| finding.pool(name)));
 }
 
 /// Nodes of the group that a pool was found in, without the taint by which it was found.
-fn untainted_siblings(facts: &Facts<'_>, pool: &PoolNodes<'_>) -> Option<Finding> {
+fn untainted_siblings(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> Option<CheckFinding> {
     let label = pool.facts.label.as_deref()?;
     let is_sibling = |node: &&&NodeRecord| node.label(label) == Some(&pool.facts.name);
     let nodes: Vec<&str> =
@@ -204,32 +212,32 @@ fn untainted_siblings(facts: &Facts<'_>, pool: &PoolNodes<'_>) -> Option<Finding
         capital(&named("node", &nodes)),
         pool.name()
     );
-    let finding = Finding::fail(TAINT, Severity::Warning, fact)
+    let finding = CheckFinding::fail(TAINT, FindingSeverity::Warning, fact)
         .why("Without the taint they are not AutoMQ's, and any pod may be scheduled there");
     Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
 }
 
 /// The machine types that a pool may have.
-pub(super) struct Approved<'p> {
+pub(super) struct ApprovedTypes<'p> {
     pub(super) names: Vec<&'p str>,
     /// Who says so.
     pub(super) source: String,
     /// What it means to have another one.
-    pub(super) severity: Severity,
+    pub(super) severity: FindingSeverity,
 }
 
-impl<'p> Approved<'p> {
+impl<'p> ApprovedTypes<'p> {
     /// By the pool's own list, else by the catalog; `None` where neither has any.
     pub(super) fn of(policy: &'p Policy, declared: Option<&'p Pool>) -> Option<Self> {
         let provider = provider_name(policy);
         let catalog = &policy.machine_types;
         let own = declared.and_then(|pool| pool.machine_types.as_ref());
         let (source, severity) = match (own, catalog.is_authoritative()) {
-            (Some(_), _) => ("the pool's list".to_owned(), Severity::Error),
-            (None, true) => (format!("AutoMQ's list for {provider}"), Severity::Error),
+            (Some(_), _) => ("the pool's list".to_owned(), FindingSeverity::Error),
+            (None, true) => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
             (None, false) => (
                 format!("the catalog for {provider}, which AutoMQ has not published"),
-                Severity::Warning,
+                FindingSeverity::Warning,
             ),
         };
         let names: Vec<&str> = match own {
@@ -245,23 +253,23 @@ fn provider_name(policy: &Policy) -> &'static str {
 }
 
 /// What there is to say of machine types where no list approves any.
-pub(super) fn no_type_list(policy: &Policy) -> Finding {
+pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
     let fact = format!("No list of machine types is published for {}", provider_name(policy));
     let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
-    Finding::unknown(TYPE, Severity::Warning, fact).fix(fix)
+    CheckFinding::unknown(TYPE, FindingSeverity::Warning, fact).fix(fix)
 }
 
 /// Why it matters that a machine type is not approved.
 pub(super) const WRONG_TYPE: &str = "AutoMQ takes the types that it has approved; on others a deployment fails, or its \
      network and memory are not enough";
 
-fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
-    let Some(approved) = Approved::of(facts.policy, pool.declared) else {
+    let Some(approved) = ApprovedTypes::of(facts.policy, pool.declared) else {
         findings.push(no_type_list(facts.policy).pool(name));
         return;
     };
-    let Approved { names: approved, source, severity } = approved;
+    let ApprovedTypes { names: approved, source, severity } = approved;
     let types: BTreeSet<&str> = pool.nodes.iter().filter_map(|node| machine_type(node)).collect();
     let wrong: Vec<&str> = types.iter().filter(|it| !approved.contains(it)).copied().collect();
     let nodes = pool.names(|node| machine_type(node).is_some_and(|it| wrong.contains(&it)));
@@ -270,7 +278,7 @@ fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Fin
             return;
         }
         let types: Vec<&str> = types.into_iter().collect();
-        Finding::pass(TYPE, severity, format!("{} in {source}", list(&types)))
+        CheckFinding::pass(TYPE, severity, format!("{} in {source}", list(&types)))
     } else {
         let (is, node) = (verb(&nodes, "is", "are"), capital(&named("node", &nodes)));
         let fact = format!(
@@ -279,7 +287,7 @@ fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Fin
             approved.join(", ")
         );
         let wanted = approved.first().copied();
-        Finding::fail(TYPE, severity, fact)
+        CheckFinding::fail(TYPE, severity, fact)
             .why(WRONG_TYPE)
             .nodes(&nodes)
             .fix(fix::replace(facts, pool, wanted))
@@ -290,7 +298,7 @@ fn machine_types(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Fin
 pub(super) const TWO_ZONES: &str = "An instance of AutoMQ's runs in one zone or in three, so that its deployment \
                          and its changes fail";
 
-fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
     let populated = pool.by_zone();
     if populated.is_empty() {
@@ -309,7 +317,7 @@ fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     let is_one_or_three = matches!(spans.len(), 1 | 3);
     if stray.is_empty() && empty.is_empty() && is_one_or_three {
         let fact = format!("{}: {}", count(spans.len(), "zone"), spans.join(", "));
-        findings.push(Finding::pass(ZONE, Severity::Error, fact).pool(name));
+        findings.push(CheckFinding::pass(ZONE, FindingSeverity::Error, fact).pool(name));
         return;
     }
     let strays: Vec<&str> =
@@ -343,7 +351,7 @@ fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
         fix::replace(facts, pool, pool.nodes.first().and_then(|node| machine_type(node)))
     };
     findings.push(
-        Finding::fail(ZONE, Severity::Error, fact)
+        CheckFinding::fail(ZONE, FindingSeverity::Error, fact)
             .why(TWO_ZONES)
             .pool(name)
             .nodes(&strays)
@@ -351,7 +359,7 @@ fn zones(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
     );
 }
 
-fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) {
+fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
     let mut found = Vec::new();
     for (label, example) in [(ZONE_LABEL, "$ZONE"), (MACHINE_TYPE_LABEL, "$MACHINE_TYPE")] {
@@ -362,7 +370,7 @@ fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) 
         let lack = verb(&nodes, "has no label", "have no label");
         let fact = format!("{} of pool {name} {lack} {label}", capital(&named("node", &nodes)));
         found.push(
-            Finding::fail(IDENTITY, Severity::Warning, fact)
+            CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why("AutoMQ schedules its pods by zone and machine type, and does not find such a node")
                 .nodes(&nodes)
                 .fix(format!("kubectl label node {} {label}={example}", nodes.join(" "))),
@@ -379,7 +387,7 @@ fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) 
             verb(&nodes, "it", "them")
         );
         found.push(
-            Finding::fail(IDENTITY, Severity::Warning, fact)
+            CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why(UNDECLARED)
                 .nodes(&nodes)
                 .fix(DECLARE),
@@ -390,16 +398,16 @@ fn labels(facts: &Facts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Finding>) 
     {
         let nodes = count(pool.nodes.len(), "node");
         let fact = format!("{} on {nodes}", declared.nodes);
-        found.push(Finding::pass(IDENTITY, Severity::Warning, fact));
+        found.push(CheckFinding::pass(IDENTITY, FindingSeverity::Warning, fact));
     }
     findings.extend(found.into_iter().map(|finding| finding.pool(name)));
 }
 
-fn conflicts(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     for conflict in facts.snapshot.conflicts() {
         let fact = capital(&conflict.to_string());
         findings.push(
-            Finding::fail(IDENTITY, Severity::Error, fact)
+            CheckFinding::fail(IDENTITY, FindingSeverity::Error, fact)
                 .why("Two instances would share the node, and neither pool has the nodes that it counts on")
                 .pool(&conflict.pool)
                 .nodes(&[&conflict.node])
@@ -418,7 +426,7 @@ pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> b
     !taints.iter().any(keeps_out)
 }
 
-fn system_pool(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn system_pool(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let rule = Constraint::SystemPool;
     let is_open = |node: &&&NodeRecord| {
         node.ready && !node.cordoned && takes_system_pods(facts.policy, &node.taints)
@@ -430,12 +438,12 @@ fn system_pool(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         } else {
             "No node outside AutoMQ's pools is ready and free of taints".to_owned()
         };
-        Finding::fail(rule, Severity::Error, fact)
+        CheckFinding::fail(rule, FindingSeverity::Error, fact)
             .why("Pods of the system, as CoreDNS, have no place to run, or run beside the brokers")
             .fix("# add a node pool without AutoMQ's taint, of two small nodes or more")
     } else {
         let fact = format!("{} outside AutoMQ's pools", count(open, "ready node"));
-        Finding::pass(rule, Severity::Error, fact)
+        CheckFinding::pass(rule, FindingSeverity::Error, fact)
     };
     findings.push(finding);
 }

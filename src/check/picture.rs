@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, Resident, Standing, machine_type};
+use super::facts::{CheckFacts, PodStanding, Resident, machine_type};
 use crate::{
     kubernetes::object::Pod,
     policy::{
@@ -77,7 +77,7 @@ pub enum ResidentKind {
     Exempt,
 }
 
-pub(super) fn draw(facts: &Facts<'_>) -> Vec<PoolPicture> {
+pub(super) fn draw(facts: &CheckFacts<'_>) -> Vec<PoolPicture> {
     let mut by_node: BTreeMap<&str, Vec<&Resident<'_>>> = BTreeMap::new();
     for resident in facts.pods.iter().filter(|it| it.pool.is_some()) {
         by_node.entry(&resident.pod.spec.node_name).or_default().push(resident);
@@ -123,13 +123,13 @@ fn zone(node: &NodeRecord) -> &str {
 }
 
 /// Whether a pod of an instance is on a node where its pool's pods do not belong.
-pub(super) fn is_misplaced(facts: &Facts<'_>, pod: &Pod<'_>) -> bool {
+pub(super) fn is_misplaced(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> bool {
     let found = facts.strict.inspect_pod(facts.snapshot, pod);
     found.iter().any(|it| it.rule == RuleName::PodPlacement)
 }
 
 fn picture(
-    facts: &Facts<'_>,
+    facts: &CheckFacts<'_>,
     node: &NodeRecord,
     tainted: bool,
     residents: &[&Resident<'_>],
@@ -138,10 +138,10 @@ fn picture(
         .iter()
         .map(|it| ResidentPicture {
             kind: match it.standing {
-                Standing::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
-                Standing::AutoMq(_) => ResidentKind::AutoMq,
-                Standing::Exempt => ResidentKind::Exempt,
-                Standing::Stranger => ResidentKind::Intruder,
+                PodStanding::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
+                PodStanding::AutoMq(_) => ResidentKind::AutoMq,
+                PodStanding::Exempt => ResidentKind::Exempt,
+                PodStanding::Stranger => ResidentKind::Intruder,
             },
             name: format!("{}/{}", it.pod.metadata.namespace, it.pod.metadata.name),
         })

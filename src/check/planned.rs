@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 
 use self::constraints::is_zone;
 use super::{
-    Fitness, Subject, demote,
-    finding::{Constraint, Finding, Severity},
+    CheckedSubject, Fitness, demote,
+    finding::{CheckFinding, Constraint, FindingSeverity},
     nodes::{IDENTITY, TAINT, takes_system_pods},
     picture::{PoolPicture, ZonePicture},
     words::{list, verb},
 };
 use crate::{
     kubernetes::{selector::LabelSelector, taint::Taint},
-    policy::{Policy, placement::Answer, pool::Pool},
+    policy::{Policy, placement::Ternary, pool::Pool},
     terraform::{Action, Plan, PlannedPool},
 };
 
@@ -80,7 +80,7 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
     let lasting = || plan.pools.iter().filter(|pool| pool.action != Action::Delete);
     let nodes = lasting().filter_map(|pool| pool.size).fold(0, u64::saturating_add);
     Fitness {
-        subject: Subject::Plan { is_whole: lasting().all(|pool| pool.size.is_some()) },
+        subject: CheckedSubject::Plan { is_whole: lasting().all(|pool| pool.size.is_some()) },
         provider: policy.provider,
         findings,
         pools: pools
@@ -97,10 +97,10 @@ fn owner<'a>(policy: &'a Policy, part: &PlannedPool) -> Owner<'a> {
     let mut may_be_declared = false;
     for (index, pool) in policy.pools.iter().enumerate() {
         match selects(&pool.nodes, part) {
-            Answer::No => {}
-            Answer::Maybe => may_be_declared = true,
-            Answer::Yes if may_be_declared => break,
-            Answer::Yes => return Owner::Declared(index, pool),
+            Ternary::No => {}
+            Ternary::Maybe => may_be_declared = true,
+            Ternary::Yes if may_be_declared => break,
+            Ternary::Yes => return Owner::Declared(index, pool),
         }
     }
     let Some(taints) = &part.taints else { return Owner::Unknown };
@@ -117,16 +117,16 @@ fn owner<'a>(policy: &'a Policy, part: &PlannedPool) -> Owner<'a> {
 }
 
 /// Whether a selector takes the nodes of a pool, by what is known of their labels.
-fn selects(selector: &LabelSelector, part: &PlannedPool) -> Answer {
+fn selects(selector: &LabelSelector, part: &PlannedPool) -> Ternary {
     let requirements = selector.requirements().iter();
     let answers = requirements.map(|requirement| {
         if part.labels.is_unknown(&requirement.key) {
-            Answer::Maybe
+            Ternary::Maybe
         } else {
             requirement.matches(&part.labels).into()
         }
     });
-    answers.min().unwrap_or(Answer::Yes)
+    answers.min().unwrap_or(Ternary::Yes)
 }
 
 /// Pools of one name, in several clusters say, are called by their addresses as well.
@@ -171,7 +171,7 @@ fn absent(
     policy: &Policy,
     pools: &[Planned<'_>],
     unclear: &[&PlannedPool],
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<CheckFinding>,
 ) {
     for part in unclear {
         let what = if part.taints.is_none() { "taints" } else { "labels" };
@@ -179,7 +179,8 @@ fn absent(
             "Whether node pool {} is for AutoMQ is not in the plan, since its {what} are not",
             part.name
         );
-        findings.push(Finding::unknown(TAINT, Severity::Error, fact).object(&part.address));
+        findings
+            .push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact).object(&part.address));
     }
     for (index, pool) in policy.pools.iter().enumerate() {
         if !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index)) {
@@ -187,17 +188,19 @@ fn absent(
                 "No node pool of the plan is pool {} of the config, by what it says of labels ({})",
                 pool.name, pool.nodes
             );
-            findings.push(Finding::unknown(IDENTITY, Severity::Warning, fact).pool(&pool.name));
+            findings.push(
+                CheckFinding::unknown(IDENTITY, FindingSeverity::Warning, fact).pool(&pool.name),
+            );
         }
     }
     if pools.is_empty() && unclear.is_empty() && policy.pools.is_empty() {
         let taint = &policy.taint;
         let fact = format!("No node pool of the plan has the taint {taint}; another may be there");
-        findings.push(Finding::unknown(TAINT, Severity::Error, fact));
+        findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
     }
 }
 
-fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Finding>) {
+fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<CheckFinding>) {
     let is_open = |part: &&&PlannedPool| {
         part.action != Action::Delete
             && part.size.is_some_and(|size| size > 0)
@@ -207,11 +210,11 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Find
     findings.push(if open.is_empty() {
         let fact =
             "No node pool of the plan is for the pods of the system for sure; another may be there";
-        Finding::unknown(Constraint::SystemPool, Severity::Error, fact)
+        CheckFinding::unknown(Constraint::SystemPool, FindingSeverity::Error, fact)
     } else {
         let is = verb(&open, "is", "are");
         let fact = format!("{} {is} without AutoMQ's taint, for the pods of others", list(&open));
-        Finding::pass(Constraint::SystemPool, Severity::Error, fact)
+        CheckFinding::pass(Constraint::SystemPool, FindingSeverity::Error, fact)
     });
 }
 

@@ -4,15 +4,15 @@
 use serde_json::Value;
 
 use super::{
-    facts::Facts,
-    finding::{Constraint, Finding, Severity},
+    facts::CheckFacts,
+    finding::{CheckFinding, Constraint, FindingSeverity},
     fix::quoted,
     words::{count, list},
 };
 use crate::{
     cluster::inventory::{
         CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Inventory, ObjectName, ROLE_BINDINGS, ROLES,
-        SERVICE_ACCOUNTS, Stock,
+        ResourceKind, SERVICE_ACCOUNTS,
     },
     json,
     kubernetes::{
@@ -24,7 +24,7 @@ use crate::{
         identity::PodIdentity,
         mode::RuleName,
         protection::{
-            Field, FieldChange, Guard, KeepItem, Namespaces, Origin, Protected, Recognition,
+            Field, FieldChange, GuardedFields, KeepItem, Namespaces, Origin, Protected, Recognition,
         },
         provider::Provider,
         snapshot::ProtectedReference,
@@ -33,8 +33,8 @@ use crate::{
 
 const RULE: Constraint = Constraint::Rule(RuleName::RoleBinding);
 
-pub(super) fn judge(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
-    let Facts { policy, inventory, .. } = facts;
+pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
+    let CheckFacts { policy, inventory, .. } = facts;
     identities(facts, findings);
     protected(policy, inventory, findings);
     bindings(inventory, &references(policy, inventory), findings);
@@ -46,7 +46,7 @@ pub(super) fn judge_named(
     policy: &Policy,
     references: &[ProtectedReference],
     inventory: &Inventory,
-) -> Vec<Finding> {
+) -> Vec<CheckFinding> {
     let mut findings = Vec::new();
     protected(policy, inventory, &mut findings);
     bindings(inventory, references, &mut findings);
@@ -72,11 +72,11 @@ fn annotation(provider: Provider) -> Option<&'static str> {
     }
 }
 
-fn identities(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
+fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let policy = facts.policy;
     if !facts.knows(SERVICE_ACCOUNTS) {
         let fact = facts.inventory.ignorance(SERVICE_ACCOUNTS);
-        findings.push(Finding::unknown(RULE, Severity::Error, fact));
+        findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
         return;
     }
     let accounts = accounts(facts);
@@ -94,13 +94,17 @@ fn identities(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         if name.name == "default" && !is_used && !is_marked {
             continue;
         }
-        let severity = if is_expected || is_marked { Severity::Error } else { Severity::Warning };
+        let severity = if is_expected || is_marked {
+            FindingSeverity::Error
+        } else {
+            FindingSeverity::Warning
+        };
         let ObjectName { namespace, name: account } = name;
         let instance = policy.instances.iter().find(|it| it.namespace == *namespace);
         let pool = instance.and_then(|it| policy.pools.get(it.pool));
         let value = pool.and_then(|pool| pool.role.as_deref()).or(role);
         let value = value.map_or_else(|| "$ROLE".to_owned(), quoted);
-        let finding = Finding::fail(
+        let finding = CheckFinding::fail(
             RULE,
             severity,
             format!(
@@ -126,13 +130,13 @@ fn identities(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
             let has = if with.len() == 1 { "has its" } else { "have their" };
             format!("{} of AutoMQ's {has} cloud identity", count(with.len(), "service account"))
         };
-        let status = if with.is_empty() { Finding::unknown } else { Finding::pass };
-        findings.push(status(RULE, Severity::Error, fact));
+        let status = if with.is_empty() { CheckFinding::unknown } else { CheckFinding::pass };
+        findings.push(status(RULE, FindingSeverity::Error, fact));
     }
 }
 
 /// Service accounts that may be those of AutoMQ's pods.
-fn accounts<'a>(facts: &'a Facts<'_>) -> Vec<Account<'a>> {
+fn accounts<'a>(facts: &'a CheckFacts<'_>) -> Vec<Account<'a>> {
     let policy = facts.policy;
     let objects = facts.inventory.objects(&SERVICE_ACCOUNTS.group_resource());
     let is_meant = |name: &ObjectName| {
@@ -154,8 +158,8 @@ fn accounts<'a>(facts: &'a Facts<'_>) -> Vec<Account<'a>> {
 fn identity<'p>(protected: &'p [Protected], object: &Value) -> Option<(&'p str, String)> {
     let guards = protected.iter().map(|entry| &entry.guard);
     let fields = guards.filter_map(|guard| match guard {
-        Guard::Fields(fields) => Some(fields),
-        Guard::Content => None,
+        GuardedFields::Fields(fields) => Some(fields),
+        GuardedFields::Content => None,
     });
     let once_set = fields.flatten().filter(|field| matches!(field.change, FieldChange::OnceSet));
     once_set.into_iter().find_map(|field| {
@@ -174,10 +178,10 @@ fn known_annotation(pointer: &str) -> Option<&'static str> {
 /// Whether the config says elsewhere that a cloud role is in use.
 fn names_role(protected: &[Protected]) -> bool {
     protected.iter().any(|entry| match &entry.guard {
-        Guard::Fields(fields) => {
+        GuardedFields::Fields(fields) => {
             fields.iter().any(|field| matches!(field.change, FieldChange::Items(_)))
         }
-        Guard::Content => false,
+        GuardedFields::Content => false,
     })
 }
 
@@ -195,7 +199,7 @@ fn carries_mark(protected: &[Protected], object: &Value) -> bool {
 }
 
 /// Whether a pod of AutoMQ's runs as this service account.
-fn is_used(facts: &Facts<'_>, name: &ObjectName) -> bool {
+fn is_used(facts: &CheckFacts<'_>, name: &ObjectName) -> bool {
     facts.pods.iter().any(|resident| {
         let pod = &resident.pod;
         let account = match pod.spec.service_account() {
@@ -214,7 +218,7 @@ fn is_used(facts: &Facts<'_>, name: &ObjectName) -> bool {
     })
 }
 
-fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>) {
+fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFinding>) {
     let configured = policy.protected.iter().filter(|it| it.origin == Origin::Config);
     for entry in configured {
         // A glob may stand for nothing.
@@ -233,7 +237,7 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>
                     if names.len() == 1 { "is" } else { "are" },
                 ),
             };
-            findings.push(Finding::unknown(RULE, Severity::Error, fact));
+            findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
             continue;
         }
         let before = findings.len();
@@ -246,7 +250,7 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<Finding>
         if findings.len() == before {
             let are = if names.len() == 1 { "is" } else { "are" };
             let fact = format!("{} of entry {} {are} there", list(&names), entry.name);
-            findings.push(Finding::pass(RULE, Severity::Error, fact));
+            findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
         }
     }
 }
@@ -266,7 +270,7 @@ fn found<'a>(
     objects.find(|(it, _)| it.name == name && is_meant(&it.namespace))
 }
 
-fn missing(entry: &Protected, name: &str) -> Finding {
+fn missing(entry: &Protected, name: &str) -> CheckFinding {
     let place = match &entry.namespaces {
         Namespaces::Named(glob) => format!("{glob}/"),
         Namespaces::Any | Namespaces::AutoMq => String::new(),
@@ -274,21 +278,26 @@ fn missing(entry: &Protected, name: &str) -> Finding {
     let resource = &entry.resource;
     let fact =
         format!("{resource} {place}{name} is not there, and entry {} protects it", entry.name);
-    Finding::fail(RULE, Severity::Error, fact)
+    CheckFinding::fail(RULE, FindingSeverity::Error, fact)
         .why("It holds a role of AutoMQ's together: without it brokers or their nodes lose access")
         .object(format!("{resource} {place}{name}"))
         .fix("# create it again, or take it out of `protected` if it is not used")
 }
 
 /// Items that a protected list must hold, and does not.
-fn lost_items(policy: &Policy, entry: &Protected, name: &ObjectName, text: &str) -> Vec<Finding> {
+fn lost_items(
+    policy: &Policy,
+    entry: &Protected,
+    name: &ObjectName,
+    text: &str,
+) -> Vec<CheckFinding> {
     let Ok(object) = json::from_str(text) else { return Vec::new() };
     let missing = policy.missing_items(entry, &name.namespace, &name.name, &object);
     let finding = |(field, item): (&Field, &KeepItem)| {
         let (resource, pointer) = (&entry.resource, &field.pointer);
         let fact =
             format!("{resource} {name} has no item with {} {} in {pointer}", item.by, item.value);
-        Finding::fail(RULE, Severity::Error, fact)
+        CheckFinding::fail(RULE, FindingSeverity::Error, fact)
             .why("Nodes of that role cannot join, or lose what they may do")
             .object(format!("{resource} {name}"))
             .fix(edit(resource, name))
@@ -317,7 +326,11 @@ fn references(policy: &Policy, inventory: &Inventory) -> Vec<ProtectedReference>
     references
 }
 
-fn bindings(inventory: &Inventory, references: &[ProtectedReference], findings: &mut Vec<Finding>) {
+fn bindings(
+    inventory: &Inventory,
+    references: &[ProtectedReference],
+    findings: &mut Vec<CheckFinding>,
+) {
     let (mut intact, mut unknown) = (0, None);
     let before = findings.len();
     for reference in references {
@@ -337,17 +350,17 @@ fn bindings(inventory: &Inventory, references: &[ProtectedReference], findings: 
     if let Some(kind) = unknown {
         let fact =
             format!("{}: whether bindings refer to any is not known", inventory.ignorance(kind));
-        findings.push(Finding::unknown(RULE, Severity::Error, fact));
+        findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
     }
     if intact > 0 && findings.len() == before {
         let refer =
             if intact == 1 { "refers to a role that is" } else { "refer to roles that are" };
         let fact = format!("{} of AutoMQ's {refer} there", count(intact, "binding"));
-        findings.push(Finding::pass(RULE, Severity::Error, fact));
+        findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
     }
 }
 
-fn without_role(binding: &ProtectedReference, role: Stock, role_name: &str) -> Finding {
+fn without_role(binding: &ProtectedReference, role: ResourceKind, role_name: &str) -> CheckFinding {
     let ProtectedReference { resource, namespace, name, .. } = binding;
     let stock = if *resource == ROLE_BINDINGS.group_resource() {
         ROLE_BINDINGS
@@ -357,7 +370,7 @@ fn without_role(binding: &ProtectedReference, role: Stock, role_name: &str) -> F
     let name = ObjectName { namespace: namespace.clone(), name: name.clone() };
     let binding = format!("{} {name}", stock.kind);
     let fact = format!("{binding} refers to {} {role_name}, which is not there", role.kind);
-    Finding::fail(RULE, Severity::Error, fact)
+    CheckFinding::fail(RULE, FindingSeverity::Error, fact)
         .why("The binding grants nothing, and AutoMQ's service accounts may do nothing by it")
         .object(binding)
         .fix(format!("# create {} {role_name} again, as AutoMQ's chart has it", role.kind))

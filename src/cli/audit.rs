@@ -24,8 +24,8 @@ use jiff::Timestamp;
 
 use self::{
     filter::{Filter, Filters},
-    look::Look,
-    page::Page,
+    look::TerminalStyle,
+    page::AuditPage,
     tally::{Dimension, Summary},
 };
 use super::{
@@ -91,7 +91,11 @@ impl AuditCommand {
         match output {
             Output::Table => {
                 let top = top.unwrap_or_else(|| if by.is_some() { 50 } else { 10 });
-                write!(out, "{}", Page { summary: &summary, look: Look::detect(), by, top })?;
+                write!(
+                    out,
+                    "{}",
+                    AuditPage { summary: &summary, look: TerminalStyle::detect(), by, top }
+                )?;
             }
             Output::Json => writeln!(out, "{}", json::render(&summary, top)?)?,
         }
@@ -109,7 +113,7 @@ pub fn summarize(text: &[u8]) -> anyhow::Result<[String; 2]> {
     let filter = Filters::default().at(Timestamp::MAX);
     let mut summary = Summary::new(None);
     lines::each(&mut &*text, &mut |number, line| summary.take("-", number, line, &filter))?;
-    let page = Page { summary: &summary, look: Look::PLAIN, by: None, top: 10 };
+    let page = AuditPage { summary: &summary, look: TerminalStyle::PLAIN, by: None, top: 10 };
     Ok([page.to_string(), json::render(&summary, None)?])
 }
 

@@ -17,8 +17,11 @@ use super::{
     page::count,
 };
 use crate::{
-    check::{Finding, Fitness, Severity, Status, Subject, examine, examine_plan, named},
-    cluster::inventory::{Inventory, Stock},
+    check::{
+        CheckFinding, CheckedSubject, FindingSeverity, Fitness, Status, examine, examine_plan,
+        named,
+    },
+    cluster::inventory::{Inventory, ResourceKind},
     policy::Policy,
     terraform::Plan,
 };
@@ -128,12 +131,12 @@ impl Check {
         };
         let mut out = anstream::stdout().lock();
         match output {
-            Output::Table => write!(out, "{}", table::Page { checked: &checked })?,
+            Output::Table => write!(out, "{}", table::CheckTable { checked: &checked })?,
             Output::Json => writeln!(out, "{}", json::render(&checked)?)?,
-            Output::Junit => write!(out, "{}", junit::Report { checked: &checked, fail_on })?,
+            Output::Junit => write!(out, "{}", junit::JunitReport { checked: &checked, fail_on })?,
             Output::Html => {
                 let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
-                write!(out, "{}", html::Page { checked: &checked, made: &made })?;
+                write!(out, "{}", html::HtmlPage { checked: &checked, made: &made })?;
             }
         }
         let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));
@@ -147,14 +150,14 @@ impl FailOn {
     }
 
     /// Whether a finding makes a cluster unfit.
-    fn counts(self, finding: &Finding) -> bool {
+    fn counts(self, finding: &CheckFinding) -> bool {
         match finding.status {
             Status::Pass => false,
             Status::Unknown => self >= Self::Unknown,
             Status::Fail => match finding.severity {
-                Severity::Error => true,
-                Severity::Warning => self >= Self::Warning,
-                Severity::Note => false,
+                FindingSeverity::Error => true,
+                FindingSeverity::Warning => self >= Self::Warning,
+                FindingSeverity::Note => false,
             },
         }
     }
@@ -166,7 +169,7 @@ impl Checked {
         let mut others: Vec<String> = others.map(|object| object.resource.to_string()).collect();
         others.sort();
         others.dedup();
-        let dump_command = Some(Stock::dump_command(&others));
+        let dump_command = Some(ResourceKind::dump_command(&others));
         Self { name, fitness: examine(policy, inventory), dump_command }
     }
 }
@@ -178,8 +181,8 @@ const AFTER_PLAN: &str = "A plan knows no pods, roles and volumes: once it is ap
 /// What findings are about that belong to no pool.
 fn whole(fitness: &Fitness) -> &'static str {
     match fitness.subject {
-        Subject::Cluster => "cluster",
-        Subject::Plan { .. } => "plan",
+        CheckedSubject::Cluster => "cluster",
+        CheckedSubject::Plan { .. } => "plan",
     }
 }
 
@@ -187,9 +190,9 @@ fn whole(fitness: &Fitness) -> &'static str {
 fn node_count(fitness: &Fitness) -> String {
     let nodes = count(fitness.nodes, "node");
     match fitness.subject {
-        Subject::Cluster => nodes,
-        Subject::Plan { is_whole: true } => format!("{nodes} planned"),
-        Subject::Plan { is_whole: false } => format!("at least {nodes} planned"),
+        CheckedSubject::Cluster => nodes,
+        CheckedSubject::Plan { is_whole: true } => format!("{nodes} planned"),
+        CheckedSubject::Plan { is_whole: false } => format!("at least {nodes} planned"),
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::config::{self, Decoration, Diagnostic, Loaded, Source};
+use crate::config::{self, ConfigSource, Decoration, Diagnostic, Loaded};
 
 mod summary;
 
@@ -93,7 +93,7 @@ fn check(
     match output {
         Output::Json => write_json(out, found)?,
         Output::Text => {
-            write_diagnostics(err, Source { name: &name, text: &text }, found)?;
+            write_diagnostics(err, ConfigSource { name: &name, text: &text }, found)?;
             if let Ok(Loaded { policy, settings, warnings }) = &result {
                 summary::write(out, &name, policy, settings, warnings.len())?;
             }
@@ -118,7 +118,7 @@ fn read(path: Option<&Path>) -> anyhow::Result<(String, String)> {
 
 fn write_diagnostics(
     out: &mut impl Write,
-    source: Source<'_>,
+    source: ConfigSource<'_>,
     found: &[Diagnostic],
 ) -> io::Result<()> {
     for diagnostic in found {

@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::page::{BAD, Styled};
 use crate::{
     cluster::Index,
-    config::{self, Decoration, Loaded, Source},
+    config::{self, ConfigSource, Decoration, Loaded},
     controllers::config_file::DEFAULTS,
     policy::provider::Provider,
 };
@@ -44,7 +44,7 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
 
 impl Input {
     /// Reads both. Warnings of the config are for the caller to show.
-    pub(super) fn load(&self) -> anyhow::Result<Inputs> {
+    pub(super) fn load(&self) -> anyhow::Result<ConfigAndCluster> {
         let index = match &self.cluster {
             Some(file) => {
                 let text = read(file)?;
@@ -55,7 +55,7 @@ impl Input {
         };
         let config = ConfigText::read(self.config.as_deref())?;
         let loaded = config.load(index.provider())?;
-        Ok(Inputs { loaded, index, config_name: config.name, config_text: config.text })
+        Ok(ConfigAndCluster { loaded, index, config_name: config.name, config_text: config.text })
     }
 }
 
@@ -82,17 +82,17 @@ impl ConfigText {
 }
 
 /// The config and the cluster, read.
-pub(super) struct Inputs {
+pub(super) struct ConfigAndCluster {
     pub(super) loaded: Loaded,
     pub(super) index: Index,
     config_name: String,
     pub(super) config_text: String,
 }
 
-impl Inputs {
+impl ConfigAndCluster {
     /// The config's warnings, each with the lines that it is about.
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
-        let source = Source { name: &self.config_name, text: &self.config_text };
+        let source = ConfigSource { name: &self.config_name, text: &self.config_text };
         self.loaded.warnings.iter().map(move |it| it.render(source, Decoration::Styled))
     }
 

@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use self::judge::{Judge, Misshapen, Reviewed, Unreadable};
+use self::judge::{Judge, Misshapen, Reviewed, UnreadableFile};
 use super::{
     UNREADABLE,
     input::{Input, Named, read},
@@ -94,7 +94,7 @@ impl Review {
                                 pools are guarded, as if they had no node yet";
                     anstream::eprintln!("{note}");
                 }
-                write!(out, "{}", table::Page { results: &results, errors: &errors })?;
+                write!(out, "{}", table::ReviewTable { results: &results, errors: &errors })?;
             }
             Output::Json => writeln!(out, "{}", json::render(&results, &errors)?)?,
             Output::Patch => {
@@ -104,7 +104,7 @@ impl Review {
             }
         }
         if output != Output::Table {
-            for Unreadable { file, error } in &errors {
+            for UnreadableFile { file, error } in &errors {
                 anstream::eprintln!("error: {file}: {error}");
             }
         }
@@ -112,7 +112,7 @@ impl Review {
     }
 }
 
-fn exit_code(results: &[Reviewed], errors: &[Unreadable], fail_on: FailOn) -> ExitCode {
+fn exit_code(results: &[Reviewed], errors: &[UnreadableFile], fail_on: FailOn) -> ExitCode {
     let fails = |result: &Reviewed| {
         !result.allowed || (fail_on == FailOn::Warn && !result.warnings.is_empty())
     };
@@ -129,7 +129,7 @@ fn review_file(
     file: &Path,
     judge: &Judge<'_>,
     results: &mut Vec<Reviewed>,
-    errors: &mut Vec<Unreadable>,
+    errors: &mut Vec<UnreadableFile>,
 ) {
     let name = Named(file).to_string();
     let documents = read(file).and_then(|text| {
@@ -140,7 +140,7 @@ fn review_file(
     let (text, documents) = match documents {
         Ok(read) => read,
         Err(error) => {
-            errors.push(Unreadable { file: name, error: format!("{error:#}") });
+            errors.push(UnreadableFile { file: name, error: format!("{error:#}") });
             return;
         }
     };
@@ -150,7 +150,7 @@ fn review_file(
         let document = match document {
             Ok(document) => document,
             Err(fault) => {
-                errors.push(Unreadable { file, error: fault.to_string() });
+                errors.push(UnreadableFile { file, error: fault.to_string() });
                 continue;
             }
         };
@@ -158,7 +158,7 @@ fn review_file(
             Ok(result) => results.push(result),
             Err(error) => {
                 let error = in_file(&text, index, &document, &error);
-                errors.push(Unreadable { file, error });
+                errors.push(UnreadableFile { file, error });
             }
         }
     }

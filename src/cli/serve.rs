@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use self::cluster::ClusterFlags;
-use super::input::{Input, Inputs};
+use super::input::{ConfigAndCluster, Input};
 use crate::{
     controllers::{certificates::files::Paths, config_file::ConfigFile},
     policy::Policy,
     runtime::{self, Certificate, Cluster, Live, Stream},
     server::{limits::Limits, quantity::parse_size},
-    service::Guard,
+    service::PolicyAndSnapshot,
     telemetry::{
         audit::{self, RotatingFile},
         log::{Log, LogFormat},
@@ -147,7 +147,7 @@ impl Serve {
             SocketAddr::from((host, port))
         };
         let delay = if is_installed { Limits::CLUSTER_SHUTDOWN_DELAY } else { Duration::ZERO };
-        let settings = runtime::Settings {
+        let settings = runtime::ServeSettings {
             listen: listen.unwrap_or_else(|| address(WEBHOOK_PORT)),
             admin_listen: admin_listen.unwrap_or_else(|| address(ADMIN_PORT)),
             cluster,
@@ -202,7 +202,7 @@ impl AuditFlags {
     }
 }
 
-fn show_warnings(inputs: &Inputs, people: bool) {
+fn show_warnings(inputs: &ConfigAndCluster, people: bool) {
     if people {
         for warning in inputs.warnings() {
             anstream::eprintln!("{warning}\n");
@@ -222,7 +222,7 @@ fn audit_format(format: LogFormat) -> audit::Format {
     }
 }
 
-fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Guard> {
+fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<PolicyAndSnapshot> {
     let snapshot = index.snapshot(&policy);
     ensure!(
         !snapshot.pools().is_empty(),
@@ -230,5 +230,5 @@ fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Guard>
          the taint {}. Declare a pool under `pools`, or taint the nodes",
         policy.taint
     );
-    Ok(Guard { policy: policy.into(), snapshot })
+    Ok(PolicyAndSnapshot { policy: policy.into(), snapshot })
 }

@@ -1,6 +1,6 @@
 //! A dump as kubectl prints it: `kubectl get nodes,namespaces -o yaml`, or `-o json`.
 
-use super::{Index, ObjectKey, node::ObservedNode, wire::Page};
+use super::{Index, ObjectKey, node::ObservedNode, wire::ListPage};
 use crate::{
     json::{self, Cursor, JsonError, Read, read_object, text::Text},
     kubernetes::{
@@ -78,8 +78,8 @@ impl Index {
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut index = Self::default();
         // A dump of 5,000 nodes has 40 MB: its items are read where they lie.
-        let page = Page::read(text);
-        if let Some(items) = page.as_ref().ok().and_then(Page::items) {
+        let page = ListPage::read(text);
+        if let Some(items) = page.as_ref().ok().and_then(ListPage::items) {
             for (position, item) in items.enumerate() {
                 index.apply_item(position, item)?;
             }

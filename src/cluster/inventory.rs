@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::Page};
+use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::ListPage};
 use crate::{
     json,
     kubernetes::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// A kind that a check reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stock {
+pub struct ResourceKind {
     /// As the API spells it.
     pub kind: &'static str,
     /// API group; empty for the core group.
@@ -35,44 +35,45 @@ pub struct Stock {
     pub is_metadata_only: bool,
 }
 
-const fn stock(kind: &'static str, group: &'static str, resource: &'static str) -> Stock {
-    Stock { kind, group, resource, is_metadata_only: false }
+const fn stock(kind: &'static str, group: &'static str, resource: &'static str) -> ResourceKind {
+    ResourceKind { kind, group, resource, is_metadata_only: false }
 }
 
-const fn names(kind: &'static str, group: &'static str, resource: &'static str) -> Stock {
-    Stock { kind, group, resource, is_metadata_only: true }
+const fn names(kind: &'static str, group: &'static str, resource: &'static str) -> ResourceKind {
+    ResourceKind { kind, group, resource, is_metadata_only: true }
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// `nodes`
-pub const NODES: Stock = stock("Node", "", "nodes");
+pub const NODES: ResourceKind = stock("Node", "", "nodes");
 /// `namespaces`
-pub const NAMESPACES: Stock = names("Namespace", "", "namespaces");
+pub const NAMESPACES: ResourceKind = names("Namespace", "", "namespaces");
 /// `pods`
-pub const PODS: Stock = stock("Pod", "", "pods");
+pub const PODS: ResourceKind = stock("Pod", "", "pods");
 /// `serviceaccounts`
-pub const SERVICE_ACCOUNTS: Stock = names("ServiceAccount", "", "serviceaccounts");
+pub const SERVICE_ACCOUNTS: ResourceKind = names("ServiceAccount", "", "serviceaccounts");
 /// `roles`
-pub const ROLES: Stock = names("Role", RBAC, "roles");
+pub const ROLES: ResourceKind = names("Role", RBAC, "roles");
 /// `clusterroles`
-pub const CLUSTER_ROLES: Stock = names("ClusterRole", RBAC, "clusterroles");
+pub const CLUSTER_ROLES: ResourceKind = names("ClusterRole", RBAC, "clusterroles");
 /// `rolebindings`
-pub const ROLE_BINDINGS: Stock = stock("RoleBinding", RBAC, "rolebindings");
+pub const ROLE_BINDINGS: ResourceKind = stock("RoleBinding", RBAC, "rolebindings");
 /// `clusterrolebindings`
-pub const CLUSTER_ROLE_BINDINGS: Stock = stock("ClusterRoleBinding", RBAC, "clusterrolebindings");
+pub const CLUSTER_ROLE_BINDINGS: ResourceKind =
+    stock("ClusterRoleBinding", RBAC, "clusterrolebindings");
 /// `persistentvolumes`
-pub const VOLUMES: Stock = stock("PersistentVolume", "", "persistentvolumes");
+pub const VOLUMES: ResourceKind = stock("PersistentVolume", "", "persistentvolumes");
 /// `persistentvolumeclaims`
-pub const CLAIMS: Stock = stock("PersistentVolumeClaim", "", "persistentvolumeclaims");
+pub const CLAIMS: ResourceKind = stock("PersistentVolumeClaim", "", "persistentvolumeclaims");
 /// `storageclasses`
-pub const STORAGE_CLASSES: Stock = stock("StorageClass", "storage.k8s.io", "storageclasses");
+pub const STORAGE_CLASSES: ResourceKind = stock("StorageClass", "storage.k8s.io", "storageclasses");
 /// `deployments`
-pub const DEPLOYMENTS: Stock = stock("Deployment", "apps", "deployments");
+pub const DEPLOYMENTS: ResourceKind = stock("Deployment", "apps", "deployments");
 /// `replicasets`
-pub const REPLICA_SETS: Stock = stock("ReplicaSet", "apps", "replicasets");
+pub const REPLICA_SETS: ResourceKind = stock("ReplicaSet", "apps", "replicasets");
 
-impl Stock {
+impl ResourceKind {
     /// Everything that a check reads, what matters most first.
     pub const ALL: [Self; 18] = [
         NODES,
@@ -154,8 +155,8 @@ impl Inventory {
     /// Reads a dump: lists or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut inventory = Self::default();
-        let page = Page::read(text);
-        if let Some(items) = page.as_ref().ok().and_then(Page::items) {
+        let page = ListPage::read(text);
+        if let Some(items) = page.as_ref().ok().and_then(ListPage::items) {
             let list: TypeMeta<'_> = json::from_str(text).unwrap_or_default();
             // `kind: PodList` says of its items what they do not say themselves.
             let kind = list.kind.as_str().strip_suffix("List").unwrap_or_default();
@@ -171,7 +172,8 @@ impl Inventory {
                 inventory.add_item(position, &document?.to_string(), ("", ""))?;
             }
         }
-        let is_read = Stock::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
+        let is_read =
+            ResourceKind::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
         if is_read { Ok(inventory) } else { Err(DumpError::NothingToCheck) }
     }
 
@@ -244,7 +246,7 @@ impl Inventory {
     }
 
     /// Why nothing is known of a kind.
-    pub fn ignorance(&self, stock: Stock) -> String {
+    pub fn ignorance(&self, stock: ResourceKind) -> String {
         match self.gap(&stock.group_resource()) {
             Some(why) => format!("{} could not be read: {why}", stock.resource),
             None => format!("The input holds no {}", stock.resource),
@@ -329,12 +331,12 @@ mod tests {
 
     #[test]
     fn nodes_come_first_since_they_tell_the_provider() {
-        assert_eq!(Stock::ALL.first(), Some(&NODES));
+        assert_eq!(ResourceKind::ALL.first(), Some(&NODES));
     }
 
     #[test]
     fn plurals_are_what_kinds_become() {
-        for Stock { kind, group, resource, .. } in Stock::ALL {
+        for ResourceKind { kind, group, resource, .. } in ResourceKind::ALL {
             let expected = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
             assert_eq!(resource_of(group, kind), expected);
         }

@@ -4,7 +4,7 @@ use crate::json::{self, Cursor, JsonError, Read, read_object, text::Text};
 
 /// A page of a list.
 #[derive(Debug, Default)]
-pub struct Page<'a> {
+pub struct ListPage<'a> {
     metadata: ListMeta<'a>,
     items: Option<Vec<Item<'a>>>,
 }
@@ -25,10 +25,10 @@ impl<'a> Read<'a> for Item<'a> {
     }
 }
 
-read_object!(Page { "metadata" => metadata, "items" => items });
+read_object!(ListPage { "metadata" => metadata, "items" => items });
 read_object!(ListMeta { "resourceVersion" => resource_version, "continue" => next });
 
-impl<'a> Page<'a> {
+impl<'a> ListPage<'a> {
     /// Reads a list.
     pub fn read(text: &'a str) -> Result<Self, JsonError> {
         json::from_str(text)
@@ -52,7 +52,7 @@ impl<'a> Page<'a> {
 
 /// A line of a watch.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum WatchLine<'a> {
     /// An object is there, or has changed.
     Apply(&'a str),
     /// An object is gone; this is what it was.
@@ -89,7 +89,7 @@ read_object!(Event { "type" => name, "object" => object });
 read_object!(Versioned { "metadata" => metadata });
 read_object!(Status { "code" => code, "message" => message });
 
-impl<'a> Line<'a> {
+impl<'a> WatchLine<'a> {
     /// Reads a line, with the version to go on from after it.
     pub fn read(text: &'a str) -> Result<(Self, String), JsonError> {
         let Event { name, object: Item(object) } = json::from_str(text)?;
@@ -116,7 +116,7 @@ mod tests {
     fn a_page_names_its_version_and_the_next_page() {
         let text = r#"{"kind":"NodeList","metadata":{"resourceVersion":"7","continue":"abc"},
                        "items":[{"a":1}, {"b":[2]}]}"#;
-        let page = Page::read(text).expect("is a list");
+        let page = ListPage::read(text).expect("is a list");
         assert_eq!((page.resource_version(), page.next()), ("7", Some("abc")));
         let items: Vec<_> = page.items().expect("has items").collect();
         assert_eq!(items, [r#"{"a":1}"#, r#"{"b":[2]}"#]);
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_next() {
-        let page = Page::read(r#"{"metadata":{"continue":""},"items":null}"#).expect("is a list");
+        let page =
+            ListPage::read(r#"{"metadata":{"continue":""},"items":null}"#).expect("is a list");
         assert_eq!(page.next(), None);
         assert!(page.items().is_none());
     }
@@ -134,16 +135,22 @@ mod tests {
         let object = r#"{"metadata":{"name":"a","resourceVersion":"12"}}"#;
         let line = |name: &str| format!(r#"{{"type":"{name}","object":{object}}}"#);
         let read = |text: &str| {
-            let (line, version) = Line::read(text).expect("is a line");
+            let (line, version) = WatchLine::read(text).expect("is a line");
             (format!("{line:?}"), version)
         };
-        assert_eq!(read(&line("ADDED")), (format!("{:?}", Line::Apply(object)), "12".into()));
-        assert_eq!(read(&line("MODIFIED")), (format!("{:?}", Line::Apply(object)), "12".into()));
-        assert_eq!(read(&line("DELETED")), (format!("{:?}", Line::Delete(object)), "12".into()));
+        assert_eq!(read(&line("ADDED")), (format!("{:?}", WatchLine::Apply(object)), "12".into()));
+        assert_eq!(
+            read(&line("MODIFIED")),
+            (format!("{:?}", WatchLine::Apply(object)), "12".into())
+        );
+        assert_eq!(
+            read(&line("DELETED")),
+            (format!("{:?}", WatchLine::Delete(object)), "12".into())
+        );
         assert_eq!(read(&line("BOOKMARK")), ("Bookmark".into(), "12".into()));
         let gone = r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#;
-        let (line, _) = Line::read(gone).expect("is a line");
-        assert_eq!(line, Line::Error { code: 410, message: "too old".into() });
-        assert!(Line::read(r#"{"type":"ADDED","object":"#).is_err());
+        let (line, _) = WatchLine::read(gone).expect("is a line");
+        assert_eq!(line, WatchLine::Error { code: 410, message: "too old".into() });
+        assert!(WatchLine::read(r#"{"type":"ADDED","object":"#).is_err());
     }
 }

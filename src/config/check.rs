@@ -9,16 +9,16 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    cursor::{Cursor, Report},
-    tree::{Entry, Node, Value},
+    cursor::{DiagnosticCollector, TreeCursor},
+    tree::{TreeEntry, TreeNode, Value},
 };
 
 /// The values of the tree that are as the schema wants them.
 ///
 /// Items of lists keep their index: a bad mapping becomes an empty one, and a list of strings with
 /// a bad one is taken out as a whole.
-pub(super) fn check(root: &Node, schema: &Json, report: &mut Report) -> Json {
-    let place = Cursor::root(Some(root));
+pub(super) fn check(root: &TreeNode, schema: &Json, report: &mut DiagnosticCollector) -> Json {
+    let place = TreeCursor::root(Some(root));
     Walker { root: schema, report }
         .value(root, &place, schema)
         .unwrap_or_else(|| Json::from(Map::new()))
@@ -26,12 +26,12 @@ pub(super) fn check(root: &Node, schema: &Json, report: &mut Report) -> Json {
 
 struct Walker<'s, 'r> {
     root: &'s Json,
-    report: &'r mut Report,
+    report: &'r mut DiagnosticCollector,
 }
 
 impl<'s> Walker<'s, '_> {
     /// The value of a node; `None` if it is not as the schema wants it, which is then reported.
-    fn value(&mut self, node: &Node, place: &Cursor<'_>, outer: &'s Json) -> Option<Json> {
+    fn value(&mut self, node: &TreeNode, place: &TreeCursor<'_>, outer: &'s Json) -> Option<Json> {
         let schema = self.resolve(outer);
         if let Value::Refused = node.value {
             return self.broken(place);
@@ -66,9 +66,9 @@ impl<'s> Walker<'s, '_> {
 
     fn object(
         &mut self,
-        node: &Node,
-        entries: &[Entry],
-        place: &Cursor<'_>,
+        node: &TreeNode,
+        entries: &[TreeEntry],
+        place: &TreeCursor<'_>,
         schema: &'s Json,
     ) -> Json {
         let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
@@ -99,7 +99,12 @@ impl<'s> Walker<'s, '_> {
     }
 
     /// An object with keys that the user makes up; taken out as a whole if a value is bad.
-    fn free_object(&mut self, entries: &[Entry], place: &Cursor<'_>, schema: &'s Json) -> Json {
+    fn free_object(
+        &mut self,
+        entries: &[TreeEntry],
+        place: &TreeCursor<'_>,
+        schema: &'s Json,
+    ) -> Json {
         let mut object = Map::new();
         let mut is_whole = true;
         for entry in entries {
@@ -114,7 +119,12 @@ impl<'s> Walker<'s, '_> {
         Json::Object(if is_whole { object } else { Map::new() })
     }
 
-    fn array(&mut self, items: &[Node], place: &Cursor<'_>, schema: &'s Json) -> Option<Json> {
+    fn array(
+        &mut self,
+        items: &[TreeNode],
+        place: &TreeCursor<'_>,
+        schema: &'s Json,
+    ) -> Option<Json> {
         let schema = schema.get("items").unwrap_or(&Json::Null);
         let is_of_objects = text(self.resolve(schema), "type") == "object";
         let mut list = Vec::with_capacity(items.len());
@@ -131,8 +141,8 @@ impl<'s> Walker<'s, '_> {
 
     fn choice(
         &mut self,
-        node: &Node,
-        place: &Cursor<'_>,
+        node: &TreeNode,
+        place: &TreeCursor<'_>,
         schemas: [&'s Json; 2],
         choices: &[&'s str],
     ) -> Option<Json> {
@@ -172,8 +182,8 @@ impl<'s> Walker<'s, '_> {
     /// Reports a key that is not in the schema; returns the one that was likely meant.
     fn unknown_key(
         &mut self,
-        entry: &Entry,
-        place: &Cursor<'_>,
+        entry: &TreeEntry,
+        place: &TreeCursor<'_>,
         properties: &'s Map<String, Json>,
     ) -> Option<&'s str> {
         let likely = likely(&entry.key, properties.keys().map(String::as_str));
@@ -190,7 +200,12 @@ impl<'s> Walker<'s, '_> {
         likely
     }
 
-    fn missing_key(&mut self, key: &str, place: &Cursor<'_>, properties: &'s Map<String, Json>) {
+    fn missing_key(
+        &mut self,
+        key: &str,
+        place: &TreeCursor<'_>,
+        properties: &'s Map<String, Json>,
+    ) {
         let error = place.key(key).error(format!("missing key `{key}` {}", inside(place)));
         let schema = properties.get(key).map(|schema| self.resolve(schema));
         let help = schema.and_then(|schema| match choices(schema).as_slice() {
@@ -204,7 +219,7 @@ impl<'s> Walker<'s, '_> {
         self.report.mark_broken(place.key(key).path().clone());
     }
 
-    fn broken(&mut self, place: &Cursor<'_>) -> Option<Json> {
+    fn broken(&mut self, place: &TreeCursor<'_>) -> Option<Json> {
         self.report.mark_broken(place.path().clone());
         None
     }
@@ -225,14 +240,14 @@ fn question(likely: Option<&str>) -> String {
 }
 
 /// Where a key is missing, or too much.
-fn inside(place: &Cursor<'_>) -> String {
+fn inside(place: &TreeCursor<'_>) -> String {
     match place.path().as_str() {
         "" => "at the top level".to_owned(),
         path => format!("in `{path}`"),
     }
 }
 
-fn name_of(place: &Cursor<'_>) -> Cow<'static, str> {
+fn name_of(place: &TreeCursor<'_>) -> Cow<'static, str> {
     match place.path().as_str() {
         "" => "the config".into(),
         path => format!("`{path}`").into(),

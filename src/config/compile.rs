@@ -10,8 +10,8 @@ mod settings;
 mod warnings;
 
 use super::{
-    Settings,
-    cursor::{Cursor, Report},
+    ConfigSettings,
+    cursor::{DiagnosticCollector, TreeCursor},
     presets::presets,
     raw::Raw,
 };
@@ -20,10 +20,10 @@ use crate::policy::{Policy, identity::TrustedPrincipals, pool::Pool, provider::P
 /// Makes the policy and the settings of a file.
 pub(super) fn compile(
     raw: &Raw,
-    root: &Cursor<'_>,
+    root: &TreeCursor<'_>,
     detected: Option<Provider>,
-    report: &mut Report,
-) -> (Policy, Settings) {
+    report: &mut DiagnosticCollector,
+) -> (Policy, ConfigSettings) {
     let provider = raw.provider.map(Provider::from).or(detected);
     let taint = pools::default_taint(&raw.taint, &root.key("taint"), report);
     let automq = identity::automq(&raw.automq, &root.key("automq"), report);

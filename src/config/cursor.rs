@@ -1,23 +1,23 @@
 //! A place in the file while the config is looked at, and the report that mistakes go to.
 
 use super::{
-    diagnostic::{Diagnostic, Severity, Span},
-    path::Path,
-    tree::{Entry, Node, Value},
+    diagnostic::{Diagnostic, DiagnosticSeverity, Span},
+    path::KeyPath,
+    tree::{TreeEntry, TreeNode, Value},
 };
 
 /// A key of the config, whether the file has it or not.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'t> {
-    node: Option<&'t Node>,
-    path: Path,
+pub(super) struct TreeCursor<'t> {
+    node: Option<&'t TreeNode>,
+    path: KeyPath,
     /// Where to point at: for a key that the file does not have, at what would hold it.
     focus: Span,
 }
 
-impl<'t> Cursor<'t> {
-    pub(super) fn root(node: Option<&'t Node>) -> Self {
-        Self { node, path: Path::default(), focus: node.map_or(Span::START, Node::focus) }
+impl<'t> TreeCursor<'t> {
+    pub(super) fn root(node: Option<&'t TreeNode>) -> Self {
+        Self { node, path: KeyPath::default(), focus: node.map_or(Span::START, TreeNode::focus) }
     }
 
     /// A key of the mapping at this place.
@@ -26,7 +26,7 @@ impl<'t> Cursor<'t> {
         Self {
             node: entry.map(|entry| &entry.node),
             path: self.path.key(key),
-            focus: entry.map_or(self.focus, Entry::focus),
+            focus: entry.map_or(self.focus, TreeEntry::focus),
         }
     }
 
@@ -39,7 +39,7 @@ impl<'t> Cursor<'t> {
         Self {
             node: item,
             path: self.path.index(index),
-            focus: item.map_or(self.focus, Node::focus),
+            focus: item.map_or(self.focus, TreeNode::focus),
         }
     }
 
@@ -62,41 +62,41 @@ impl<'t> Cursor<'t> {
     }
 
     /// The way here.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &KeyPath {
         &self.path
     }
 
     /// An error at this place.
     pub(super) fn error(&self, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(Severity::Error, self.path.as_str(), self.focus, message.into())
+        Diagnostic::new(DiagnosticSeverity::Error, self.path.as_str(), self.focus, message.into())
     }
 
     /// A warning at this place.
     pub(super) fn warning(&self, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(Severity::Warning, self.path.as_str(), self.focus, message.into())
+        Diagnostic::new(DiagnosticSeverity::Warning, self.path.as_str(), self.focus, message.into())
     }
 }
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct DiagnosticCollector {
     diagnostics: Vec<Diagnostic>,
     /// What the check of the structure took out, so that nobody complains of its absence.
-    broken: Vec<Path>,
+    broken: Vec<KeyPath>,
 }
 
-impl Report {
+impl DiagnosticCollector {
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
     /// Notes that what the file has at this place is not in what is looked at further.
-    pub(super) fn mark_broken(&mut self, path: Path) {
+    pub(super) fn mark_broken(&mut self, path: KeyPath) {
         self.broken.push(path);
     }
 
     /// Whether something at this place or below it was taken out.
-    pub(super) fn is_broken(&self, place: &Cursor<'_>) -> bool {
+    pub(super) fn is_broken(&self, place: &TreeCursor<'_>) -> bool {
         self.broken
             .iter()
             .any(|broken| broken.is_within(place.path()) || place.path().is_within(broken))

@@ -6,14 +6,14 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 /// Whether a config can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum DiagnosticSeverity {
     /// It cannot.
     Error,
     /// It can, but hardly as meant.
     Warning,
 }
 
-impl Severity {
+impl DiagnosticSeverity {
     /// `error` or `warning`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Span {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether the config can be used all the same.
-    pub severity: Severity,
+    pub severity: DiagnosticSeverity,
     /// What is wrong, in one sentence without a period.
     pub message: String,
     /// The key, as `pools[0].zones`; empty for the whole file.
@@ -59,7 +59,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(severity: Severity, key: &str, span: Span, message: String) -> Self {
+    pub(super) fn new(
+        severity: DiagnosticSeverity,
+        key: &str,
+        span: Span,
+        message: String,
+    ) -> Self {
         Self { severity, message, key: key.to_owned(), span, help: None, related: Vec::new() }
     }
 
@@ -77,7 +82,7 @@ impl Diagnostic {
     pub fn one_line(&self, file_name: &str) -> String {
         let Span { line, column, .. } = self.span;
         let mut text = format!("{file_name}:{line}:{column}: ");
-        if self.severity == Severity::Warning {
+        if self.severity == DiagnosticSeverity::Warning {
             text.push_str("warning: ");
         }
         text.push_str(&self.message);
@@ -89,10 +94,10 @@ impl Diagnostic {
     }
 
     /// The diagnostic with the lines of the config that it is about.
-    pub fn render(&self, source: Source<'_>, decoration: Decoration) -> String {
+    pub fn render(&self, source: ConfigSource<'_>, decoration: Decoration) -> String {
         let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+            DiagnosticSeverity::Error => Level::ERROR,
+            DiagnosticSeverity::Warning => Level::WARNING,
         };
         let title = level.primary_title(self.message.as_str());
         let mut report: Group<'_> = if source.text.trim().is_empty() {
@@ -129,14 +134,14 @@ pub enum Decoration {
 
 /// A config's text with the name that diagnostics call it by.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'s> {
+pub struct ConfigSource<'s> {
     /// File name.
     pub name: &'s str,
     /// The whole text.
     pub text: &'s str,
 }
 
-impl Source<'_> {
+impl ConfigSource<'_> {
     /// The byte range of a span: inside the text, on character boundaries, and of one line, since
     /// where a thing begins says enough.
     fn clamp(&self, span: Span) -> Range<usize> {
@@ -156,7 +161,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(super) fn new(source: Source<'_>, list: Vec<Diagnostic>) -> Self {
+    pub(super) fn new(source: ConfigSource<'_>, list: Vec<Diagnostic>) -> Self {
         Self { file_name: source.name.to_owned(), text: source.text.to_owned(), list }
     }
 
@@ -167,7 +172,7 @@ impl Diagnostics {
 
     /// All of them, each with the lines that it is about.
     pub fn render(&self, decoration: Decoration) -> String {
-        let source = Source { name: &self.file_name, text: &self.text };
+        let source = ConfigSource { name: &self.file_name, text: &self.text };
         let rendered: Vec<_> =
             self.list.iter().map(|diagnostic| diagnostic.render(source, decoration)).collect();
         rendered.join("\n\n")

@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A path from the root; empty for the root itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Path(String);
+pub(super) struct KeyPath(String);
 
-impl Path {
+impl KeyPath {
     /// The way to a key of the mapping at this path.
     pub(super) fn key(&self, key: &str) -> Self {
         let is_plain = !key.is_empty()
@@ -36,7 +36,7 @@ impl Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -9,14 +9,14 @@ use std::{borrow::Cow, collections::HashMap};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span as YamlSpan, Tag, options};
 
 use super::{
-    cursor::Report,
-    diagnostic::{Diagnostic, Severity, Span},
-    path::Path,
+    cursor::DiagnosticCollector,
+    diagnostic::{Diagnostic, DiagnosticSeverity, Span},
+    path::KeyPath,
 };
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct TreeNode {
     pub(super) value: Value,
     pub(super) span: Span,
 }
@@ -30,23 +30,23 @@ pub(super) enum Value {
     /// As it is written: no key of the config takes one.
     Number(String),
     String(String),
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>),
+    Sequence(Vec<TreeNode>),
+    Mapping(Vec<TreeEntry>),
     /// Something that a diagnostic has already refused.
     Refused,
 }
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     pub(super) key: String,
     pub(super) key_span: Span,
-    pub(super) node: Node,
+    pub(super) node: TreeNode,
 }
 
-impl Node {
+impl TreeNode {
     /// The entry of a mapping with this key.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&TreeEntry> {
         let Value::Mapping(entries) = &self.value else { return None };
         entries.iter().find(|entry| entry.key == key)
     }
@@ -84,7 +84,7 @@ impl Node {
     }
 }
 
-impl Entry {
+impl TreeEntry {
     /// The place to point at for the value: the key, if the value is empty or spans lines.
     pub(super) fn focus(&self) -> Span {
         let Span { start, end, line, .. } = self.node.span;
@@ -126,7 +126,7 @@ const DEPTH_MAX: usize = 32;
 
 /// Reads YAML; `None` if the text cannot be read to its end. Keys and values that are refused leave
 /// the rest readable.
-pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
+pub(super) fn parse(text: &str, report: &mut DiagnosticCollector) -> Option<TreeNode> {
     let mut builder = Builder { root: None, stack: Vec::new(), documents: 0, report };
     if text.len() > TEXT_BYTES_MAX {
         builder.refuse(Span::START, "is larger than 1 MiB, which no ConfigMap can hold");
@@ -151,7 +151,7 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
             }
         }
     }
-    Some(builder.root.unwrap_or(Node { value: Value::Null, span: Span::START }))
+    Some(builder.root.unwrap_or(TreeNode { value: Value::Null, span: Span::START }))
 }
 
 fn to_span(span: YamlSpan) -> Span {
@@ -168,14 +168,19 @@ fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(text.len());
     let span = Span { start, end: start + 1, line: marker.line(), column: marker.col() + 1 };
-    Diagnostic::new(Severity::Error, "", span, format!("this is not YAML: {}", error.info()))
+    Diagnostic::new(
+        DiagnosticSeverity::Error,
+        "",
+        span,
+        format!("this is not YAML: {}", error.info()),
+    )
 }
 
 /// A collection that is not complete yet.
 #[derive(Debug)]
 enum Frame {
-    Sequence { span: Span, items: Vec<Node> },
-    Mapping { span: Span, entries: Vec<Entry>, seen: HashMap<String, Span>, key: PendingKey },
+    Sequence { span: Span, items: Vec<TreeNode> },
+    Mapping { span: Span, entries: Vec<TreeEntry>, seen: HashMap<String, Span>, key: PendingKey },
 }
 
 /// Where a mapping stands between its keys and values.
@@ -191,10 +196,10 @@ enum PendingKey {
 
 #[derive(Debug)]
 struct Builder<'r> {
-    root: Option<Node>,
+    root: Option<TreeNode>,
     stack: Vec<Frame>,
     documents: usize,
-    report: &'r mut Report,
+    report: &'r mut DiagnosticCollector,
 }
 
 impl Builder<'_> {
@@ -210,7 +215,7 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, _, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref(), span);
-                self.attach(Node { value, span });
+                self.attach(TreeNode { value, span });
             }
             Event::SequenceStart(_, _, tag) => {
                 self.check_tag(tag.as_deref(), span);
@@ -232,7 +237,7 @@ impl Builder<'_> {
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.refuse(span, "has a YAML alias, which is not supported: write the value out");
-                self.attach(Node { value: Value::Refused, span });
+                self.attach(TreeNode { value: Value::Refused, span });
             }
             // The rest, to which later versions may add, is presentation.
             Event::StreamStart
@@ -268,7 +273,7 @@ impl Builder<'_> {
     }
 
     /// Puts a complete node where it belongs.
-    fn attach(&mut self, node: Node) {
+    fn attach(&mut self, node: TreeNode) {
         let refusal = match self.stack.last_mut() {
             None => {
                 self.root = Some(node);
@@ -281,7 +286,7 @@ impl Builder<'_> {
             Some(Frame::Mapping { entries, seen, key, .. }) => {
                 match std::mem::replace(key, PendingKey::None) {
                     PendingKey::Some(key, key_span) => {
-                        entries.push(Entry { key, key_span, node });
+                        entries.push(TreeEntry { key, key_span, node });
                         return;
                     }
                     PendingKey::Refused => return,
@@ -311,12 +316,12 @@ impl Builder<'_> {
             "" => format!("the config {what}"),
             path => format!("`{path}` {what}"),
         };
-        self.report.push(Diagnostic::new(Severity::Error, path.as_str(), span, message));
+        self.report.push(Diagnostic::new(DiagnosticSeverity::Error, path.as_str(), span, message));
     }
 
     /// The key of the node that is being read.
-    fn path(&self) -> Path {
-        self.stack.iter().fold(Path::default(), |path, frame| match frame {
+    fn path(&self) -> KeyPath {
+        self.stack.iter().fold(KeyPath::default(), |path, frame| match frame {
             Frame::Sequence { items, .. } => path.index(items.len()),
             Frame::Mapping { key: PendingKey::Some(key, _), .. } => path.key(key),
             Frame::Mapping { .. } => path,
@@ -325,17 +330,17 @@ impl Builder<'_> {
 }
 
 impl Frame {
-    fn close(self, end: Span) -> Node {
+    fn close(self, end: Span) -> TreeNode {
         match self {
             Self::Sequence { span, items } => {
                 let last = items.last().map(|item| item.span.end);
                 let span = Span { end: end_of(end, last, span), ..span };
-                Node { value: Value::Sequence(items), span }
+                TreeNode { value: Value::Sequence(items), span }
             }
             Self::Mapping { span, entries, .. } => {
                 let last = entries.last().map(|entry| entry.node.span.end);
                 let span = Span { end: end_of(end, last, span), ..span };
-                Node { value: Value::Mapping(entries), span }
+                TreeNode { value: Value::Mapping(entries), span }
             }
         }
     }
@@ -349,11 +354,11 @@ fn end_of(end: Span, last: Option<usize>, start: Span) -> usize {
 
 /// The key that a node is, or why it is none; without a diagnostic if there was one already.
 fn read_key(
-    node: Node,
+    node: TreeNode,
     seen: &HashMap<String, Span>,
 ) -> Result<(String, Span), Option<Box<Diagnostic>>> {
     let span = node.focus();
-    let refusal = |message: String| Diagnostic::new(Severity::Error, "", span, message);
+    let refusal = |message: String| Diagnostic::new(DiagnosticSeverity::Error, "", span, message);
     let key = match node.value {
         Value::String(key) => key,
         Value::Refused => return Err(None),

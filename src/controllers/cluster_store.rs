@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::{
     api::{
-        list_watch::{Sink, Source},
+        list_watch::{WatchSink, WatchSource},
         rbac,
     },
     cluster::{Index, Kind, ObjectError},
@@ -21,7 +21,7 @@ use crate::{
 
 /// The observed cluster, shared by the watches and by whoever makes snapshots.
 #[derive(Debug)]
-pub struct Observation {
+pub struct ClusterStore {
     state: Mutex<State>,
     changed: Notify,
     metrics: Arc<Metrics>,
@@ -34,16 +34,16 @@ struct State {
     troubles: BTreeMap<Kind, String>,
 }
 
-impl Observation {
+impl ClusterStore {
     /// Of a cluster of which nothing is known yet.
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), changed: Notify::new(), metrics })
     }
 
     /// What to watch, and where it goes.
-    pub fn watches(self: &Arc<Self>) -> impl Iterator<Item = (Source, KindSink)> {
+    pub fn watches(self: &Arc<Self>) -> impl Iterator<Item = (WatchSource, KindSink)> {
         Kind::ALL.into_iter().map(|kind| {
-            let source = Source {
+            let source = WatchSource {
                 path: kind.path(),
                 metadata_only: kind.is_metadata_only(),
                 name: None,
@@ -96,7 +96,7 @@ fn oldest(state: &State) -> Option<Instant> {
 #[derive(Debug)]
 pub struct KindSink {
     kind: Kind,
-    observation: Arc<Observation>,
+    observation: Arc<ClusterStore>,
 }
 
 impl KindSink {
@@ -114,7 +114,7 @@ impl KindSink {
     }
 }
 
-impl Sink for KindSink {
+impl WatchSink for KindSink {
     fn begin(&mut self) {
         self.observation.state().index.begin_list(self.kind);
     }

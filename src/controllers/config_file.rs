@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::telemetry::log_once::Trouble;
+use crate::telemetry::log_once::LogOnce;
 
 /// What messages call a config that no file holds.
 pub const DEFAULTS: &str = "built-in defaults";
@@ -16,12 +16,12 @@ pub const DEFAULTS: &str = "built-in defaults";
 pub struct ConfigFile {
     path: Option<PathBuf>,
     text: String,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 /// What a look at the file shows.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum FileChange {
     /// What it was.
     Same,
     /// Something else.
@@ -33,7 +33,7 @@ pub enum Look {
 impl ConfigFile {
     /// With what it holds now; without a path, an empty config that never changes.
     pub fn new(path: Option<PathBuf>, text: String) -> Self {
-        Self { path, text, trouble: Trouble::default() }
+        Self { path, text, trouble: LogOnce::default() }
     }
 
     /// What messages call it.
@@ -47,21 +47,25 @@ impl ConfigFile {
     }
 
     /// Looks at it again.
-    pub fn look(&mut self) -> Look {
-        let Some(path) = &self.path else { return Look::Same };
+    pub fn look(&mut self) -> FileChange {
+        let Some(path) = &self.path else { return FileChange::Same };
         match read(path) {
             Ok(text) if text == self.text => {
                 self.trouble.end();
-                Look::Same
+                FileChange::Same
             }
             Ok(text) => {
                 self.trouble.end();
                 self.text = text;
-                Look::Changed
+                FileChange::Changed
             }
             Err(error) => {
                 let why = format!("cannot read {}: {error}", path.display());
-                if self.trouble.is_news(&why) { Look::Unreadable(why) } else { Look::Same }
+                if self.trouble.is_news(&why) {
+                    FileChange::Unreadable(why)
+                } else {
+                    FileChange::Same
+                }
             }
         }
     }
@@ -93,11 +97,11 @@ mod tests {
         let path = folder.path().join("config.yaml");
         symlink("..data/config.yaml", &path).expect("links");
         let mut file = ConfigFile::new(Some(path), "one".to_owned());
-        assert_eq!(file.look(), Look::Same);
+        assert_eq!(file.look(), FileChange::Same);
         for (generation, text) in [("..2", "two"), ("..3", "three")] {
             mount(folder.path(), generation, text);
-            assert_eq!((file.look(), file.text()), (Look::Changed, text));
-            assert_eq!(file.look(), Look::Same);
+            assert_eq!((file.look(), file.text()), (FileChange::Changed, text));
+            assert_eq!(file.look(), FileChange::Same);
         }
     }
 
@@ -106,15 +110,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("creates");
         let path = folder.path().join("config.yaml");
         let mut file = ConfigFile::new(Some(path.clone()), "one".to_owned());
-        assert!(matches!(file.look(), Look::Unreadable(_)));
-        assert_eq!((file.look(), file.text()), (Look::Same, "one"));
+        assert!(matches!(file.look(), FileChange::Unreadable(_)));
+        assert_eq!((file.look(), file.text()), (FileChange::Same, "one"));
         fs::write(&path, "two").expect("writes");
-        assert_eq!((file.look(), file.text()), (Look::Changed, "two"));
+        assert_eq!((file.look(), file.text()), (FileChange::Changed, "two"));
     }
 
     #[test]
     fn defaults_never_change() {
         let mut file = ConfigFile::new(None, String::new());
-        assert_eq!((file.look(), file.name().as_str()), (Look::Same, DEFAULTS));
+        assert_eq!((file.look(), file.name().as_str()), (FileChange::Same, DEFAULTS));
     }
 }

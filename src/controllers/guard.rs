@@ -23,18 +23,18 @@ use tracing::{error, info, warn};
 
 use crate::{
     cluster::{Index, Moment},
-    config::{self, Diagnostic, Diagnostics, Settings, Severity},
+    config::{self, ConfigSettings, Diagnostic, DiagnosticSeverity, Diagnostics},
     controllers::{
-        cluster_store::Observation,
-        config_file::{ConfigFile, Look},
+        cluster_store::ClusterStore,
+        config_file::{ConfigFile, FileChange},
     },
     policy::{
         Policy,
         provider::Provider,
         snapshot::{NodeState, Snapshot},
     },
-    server::readiness::Condition,
-    service::{Guard, GuardCell},
+    server::readiness::ReadinessCondition,
+    service::{PolicyAndSnapshot, PolicyAndSnapshotCell},
     telemetry::metrics::{Metrics, label},
 };
 
@@ -47,46 +47,46 @@ const GATHERING: Duration = Duration::from_millis(200);
 
 /// Where facts of the cluster come from.
 #[derive(Clone, Debug)]
-pub enum Facts {
+pub enum ClusterSource {
     /// A dump, read again with the config.
     Dump(PathBuf),
     /// A live cluster.
-    Live(Arc<Observation>),
+    Live(Arc<ClusterStore>),
 }
 
 /// The config in force.
 #[derive(Clone, Debug)]
-pub struct InForce {
+pub struct AppliedConfig {
     /// What decisions read.
     pub policy: Arc<Policy>,
     /// What the rest reads.
-    pub settings: Settings,
+    pub settings: ConfigSettings,
 }
 
 /// Makes the guard, and puts it in force.
-pub struct Guarding {
+pub struct GuardReloader {
     config: ConfigFile,
     /// What the config file held when it was last good: read again when the provider becomes known.
     accepted: String,
-    facts: Facts,
-    cell: GuardCell,
+    facts: ClusterSource,
+    cell: PolicyAndSnapshotCell,
     metrics: Arc<Metrics>,
-    loaded: Condition,
-    in_force: watch::Sender<Option<InForce>>,
+    loaded: ReadinessCondition,
+    in_force: watch::Sender<Option<AppliedConfig>>,
     is_stale: Arc<AtomicBool>,
     /// The provider that the config in force was read for.
     provider: Option<Provider>,
     conflicts: Vec<String>,
 }
 
-impl Guarding {
+impl GuardReloader {
     /// With nothing in force yet.
     pub fn new(
         config: ConfigFile,
-        facts: Facts,
-        cell: GuardCell,
+        facts: ClusterSource,
+        cell: PolicyAndSnapshotCell,
         metrics: Arc<Metrics>,
-        loaded: Condition,
+        loaded: ReadinessCondition,
     ) -> Self {
         Self {
             accepted: config.text().to_owned(),
@@ -103,7 +103,7 @@ impl Guarding {
     }
 
     /// The config in force, from now on.
-    pub fn in_force(&self) -> watch::Receiver<Option<InForce>> {
+    pub fn in_force(&self) -> watch::Receiver<Option<AppliedConfig>> {
         self.in_force.subscribe()
     }
 
@@ -113,7 +113,7 @@ impl Guarding {
     }
 
     /// Puts a guard in force that has been made already.
-    pub fn start_with(&mut self, guard: Guard, settings: Settings) {
+    pub fn start_with(&mut self, guard: PolicyAndSnapshot, settings: ConfigSettings) {
         self.provider = guard.policy.provider;
         self.put_in_force(guard, settings);
     }
@@ -124,8 +124,8 @@ impl Guarding {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let observation = match &self.facts {
-                Facts::Live(observation) => Some(Arc::clone(observation)),
-                Facts::Dump(_) => None,
+                ClusterSource::Live(observation) => Some(Arc::clone(observation)),
+                ClusterSource::Dump(_) => None,
             };
             let changed = async {
                 match &observation {
@@ -150,9 +150,9 @@ impl Guarding {
 
     fn look_at_config(&mut self) -> bool {
         match self.config.look() {
-            Look::Same => false,
-            Look::Changed => true,
-            Look::Unreadable(why) => {
+            FileChange::Same => false,
+            FileChange::Changed => true,
+            FileChange::Unreadable(why) => {
                 error!("{why}; the config in force stays");
                 self.metrics.config_reloaded(label::ReloadResult::Failure);
                 false
@@ -207,11 +207,11 @@ impl Guarding {
     }
 
     /// The provider that the nodes tell, and the config in force; else what is in the way.
-    fn known(&self) -> Result<(Option<Provider>, Option<InForce>), String> {
+    fn known(&self) -> Result<(Option<Provider>, Option<AppliedConfig>), String> {
         let in_force = self.in_force.borrow().clone();
         match &self.facts {
-            Facts::Dump(_) => Ok((self.provider, in_force)),
-            Facts::Live(observation) => {
+            ClusterSource::Dump(_) => Ok((self.provider, in_force)),
+            ClusterSource::Live(observation) => {
                 let detected = observation.read(Index::provider)?;
                 Ok((detected, in_force))
             }
@@ -220,7 +220,7 @@ impl Guarding {
 
     /// Makes a guard of what is known now, with the policy in force or, without one, of the text of a
     /// config, and puts it in force.
-    async fn make(&mut self, text: String, in_force: Option<InForce>) -> anyhow::Result<()> {
+    async fn make(&mut self, text: String, in_force: Option<AppliedConfig>) -> anyhow::Result<()> {
         let (facts, config) = (self.facts.clone(), ConfigText { name: self.config.name(), text });
         // Thousands of nodes take milliseconds, in which requests want their thread.
         let made = spawn_blocking(move || make(&facts, &config, in_force)).await;
@@ -230,7 +230,7 @@ impl Guarding {
         Ok(())
     }
 
-    fn put_in_force(&mut self, guard: Guard, settings: Settings) {
+    fn put_in_force(&mut self, guard: PolicyAndSnapshot, settings: ConfigSettings) {
         show_nodes(&self.metrics, &guard.snapshot);
         self.metrics.snapshot_rebuilt();
         self.warn_of_conflicts(&guard.snapshot);
@@ -241,7 +241,7 @@ impl Guarding {
                 !Arc::ptr_eq(&before.policy, &policy) || before.settings != settings
             });
             if is_new {
-                *before = Some(InForce { policy, settings });
+                *before = Some(AppliedConfig { policy, settings });
             }
             is_new
         });
@@ -259,7 +259,7 @@ impl Guarding {
     }
 
     fn judge_age(&self) {
-        let Facts::Live(observation) = &self.facts else {
+        let ClusterSource::Live(observation) = &self.facts else {
             // A dump does not age: it is what it is.
             self.metrics.snapshot_confirmed(Instant::now());
             return;
@@ -287,17 +287,17 @@ struct ConfigText {
 }
 
 fn make(
-    facts: &Facts,
+    facts: &ClusterSource,
     config: &ConfigText,
-    in_force: Option<InForce>,
-) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
+    in_force: Option<AppliedConfig>,
+) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
     match facts {
-        Facts::Live(observation) => {
+        ClusterSource::Live(observation) => {
             // The watches wait for as long as the index is read: a snapshot is compiled after that.
             let moment = observation.read(Index::moment).map_err(anyhow::Error::msg)?;
             make_of(&moment, config, in_force)
         }
-        Facts::Dump(file) => {
+        ClusterSource::Dump(file) => {
             let name = file.display();
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
@@ -311,30 +311,30 @@ fn make(
 fn make_of(
     moment: &Moment,
     config: &ConfigText,
-    in_force: Option<InForce>,
-) -> anyhow::Result<(Guard, Settings, Option<Provider>)> {
+    in_force: Option<AppliedConfig>,
+) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
     let provider = moment.provider();
-    let InForce { policy, settings } = match in_force {
+    let AppliedConfig { policy, settings } = match in_force {
         Some(in_force) => in_force,
         None => read_config(config, provider)?,
     };
     let snapshot = moment.snapshot(&policy);
-    Ok((Guard { policy, snapshot }, settings, provider))
+    Ok((PolicyAndSnapshot { policy, snapshot }, settings, provider))
 }
 
 fn read_config(
     ConfigText { name, text }: &ConfigText,
     provider: Option<Provider>,
-) -> anyhow::Result<InForce> {
+) -> anyhow::Result<AppliedConfig> {
     let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
     for warning in &loaded.warnings {
         warn!("{}", with_key(name, warning));
     }
-    Ok(InForce { policy: Arc::new(loaded.policy), settings: loaded.settings })
+    Ok(AppliedConfig { policy: Arc::new(loaded.policy), settings: loaded.settings })
 }
 
 fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
-    let errors = found.as_slice().iter().filter(|it| it.severity == Severity::Error);
+    let errors = found.as_slice().iter().filter(|it| it.severity == DiagnosticSeverity::Error);
     let lines: Vec<_> = errors.map(|error| with_key(name, error)).collect();
     anyhow::anyhow!("the config cannot be used:\n{}", lines.join("\n"))
 }

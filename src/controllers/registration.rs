@@ -26,7 +26,7 @@ use tokio::{select, sync::watch, time::sleep};
 
 use self::{
     additions::CloudAdditions,
-    configuration::{Configuration, Kept, LOOK, SOON},
+    configuration::{Configuration, LOOK, SOON, StepResult},
     external::without_metadata,
     ownership::Ownership,
     probe::Probe,
@@ -34,21 +34,21 @@ use self::{
 };
 pub use self::{
     configuration::sources,
-    standing::{Deviation, Drift, Standing},
+    standing::{Deviation, Drift, RegistrationStatus},
     trust::registered,
 };
 use crate::{
     admission::webhooks::{Address, Installation, entries},
     api::{
-        events::Recorder,
-        lease::{Held, is_held, turned},
+        events::EventRecorder,
+        lease::{LeaseHeld, is_held, turned},
         list_watch::one::Seen,
         rbac::Names,
     },
     config,
     controllers::{
         certificates::{Bundle, bundle},
-        guard::InForce,
+        guard::AppliedConfig,
     },
     server::readiness::Readiness,
     telemetry::metrics::Metrics,
@@ -56,7 +56,7 @@ use crate::{
 
 /// What is registered, and in whose name.
 #[derive(Clone)]
-pub struct Settings {
+pub struct RegistrationSettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
     /// What its objects are called.
@@ -66,45 +66,45 @@ pub struct Settings {
 }
 
 /// What others know.
-pub struct Inputs {
+pub struct RegistrationInputs {
     /// The config.
-    pub in_force: watch::Receiver<Option<InForce>>,
+    pub in_force: watch::Receiver<Option<AppliedConfig>>,
     /// The two configurations, mutating first.
     pub seen: [watch::Receiver<Seen>; 2],
     /// The authorities to register; `None` while there are none yet.
     pub bundle: watch::Receiver<Option<Bundle>>,
     /// The Lease.
-    pub held: watch::Receiver<Held>,
+    pub held: watch::Receiver<LeaseHeld>,
     /// Whether this replica answers.
     pub readiness: Readiness,
 }
 
 /// Keeps the configurations as they should be.
-pub struct Registration {
-    settings: Settings,
-    in_force: watch::Receiver<Option<InForce>>,
+pub struct WebhookRegistration {
+    settings: RegistrationSettings,
+    in_force: watch::Receiver<Option<AppliedConfig>>,
     bundle: watch::Receiver<Option<Bundle>>,
-    held: watch::Receiver<Held>,
+    held: watch::Receiver<LeaseHeld>,
     metrics: Arc<Metrics>,
-    standing: watch::Sender<Option<Standing>>,
+    standing: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
     ownership: Ownership,
     probe: Probe,
     configurations: [Configuration; 2],
 }
 
-impl Registration {
+impl WebhookRegistration {
     /// With nothing written yet.
     pub fn new(
         client: Client,
-        settings: Settings,
-        inputs: Inputs,
+        settings: RegistrationSettings,
+        inputs: RegistrationInputs,
         metrics: Arc<Metrics>,
-        recorder: &Recorder,
-        standing: watch::Sender<Option<Standing>>,
+        recorder: &EventRecorder,
+        standing: watch::Sender<Option<RegistrationStatus>>,
     ) -> Self {
-        let Settings { namespace, names, address } = &settings;
-        let Inputs { in_force, seen, bundle, held, readiness } = inputs;
+        let RegistrationSettings { namespace, names, address } = &settings;
+        let RegistrationInputs { in_force, seen, bundle, held, readiness } = inputs;
         let probe = Probe::new(address.clone(), namespace.clone(), readiness);
         let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
         let ownership = Ownership::new(client, names.clone());
@@ -147,7 +147,7 @@ impl Registration {
         let bundle = self.bundle.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
-            publish(Standing::default(), false, &self.metrics, &self.standing);
+            publish(RegistrationStatus::default(), false, &self.metrics, &self.standing);
             return SOON;
         }
         let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
@@ -155,10 +155,10 @@ impl Registration {
         let seen = self.configurations.each_mut().map(Configuration::look);
         self.ownership.find(seen.contains(&Seen::Absent)).await;
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
-        let is_external = in_force.settings.registration == config::Registration::External;
+        let is_external = in_force.settings.registration == config::RegistrationMode::External;
         let desired = self.desired(&in_force, &bundle);
         let additions = CloudAdditions::from(in_force.policy.provider);
-        let (mut wait, mut standing) = (LOOK, Standing::default());
+        let (mut wait, mut standing) = (LOOK, RegistrationStatus::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
         for ((configuration, mut desired), seen) in all {
             if is_external {
@@ -170,7 +170,7 @@ impl Registration {
                 Some(drift @ Drift::Absent)
                     if self.ownership.is_absent() || !self.probe.answers(&bundle).await =>
                 {
-                    Kept::soon(drift)
+                    StepResult::soon(drift)
                 }
                 Some(drift) => configuration.heal(&desired, &seen, drift, additions).await,
             };
@@ -182,8 +182,8 @@ impl Registration {
     }
 
     /// What is to be registered, mutating first.
-    fn desired(&self, in_force: &InForce, bundle: &Bundle) -> [Value; 2] {
-        let Settings { namespace, names, address } = &self.settings;
+    fn desired(&self, in_force: &AppliedConfig, bundle: &Bundle) -> [Value; 2] {
+        let RegistrationSettings { namespace, names, address } = &self.settings;
         let installation = Installation {
             name: names.release.clone(),
             namespace: namespace.clone(),

@@ -21,21 +21,21 @@ use self::found::Found;
 use crate::{
     api::{
         client,
-        lease::{Held, is_held},
+        lease::{LeaseHeld, is_held},
         rbac,
         reports::{
             Examined, Report, reports,
-            writer::{Reports, Subject},
+            writer::{ReportScope, Reports},
         },
     },
-    cluster::wire::Page,
+    cluster::wire::ListPage,
     controllers::{
-        guard::InForce,
+        guard::AppliedConfig,
         registration::{self, Deviation},
     },
-    policy::mode::Rules,
-    service::GuardCell,
-    telemetry::{log_once::Trouble, metrics::Metrics},
+    policy::mode::RuleModes,
+    service::PolicyAndSnapshotCell,
+    telemetry::{log_once::LogOnce, metrics::Metrics},
 };
 
 /// Pods have a few kilobytes each: a page is about a megabyte.
@@ -54,43 +54,43 @@ const LOOK: Duration = Duration::from_secs(1);
 const REPORT_REST: Duration = Duration::from_secs(10);
 
 /// Where a scan looks, and where it tells.
-pub struct Inputs {
+pub struct ScanInputs {
     /// What is in force.
-    pub guard: GuardCell,
+    pub guard: PolicyAndSnapshotCell,
     /// The config.
-    pub in_force: watch::Receiver<Option<InForce>>,
+    pub in_force: watch::Receiver<Option<AppliedConfig>>,
     /// The Lease.
-    pub held: watch::Receiver<Held>,
+    pub held: watch::Receiver<LeaseHeld>,
     /// How what is registered stands; `None` while that is not known.
-    pub registration: watch::Receiver<Option<registration::Standing>>,
+    pub registration: watch::Receiver<Option<registration::RegistrationStatus>>,
     /// Where reports are written, if anywhere.
     pub reports: Option<Reports>,
 }
 
 /// Scans while this replica holds the Lease.
-pub struct Scan {
+pub struct ScanController {
     client: Client,
-    inputs: Inputs,
+    inputs: ScanInputs,
     metrics: Arc<Metrics>,
     told: BTreeSet<String>,
     last: Option<Last>,
     /// Whether the reports of a scan that is off have been taken away.
     is_withdrawn: bool,
-    trouble: Trouble,
-    reports_trouble: Trouble,
+    trouble: LogOnce,
+    reports_trouble: LogOnce,
 }
 
 /// The last scan.
 struct Last {
     at: Instant,
     /// What it came to, if it was complete.
-    examined: Option<(Examined, Rules)>,
+    examined: Option<(Examined, RuleModes)>,
     reported: Instant,
 }
 
-impl Scan {
+impl ScanController {
     /// With nothing found yet.
-    pub fn new(client: Client, inputs: Inputs, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: Client, inputs: ScanInputs, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
             inputs,
@@ -98,8 +98,8 @@ impl Scan {
             told: BTreeSet::new(),
             last: None,
             is_withdrawn: false,
-            trouble: Trouble::default(),
-            reports_trouble: Trouble::default(),
+            trouble: LogOnce::default(),
+            reports_trouble: LogOnce::default(),
         }
     }
 
@@ -151,7 +151,7 @@ impl Scan {
         }
     }
 
-    async fn scan(&self) -> Result<(Found, Rules), String> {
+    async fn scan(&self) -> Result<(Found, RuleModes), String> {
         let mut found = Found::default();
         let Some(guard) = self.inputs.guard.load_full() else {
             return Err("nothing is loaded yet".into());
@@ -167,7 +167,7 @@ impl Scan {
                 .await
                 .map_err(|error| client::explain_with(&error, &rbac::listing_pods()))?;
             let page =
-                Page::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+                ListPage::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
             // Facts may have changed between two pages: the newest count.
             let guard = self.inputs.guard.load_full().unwrap_or_else(|| Arc::clone(&guard));
             for object in page.items().into_iter().flatten() {
@@ -246,7 +246,7 @@ impl Scan {
         let written = async {
             let mut done = Ok(());
             for api in reports.kinds().await? {
-                done = done.and(reports.replace(api, Subject::Findings, &wanted).await);
+                done = done.and(reports.replace(api, ReportScope::Findings, &wanted).await);
             }
             done
         };

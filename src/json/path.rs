@@ -11,7 +11,7 @@ const KEY_BYTES_MAX: usize = 128;
 
 /// A step from a value into one of its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// Into an object.
     Key(String),
     /// Into an array.
@@ -20,11 +20,11 @@ pub enum Step {
 
 /// The steps from the whole text to a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(Vec<Step>);
+pub struct JsonPath(Vec<PathStep>);
 
-impl Path {
+impl JsonPath {
     /// The steps, the first of which leads into the whole.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PathStep] {
         &self.0
     }
 
@@ -34,8 +34,8 @@ impl Path {
         let mut steps = self.0.iter();
         for key in keys {
             match steps.next()? {
-                Step::Key(own) if own == key => {}
-                Step::Key(_) | Step::Index(_) => return None,
+                PathStep::Key(own) if own == key => {}
+                PathStep::Key(_) | PathStep::Index(_) => return None,
             }
         }
         Some(Self(steps.cloned().collect()))
@@ -43,7 +43,7 @@ impl Path {
 
     /// The path from a whole of which this one's text is the part below these keys.
     pub(super) fn within(&self, keys: &[&str]) -> Self {
-        let keys = keys.iter().map(|&key| Step::Key(key.to_owned()));
+        let keys = keys.iter().map(|&key| PathStep::Key(key.to_owned()));
         Self(keys.chain(self.0.iter().cloned()).collect())
     }
 
@@ -89,8 +89,8 @@ impl Path {
             }
         }
         let step = |container: Container| match container {
-            Container::Object { key, .. } => text.get(key?).map(cut).map(Step::Key),
-            Container::Array { index } => Some(Step::Index(index)),
+            Container::Object { key, .. } => text.get(key?).map(cut).map(PathStep::Key),
+            Container::Array { index } => Some(PathStep::Index(index)),
         };
         Self(open.into_iter().map_while(step).collect())
     }
@@ -120,17 +120,17 @@ fn end_of_string(bytes: &[u8], start: usize, stops: &mut Stops) -> usize {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for JsonPath {
     /// `spec.tolerations[0].value`; keys that are no plain names stand in brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, step) in self.0.iter().enumerate() {
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if key.bytes().all(|it| it.is_ascii_alphanumeric()) => {
+                PathStep::Index(index) => write!(f, "[{index}]")?,
+                PathStep::Key(key) if key.bytes().all(|it| it.is_ascii_alphanumeric()) => {
                     let dot = if place == 0 { "" } else { "." };
                     write!(f, "{dot}{key}")?;
                 }
-                Step::Key(key) => write!(f, "[{}]", key.escape_debug())?,
+                PathStep::Key(key) => write!(f, "[{}]", key.escape_debug())?,
             }
         }
         Ok(())
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn path_before(text: &str) -> String {
-        Path::to(text, text.find('!').unwrap()).to_string()
+        JsonPath::to(text, text.find('!').unwrap()).to_string()
     }
 
     #[test]
@@ -161,12 +161,12 @@ mod tests {
             assert_eq!(path_before(text), path, "{text}");
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(Path::to(&deep, deep.len()).steps().len(), DEPTH_MAX);
+        assert_eq!(JsonPath::to(&deep, deep.len()).steps().len(), DEPTH_MAX);
     }
 
     #[test]
     fn path_below_keys_is_what_comes_after_them() {
-        let path = Path::to("{\"a\": {\"b\": {\"c\": ", 18);
+        let path = JsonPath::to("{\"a\": {\"b\": {\"c\": ", 18);
         assert_eq!(path.below(&["a", "b"]).unwrap().to_string(), "c");
         assert_eq!(path.below(&["b"]), None);
     }

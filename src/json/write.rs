@@ -8,20 +8,20 @@ use std::fmt::{self, Display, Write};
 use super::stops::has_stop;
 
 /// Appends an object, whose fields are those that `fields` adds.
-pub fn write_object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Fields<'_>)) {
+pub fn write_object(out: &mut Vec<u8>, fields: impl FnOnce(&mut ObjectFields<'_>)) {
     out.push(b'{');
-    fields(&mut Fields { out, is_first: true });
+    fields(&mut ObjectFields { out, is_first: true });
     out.push(b'}');
 }
 
 /// The fields of an object that is being written.
 #[derive(Debug)]
-pub struct Fields<'o> {
+pub struct ObjectFields<'o> {
     out: &'o mut Vec<u8>,
     is_first: bool,
 }
 
-impl Fields<'_> {
+impl ObjectFields<'_> {
     /// A text.
     pub fn text(&mut self, key: &'static str, text: &str) {
         write_text(self.value(key), text);
@@ -97,7 +97,7 @@ impl Fields<'_> {
     }
 
     /// An object.
-    pub fn object(&mut self, key: &'static str, fields: impl FnOnce(&mut Fields<'_>)) {
+    pub fn object(&mut self, key: &'static str, fields: impl FnOnce(&mut ObjectFields<'_>)) {
         write_object(self.value(key), fields);
     }
 
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn written(fields: impl FnOnce(&mut Fields<'_>)) -> String {
+    fn written(fields: impl FnOnce(&mut ObjectFields<'_>)) -> String {
         let mut out = Vec::new();
         write_object(&mut out, fields);
         String::from_utf8(out).expect("is text")

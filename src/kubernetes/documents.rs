@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-pub use self::place::{Place, place};
+pub use self::place::{TextPlace, place};
 
 /// Why text holds no objects.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub struct NoObject {
     /// What is there.
     pub found: &'static str,
     /// Where it is, if the text can be searched.
-    pub place: Option<Place>,
+    pub place: Option<TextPlace>,
 }
 
 /// The documents of a text, and the items of those that are lists.
@@ -46,7 +46,7 @@ pub fn read(text: &str) -> Result<Vec<Result<Value, NoObject>>, DocumentError> {
     let documents = documents.into_iter().filter(|document| !document.is_null()).flat_map(items);
     let places = OnceCell::new();
     let place_of = |index| {
-        let places: &Vec<Place> = places.get_or_init(|| place::objects(text));
+        let places: &Vec<TextPlace> = places.get_or_init(|| place::objects(text));
         places.get(index).copied()
     };
     let checked = documents.enumerate().map(|(index, document)| {

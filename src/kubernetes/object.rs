@@ -10,7 +10,7 @@ mod pod;
 mod raw;
 mod workload;
 
-pub use binding::{Binding, Target};
+pub use binding::{Binding, BindingTarget};
 pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
 pub use node::{Node, NodeSpec};
 pub use pod::{

@@ -97,7 +97,7 @@ impl fmt::Display for Mode {
 
 /// The mode of every rule, with what else a rule can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct RuleModes {
     /// `pod-intrusion`, for all pods but those of DaemonSets.
     pub pod_intrusion: Mode,
     /// `pod-intrusion`, for pods of DaemonSets.
@@ -130,7 +130,7 @@ pub struct JoinMode {
     pub deny_join: bool,
 }
 
-impl Default for Rules {
+impl Default for RuleModes {
     fn default() -> Self {
         let warn = JoinMode { mode: Mode::Warn, deny_join: false };
         Self {
@@ -148,7 +148,7 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
+impl RuleModes {
     /// The mode of a rule; for `pod-intrusion`, that of pods which no DaemonSet owns.
     pub fn mode(&self, rule: RuleName) -> Mode {
         match rule {

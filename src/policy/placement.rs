@@ -29,7 +29,7 @@ pub use term::{TermError, check_term};
 /// Whether something matches, where not every fact is known. The order makes AND a minimum and OR
 /// a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answer {
+pub enum Ternary {
     /// It does not match, whatever the unknown facts are.
     No,
     /// It depends on a fact that is not known.
@@ -38,7 +38,7 @@ pub enum Answer {
     Yes,
 }
 
-impl From<bool> for Answer {
+impl From<bool> for Ternary {
     fn from(matches: bool) -> Self {
         if matches { Self::Yes } else { Self::No }
     }

@@ -29,7 +29,7 @@ pub struct Protected {
     /// What of the object itself makes it one to protect.
     pub recognition: Recognition,
     /// What of it may not change.
-    pub guard: Guard,
+    pub guard: GuardedFields,
     /// Whether the config names it, so that its namespace may not be deleted either.
     pub origin: Origin,
 }
@@ -80,7 +80,7 @@ pub struct LabelMark {
 
 /// What of a protected object may not change. DELETE is denied in either case.
 #[derive(Clone, Debug)]
-pub enum Guard {
+pub enum GuardedFields {
     /// Everything outside `metadata` and `status`.
     Content,
     /// The values at these pointers.

@@ -20,7 +20,7 @@ pub struct Request<'a> {
     /// Nothing will be stored.
     pub dry_run: bool,
     /// The objects, in the view that the rules have of this resource.
-    pub subject: Subject<'a>,
+    pub subject: RequestObjects<'a>,
     /// The objects as they are, where an entry of the protected objects covers them.
     pub whole: Option<Change<RawObject<'a>>>,
 }
@@ -30,12 +30,12 @@ impl<'a> Request<'a> {
     /// view of it.
     pub fn metadata(&self) -> Option<&Metadata<'a>> {
         match &self.subject {
-            Subject::Unread => None,
-            Subject::Pod(change) => Some(&change.latest().metadata),
-            Subject::Binding(binding) => Some(&binding.metadata),
-            Subject::Workload(_, change) => Some(&change.latest().metadata),
-            Subject::Node(change) => Some(&change.latest().metadata),
-            Subject::Namespace(metadata) => Some(metadata),
+            RequestObjects::Unread => None,
+            RequestObjects::Pod(change) => Some(&change.latest().metadata),
+            RequestObjects::Binding(binding) => Some(&binding.metadata),
+            RequestObjects::Workload(_, change) => Some(&change.latest().metadata),
+            RequestObjects::Node(change) => Some(&change.latest().metadata),
+            RequestObjects::Namespace(metadata) => Some(metadata),
         }
     }
 
@@ -190,7 +190,7 @@ impl<T> Change<T> {
 /// The objects of a request.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "made once a request and never moved again")]
-pub enum Subject<'a> {
+pub enum RequestObjects<'a> {
     /// No rule reads this.
     Unread,
     /// `pods`
@@ -210,15 +210,15 @@ pub enum Subject<'a> {
 pub enum View {
     /// None: no rule reads it.
     Unread,
-    /// [`Subject::Pod`]
+    /// [`RequestObjects::Pod`]
     Pod,
-    /// [`Subject::Binding`]
+    /// [`RequestObjects::Binding`]
     Binding,
-    /// [`Subject::Workload`]
+    /// [`RequestObjects::Workload`]
     Workload(WorkloadKind),
-    /// [`Subject::Node`]
+    /// [`RequestObjects::Node`]
     Node,
-    /// [`Subject::Namespace`]
+    /// [`RequestObjects::Namespace`]
     Namespace,
 }
 

@@ -21,9 +21,9 @@ use super::{
     identity::{Exemption, PodIdentity},
     membership::Membership,
     placement::{Landing, Witness},
-    request::{Change, Request, Subject},
+    request::{Change, Request, RequestObjects},
     snapshot::Snapshot,
-    verdict::Report,
+    verdict::FindingCollector,
 };
 use crate::{
     json::text::write_parts,
@@ -47,38 +47,38 @@ pub(in crate::policy) fn judge(
     snapshot: &Snapshot,
     phase: Phase,
     request: &Request<'_>,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     let context = Context { policy, snapshot, request };
     match (phase, &request.subject) {
-        (Phase::Mutate, Subject::Pod(Change::Create { new })) => {
+        (Phase::Mutate, RequestObjects::Pod(Change::Create { new })) => {
             pod_placement::place(context, new, report);
         }
-        (Phase::Mutate, Subject::Node(change)) => node_taint::add(context, change, report),
+        (Phase::Mutate, RequestObjects::Node(change)) => node_taint::add(context, change, report),
         (Phase::Mutate, _) => {}
         (Phase::Validate, subject) => validate(context, subject, report),
     }
 }
 
-fn validate(context: Context<'_>, subject: &Subject<'_>, report: &mut Report) {
+fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut FindingCollector) {
     match subject {
-        Subject::Unread | Subject::Pod(Change::Delete { .. }) => {}
-        Subject::Pod(Change::Create { new }) => {
+        RequestObjects::Unread | RequestObjects::Pod(Change::Delete { .. }) => {}
+        RequestObjects::Pod(Change::Create { new }) => {
             pod_intrusion::judge_create(context, new, report);
             pod_placement::judge_create(context, new, report);
             cluster_exclusive::judge_create(context, new, report);
         }
-        Subject::Pod(Change::Update { old, new }) => {
+        RequestObjects::Pod(Change::Update { old, new }) => {
             pod_intrusion::judge_update(context, old, new, report);
         }
-        Subject::Binding(binding) => {
+        RequestObjects::Binding(binding) => {
             pod_intrusion::judge_binding(context, binding, report);
             pod_placement::judge_binding(context, binding, report);
         }
-        Subject::Workload(kind, change) => {
+        RequestObjects::Workload(kind, change) => {
             workload_intrusion::judge(context, *kind, change, report);
         }
-        Subject::Node(change) => {
+        RequestObjects::Node(change) => {
             node_identity::judge(context, change, report);
             // An update of the status cannot change a taint, and is a kubelet's heartbeat.
             if context.request.target.sub_resource.is_empty() {
@@ -87,7 +87,7 @@ fn validate(context: Context<'_>, subject: &Subject<'_>, report: &mut Report) {
                 node_zone::judge(context, change, report);
             }
         }
-        Subject::Namespace(namespace) => {
+        RequestObjects::Namespace(namespace) => {
             role_binding::judge_namespace(context, namespace, report);
         }
     }
@@ -157,13 +157,13 @@ impl<'a> Context<'a> {
         metadata: &Metadata<'_>,
         spec: &PodSpec<'_>,
         daemon_set: Option<&str>,
-    ) -> Freedom<'a> {
+    ) -> PodOwner<'a> {
         let pod = self.identity(metadata, spec, daemon_set);
         if self.policy.automq.owns_pod(&pod) {
-            return Freedom::AutoMq;
+            return PodOwner::AutoMq;
         }
         let exemption = self.policy.exempt.iter().find(|exemption| exemption.covers(&pod));
-        exemption.map_or(Freedom::None, Freedom::Exempt)
+        exemption.map_or(PodOwner::None, PodOwner::Exempt)
     }
 
     /// What lets a pod land. `path` is that of the pod's spec.
@@ -257,7 +257,7 @@ const UNKNOWN_NODE: &str = "unknown";
 
 /// Whether a pod may run on dedicated nodes, and why.
 #[derive(Clone, Copy)]
-enum Freedom<'p> {
+enum PodOwner<'p> {
     AutoMq,
     Exempt(&'p Exemption),
     None,

@@ -268,14 +268,14 @@ impl Verdict {
 
 /// Collects what rules find, and turns it into a verdict.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct Report {
+pub(in crate::policy) struct FindingCollector {
     denials: Vec<Arc<Finding>>,
     warnings: Vec<Arc<Finding>>,
     records: Vec<Record>,
     patch: Vec<PatchOperation>,
 }
 
-impl Report {
+impl FindingCollector {
     /// A violation, with the consequence that the mode asks for.
     pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
         let finding = Arc::new(finding.presentable());

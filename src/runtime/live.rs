@@ -11,16 +11,16 @@ use super::{Certificate, Shared, Tasks, serve_alone};
 use crate::{
     admission::webhooks::Address,
     api::{
-        events::{Denials, Recorder, denials},
+        events::{EventQueue, EventRecorder, denials},
         lease::Candidate,
         list_watch::{
-            Source, follow,
+            WatchSource, follow,
             one::{Seen, one},
         },
         rbac::Names,
         reports::writer::{
             Reports,
-            denials::{DenialReports, Told},
+            denials::{DenialReports, ReportQueue},
         },
     },
     controllers::{
@@ -29,13 +29,13 @@ use crate::{
             files::Files,
             managed::{self, Managed},
         },
-        cluster_store::Observation,
-        guard::InForce,
-        registration::{self, Registration},
-        scan::{self, Scan},
+        cluster_store::ClusterStore,
+        guard::AppliedConfig,
+        registration::{self, WebhookRegistration},
+        scan::{self, ScanController},
     },
     server::tls::Certificates,
-    service::GuardCell,
+    service::PolicyAndSnapshotCell,
     telemetry::metrics::Metrics,
 };
 
@@ -70,7 +70,7 @@ pub(super) struct Connected {
     client: Client,
     installed: Option<Installed>,
     /// What there is to report of denials.
-    told: Told,
+    told: ReportQueue,
 }
 
 /// The task that keeps the Lease.
@@ -88,14 +88,14 @@ impl Live {
         let Self { config, installed } = self;
         let client =
             Client::try_from(config).context("cannot set up the connection to the API server")?;
-        Ok(Connected { client, installed, told: Told::default() })
+        Ok(Connected { client, installed, told: ReportQueue::default() })
     }
 }
 
 impl Connected {
     /// Begins to watch.
-    pub(super) fn observe(&self, metrics: &Arc<Metrics>, tasks: &mut Tasks) -> Arc<Observation> {
-        let observation = Observation::new(Arc::clone(metrics));
+    pub(super) fn observe(&self, metrics: &Arc<Metrics>, tasks: &mut Tasks) -> Arc<ClusterStore> {
+        let observation = ClusterStore::new(Arc::clone(metrics));
         for (source, sink) in observation.watches() {
             tasks.spawn(follow(self.client.clone(), source, sink));
         }
@@ -103,9 +103,9 @@ impl Connected {
     }
 
     /// Begins to write Events of denials and warnings, if this is a replica of an installation.
-    pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<Denials> {
+    pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<EventQueue> {
         let installed = self.installed.as_ref()?;
-        let recorder = Recorder::new(self.client.clone(), installed.identity.clone());
+        let recorder = EventRecorder::new(self.client.clone(), installed.identity.clone());
         let told = installed.writes_reports.then(|| self.told.clone());
         let (denials, teller) = denials(recorder, shared.metrics.events_dropped.clone(), told);
         tasks.spawn(teller.run());
@@ -116,7 +116,7 @@ impl Connected {
     pub(super) fn take_part(
         self,
         certificate: Certificate,
-        (guard, in_force): (GuardCell, watch::Receiver<Option<InForce>>),
+        (guard, in_force): (PolicyAndSnapshotCell, watch::Receiver<Option<AppliedConfig>>),
         shared: &Shared,
         tasks: &mut Tasks,
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
@@ -136,30 +136,39 @@ impl Connected {
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, told, held.clone()).run());
         }
-        let inputs = scan::Inputs {
+        let inputs = scan::ScanInputs {
             guard,
             in_force: in_force.clone(),
             held: held.clone(),
             registration: standing.subscribe(),
             reports,
         };
-        tasks.spawn(Scan::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
+        tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
-        let inputs = registration::Inputs {
+        let inputs = registration::RegistrationInputs {
             in_force,
             seen,
             bundle: bundle.subscribe(),
             held: held.clone(),
             readiness: shared.readiness.clone(),
         };
-        let settings =
-            registration::Settings { namespace: namespace.clone(), names: names.clone(), address };
+        let settings = registration::RegistrationSettings {
+            namespace: namespace.clone(),
+            names: names.clone(),
+            address,
+        };
         let metrics = Arc::clone(&shared.metrics);
-        let recorder = Recorder::new(client.clone(), identity);
-        let registration =
-            Registration::new(client.clone(), settings, inputs, metrics, &recorder, standing);
+        let recorder = EventRecorder::new(client.clone(), identity);
+        let registration = WebhookRegistration::new(
+            client.clone(),
+            settings,
+            inputs,
+            metrics,
+            &recorder,
+            standing,
+        );
         tasks.spawn(registration.run());
         let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {
@@ -172,8 +181,9 @@ impl Connected {
             Certificate::InMemory | Certificate::Managed => {
                 let wait = rotation_wait;
                 let secret = see(&client, managed::source(&namespace, &names), tasks);
-                let settings = managed::Settings { namespace, names, server_names, wait, clock };
-                let inputs = managed::Inputs { secret, registered, held };
+                let settings =
+                    managed::AuthoritySettings { namespace, names, server_names, wait, clock };
+                let inputs = managed::AuthorityInputs { secret, registered, held };
                 keep_authority(client, settings, inputs, bundle, shared, tasks)
             }
         };
@@ -184,8 +194,8 @@ impl Connected {
 /// Begins to keep a certificate authority, and to serve what it signs.
 fn keep_authority(
     client: Client,
-    settings: managed::Settings,
-    inputs: managed::Inputs,
+    settings: managed::AuthoritySettings,
+    inputs: managed::AuthorityInputs,
     bundle: watch::Sender<Option<Bundle>>,
     shared: &Shared,
     tasks: &mut Tasks,
@@ -202,7 +212,7 @@ fn keep_authority(
 }
 
 /// Watches one object.
-fn see(client: &Client, source: Source, tasks: &mut Tasks) -> watch::Receiver<Seen> {
+fn see(client: &Client, source: WatchSource, tasks: &mut Tasks) -> watch::Receiver<Seen> {
     let (sink, seen) = one(&source);
     tasks.spawn(follow(client.clone(), source, sink));
     seen

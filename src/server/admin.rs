@@ -19,7 +19,7 @@ use tracing::error;
 
 use super::{
     accept::{self, Acceptor},
-    answer::Answer,
+    answer::AnswerBody,
     capacity::{Capacity, Peer},
     connection::{drive, http1_builder},
     exchange::Exchange,
@@ -88,7 +88,7 @@ async fn serve(stream: TcpStream, shared: &Shared, peer: &Arc<Peer>) {
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = Exchange::begin(Arc::clone(peer), Instant::now());
         let response = answer(shared, &request);
-        let response = response.map(|bytes| Answer::new(bytes, exchange, Instant::now()));
+        let response = response.map(|bytes| AnswerBody::new(bytes, exchange, Instant::now()));
         async { Ok::<_, Infallible>(response) }
     });
     let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::exchange::Exchange;
 
 /// The body of a response, in one piece.
-pub(super) struct Answer(Option<Piece>);
+pub(super) struct AnswerBody(Option<Piece>);
 
 /// Bytes that are being written, with the exchange that ends when they have been.
 pub(super) struct Piece {
@@ -22,7 +22,7 @@ pub(super) struct Piece {
     _exchange: Exchange,
 }
 
-impl Answer {
+impl AnswerBody {
     /// The body of a response that is made at this time.
     pub(super) fn new(bytes: Bytes, mut exchange: Exchange, now: Instant) -> Self {
         exchange.answered(now);
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-impl Body for Answer {
+impl Body for AnswerBody {
     type Data = Piece;
     type Error = Infallible;
 

@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::{
     Service, Shared,
-    answer::Answer,
+    answer::AnswerBody,
     capacity::Peer,
     handler::{Client, handle},
     limits::Limits,
@@ -113,7 +113,7 @@ pub(super) trait Graceful: Future<Output = hyper::Result<()>> {
 impl<I, S> Graceful for http1::Connection<I, S>
 where
     I: rt::Read + rt::Write + Unpin,
-    S: HttpService<Incoming, ResBody = Answer>,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn end_gracefully(self: Pin<&mut Self>) {
@@ -124,7 +124,7 @@ where
 impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
 where
     I: rt::Read + rt::Write + Unpin,
-    S: HttpService<Incoming, ResBody = Answer>,
+    S: HttpService<Incoming, ResBody = AnswerBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
 {

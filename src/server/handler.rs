@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Service, Shared,
-    answer::Answer,
+    answer::AnswerBody,
     body::{Due, collect, discard},
     capacity::Peer,
     decision::{Asked, decide},
@@ -37,7 +37,7 @@ pub(super) struct Client<S> {
 pub(super) async fn handle<S: Service>(
     client: Arc<Client<S>>,
     request: Request<Incoming>,
-) -> Result<Response<Answer>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let arrived = Instant::now();
     let mut exchange = Exchange::begin(Arc::clone(&client.peer), arrived);
     let shared = &*client.shared;
@@ -55,7 +55,7 @@ pub(super) async fn handle<S: Service>(
         }
         Err(fault) => refuse(shared, &head, &mut body, arrived, &mut exchange, &fault).await,
     };
-    let mut response = response.map(|bytes| Answer::new(bytes, exchange, Instant::now()));
+    let mut response = response.map(|bytes| AnswerBody::new(bytes, exchange, Instant::now()));
     // HTTP/2 has GOAWAY for this, and hyper sends it.
     if shared.lifecycle.is_closing() && head.version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

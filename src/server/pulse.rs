@@ -19,7 +19,7 @@ use tokio::{
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// Nothing: no request, and no byte of the next one.
     Idle,
     /// Part of a request's header has arrived.
@@ -67,13 +67,13 @@ impl Pulse {
         }
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> ConnectionPhase {
         if self.is_active() {
-            Phase::Answering
+            ConnectionPhase::Answering
         } else if self.partial.load(Ordering::Relaxed) {
-            Phase::Header
+            ConnectionPhase::Header
         } else {
-            Phase::Idle
+            ConnectionPhase::Idle
         }
     }
 

@@ -20,7 +20,7 @@ struct State {
 
 /// One condition, held by whoever knows whether it is met.
 #[derive(Clone, Debug)]
-pub struct Condition {
+pub struct ReadinessCondition {
     conditions: Arc<Mutex<Vec<State>>>,
     index: usize,
 }
@@ -32,11 +32,11 @@ impl Readiness {
     }
 
     /// Adds a condition, which is not met until its holder says so.
-    pub fn condition(&self, name: &'static str, why_not_yet: &str) -> Condition {
+    pub fn condition(&self, name: &'static str, why_not_yet: &str) -> ReadinessCondition {
         let mut states = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         let index = states.len();
         states.push(State { name, unmet: Some(why_not_yet.to_owned()) });
-        Condition { conditions: Arc::clone(&self.conditions), index }
+        ReadinessCondition { conditions: Arc::clone(&self.conditions), index }
     }
 
     /// One line for each condition that is not met; none when ready.
@@ -50,7 +50,7 @@ impl Readiness {
     }
 }
 
-impl Condition {
+impl ReadinessCondition {
     /// It is met.
     pub fn meet(&self) {
         self.set(None);

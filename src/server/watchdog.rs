@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     limits::Limits,
-    pulse::{Phase, Pulse},
+    pulse::{ConnectionPhase, Pulse},
 };
 
 /// An idle connection is cut at most this part of the idle limit too late.
@@ -70,7 +70,7 @@ impl Watchdog {
         let Times { header, answer, idle } = self.limits;
         loop {
             let (phase, turns) = (pulse.phase(), pulse.turns());
-            if phase == Phase::Header && self.header_at != Some(turns) {
+            if phase == ConnectionPhase::Header && self.header_at != Some(turns) {
                 self.header_at = Some(turns);
                 self.timer.as_mut().reset(Instant::now() + header);
             }
@@ -91,12 +91,12 @@ impl Watchdog {
                 return Poll::Ready(Expired::Unread);
             }
             let next = match phase {
-                Phase::Header => return Poll::Ready(Expired::Header),
-                Phase::Idle if now >= self.since + idle => {
+                ConnectionPhase::Header => return Poll::Ready(Expired::Header),
+                ConnectionPhase::Idle if now >= self.since + idle => {
                     return Poll::Ready(Expired::Idle);
                 }
-                Phase::Idle => (self.since + idle).min(now + idle / IDLE_CHECKS),
-                Phase::Answering => now + idle / IDLE_CHECKS,
+                ConnectionPhase::Idle => (self.since + idle).min(now + idle / IDLE_CHECKS),
+                ConnectionPhase::Answering => now + idle / IDLE_CHECKS,
             };
             let unread = unread.map(|since| since + answer);
             self.timer.as_mut().reset(unread.map_or(next, |unread| unread.min(next)));

@@ -23,7 +23,7 @@ use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use self::{clock::Clock, line::Entry, queue::Queue};
+use self::{clock::TimestampText, line::RecordInContext, queue::Queue};
 pub use self::{
     file::RotatingFile,
     line::{Format, VERSION},
@@ -50,7 +50,7 @@ pub struct Circumstances {
 }
 
 /// Where lines go.
-pub struct Sink {
+pub struct AuditOutput {
     /// What it is called in the log.
     pub name: &'static str,
     /// What lines look like.
@@ -71,7 +71,7 @@ struct Stream {
 
 /// The threads that write the stream.
 #[derive(Debug)]
-pub struct Writer {
+pub struct AuditWriter {
     threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
     ended: mpsc::UnboundedReceiver<&'static str>,
 }
@@ -92,7 +92,7 @@ impl Drop for Ended {
 /// What a thread writes lines with, kept from one to the next.
 #[derive(Debug, Default)]
 struct Scratch {
-    clock: Clock,
+    clock: TimestampText,
     line: Vec<u8>,
 }
 
@@ -106,13 +106,13 @@ const FINISH_WITHIN: Duration = Duration::from_secs(3);
 impl Audit {
     /// Starts a thread for each sink. `replica` is what this process is called, if anything.
     pub fn start(
-        sinks: impl IntoIterator<Item = Sink>,
+        sinks: impl IntoIterator<Item = AuditOutput>,
         replica: Option<String>,
-    ) -> io::Result<(Self, Writer)> {
+    ) -> io::Result<(Self, AuditWriter)> {
         let replica: Option<Arc<str>> = replica.map(Into::into);
         let (mut streams, mut threads) = (Vec::new(), Vec::new());
         let (sender, ended) = mpsc::unbounded_channel();
-        for Sink { name, format, mut out, dropped } in sinks {
+        for AuditOutput { name, format, mut out, dropped } in sinks {
             let queue = Arc::new(Queue::default());
             let (lines, lost, replica) = (Arc::clone(&queue), dropped.clone(), replica.clone());
             let alive = Ended { name, sender: sender.clone() };
@@ -127,7 +127,7 @@ impl Audit {
             threads.push((thread, Arc::clone(&queue)));
             streams.push(Stream { queue, format, dropped });
         }
-        Ok((Self { streams: streams.into(), replica }, Writer { threads, ended }))
+        Ok((Self { streams: streams.into(), replica }, AuditWriter { threads, ended }))
     }
 
     /// Queues the records of a decision. A plain allow has none, and costs nothing here.
@@ -140,7 +140,7 @@ impl Audit {
         SCRATCH.with_borrow_mut(|Scratch { clock, line }| {
             let time = clock.text(now);
             for record in &verdict.records {
-                let entry = Entry { request, record, circumstances, replica };
+                let entry = RecordInContext { request, record, circumstances, replica };
                 let mut written = None;
                 for Stream { queue, format, dropped } in &*self.streams {
                     // Sinks of one format share the line.
@@ -158,7 +158,7 @@ impl Audit {
     }
 }
 
-impl Writer {
+impl AuditWriter {
     /// Completes when a thread has ended that was not told to; the name of its sink.
     pub async fn ended(&mut self) -> &'static str {
         match self.ended.recv().await {

@@ -2,9 +2,9 @@
 
 /// Why something does not work, if it does not.
 #[derive(Clone, Debug, Default)]
-pub struct Trouble(Option<String>);
+pub struct LogOnce(Option<String>);
 
-impl Trouble {
+impl LogOnce {
     /// It does not work; whether this is another reason than the last.
     pub fn is_news(&mut self, why: &str) -> bool {
         let is_news = self.0.as_deref() != Some(why);
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_news_once_until_it_ends_or_another_comes() {
-        let mut trouble = Trouble::default();
+        let mut trouble = LogOnce::default();
         for (why, is_news) in [("a", true), ("a", false), ("b", true), ("a", true)] {
             assert_eq!(trouble.is_news(why), is_news, "{why}");
             assert_eq!(trouble.why(), Some(why));

@@ -11,11 +11,11 @@ use prometheus::{
 };
 
 use self::{
-    knowledge::Knowledge,
+    knowledge::ClusterMetrics,
     label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     recorder::Recorder,
-    standing::Standing,
+    standing::ReplicaMetrics,
 };
 use crate::policy::mode::RuleName;
 
@@ -45,8 +45,8 @@ pub struct Metrics {
     denials: IntCounterVec,
     break_glass: IntCounter,
     clients: Vec<IntCounter>,
-    knowledge: Knowledge,
-    standing: Standing,
+    knowledge: ClusterMetrics,
+    standing: ReplicaMetrics,
     faults: Vec<IntCounter>,
     panics: IntCounter,
     audit_dropped: IntCounterVec,
@@ -81,8 +81,8 @@ impl Metrics {
                 "Requests allowed because the requester is in a break-glass group.",
             )?,
             clients: clients(&registry)?,
-            knowledge: Knowledge::new(&registry)?,
-            standing: Standing::new(&registry)?,
+            knowledge: ClusterMetrics::new(&registry)?,
+            standing: ReplicaMetrics::new(&registry)?,
             faults: faults(&registry)?,
             panics: counter(
                 &registry,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use poolguard::{
-    api::rbac::{self, Duties, Names, Right, Scope},
+    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
     check::named,
     config,
 };
@@ -311,9 +311,10 @@ async fn add_poolguard(admin: &User) -> String {
     let policy = config::load("config.yaml", &config, None).unwrap().policy;
     all.extend(rbac::protecting(&named(&policy)));
     let namespaced = format!("{RBAC}/namespaces/{NAMESPACE}");
-    for (scope, folder, kind) in
-        [(Scope::Cluster, RBAC, "ClusterRole"), (Scope::Namespace, namespaced.as_str(), "Role")]
-    {
+    for (scope, folder, kind) in [
+        (RoleScope::Cluster, RBAC, "ClusterRole"),
+        (RoleScope::Namespace, namespaced.as_str(), "Role"),
+    ] {
         let resource = kind.to_ascii_lowercase();
         let rules: Vec<_> = all.iter().filter(|it| it.scope == scope).map(rule).collect();
         let role = json!({"metadata": {"name": "poolguard"}, "rules": rules});
@@ -334,8 +335,8 @@ async fn add_poolguard(admin: &User) -> String {
     answer["status"]["token"].as_str().unwrap().to_owned()
 }
 
-fn rule(right: &Right) -> Value {
-    let Right { scope: _, group, resource, verbs, names } = right;
+fn rule(right: &PolicyRule) -> Value {
+    let PolicyRule { scope: _, group, resource, verbs, names } = right;
     let mut rule = json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
     if !names.is_empty() {
         rule["resourceNames"] = json!(names);

@@ -16,9 +16,9 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use poolguard::{
     server::{Received, Service},
-    service::{AdmissionService, Guard},
+    service::{AdmissionService, PolicyAndSnapshot},
     telemetry::{
-        audit::{Audit, Format, RotatingFile, Sink, Writer},
+        audit::{Audit, AuditOutput, AuditWriter, Format, RotatingFile},
         metrics::{
             Metrics,
             label::{AuditSink, Webhook},
@@ -73,7 +73,7 @@ impl Page {
 /// A webhook without a server.
 struct Webhooks {
     service: AdmissionService,
-    writer: Writer,
+    writer: AuditWriter,
     metrics: Arc<Metrics>,
     is_stale: Arc<AtomicBool>,
 }
@@ -81,10 +81,10 @@ struct Webhooks {
 impl Webhooks {
     fn start(sinks: Vec<(Format, Box<dyn io::Write + Send>)>, replica: Option<&str>) -> Self {
         let Scenario { policy, snapshot } = Scenario::recorded();
-        let guard = Arc::new(Guard { policy: Arc::new(policy), snapshot });
+        let guard = Arc::new(PolicyAndSnapshot { policy: Arc::new(policy), snapshot });
         let metrics = Arc::new(Metrics::new().unwrap());
         let names = [AuditSink::Stdout, AuditSink::File];
-        let sinks = sinks.into_iter().zip(names).map(|((format, out), name)| Sink {
+        let sinks = sinks.into_iter().zip(names).map(|((format, out), name)| AuditOutput {
             name: name.as_str(),
             format,
             out,
@@ -212,8 +212,7 @@ fn records_and_metrics_tell_whether_the_client_was_authenticated() {
     assert_eq!(told, [true, false, true]);
     let metrics = webhooks.metrics.render().unwrap();
     for (value, count) in [("authenticated", 2), ("anonymous", 1)] {
-        let line =
-            format!("poolguard_requests_by_client_total{{client=\"{value}\"}} {count}\n");
+        let line = format!("poolguard_requests_by_client_total{{client=\"{value}\"}} {count}\n");
         assert!(metrics.contains(&line), "{line}");
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use poolguard::{
-    api::rbac::{self, Duties, Names, Right, Scope},
+    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
     check::named,
     config,
     policy::Policy,
@@ -91,11 +91,11 @@ fn grants_of_rule(kind: &str, rule: &Value) -> Vec<Grant> {
         .collect()
 }
 
-fn grants_of_right(right: Right) -> Vec<Grant> {
-    let Right { scope, group, resource, verbs, names } = right;
+fn grants_of_right(right: PolicyRule) -> Vec<Grant> {
+    let PolicyRule { scope, group, resource, verbs, names } = right;
     let kind = match scope {
-        Scope::Cluster => "ClusterRole",
-        Scope::Namespace => "Role",
+        RoleScope::Cluster => "ClusterRole",
+        RoleScope::Namespace => "Role",
     };
     let verbs: Vec<String> = verbs.iter().map(|&verb| verb.to_owned()).collect();
     grants(kind, &group, &resource, &verbs, names)

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use poolguard::{
-    check::{Finding, Fitness, Severity, Status, examine},
+    check::{CheckFinding, FindingSeverity, Fitness, Status, examine},
     cluster::inventory::Inventory,
     config,
 };
@@ -134,9 +134,10 @@ impl Cluster {
 
     /// The only thing that fails.
     #[track_caller]
-    fn only(&self, expected: &str) -> Finding {
+    fn only(&self, expected: &str) -> CheckFinding {
         let found = self.examine().findings;
-        let failing: Vec<&Finding> = found.iter().filter(|it| it.status == Status::Fail).collect();
+        let failing: Vec<&CheckFinding> =
+            found.iter().filter(|it| it.status == Status::Fail).collect();
         let lines: Vec<String> = failing.iter().map(|it| line(it)).collect();
         assert_eq!(lines, [expected], "{failing:#?}");
         failing[0].clone()
@@ -144,7 +145,7 @@ impl Cluster {
 
     fn fix(&self, rule: &str) -> String {
         let found = self.examine().findings;
-        let is_meant = |it: &&Finding| it.rule.as_str() == rule && it.status == Status::Fail;
+        let is_meant = |it: &&CheckFinding| it.rule.as_str() == rule && it.status == Status::Fail;
         found.iter().find(is_meant).unwrap().fix.clone().unwrap()
     }
 
@@ -155,8 +156,8 @@ impl Cluster {
 }
 
 /// `error node-zone pool node object`
-fn line(finding: &Finding) -> String {
-    let Finding { rule, severity, pool, node, object, .. } = finding;
+fn line(finding: &CheckFinding) -> String {
+    let CheckFinding { rule, severity, pool, node, object, .. } = finding;
     let part = |part: &Option<String>| part.as_deref().unwrap_or("-").to_owned();
     format!("{} {rule} {} {} {}", severity.as_str(), part(pool), part(node), part(object))
 }
@@ -276,7 +277,7 @@ fn nodes_carry_the_labels_that_they_are_found_by() {
         "nodes: {matchExpressions: [{key: team, operator: In, values: [kafka-wide, kafka-north]}]}",
     );
     let found = both.examine();
-    let claims = found.findings.iter().filter(|it| it.fails_with(Severity::Error)).map(line);
+    let claims = found.findings.iter().filter(|it| it.fails_with(FindingSeverity::Error)).map(line);
     let claims: Vec<String> = claims.collect();
     let expected = ["n1", "n2", "n3"].map(|name| format!("error node-identity north {name} -"));
     assert_eq!(claims, expected);
@@ -561,7 +562,7 @@ fn what_the_input_lacks_is_unknown_and_named() {
         assert_eq!(found, rules, "{kind}");
         let is_named = fitness.missing.iter().any(|it| it.starts_with(&kind.to_lowercase()));
         assert!(is_named, "{kind}: {:?}", fitness.missing);
-        assert_eq!(fitness.failures(Severity::Error), 0, "{kind}: {:#?}", fitness.findings);
+        assert_eq!(fitness.failures(FindingSeverity::Error), 0, "{kind}: {:#?}", fitness.findings);
     }
 }
 

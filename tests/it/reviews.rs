@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
     server::limits::Limits,
-    service::{AdmissionService, Guard},
+    service::{AdmissionService, PolicyAndSnapshot},
     telemetry::{audit::Audit, metrics::Metrics},
 };
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ fn check(file: &str, expected: &str, response: &Value) {
 /// The webhook's service, with the guard of a scenario, and an audit stream that nobody reads.
 fn service(scenario: Option<Scenario>) -> AdmissionService {
     let guard = scenario.map(|Scenario { policy, snapshot }| {
-        Arc::new(Guard { policy: Arc::new(policy), snapshot })
+        Arc::new(PolicyAndSnapshot { policy: Arc::new(policy), snapshot })
     });
     let metrics = Arc::new(Metrics::new().unwrap());
     let (audit, _writer) = Audit::start([], None).unwrap();

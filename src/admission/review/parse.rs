@@ -13,7 +13,7 @@ use crate::{
     kubernetes::object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
     policy::{
         identity::User,
-        request::{Change, Operation, Reads, Request, Subject, Target, View},
+        request::{Change, Operation, Reads, Request, RequestObjects, Target, View},
     },
 };
 
@@ -326,21 +326,21 @@ impl<'a> Objects<'a> {
         })
     }
 
-    fn into_subject(self, operation: Operation) -> Result<Subject<'a>, Malformed> {
+    fn into_subject(self, operation: Operation) -> Result<RequestObjects<'a>, Malformed> {
         Ok(match self {
-            Self::Unseen | Self::Skipped | Self::Raw(_) => Subject::Unread,
-            Self::Pod(sides) => Subject::Pod(sides.into_change(operation)?),
+            Self::Unseen | Self::Skipped | Self::Raw(_) => RequestObjects::Unread,
+            Self::Pod(sides) => RequestObjects::Pod(sides.into_change(operation)?),
             Self::Binding(sides) => {
-                Subject::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
+                RequestObjects::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
             }
             Self::Workload(kind, sides) => {
-                Subject::Workload(kind, Box::new(sides.into_change(operation)?))
+                RequestObjects::Workload(kind, Box::new(sides.into_change(operation)?))
             }
-            Self::Node(sides) => Subject::Node(sides.into_change(operation)?),
+            Self::Node(sides) => RequestObjects::Node(sides.into_change(operation)?),
             // The name is in the request as well, so that a deletion without object can be judged.
             Self::Namespace(sides) => {
                 let metadata = sides.old.map(|namespace| namespace.metadata);
-                Subject::Namespace(metadata.unwrap_or_default())
+                RequestObjects::Namespace(metadata.unwrap_or_default())
             }
         })
     }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{API_VERSION, KIND};
 use crate::{
-    json::{Fields, write_object},
+    json::{ObjectFields, write_object},
     policy::{
         request::Request,
         verdict::{Denials, Outcome, Record, Verdict},
@@ -58,7 +58,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
 }
 
 /// What a client sees of a denial.
-fn status(fields: &mut Fields<'_>, denials: &Denials) {
+fn status(fields: &mut ObjectFields<'_>, denials: &Denials) {
     fields.number("code", 403_u16);
     fields.name("reason", "Forbidden");
     let parts = denials.iter().enumerate().flat_map(|(index, denial)| {
@@ -68,7 +68,7 @@ fn status(fields: &mut Fields<'_>, denials: &Denials) {
 }
 
 /// What the API server writes into its audit log, under the name of the webhook.
-fn annotations(fields: &mut Fields<'_>, record: &Record) {
+fn annotations(fields: &mut ObjectFields<'_>, record: &Record) {
     fields.name("decision", record.decision.as_str());
     if let Some(rule) = record.rule() {
         fields.name("rule", rule.as_str());

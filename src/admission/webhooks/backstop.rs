@@ -10,8 +10,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Condition, Installation, Rule,
-    cel::{Cel, Path, is_one_of, literal},
+    Installation, MatchCondition, WebhookRule,
+    cel::{Cel, CelPath, is_one_of, literal},
     freedom::{Outside, OwnerCounts},
     object::{metadata, namespace_selector, rule as rule_object},
     people,
@@ -42,14 +42,14 @@ pub fn backstop(policy: &Policy, installation: &Installation) -> Option<[Value; 
     let outside = Outside::new(policy, &installation.namespace);
     let mut conditions = Vec::new();
     let components = Cel::any([people::creates_daemon_set_pod(), people::is_kubelet()]);
-    conditions.extend(Condition::new(BY_NO_NODE_COMPONENT, Cel::not(components)));
+    conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(components)));
     conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     conditions.extend(people::by_no_break_glass_group(policy));
     let conditions: Vec<Value> = conditions
         .iter()
-        .map(|Condition { name, expression }| json!({"name": name, "expression": expression}))
+        .map(|MatchCondition { name, expression }| json!({"name": name, "expression": expression}))
         .collect();
-    let pods: Rule = rule(&["pods"], &[Operation::Create, Operation::Update]);
+    let pods: WebhookRule = rule(&["pods"], &[Operation::Create, Operation::Update]);
     let object = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -97,7 +97,7 @@ fn taints(policy: &Policy) -> Vec<&Taint<'static>> {
 
 fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
     let pools: Vec<&Pool> = policy.pools.iter().filter(|pool| pool.taint == *taint).collect();
-    let (new, old) = (Path::object(), Path::old_object());
+    let (new, old) = (CelPath::object(), CelPath::old_object());
     // What a comparison comes to is the webhook's to say, so that it counts against a denial only.
     let tolerates = |taint| tolerates_any(&new, "spec", [taint], ComparisonOperators::Off);
     let comparison = policy.placement.comparison_operators;
@@ -123,7 +123,7 @@ fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
     })
 }
 
-fn has_required_affinity(spec: &Path) -> Cel {
+fn has_required_affinity(spec: &CelPath) -> Cel {
     let affinity = spec.key("affinity");
     let node = affinity.key("nodeAffinity");
     Cel::all([
@@ -134,7 +134,7 @@ fn has_required_affinity(spec: &Path) -> Cel {
 }
 
 /// No node selector, or one that every node of a pool has, or the next one in a declared zone.
-fn selects_one_of(spec: &Path, pools: &[&Pool]) -> Cel {
+fn selects_one_of(spec: &CelPath, pools: &[&Pool]) -> Cel {
     let selector = spec.key("nodeSelector");
     let stranger = |pool: &&Pool| {
         let known = labels(pool).into_iter().map(|(key, values)| {
@@ -162,7 +162,7 @@ fn labels(pool: &Pool) -> Vec<(&str, Vec<&str>)> {
 fn message(taint: &Taint<'static>, pools: &[&Pool]) -> String {
     let names: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
     let names = names.join(" or ");
-    let metadata = Path::object().key("metadata");
+    let metadata = CelPath::object().key("metadata");
     let name = format!(
         "({} ? {} : ({} ? {} : '') + '*')",
         metadata.has_text("name"),

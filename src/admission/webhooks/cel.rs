@@ -266,9 +266,9 @@ pub(super) fn pattern(glob: &str, wildcards: Wildcards) -> String {
 
 /// A field, as far as `object` or `oldObject` has it.
 #[derive(Clone, Debug)]
-pub(super) struct Path(String);
+pub(super) struct CelPath(String);
 
-impl Path {
+impl CelPath {
     pub(super) fn object() -> Self {
         Self("object".to_owned())
     }
@@ -343,7 +343,7 @@ impl Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for CelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -423,9 +423,9 @@ mod tests {
 
     #[test]
     fn keys_that_are_no_identifiers_are_quoted() {
-        let path = Path::object().key("metadata").key("annotations");
+        let path = CelPath::object().key("metadata").key("annotations");
         assert_eq!(path.has("a.b/c").to_string(), "'a.b/c' in object.metadata.annotations");
         assert_eq!(path.key("in").to_string(), "object.metadata.annotations['in']");
-        assert_eq!(Path::object().has("spec").to_string(), "has(object.spec)");
+        assert_eq!(CelPath::object().has("spec").to_string(), "has(object.spec)");
     }
 }

@@ -1,8 +1,8 @@
 //! Which pods are nobody's business: AutoMQ's, and exempt ones.
 
 use super::{
-    Condition, NamespaceScope,
-    cel::{Cel, Path, is_one_of, literal, matches_any, patterns},
+    MatchCondition, NamespaceScope,
+    cel::{Cel, CelPath, is_one_of, literal, matches_any, patterns},
     reach::operation_is,
     sorted,
 };
@@ -78,17 +78,17 @@ impl<'p> Outside<'p> {
     }
 
     /// Whether a binding's namespace, which is all that it shows, is none that is out by a glob.
-    pub(super) fn binding_is_outside(&self) -> Option<Condition> {
+    pub(super) fn binding_is_outside(&self) -> Option<MatchCondition> {
         let automq = patterns(&self.policy.automq.namespaces);
         let in_no_automq = Cel::not(matches_any(NAMESPACE, automq));
         let exempt = self.policy.exempt.iter().filter(|it| it.is_by_namespace_only());
         let exempt = patterns(exempt.map(|it| &it.namespace));
         let in_none = Cel::all([in_no_automq, Cel::not(matches_any(NAMESPACE, exempt))]);
-        Condition::new("in-no-namespace-of-automq-or-exempt", in_none)
+        MatchCondition::new("in-no-namespace-of-automq-or-exempt", in_none)
     }
 
     /// Whether the pod is neither AutoMQ's nor exempt, as far as no selector has said so.
-    pub(super) fn pod_is_outside(&self, owner: OwnerCounts) -> Option<Condition> {
+    pub(super) fn pod_is_outside(&self, owner: OwnerCounts) -> Option<MatchCondition> {
         let automq = &self.policy.automq;
         let is_automq =
             if automq.is_by_namespace_only() { Cel::Never } else { is_automq_pod(automq) };
@@ -99,7 +99,7 @@ impl<'p> Outside<'p> {
         let none = [self.in_no_free_namespace(), Cel::not(is_automq)]
             .into_iter()
             .chain(partial.map(|it| Cel::not(is_exempt(it, owner))));
-        Condition::new("neither-automqs-nor-exempt", Cel::all(none))
+        MatchCondition::new("neither-automqs-nor-exempt", Cel::all(none))
     }
 }
 
@@ -137,7 +137,7 @@ fn is_exempt(exemption: &Exemption, owner: OwnerCounts) -> Cel {
 }
 
 fn labels_match(selector: &LabelSelector) -> Cel {
-    let metadata = Path::object().key("metadata");
+    let metadata = CelPath::object().key("metadata");
     let labels = metadata.key("labels");
     let requirement = |Requirement { key, operator, values }: &Requirement| {
         let there = Cel::all([metadata.holds("labels"), labels.has(key)]);
@@ -165,24 +165,25 @@ fn service_account_matches(globs: &[Glob]) -> Cel {
         None => Cel::Always,
     };
     let any = Cel::all([is_text, any]);
-    let spec = Path::object().key("spec");
+    let spec = CelPath::object().key("spec");
     let field = |name: &str| format!("({}) ? {}", spec.has_text(name), spec.key(name));
     // The API server fills in both spellings; a name that is not there means `default`.
     let account =
         format!("{} : ({} : 'default')", field("serviceAccountName"), field("serviceAccount"));
-    Cel::all([Path::object().holds("spec"), Cel::exists(format!("[{account}]"), "a", any)])
+    Cel::all([CelPath::object().holds("spec"), Cel::exists(format!("[{account}]"), "a", any)])
 }
 
 fn daemon_set_matches(globs: &[Glob], counts: OwnerCounts) -> Cel {
     if globs.is_empty() {
         return Cel::Always;
     }
-    let owner = Path::bound("o");
+    let owner = CelPath::bound("o");
     let named = Cel::all([owner.has("name"), matches_any("o.name", globs)]);
     match counts {
         OwnerCounts::Asking => has_daemon_set(named),
         OwnerCounts::Stored => {
-            let (new, old) = (Path::object().key("metadata"), Path::old_object().key("metadata"));
+            let (new, old) =
+                (CelPath::object().key("metadata"), CelPath::old_object().key("metadata"));
             let stays = Cel::not(new.differs(&old, "ownerReferences"));
             let is_update = operation_is(Operation::Update.as_str());
             Cel::all([is_update, has_daemon_set(named), stays])
@@ -192,7 +193,7 @@ fn daemon_set_matches(globs: &[Glob], counts: OwnerCounts) -> Cel {
 
 /// Whether the pod names a DaemonSet as its controller, of which this holds.
 pub(super) fn has_daemon_set(named: Cel) -> Cel {
-    let owner = Path::bound("o");
+    let owner = CelPath::bound("o");
     let is_meant = Cel::all([
         Cel::term("has(o.controller)"),
         Cel::term("o.controller == true"),
@@ -201,7 +202,7 @@ pub(super) fn has_daemon_set(named: Cel) -> Cel {
         Cel::term(format!("o.apiVersion.startsWith({})", literal("apps/"))),
         named,
     ]);
-    let metadata = Path::object().key("metadata");
+    let metadata = CelPath::object().key("metadata");
     let owners = metadata.key("ownerReferences");
     Cel::all([metadata.holds("ownerReferences"), Cel::exists(owners, "o", is_meant)])
 }

@@ -1,7 +1,8 @@
 //! `role-binding`: namespaces that hold an instance or a protected object.
 
 use super::{
-    Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope, cel::Cel, people, sorted,
+    FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
+    cel::Cel, people, sorted,
 };
 use crate::policy::{
     Phase, Policy,
@@ -12,7 +13,7 @@ use crate::policy::{
 
 /// The namespaces that the config names fail closed; what else holds a protected object is known
 /// from a look-up only.
-pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
+pub(super) fn entries(policy: &Policy) -> Vec<WebhookEntry> {
     let mode = policy.rules.role_binding;
     if mode == Mode::Off {
         return Vec::new();
@@ -32,13 +33,13 @@ pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
     entries
 }
 
-fn entry(stem: &str, namespaces: NamespaceScope, policy: &Policy) -> Entry {
-    let rule = Rule::new("", ["namespaces"], &[Operation::Delete], Scope::Cluster);
-    let mut entry = Entry::new(stem, Phase::Validate, vec![rule]);
+fn entry(stem: &str, namespaces: NamespaceScope, policy: &Policy) -> WebhookEntry {
+    let rule = WebhookRule::new("", ["namespaces"], &[Operation::Delete], ResourceScope::Cluster);
+    let mut entry = WebhookEntry::new(stem, Phase::Validate, vec![rule]);
     entry.namespaces = namespaces;
     let is_going = Cel::term("has(oldObject.metadata.deletionTimestamp)");
     let goes = Cel::all([Cel::term("oldObject != null"), Cel::not(is_going)]);
-    entry.conditions.extend(Condition::new("not-going-already", goes));
+    entry.conditions.extend(MatchCondition::new("not-going-already", goes));
     entry.conditions.extend(people::by_no_trusted_principal(policy));
     entry
 }

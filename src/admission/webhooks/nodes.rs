@@ -1,18 +1,18 @@
 //! The rules about nodes. None fails closed: a node that cannot be updated is lost.
 
 use super::{
-    Condition, Entry, Rule, SHORT_TIMEOUT_SECONDS, Scope,
-    cel::{Cel, Path},
+    MatchCondition, ResourceScope, SHORT_TIMEOUT_SECONDS, WebhookEntry, WebhookRule,
+    cel::{Cel, CelPath},
     people,
     reach::{has_no_sub_resource, operation_is},
 };
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
 
-fn rule(resources: &[&str], operations: &[Operation]) -> Rule {
-    Rule::new("", resources.iter().copied(), operations, Scope::Cluster)
+fn rule(resources: &[&str], operations: &[Operation]) -> WebhookRule {
+    WebhookRule::new("", resources.iter().copied(), operations, ResourceScope::Cluster)
 }
 
-pub(super) fn validating(policy: &Policy) -> Option<Entry> {
+pub(super) fn validating(policy: &Policy) -> Option<WebhookEntry> {
     let rules = &policy.rules;
     let judges_identity = rules.node_identity > Mode::Off;
     let judges_taint = rules.node_taint > Mode::Off;
@@ -32,33 +32,33 @@ pub(super) fn validating(policy: &Policy) -> Option<Entry> {
     if judges_identity {
         listed.push(rule(&["nodes/status"], &[Operation::Update]));
     }
-    let mut entry = Entry::new("nodes", Phase::Validate, listed);
+    let mut entry = WebhookEntry::new("nodes", Phase::Validate, listed);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
-    entry.conditions.extend(Condition::new("changes-labels-or-taints", sent));
+    entry.conditions.extend(MatchCondition::new("changes-labels-or-taints", sent));
     Some(entry)
 }
 
 /// The half that adds the pool's taint.
-pub(super) fn mutating(policy: &Policy) -> Option<Entry> {
+pub(super) fn mutating(policy: &Policy) -> Option<WebhookEntry> {
     if policy.rules.node_taint == Mode::Off || policy.pools.is_empty() {
         return None;
     }
     let rule = rule(&["nodes"], &[Operation::Create, Operation::Update]);
-    let mut entry = Entry::new("join-nodes", Phase::Mutate, vec![rule]);
+    let mut entry = WebhookEntry::new("join-nodes", Phase::Mutate, vec![rule]);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
     let sent = Cel::any([operation_is(Operation::Create.as_str()), relabelled()]);
-    entry.conditions.extend(Condition::new("joins-or-changes-labels", sent));
+    entry.conditions.extend(MatchCondition::new("joins-or-changes-labels", sent));
     Some(entry)
 }
 
 /// Heartbeats do not change labels.
 fn relabelled() -> Cel {
-    Path::object().key("metadata").differs(&Path::old_object().key("metadata"), "labels")
+    CelPath::object().key("metadata").differs(&CelPath::old_object().key("metadata"), "labels")
 }
 
 /// Taints changed by somebody who may be judged: the node controller's come and go all day.
 fn retainted() -> Cel {
-    let (new, old) = (Path::object(), Path::old_object());
+    let (new, old) = (CelPath::object(), CelPath::old_object());
     let without_spec = Cel::all([Cel::not(new.holds("spec")), old.holds("spec")]);
     let with_both = Cel::all([
         new.holds("spec"),

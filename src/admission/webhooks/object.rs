@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Condition, Entries, Entry, NamespaceScope, Rule};
+use super::{Entries, MatchCondition, NamespaceScope, WebhookEntry, WebhookRule};
 use crate::policy::{Phase, request::Operation};
 
 /// How this PoolGuard is installed.
@@ -113,11 +113,11 @@ pub(super) fn metadata(installation: &Installation) -> Value {
 }
 
 fn webhook(
-    entry: &Entry,
+    entry: &WebhookEntry,
     installation: &Installation,
     ca_bundle: Option<&str>,
 ) -> Map<String, Value> {
-    let Entry {
+    let WebhookEntry {
         name,
         path,
         failure_policy,
@@ -139,7 +139,7 @@ fn webhook(
     set("objectSelector", objects.to_json());
     // The API server leaves an empty list out.
     if !conditions.is_empty() {
-        let condition = |Condition { name, expression }: &Condition| json!({ "name": name, "expression": expression });
+        let condition = |MatchCondition { name, expression }: &MatchCondition| json!({ "name": name, "expression": expression });
         set("matchConditions", conditions.iter().map(condition).collect());
     }
     set("failurePolicy", json!(failure_policy.as_str()));
@@ -173,8 +173,8 @@ fn client_config(path: Phase, installation: &Installation, ca_bundle: Option<&st
     config
 }
 
-pub(super) fn rule(rule: &Rule) -> Value {
-    let Rule { group, version, resources, operations, scope } = rule;
+pub(super) fn rule(rule: &WebhookRule) -> Value {
+    let WebhookRule { group, version, resources, operations, scope } = rule;
     let operations: Vec<&str> = operations.iter().copied().map(Operation::as_str).collect();
     json!({
         "apiGroups": [group],

@@ -11,7 +11,7 @@
 //! other entry; and a break-glass request, which the twin sends, is judged once.
 
 use super::{
-    Condition, Entry, FailurePolicy, NamespaceScope, Rule,
+    FailurePolicy, MatchCondition, NamespaceScope, WebhookEntry, WebhookRule,
     cel::{Cel, is_one_of},
     people, protected,
     reach::operation_is,
@@ -22,7 +22,7 @@ use crate::policy::Policy;
 const NOT_PROTECTED_ITSELF: &str = "not-protected-itself";
 
 /// Parts the entries of the validating configuration.
-pub(super) fn part(policy: &Policy, others: &mut [Entry], protected: &mut [Entry]) {
+pub(super) fn part(policy: &Policy, others: &mut [WebhookEntry], protected: &mut [WebhookEntry]) {
     let of_protected = FailurePolicy::of(policy.rules.role_binding);
     for other in others {
         if other.failure_policy == FailurePolicy::Fail && of_protected == FailurePolicy::Ignore {
@@ -37,18 +37,18 @@ pub(super) fn part(policy: &Policy, others: &mut [Entry], protected: &mut [Entry
 
 /// Parts entries of the mutating configuration from the recorded twins of the entries of protected
 /// objects.
-pub(super) fn leave_to_twins(policy: &Policy, others: &mut [Entry]) {
+pub(super) fn leave_to_twins(policy: &Policy, others: &mut [WebhookEntry]) {
     if FailurePolicy::of(policy.rules.role_binding) == FailurePolicy::Ignore {
         return;
     }
     for other in others {
         let harmed = protected::harmed_among(policy, &other.rules);
         let recorded = Cel::all([harmed, people::is_break_glass(policy)]);
-        other.conditions.extend(Condition::new(NOT_PROTECTED_ITSELF, Cel::not(recorded)));
+        other.conditions.extend(MatchCondition::new(NOT_PROTECTED_ITSELF, Cel::not(recorded)));
     }
 }
 
-impl Entry {
+impl WebhookEntry {
     fn leave_to_protected(&mut self, policy: &Policy) {
         let harmed = protected::harmed_among(policy, &self.rules);
         let is_trusted_left_out =
@@ -63,7 +63,7 @@ impl Entry {
             Cel::any([Cel::not(people::is_trusted(policy)), recorded])
         };
         let sent = Cel::not(Cel::all([harmed, by_sent]));
-        self.conditions.extend(Condition::new(NOT_PROTECTED_ITSELF, sent));
+        self.conditions.extend(MatchCondition::new(NOT_PROTECTED_ITSELF, sent));
     }
 
     /// Leaves out what another entry or its recorded twin sends.
@@ -83,7 +83,7 @@ impl Entry {
         };
         let (by_people, about_objects): (Vec<_>, Vec<_>) =
             other.conditions.iter().partition(|it| it.is_about_people());
-        let texts = |conditions: Vec<&Condition>| {
+        let texts = |conditions: Vec<&MatchCondition>| {
             let texts = conditions.into_iter().map(|it| format!("({})", it.expression));
             Cel::all(texts.map(Cel::Term))
         };
@@ -96,11 +96,11 @@ impl Entry {
         ]);
         let stem = other.name.split('.').next().unwrap_or_default();
         let name = format!("not-sent-by-{stem}");
-        self.conditions.extend(Condition::new(&name, Cel::not(sent)));
+        self.conditions.extend(MatchCondition::new(&name, Cel::not(sent)));
     }
 }
 
-impl Rule {
+impl WebhookRule {
     /// Whether a request that this rule matches is one that another rule matches as well.
     fn common_with(&self, other: &Self) -> Cel {
         let resources = self.resources.iter().filter(|it| other.resources.contains(it));

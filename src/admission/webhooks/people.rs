@@ -1,7 +1,7 @@
 //! Who asks: conditions on a request's user.
 
 use super::{
-    Condition,
+    MatchCondition,
     cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern, patterns},
     freedom::has_daemon_set,
     pods::BY_NO_NODE_COMPONENT,
@@ -50,8 +50,8 @@ pub(super) fn is_break_glass(policy: &Policy) -> Cel {
 }
 
 /// The condition that keeps break-glass requests out; `None` where the config names no group.
-pub(super) fn by_no_break_glass_group(policy: &Policy) -> Option<Condition> {
-    Condition::new(BY_NO_BREAK_GLASS_GROUP, Cel::not(is_break_glass(policy)))
+pub(super) fn by_no_break_glass_group(policy: &Policy) -> Option<MatchCondition> {
+    MatchCondition::new(BY_NO_BREAK_GLASS_GROUP, Cel::not(is_break_glass(policy)))
 }
 
 pub(super) fn is_kubelet() -> Cel {
@@ -85,8 +85,8 @@ pub(super) fn is_never_judged() -> Cel {
 }
 
 /// The condition that keeps out those whom the rules about roles let pass.
-pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<Condition> {
-    Condition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(is_trusted(policy)))
+pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<MatchCondition> {
+    MatchCondition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(is_trusted(policy)))
 }
 
 /// Those whom the rules about roles let pass.

@@ -1,8 +1,8 @@
 //! `pod-placement`: pods of instances, and bindings of them.
 
 use super::{
-    Condition, Entry, NamespaceScope, Reinvocation, SHORT_TIMEOUT_SECONDS,
-    cel::{Cel, Path},
+    MatchCondition, NamespaceScope, Reinvocation, SHORT_TIMEOUT_SECONDS, WebhookEntry,
+    cel::{Cel, CelPath},
     freedom::{automq_namespaces, is_automq_pod},
     people,
     pods::{binding_rule, rule},
@@ -11,7 +11,7 @@ use super::{
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
 
 /// What `pods` and `bindings` leave out, since it is AutoMQ's.
-pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Entry> {
+pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<WebhookEntry> {
     if policy.rules.pod_placement == Mode::Off && policy.rules.pod_intrusion == Mode::Off {
         return None;
     }
@@ -23,21 +23,23 @@ pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Entry> 
     let bindings = binding_rule().resources;
     let resources: Vec<&str> = bindings.iter().map(String::as_str).chain(["pods"]).collect();
     let pods_and_bindings = rule(&resources, &[Operation::Create]);
-    let mut entry = Entry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
+    let mut entry = WebhookEntry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
     entry.namespaces = NamespaceScope::Only(namespaces);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
     let by_scheduler = Cel::all([people::is_kube_scheduler(), is_binding()]);
-    entry.conditions.extend(Condition::new("no-binding-by-kube-scheduler", Cel::not(by_scheduler)));
+    entry
+        .conditions
+        .extend(MatchCondition::new("no-binding-by-kube-scheduler", Cel::not(by_scheduler)));
     if !policy.automq.is_by_namespace_only() {
         let is_automqs = Cel::any([is_binding(), is_automq_pod(&policy.automq)]);
-        entry.conditions.extend(Condition::new("automqs-pod", is_automqs));
+        entry.conditions.extend(MatchCondition::new("automqs-pod", is_automqs));
     }
     Some(entry)
 }
 
 /// Either of the resources by which a pod is bound.
 fn is_binding() -> Cel {
-    let request = Path::bound("request");
+    let request = CelPath::bound("request");
     Cel::any([
         Cel::term("request.resource.resource == 'bindings'"),
         request.text_is("subResource", ["binding"]),
@@ -45,19 +47,19 @@ fn is_binding() -> Cel {
 }
 
 /// The half that changes pods.
-pub(super) fn mutating(policy: &Policy) -> Option<Entry> {
+pub(super) fn mutating(policy: &Policy) -> Option<WebhookEntry> {
     let namespaces = sorted(policy.instances.iter().map(|instance| instance.namespace.as_str()));
     if policy.rules.pod_placement == Mode::Off || namespaces.is_empty() {
         return None;
     }
     let rule = rule(&["pods"], &[Operation::Create]);
-    let mut entry = Entry::new("place-pods", Phase::Mutate, vec![rule]);
+    let mut entry = WebhookEntry::new("place-pods", Phase::Mutate, vec![rule]);
     entry.namespaces = NamespaceScope::Only(namespaces);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
     entry.reinvocation = Reinvocation::IfNeeded;
     if !policy.automq.is_by_namespace_only() {
         let is_automqs = is_automq_pod(&policy.automq);
-        entry.conditions.extend(Condition::new("automqs-pod", is_automqs));
+        entry.conditions.extend(MatchCondition::new("automqs-pod", is_automqs));
     }
     Some(entry)
 }

@@ -1,8 +1,8 @@
 //! `pod-intrusion` and `cluster-exclusive`: pods and bindings.
 
 use super::{
-    Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope,
-    cel::{Cel, Path},
+    FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
+    cel::{Cel, CelPath},
     freedom::{Changeable, Outside, OwnerCounts},
     people,
     reach::{moves_unbound_pod, operation_is, pool_taints, reaches},
@@ -21,7 +21,7 @@ pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
 /// not cost an evaluation.
 const TEMPLATE_GENERATION_LABEL: &str = "pod-template-generation";
 
-pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Entry> {
+pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
     [
         pods(policy, outside),
         daemon_set_pods(policy, outside),
@@ -33,8 +33,8 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Entry> {
     .collect()
 }
 
-pub(super) fn rule(resources: &[&str], operations: &[Operation]) -> Rule {
-    Rule::new("", resources.iter().copied(), operations, Scope::Namespaced)
+pub(super) fn rule(resources: &[&str], operations: &[Operation]) -> WebhookRule {
+    WebhookRule::new("", resources.iter().copied(), operations, ResourceScope::Namespaced)
 }
 
 /// What a rule asks of pods that are created: nothing, those that can reach a pool, or all.
@@ -44,7 +44,7 @@ fn judges(policy: &Policy, intrusion: Mode) -> (Cel, Mode) {
     let intrusion = if has_pools { intrusion } else { Mode::Off };
     let reaches = match intrusion {
         Mode::Off => Cel::Never,
-        Mode::Audit | Mode::Warn | Mode::Enforce => reaches(policy, &Path::object(), "spec"),
+        Mode::Audit | Mode::Warn | Mode::Enforce => reaches(policy, &CelPath::object(), "spec"),
     };
     // In audit the rule is the scan's business.
     let exclusive = if exclusive < Mode::Warn { Mode::Off } else { exclusive };
@@ -60,7 +60,7 @@ fn widened(policy: &Policy, outside: &Outside<'_>) -> Cel {
     }
 }
 
-fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let (reaches, mode) = judges(policy, policy.rules.pod_intrusion);
     if mode == Mode::Off {
         return None;
@@ -76,16 +76,16 @@ fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
         (&[Operation::Create, Operation::Update], sent)
     };
     let failure_policy = FailurePolicy::of(mode);
-    let mut entry = Entry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
+    let mut entry = WebhookEntry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
-    entry.conditions.extend(Condition::new("reaches-a-pool", sent));
+    entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
     let controller = people::creates_daemon_set_pod();
     let left_out = match failure_policy {
         FailurePolicy::Fail => Cel::any([controller, people::is_kubelet()]),
         FailurePolicy::Ignore => controller,
     };
-    entry.conditions.extend(Condition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
+    entry.conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     if failure_policy == FailurePolicy::Fail {
         entry.conditions.extend(people::by_no_break_glass_group(policy));
@@ -93,13 +93,13 @@ fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     Some(entry)
 }
 
-fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let (reaches, mode) = judges(policy, policy.rules.daemon_set_intrusion);
     if mode == Mode::Off {
         return None;
     }
     let rule = rule(&["pods"], &[Operation::Create]);
-    let mut entry = Entry::new("daemonset-pods", Phase::Validate, vec![rule]);
+    let mut entry = WebhookEntry::new("daemonset-pods", Phase::Validate, vec![rule]);
     entry.namespaces = outside.scope();
     entry.objects = LabelSelector::new(vec![Requirement {
         key: TEMPLATE_GENERATION_LABEL.to_owned(),
@@ -107,25 +107,25 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
         values: Vec::new(),
     }]);
     let sent = Cel::any([widened(policy, outside), reaches]);
-    entry.conditions.extend(Condition::new("reaches-a-pool", sent));
+    entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
     let by_controller = people::creates_daemon_set_pod();
-    entry.conditions.extend(Condition::new("by-the-daemonset-controller", by_controller));
+    entry.conditions.extend(MatchCondition::new("by-the-daemonset-controller", by_controller));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Asking));
     Some(entry)
 }
 
 /// What is bound and where to says too little for CEL: every scheduler but Kubernetes' own is asked
 /// about.
-fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let mode = policy.rules.pod_intrusion;
     if mode == Mode::Off || pool_taints(policy).is_empty() {
         return None;
     }
-    let mut entry = Entry::new("bindings", Phase::Validate, vec![binding_rule()]);
+    let mut entry = WebhookEntry::new("bindings", Phase::Validate, vec![binding_rule()]);
     entry.failure_policy = FailurePolicy::of(mode);
     entry.namespaces = outside.scope_without_automq();
     let by_another = Cel::not(people::is_kube_scheduler());
-    entry.conditions.extend(Condition::new("not-by-kube-scheduler", by_another));
+    entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));
     entry.conditions.extend(outside.binding_is_outside());
     if entry.failure_policy == FailurePolicy::Fail {
         entry.conditions.extend(people::by_no_break_glass_group(policy));
@@ -133,12 +133,12 @@ fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     Some(entry)
 }
 
-pub(super) fn binding_rule() -> Rule {
+pub(super) fn binding_rule() -> WebhookRule {
     rule(&["bindings", "pods/binding"], &[Operation::Create])
 }
 
 /// Pods that a change of labels or of the owner may turn into intruders, where they are.
-fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let changeable = Changeable::of(policy);
     let intrusion = policy.rules.pod_intrusion.max(policy.rules.daemon_set_intrusion);
     if intrusion == Mode::Off || pool_taints(policy).is_empty() {
@@ -154,7 +154,7 @@ fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
     if namespaces == NamespaceScope::Only(Vec::new()) {
         return None;
     }
-    let (new, old) = (Path::object().key("metadata"), Path::old_object().key("metadata"));
+    let (new, old) = (CelPath::object().key("metadata"), CelPath::old_object().key("metadata"));
     let owners = if changeable.owners { new.differs(&old, "ownerReferences") } else { Cel::Never };
     let changes = Cel::all([
         in_one,
@@ -162,12 +162,12 @@ fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
         Cel::any([new.differs(&old, "labels"), owners]),
         // Those are sent by `pods`.
         Cel::not(moves_unbound_pod()),
-        reaches(policy, &Path::object(), "spec"),
+        reaches(policy, &CelPath::object(), "spec"),
     ]);
     let rule = rule(&["pods"], &[Operation::Update]);
-    let mut entry = Entry::new("relabelled-pods", Phase::Validate, vec![rule]);
+    let mut entry = WebhookEntry::new("relabelled-pods", Phase::Validate, vec![rule]);
     entry.namespaces = namespaces;
-    entry.conditions.extend(Condition::new("changes-who-it-is", changes));
+    entry.conditions.extend(MatchCondition::new("changes-who-it-is", changes));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     Some(entry)
 }

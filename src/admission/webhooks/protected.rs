@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::harm::harmed;
 pub(super) use self::harm::{changes_at, goes_or};
 use super::{
-    Condition, Entry, FailurePolicy, NamespaceScope, Rule, Scope,
+    FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
     cel::{Cel, matches_any, patterns},
     freedom::automq_namespaces,
     people,
@@ -43,7 +43,7 @@ const CLUSTER_SCOPED: [(&str, &str); 4] = [
 /// looks at the plural name only, whatever the API group.
 const NAMESPACES: &str = "namespaces";
 
-pub(super) fn entries(policy: &Policy) -> Vec<Entry> {
+pub(super) fn entries(policy: &Policy) -> Vec<WebhookEntry> {
     if policy.rules.role_binding == Mode::Off {
         return Vec::new();
     }
@@ -81,7 +81,7 @@ enum Group<'p> {
 }
 
 impl Group<'_> {
-    fn entry(&self, policy: &Policy) -> Option<Entry> {
+    fn entry(&self, policy: &Policy) -> Option<WebhookEntry> {
         let meant = policy.protected.iter().filter_map(|entry| {
             let in_namespace = self.includes(policy, entry);
             (in_namespace != Cel::Never).then_some((entry, in_namespace))
@@ -92,25 +92,25 @@ impl Group<'_> {
         let (stem, namespaces, scope) = match self {
             Group::Named(name) => {
                 let only = NamespaceScope::Only(vec![(*name).to_owned()]);
-                (format!("protected.{name}"), only, Scope::Namespaced)
+                (format!("protected.{name}"), only, ResourceScope::Namespaced)
             }
             Group::AutoMq(names) => {
                 let only = NamespaceScope::Only(names.clone());
-                ("protected-automq".to_owned(), only, Scope::Namespaced)
+                ("protected-automq".to_owned(), only, ResourceScope::Namespaced)
             }
             Group::Others(names) => {
-                ("protected".to_owned(), NamespaceScope::Except(names.clone()), Scope::Any)
+                ("protected".to_owned(), NamespaceScope::Except(names.clone()), ResourceScope::Any)
             }
             Group::Namespaces => {
                 let all = NamespaceScope::Except(Vec::new());
-                ("protected-namespaces".to_owned(), all, Scope::Cluster)
+                ("protected-namespaces".to_owned(), all, ResourceScope::Cluster)
             }
         };
-        let mut entry = Entry::new(&stem, Phase::Validate, rules(&meant, scope));
+        let mut entry = WebhookEntry::new(&stem, Phase::Validate, rules(&meant, scope));
         entry.failure_policy = FailurePolicy::of(policy.rules.role_binding);
         entry.namespaces = namespaces;
         let harmed = harmed(policy, &meant, is_only);
-        entry.conditions.extend(Condition::new("harms-what-is-protected", harmed));
+        entry.conditions.extend(MatchCondition::new("harms-what-is-protected", harmed));
         entry.conditions.extend(people::by_no_trusted_principal(policy));
         if entry.failure_policy == FailurePolicy::Fail {
             entry.conditions.extend(people::by_no_break_glass_group(policy));
@@ -137,7 +137,7 @@ impl Group<'_> {
     }
 }
 
-fn rules(meant: &[(&Protected, Cel)], scope: Scope) -> Vec<Rule> {
+fn rules(meant: &[(&Protected, Cel)], scope: ResourceScope) -> Vec<WebhookRule> {
     let mut groups: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
     for (entry, _) in meant {
         let GroupResource { group, resource } = &entry.resource;
@@ -146,7 +146,7 @@ fn rules(meant: &[(&Protected, Cel)], scope: Scope) -> Vec<Rule> {
     }
     let operations = [Operation::Update, Operation::Delete];
     let rule = |((group, _), resources): ((&String, _), BTreeSet<&str>)| {
-        Rule::new(group, resources, &operations, scope)
+        WebhookRule::new(group, resources, &operations, scope)
     };
     groups.into_iter().map(rule).collect()
 }
@@ -181,8 +181,8 @@ fn is_in<'g>(globs: impl IntoIterator<Item = &'g Glob>) -> Cel {
 }
 
 /// Whether a request that one of these rules matches harms a protected object, wherever it is.
-pub(super) fn harmed_among(policy: &Policy, rules: &[Rule]) -> Cel {
-    let changes = |rule: &&Rule| {
+pub(super) fn harmed_among(policy: &Policy, rules: &[WebhookRule]) -> Cel {
+    let changes = |rule: &&WebhookRule| {
         rule.operations.iter().any(|it| matches!(it, Operation::Update | Operation::Delete))
     };
     let covers = |entry: &&Protected| {

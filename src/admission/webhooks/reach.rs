@@ -4,7 +4,7 @@
 //! pool may carry further taints and the pod may have an affinity, so that this says yes more often
 //! than the rule does, and never no where the rule says yes.
 
-use super::cel::{Cel, Path, is_one_of, literal};
+use super::cel::{Cel, CelPath, is_one_of, literal};
 use crate::{
     kubernetes::taint::{ComparisonOperators, Taint},
     policy::Policy,
@@ -21,7 +21,7 @@ pub(super) fn pool_taints(policy: &Policy) -> Vec<&Taint<'static>> {
 }
 
 /// Whether a pod with the spec at this key may land on a dedicated node.
-pub(super) fn reaches(policy: &Policy, parent: &Path, key: &str) -> Cel {
+pub(super) fn reaches(policy: &Policy, parent: &CelPath, key: &str) -> Cel {
     let spec = parent.key(key);
     let comparison = policy.placement.comparison_operators;
     let any = has_toleration(&spec, pool_taints(policy), comparison);
@@ -30,7 +30,7 @@ pub(super) fn reaches(policy: &Policy, parent: &Path, key: &str) -> Cel {
 
 /// Whether the spec at this key tolerates one of these taints.
 pub(super) fn tolerates_any<'t>(
-    parent: &Path,
+    parent: &CelPath,
     key: &str,
     taints: impl IntoIterator<Item = &'t Taint<'static>>,
     comparison: ComparisonOperators,
@@ -39,7 +39,7 @@ pub(super) fn tolerates_any<'t>(
 }
 
 fn has_toleration<'t>(
-    spec: &Path,
+    spec: &CelPath,
     taints: impl IntoIterator<Item = &'t Taint<'static>>,
     comparison: ComparisonOperators,
 ) -> Cel {
@@ -48,7 +48,7 @@ fn has_toleration<'t>(
 }
 
 fn tolerates(taint: &Taint<'_>, comparison: ComparisonOperators) -> Cel {
-    let toleration = Path::bound("t");
+    let toleration = CelPath::bound("t");
     let empty_or = |key: &str, text: &str| {
         let is_so = is_one_of(&toleration.key(key).to_string(), ["", text]);
         Cel::any([Cel::not(toleration.has(key)), is_so])
@@ -76,7 +76,7 @@ const PLACEMENT_FIELDS: [&str; 4] = ["tolerations", "nodeSelector", "affinity", 
 
 /// Whether an UPDATE changes where a pod that is on no node yet can land.
 pub(super) fn moves_unbound_pod() -> Cel {
-    let (new, old) = (Path::object(), Path::old_object());
+    let (new, old) = (CelPath::object(), CelPath::old_object());
     let (spec, old_spec) = (new.key("spec"), old.key("spec"));
     Cel::all([
         Cel::not(new.key("metadata").has("deletionTimestamp")),

@@ -2,8 +2,8 @@
 //! of a role itself tells, so that it fails open.
 
 use super::{
-    Condition, Entry, Rule, Scope,
-    cel::{Cel, Path},
+    MatchCondition, ResourceScope, WebhookEntry, WebhookRule,
+    cel::{Cel, CelPath},
     people, protected,
 };
 use crate::policy::{
@@ -15,31 +15,31 @@ use crate::policy::{
 
 const ROLES: [&str; 2] = ["clusterroles", "roles"];
 
-pub(super) fn entries(policy: &Policy) -> Option<Entry> {
+pub(super) fn entries(policy: &Policy) -> Option<WebhookEntry> {
     if policy.rules.role_binding == Mode::Off {
         return None;
     }
     let operations = [Operation::Update, Operation::Delete];
-    let rule = Rule::new(RBAC_GROUP, ROLES, &operations, Scope::Any);
-    let mut entry = Entry::new("referred-roles", Phase::Validate, vec![rule]);
+    let rule = WebhookRule::new(RBAC_GROUP, ROLES, &operations, ResourceScope::Any);
+    let mut entry = WebhookEntry::new("referred-roles", Phase::Validate, vec![rule]);
     let sent = Cel::all([
         Cel::term("oldObject != null"),
-        Cel::not(is_bootstrapping(&Path::old_object())),
+        Cel::not(is_bootstrapping(&CelPath::old_object())),
         protected::goes_or(Cel::any(
             ROLE_FIELDS
                 .map(protected::changes_at)
                 .into_iter()
                 // With that label the next change would not be judged.
-                .chain([is_bootstrapping(&Path::object())]),
+                .chain([is_bootstrapping(&CelPath::object())]),
         )),
     ]);
-    entry.conditions.extend(Condition::new("changes-the-role", sent));
+    entry.conditions.extend(MatchCondition::new("changes-the-role", sent));
     entry.conditions.extend(people::by_no_trusted_principal(policy));
     Some(entry)
 }
 
 /// The API server reconciles these at its start.
-fn is_bootstrapping(object: &Path) -> Cel {
+fn is_bootstrapping(object: &CelPath) -> Cel {
     let metadata = object.key("metadata");
     Cel::all([
         metadata.holds("labels"),

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Condition, Entry, Rule, Scope,
-    cel::{Cel, Path, is_one_of, literal},
+    MatchCondition, ResourceScope, WebhookEntry, WebhookRule,
+    cel::{Cel, CelPath, is_one_of, literal},
     freedom::Outside,
     people,
     reach::{operation_is, pool_taints, reaches},
@@ -16,24 +16,24 @@ use crate::{
     policy::{Phase, Policy, mode::Mode, request::Operation},
 };
 
-pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<Entry> {
+pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     if policy.rules.workload_intrusion == Mode::Off || pool_taints(policy).is_empty() {
         return None;
     }
     let operations = [Operation::Create, Operation::Update];
     let resources = by_group(|_, resource, _| resource);
-    let rules = resources
-        .into_iter()
-        .map(|(group, resources)| Rule::new(group, resources, &operations, Scope::Namespaced));
-    let mut entry = Entry::new("workloads", Phase::Validate, rules.collect());
+    let rules = resources.into_iter().map(|(group, resources)| {
+        WebhookRule::new(group, resources, &operations, ResourceScope::Namespaced)
+    });
+    let mut entry = WebhookEntry::new("workloads", Phase::Validate, rules.collect());
     entry.namespaces = outside.scope();
     let changes = Cel::any([operation_is(Operation::Create.as_str()), template_changes()]);
     let sent = Cel::all([changes, template_reaches(policy)]);
-    entry.conditions.extend(Condition::new("template-reaches-a-pool", sent));
+    entry.conditions.extend(MatchCondition::new("template-reaches-a-pool", sent));
     let by_itself = Cel::not(was_made_by_a_workload());
-    entry.conditions.extend(Condition::new("by-no-other-workload", by_itself));
+    entry.conditions.extend(MatchCondition::new("by-no-other-workload", by_itself));
     let outside = outside.in_no_free_namespace();
-    entry.conditions.extend(Condition::new("in-no-namespace-of-automq-or-exempt", outside));
+    entry.conditions.extend(MatchCondition::new("in-no-namespace-of-automq-or-exempt", outside));
     Some(entry)
 }
 
@@ -53,7 +53,7 @@ fn by_group(
 const TEMPLATES: [&str; 2] = ["template", "jobTemplate"];
 
 fn template_changes() -> Cel {
-    let (new, old) = (Path::object(), Path::old_object());
+    let (new, old) = (CelPath::object(), CelPath::old_object());
     let (spec, old_spec) = (new.key("spec"), old.key("spec"));
     Cel::all([
         new.holds("spec"),
@@ -64,7 +64,7 @@ fn template_changes() -> Cel {
 
 fn template_reaches(policy: &Policy) -> Cel {
     let at = |path: &[&str]| {
-        let (mut parent, mut holds) = (Path::object(), Vec::new());
+        let (mut parent, mut holds) = (CelPath::object(), Vec::new());
         for key in path {
             holds.push(parent.holds(key));
             parent = parent.key(key);
@@ -81,14 +81,14 @@ fn was_made_by_a_workload() -> Cel {
     let is_create = operation_is(Operation::Create.as_str());
     let vouched = Cel::any([
         Cel::all([is_create.clone(), people::is_workload_controller()]),
-        Cel::all([Cel::not(is_create), is_owned_by_a_workload(&Path::old_object())]),
+        Cel::all([Cel::not(is_create), is_owned_by_a_workload(&CelPath::old_object())]),
     ]);
-    Cel::all([is_owned_by_a_workload(&Path::object()), vouched])
+    Cel::all([is_owned_by_a_workload(&CelPath::object()), vouched])
 }
 
 /// Whether the object names a workload as its controller.
-fn is_owned_by_a_workload(object: &Path) -> Cel {
-    let owner = Path::bound("o");
+fn is_owned_by_a_workload(object: &CelPath) -> Cel {
+    let owner = CelPath::bound("o");
     let kinds = by_group(|_, _, kind| kind);
     let of_group = kinds.iter().map(|(group, kinds)| {
         let kind = is_one_of("o.kind", kinds);

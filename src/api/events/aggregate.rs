@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    api::object_ref::Regarding,
+    api::object_ref::ObjectRef,
     policy::{
         mode::RuleName,
         verdict::{Decision, Finding},
@@ -27,13 +27,13 @@ const REFILL: Duration = Duration::from_secs(2);
 /// A denial or a warning.
 #[derive(Clone, Debug)]
 pub(super) struct Occurrence {
-    pub(super) regarding: Regarding,
+    pub(super) regarding: ObjectRef,
     pub(super) decision: Decision,
     pub(super) finding: Arc<Finding>,
 }
 
 /// What is one thing to people: the same object, rule and consequence.
-type Key = (Regarding, RuleName, Decision);
+type Key = (ObjectRef, RuleName, Decision);
 
 /// Denials and warnings that were seen.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ struct Untold {
 
 /// An Event to write.
 #[derive(Debug)]
-pub(super) struct Telling {
-    pub(super) regarding: Regarding,
+pub(super) struct EventToWrite {
+    pub(super) regarding: ObjectRef,
     pub(super) decision: Decision,
     pub(super) note: String,
 }
@@ -92,7 +92,7 @@ impl Aggregate {
     }
 
     /// The next Event to write now: the one that has waited longest.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Telling> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<EventToWrite> {
         self.refill(now);
         if self.tokens == 0 {
             return None;
@@ -105,7 +105,7 @@ impl Aggregate {
         known.told = Some(now);
         self.tokens -= 1;
         let note = untold.note(now, *decision).to_string();
-        Some(Telling { regarding: regarding.clone(), decision: *decision, note })
+        Some(EventToWrite { regarding: regarding.clone(), decision: *decision, note })
     }
 
     fn refill(&mut self, now: Instant) {
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::{
         json::text::Text,
-        policy::request::{Request, Subject, Target},
+        policy::request::{Request, RequestObjects, Target},
     };
 
     fn occurrence(namespace: &str, rule: RuleName) -> Occurrence {
@@ -163,11 +163,11 @@ mod tests {
             target: Target { namespace: namespace.to_owned().into(), ..Target::default() },
             user: crate::policy::identity::User::default(),
             dry_run: false,
-            subject: Subject::Unread,
+            subject: RequestObjects::Unread,
             whole: None,
         };
         let finding = Arc::new(Finding::new(rule, "it happened"));
-        let regarding = Regarding::of(&request).unwrap();
+        let regarding = ObjectRef::of(&request).unwrap();
         Occurrence { regarding, decision: Decision::Deny, finding }
     }
 

@@ -11,11 +11,11 @@ use tokio::{
 };
 
 use super::{
-    Event, Gravity, Recorder,
-    aggregate::{Aggregate, Occurrence, Telling},
+    Event, EventRecorder, EventType,
+    aggregate::{Aggregate, EventToWrite, Occurrence},
 };
 use crate::{
-    api::{object_ref::Regarding, reports::writer::denials::Told},
+    api::{object_ref::ObjectRef, reports::writer::denials::ReportQueue},
     policy::{
         request::Request,
         verdict::{Decision, Verdict},
@@ -32,30 +32,34 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Takes denials and warnings. Clones feed the same task.
 #[derive(Clone, Debug)]
-pub struct Denials {
+pub struct EventQueue {
     sender: mpsc::Sender<Occurrence>,
     dropped: IntCounter,
 }
 
 /// Writes Events of them.
-pub struct Teller {
+pub struct EventWriter {
     receiver: mpsc::Receiver<Occurrence>,
-    recorder: Recorder,
+    recorder: EventRecorder,
     aggregate: Aggregate,
     dropped: IntCounter,
-    told: Option<Told>,
+    told: Option<ReportQueue>,
 }
 
 /// A way for denials and warnings to become Events, and reports if those are `told`. `dropped` counts
 /// those that will not become Events.
-pub fn denials(recorder: Recorder, dropped: IntCounter, told: Option<Told>) -> (Denials, Teller) {
+pub fn denials(
+    recorder: EventRecorder,
+    dropped: IntCounter,
+    told: Option<ReportQueue>,
+) -> (EventQueue, EventWriter) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let aggregate = Aggregate::new(Instant::now());
-    let teller = Teller { receiver, recorder, aggregate, dropped: dropped.clone(), told };
-    (Denials { sender, dropped }, teller)
+    let teller = EventWriter { receiver, recorder, aggregate, dropped: dropped.clone(), told };
+    (EventQueue { sender, dropped }, teller)
 }
 
-impl Denials {
+impl EventQueue {
     /// Takes what a decision denies or warns of. Never waits.
     pub fn tell(&self, request: &Request<'_>, verdict: &Verdict) {
         if request.dry_run {
@@ -71,7 +75,7 @@ impl Denials {
                 self.dropped.inc();
                 continue;
             };
-            if let Some(regarding) = Regarding::of(request) {
+            if let Some(regarding) = ObjectRef::of(request) {
                 let (decision, finding) = (record.decision, finding.clone());
                 permit.send(Occurrence { regarding, decision, finding });
             }
@@ -79,7 +83,7 @@ impl Denials {
     }
 }
 
-impl Teller {
+impl EventWriter {
     /// Writes Events, for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
@@ -107,14 +111,14 @@ impl Teller {
     }
 
     /// Writes one, and takes what comes meanwhile.
-    async fn publish(&mut self, telling: Telling) {
-        let Telling { regarding, decision, note } = telling;
+    async fn publish(&mut self, telling: EventToWrite) {
+        let EventToWrite { regarding, decision, note } = telling;
         let (reason, action) = if decision == Decision::Deny {
             ("DeniedByPoolGuard", "Deny")
         } else {
             ("WarnedByPoolGuard", "Warn")
         };
-        let event = Event { regarding, gravity: Gravity::Warning, reason, action, note };
+        let event = Event { regarding, gravity: EventType::Warning, reason, action, note };
         let recorder = self.recorder.clone();
         let publish = recorder.publish(event);
         pin!(publish);

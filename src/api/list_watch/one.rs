@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::{Sink, Source};
+use super::{WatchSink, WatchSource};
 
 /// What is known of the object.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub struct OneSink {
 }
 
 /// A sink for the object that the source names, and what is known of it.
-pub fn one(source: &Source) -> (OneSink, watch::Receiver<Seen>) {
+pub fn one(source: &WatchSource) -> (OneSink, watch::Receiver<Seen>) {
     let (seen, receiver) = watch::channel(Seen::Unknown(None));
     let name = source.name.clone().unwrap_or_default();
     (OneSink { name, listed: Seen::Absent, seen }, receiver)
@@ -66,7 +66,7 @@ impl OneSink {
     }
 }
 
-impl Sink for OneSink {
+impl WatchSink for OneSink {
     fn begin(&mut self) {
         self.listed = Seen::Absent;
     }

@@ -11,7 +11,7 @@ pub enum Api {
 
 /// Where a report is, or reports are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'p> {
+pub enum ReportPlace<'p> {
     /// In every namespace.
     Everywhere,
     /// In this one.
@@ -66,16 +66,18 @@ impl Api {
     }
 
     /// Where objects are listed and created.
-    pub fn path(self, place: Place<'_>) -> String {
+    pub fn path(self, place: ReportPlace<'_>) -> String {
         let (base, resource) = (self.discovery(), self.resource(place.is_namespaced()));
         match place {
-            Place::Namespace(namespace) => format!("{base}/namespaces/{namespace}/{resource}"),
-            Place::Everywhere | Place::Cluster => format!("{base}/{resource}"),
+            ReportPlace::Namespace(namespace) => {
+                format!("{base}/namespaces/{namespace}/{resource}")
+            }
+            ReportPlace::Everywhere | ReportPlace::Cluster => format!("{base}/{resource}"),
         }
     }
 }
 
-impl<'p> Place<'p> {
+impl<'p> ReportPlace<'p> {
     /// The place of an object in this namespace; empty for none.
     pub fn of(namespace: &'p str) -> Self {
         if namespace.is_empty() { Self::Cluster } else { Self::Namespace(namespace) }

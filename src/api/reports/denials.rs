@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Outcome, Process, Report, ReportResult};
+use super::{Process, Report, ReportOutcome, ReportResult};
 use crate::{
-    api::object_ref::Regarding,
+    api::object_ref::ObjectRef,
     policy::{
         mode::RuleName,
         verdict::{Decision, Finding},
@@ -23,7 +23,7 @@ const NEWS_MAX: usize = 1024;
 
 /// Denials and warnings that no report tells of yet, by object, rule and consequence.
 #[derive(Debug, Default)]
-pub struct News(BTreeMap<(Regarding, RuleName, Decision), Seen>);
+pub struct News(BTreeMap<(ObjectRef, RuleName, Decision), Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -37,7 +37,7 @@ impl News {
     /// Takes note of what happened at that Unix time; whether there was room for it.
     pub fn note(
         &mut self,
-        regarding: &Regarding,
+        regarding: &ObjectRef,
         decision: Decision,
         finding: &Arc<Finding>,
         at: i64,
@@ -70,7 +70,8 @@ impl News {
 
     fn results(&self) -> impl Iterator<Item = ReportResult> {
         self.0.iter().map(|((regarding, _, decision), seen)| {
-            let outcome = if *decision == Decision::Deny { Outcome::Fail } else { Outcome::Warn };
+            let outcome =
+                if *decision == Decision::Deny { ReportOutcome::Fail } else { ReportOutcome::Warn };
             let Seen { count, first, last, finding } = seen;
             let result =
                 ReportResult::of(finding, Process::Admission, outcome, Some(regarding), *last);
@@ -129,7 +130,7 @@ mod tests {
         let mut news = News::default();
         for (node, decision, at) in denials {
             let finding = Arc::new(Finding::new(RuleName::NodeTaint, format!("at {at}")));
-            let regarding = Regarding::named("v1", "Node", node);
+            let regarding = ObjectRef::named("v1", "Node", node);
             assert!(news.note(&regarding, *decision, &finding, *at));
         }
         news
@@ -177,12 +178,12 @@ mod tests {
         let mut news = News::default();
         let finding = Arc::new(Finding::new(RuleName::NodeTaint, "lost"));
         for index in 0..NEWS_MAX {
-            let node = Regarding::named("v1", "Node", &index.to_string());
+            let node = ObjectRef::named("v1", "Node", &index.to_string());
             assert!(news.note(&node, Decision::Deny, &finding, 0));
         }
-        let more = Regarding::named("v1", "Node", "more");
+        let more = ObjectRef::named("v1", "Node", "more");
         assert!(!news.note(&more, Decision::Deny, &finding, 0));
-        let known = Regarding::named("v1", "Node", "0");
+        let known = ObjectRef::named("v1", "Node", "0");
         assert!(news.note(&known, Decision::Deny, &finding, 0));
     }
 }

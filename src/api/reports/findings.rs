@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Outcome, Process, Report, ReportResult, Severity};
+use super::{Process, Report, ReportOutcome, ReportResult, ReportSeverity};
 use crate::{
-    api::object_ref::Regarding,
+    api::object_ref::ObjectRef,
     policy::{
-        mode::{Mode, RuleName, Rules},
+        mode::{Mode, RuleModes, RuleName},
         verdict::Finding,
     },
 };
@@ -17,11 +17,11 @@ const REGISTRATION: &str = "webhook-registration";
 
 /// A finding, and the object that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ReportedFinding {
     /// What stands against a rule.
     pub finding: Finding,
     /// The object; what has none is told of in the report without a namespace.
-    pub object: Option<Regarding>,
+    pub object: Option<ObjectRef>,
     /// What it means.
     pub weight: Weight,
 }
@@ -39,7 +39,7 @@ pub enum Weight {
 #[derive(Clone, Debug, Default)]
 pub struct Examined {
     /// What was found, object by object: as much as there is room for.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<ReportedFinding>,
     /// Rules that are broken, with whatever there is no room for.
     pub broken: BTreeSet<RuleName>,
     /// Pods in AutoMQ's cluster that are neither AutoMQ's nor exempt, by namespace.
@@ -48,22 +48,22 @@ pub struct Examined {
     pub unjudged: BTreeMap<RuleName, String>,
     /// Webhook configurations that are not as the config asks for, each with what is wrong with it;
     /// `None` if that is not known.
-    pub deviations: Option<Vec<(Regarding, String)>>,
+    pub deviations: Option<Vec<(ObjectRef, String)>>,
 }
 
 /// The reports of what was examined at that Unix time, by namespace; empty for none.
-pub fn reports(examined: &Examined, rules: &Rules, at: i64) -> BTreeMap<String, Report> {
+pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<String, Report> {
     let mut places: BTreeMap<String, Vec<ReportResult>> = BTreeMap::new();
-    for Standing { finding, object, weight } in &examined.standing {
+    for ReportedFinding { finding, object, weight } in &examined.standing {
         let outcome = match weight {
             Weight::Broken => outcome(rules.mode(finding.rule)),
-            Weight::Exempt => Outcome::Warn,
+            Weight::Exempt => ReportOutcome::Warn,
         };
         let mut result = ReportResult::of(finding, Process::Scan, outcome, object.as_ref(), at);
         if *weight == Weight::Exempt {
-            result.severity = Severity::Low;
+            result.severity = ReportSeverity::Low;
         }
-        let place = object.as_ref().map_or("", Regarding::kept_in);
+        let place = object.as_ref().map_or("", ObjectRef::kept_in);
         places.entry(place.to_owned()).or_default().push(result);
     }
     let cluster = places.entry(String::new()).or_default();
@@ -74,10 +74,10 @@ pub fn reports(examined: &Examined, rules: &Rules, at: i64) -> BTreeMap<String, 
     cluster.extend(registration(examined.deviations.as_deref(), at));
     for (rule, holds) in JUDGED {
         let (outcome, message) = match examined.unjudged.get(&rule) {
-            _ if rules.mode(rule) == Mode::Off => (Outcome::Skip, "the rule is off"),
-            Some(why) => (Outcome::Error, why.as_str()),
+            _ if rules.mode(rule) == Mode::Off => (ReportOutcome::Skip, "the rule is off"),
+            Some(why) => (ReportOutcome::Error, why.as_str()),
             None if examined.broken.contains(&rule) => continue,
-            None => (Outcome::Pass, holds),
+            None => (ReportOutcome::Pass, holds),
         };
         let message = message.to_owned();
         cluster.push(ReportResult::about(rule.as_str(), Process::Scan, outcome, message, at));
@@ -89,11 +89,11 @@ pub fn reports(examined: &Examined, rules: &Rules, at: i64) -> BTreeMap<String, 
 }
 
 /// What it means that a rule is broken: what only warns does not count against a cluster.
-fn outcome(mode: Mode) -> Outcome {
-    if mode == Mode::Enforce { Outcome::Fail } else { Outcome::Warn }
+fn outcome(mode: Mode) -> ReportOutcome {
+    if mode == Mode::Enforce { ReportOutcome::Fail } else { ReportOutcome::Warn }
 }
 
-impl Outcome {
+impl ReportOutcome {
     /// What somebody has to look at comes first.
     fn order(self) -> u8 {
         match self {
@@ -106,31 +106,31 @@ impl Outcome {
     }
 }
 
-fn strangers(namespace: &str, count: u64, outcome: Outcome, at: i64) -> ReportResult {
+fn strangers(namespace: &str, count: u64, outcome: ReportOutcome, at: i64) -> ReportResult {
     let (pods, run) = if count == 1 { ("pod", "runs") } else { ("pods", "run") };
     let fact =
         format!("{count} {pods} of namespace {namespace} {run} in a cluster that is AutoMQ's own");
     let finding = Finding::new(RuleName::ClusterExclusive, fact).advice(format!(
         "Run them in another cluster, or add an exempt entry for namespace {namespace}"
     ));
-    let object = Regarding::named("v1", "Namespace", namespace);
+    let object = ObjectRef::named("v1", "Namespace", namespace);
     ReportResult::of(&finding, Process::Scan, outcome, Some(&object), at).times(count)
 }
 
-fn registration(deviations: Option<&[(Regarding, String)]>, at: i64) -> Vec<ReportResult> {
+fn registration(deviations: Option<&[(ObjectRef, String)]>, at: i64) -> Vec<ReportResult> {
     let result =
         |outcome, text: String| ReportResult::about(REGISTRATION, Process::Scan, outcome, text, at);
     match deviations {
         None => Vec::new(),
         Some([]) => {
             let holds = "what is registered is what the config asks for";
-            vec![result(Outcome::Pass, holds.to_owned())]
+            vec![result(ReportOutcome::Pass, holds.to_owned())]
         }
         Some(deviations) => {
-            let failed = |(object, text): &(Regarding, String)| ReportResult {
-                severity: Severity::High,
+            let failed = |(object, text): &(ObjectRef, String)| ReportResult {
+                severity: ReportSeverity::High,
                 resources: vec![object.of_report()],
-                ..result(Outcome::Fail, text.clone())
+                ..result(ReportOutcome::Fail, text.clone())
             };
             deviations.iter().map(failed).collect()
         }
@@ -163,15 +163,16 @@ mod tests {
     #[test]
     fn where_nothing_is_wrong_every_rule_passes() {
         let examined = Examined { deviations: Some(Vec::new()), ..Examined::default() };
-        let reports = reports(&examined, &Rules::default(), 0);
+        let reports = reports(&examined, &RuleModes::default(), 0);
         assert_eq!(reports.len(), 1);
         assert_eq!(reports[""].results().len(), JUDGED.len() + 1);
-        assert!(reports[""].results().iter().all(|it| it.result == Outcome::Pass));
+        assert!(reports[""].results().iter().all(|it| it.result == ReportOutcome::Pass));
     }
 
     #[test]
     fn what_is_wrong_comes_first_and_where_it_is() {
-        let mut rules = Rules { node_zone: Rules::default().node_zone, ..Rules::default() };
+        let mut rules =
+            RuleModes { node_zone: RuleModes::default().node_zone, ..RuleModes::default() };
         rules.pod_placement = Mode::Off;
         let node = Finding::new(RuleName::NodeTaint, "lost").pool("a").node("n");
         let pod = Finding::new(RuleName::PodIntrusion, "resident").pool("a").node("n");
@@ -181,14 +182,14 @@ mod tests {
             ..Default::default()
         };
         let standing = vec![
-            Standing {
+            ReportedFinding {
                 finding: node,
-                object: Some(Regarding::named("v1", "Node", "n")),
+                object: Some(ObjectRef::named("v1", "Node", "n")),
                 weight: Weight::Broken,
             },
-            Standing {
+            ReportedFinding {
                 finding: pod,
-                object: Some(Regarding::pod(&metadata)),
+                object: Some(ObjectRef::pod(&metadata)),
                 weight: Weight::Broken,
             },
         ];
@@ -197,7 +198,7 @@ mod tests {
             standing,
             strangers: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
-            deviations: Some(vec![(Regarding::named("v1", "A", "a"), "absent".to_owned())]),
+            deviations: Some(vec![(ObjectRef::named("v1", "A", "a"), "absent".to_owned())]),
         };
         let examined = Examined {
             broken: &examined.broken | &[RuleName::ClusterExclusive].into(),

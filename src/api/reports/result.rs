@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::SOURCE;
 use crate::{
-    api::object_ref::Regarding,
+    api::object_ref::ObjectRef,
     json::text::cut,
     policy::{mode::RuleName, verdict::Finding},
 };
@@ -28,9 +28,9 @@ pub struct ReportResult {
     /// The same for all of PoolGuard's.
     pub category: String,
     /// How grave.
-    pub severity: Severity,
+    pub severity: ReportSeverity,
     /// What came out.
-    pub result: Outcome,
+    pub result: ReportOutcome,
     /// Whether it counts against the cluster.
     #[serde(default)]
     pub scored: bool,
@@ -58,7 +58,7 @@ pub struct Timestamp {
 /// What comes out of judging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum ReportOutcome {
     /// The rule holds.
     Pass,
     /// It does not, or a request was denied.
@@ -74,7 +74,7 @@ pub enum Outcome {
 /// How grave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum ReportSeverity {
     /// AutoMQ fails, now or at its next change.
     High,
     /// AutoMQ is weaker for it.
@@ -94,7 +94,7 @@ pub enum Process {
     Admission,
 }
 
-impl Outcome {
+impl ReportOutcome {
     /// Every outcome.
     pub const ALL: [Self; 5] = [Self::Pass, Self::Fail, Self::Warn, Self::Error, Self::Skip];
 
@@ -119,7 +119,7 @@ impl Process {
     }
 }
 
-impl Severity {
+impl ReportSeverity {
     /// How grave it is to break a rule.
     fn of(rule: RuleName) -> Self {
         match rule {
@@ -139,14 +139,14 @@ impl ReportResult {
     pub fn of(
         finding: &Finding,
         process: Process,
-        outcome: Outcome,
-        object: Option<&Regarding>,
+        outcome: ReportOutcome,
+        object: Option<&ObjectRef>,
         at: i64,
     ) -> Self {
         let mut result =
             Self::about(finding.rule.as_str(), process, outcome, finding.message(), at);
-        result.severity = Severity::of(finding.rule);
-        result.resources = object.map(Regarding::of_report).into_iter().collect();
+        result.severity = ReportSeverity::of(finding.rule);
+        result.resources = object.map(ObjectRef::of_report).into_iter().collect();
         let properties = [
             ("pool", finding.pool.as_deref()),
             ("node", finding.node.as_deref()),
@@ -164,7 +164,7 @@ impl ReportResult {
     pub(super) fn about(
         policy: &str,
         process: Process,
-        outcome: Outcome,
+        outcome: ReportOutcome,
         message: String,
         at: i64,
     ) -> Self {
@@ -172,9 +172,9 @@ impl ReportResult {
             source: SOURCE.to_owned(),
             policy: policy.to_owned(),
             category: CATEGORY.to_owned(),
-            severity: Severity::Info,
+            severity: ReportSeverity::Info,
             result: outcome,
-            scored: matches!(outcome, Outcome::Pass | Outcome::Fail),
+            scored: matches!(outcome, ReportOutcome::Pass | ReportOutcome::Fail),
             timestamp: Timestamp { seconds: at, nanos: 0 },
             resources: Vec::new(),
             message: cut(message, MESSAGE_BYTES_MAX),
@@ -195,7 +195,7 @@ impl ReportResult {
     }
 
     /// What makes it the same as one of an earlier look.
-    pub(super) fn identity(&self) -> (&str, Outcome, &str, String) {
+    pub(super) fn identity(&self) -> (&str, ReportOutcome, &str, String) {
         let objects = Value::Array(self.resources.clone()).to_string();
         (&self.policy, self.result, &self.message, objects)
     }

@@ -20,9 +20,9 @@ use crate::{
     api::{
         client, owner,
         rbac::{self, Names},
-        reports::{Api, Place, Report},
+        reports::{Api, Report, ReportPlace},
     },
-    cluster::wire::Page,
+    cluster::wire::ListPage,
 };
 
 /// A report has up to a megabyte.
@@ -43,7 +43,7 @@ pub struct Reports {
 
 /// Which reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum ReportScope {
     /// What a scan found.
     Findings,
     /// What was denied lately.
@@ -90,14 +90,14 @@ impl Reports {
     pub async fn replace(
         &self,
         api: Api,
-        subject: Subject,
+        subject: ReportScope,
         wanted: &BTreeMap<String, Report>,
     ) -> Result<(), String> {
         let edit = |namespace: &str, before: &Report| {
             wanted.get(namespace).map(|report| report.clone().since(before))
         };
         let (mut there, mut failed) = (BTreeSet::new(), None);
-        for place in [Place::Everywhere, Place::Cluster] {
+        for place in [ReportPlace::Everywhere, ReportPlace::Cluster] {
             let (edited, done) = self.edit(api, subject, place, edit).await;
             there.extend(edited.into_iter().map(|it| it.namespace));
             failed = done.err().or(failed);
@@ -113,12 +113,12 @@ impl Reports {
     async fn add(
         &self,
         api: Api,
-        subject: Subject,
+        subject: ReportScope,
         namespace: &str,
         add: impl Fn(&Report) -> Option<Report>,
     ) -> Result<(), String> {
         for _ in 0..ATTEMPTS {
-            let place = Place::of(namespace);
+            let place = ReportPlace::of(namespace);
             let (edited, done) = self.edit(api, subject, place, |_, before| add(before)).await;
             done?;
             let written = match (edited.first(), add(&Report::default())) {
@@ -139,8 +139,8 @@ impl Reports {
     async fn edit(
         &self,
         api: Api,
-        subject: Subject,
-        place: Place<'_>,
+        subject: ReportScope,
+        place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
     ) -> (Vec<Edited>, Result<(), String>) {
         let mut edited = Vec::new();
@@ -151,8 +151,8 @@ impl Reports {
     async fn edit_pages(
         &self,
         api: Api,
-        subject: Subject,
-        place: Place<'_>,
+        subject: ReportScope,
+        place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
         edited: &mut Vec<Edited>,
     ) -> Result<(), String> {
@@ -169,7 +169,7 @@ impl Reports {
                 Err(error) => return Err(self.explain(&error, api, place)),
             };
             let unreadable = |error| format!("the list of reports is not JSON: {error}");
-            let page = Page::read(&text).map_err(unreadable)?;
+            let page = ListPage::read(&text).map_err(unreadable)?;
             for item in page.items().into_iter().flatten() {
                 let Ok(object) = serde_json::from_str::<Value>(item) else { continue };
                 let field = |pointer| object.pointer(pointer).and_then(Value::as_str);
@@ -197,7 +197,7 @@ impl Reports {
     async fn create(
         &self,
         api: Api,
-        subject: Subject,
+        subject: ReportScope,
         namespace: &str,
         report: &Report,
     ) -> Result<Written, String> {
@@ -209,7 +209,7 @@ impl Reports {
             },
             "ownerReferences": owner::references(&self.client, &self.names).await,
         });
-        let place = Place::of(namespace);
+        let place = ReportPlace::of(namespace);
         if place.is_namespaced() {
             metadata["namespace"] = namespace.into();
         }
@@ -222,12 +222,12 @@ impl Reports {
     async fn update(
         &self,
         api: Api,
-        subject: Subject,
+        subject: ReportScope,
         namespace: &str,
         object: &Value,
         report: &Report,
     ) -> Result<Written, String> {
-        let place = Place::of(namespace);
+        let place = ReportPlace::of(namespace);
         let metadata = object.get("metadata").and_then(Value::as_object);
         let metadata: Map<String, Value> = metadata.cloned().unwrap_or_default();
         let body = report.object(api, place.is_namespaced(), metadata).to_string().into_bytes();
@@ -239,11 +239,11 @@ impl Reports {
     async fn delete(
         &self,
         api: Api,
-        subject: Subject,
+        subject: ReportScope,
         namespace: &str,
         object: &Value,
     ) -> Result<Written, String> {
-        let place = Place::of(namespace);
+        let place = ReportPlace::of(namespace);
         let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let parameters = DeleteParams {
             // Another replica may have had something to add.
@@ -260,7 +260,7 @@ impl Reports {
     async fn write(
         &self,
         api: Api,
-        place: Place<'_>,
+        place: ReportPlace<'_>,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Written, String> {
         let request = request.map_err(|error| error.to_string())?;
@@ -276,13 +276,13 @@ impl Reports {
         }
     }
 
-    fn explain(&self, error: &kube::Error, api: Api, place: Place<'_>) -> String {
+    fn explain(&self, error: &kube::Error, api: Api, place: ReportPlace<'_>) -> String {
         let right = rbac::report(api, place.is_namespaced(), &self.names);
         client::explain_with(error, &right)
     }
 }
 
-impl Subject {
+impl ReportScope {
     /// What its reports are called.
     fn name(self, names: &Names) -> String {
         let [findings, denials] = rbac::report_names(names);

@@ -3,21 +3,21 @@
 use super::{Planned, selects};
 use crate::{
     check::{
-        finding::{Constraint, Finding, Severity},
+        finding::{CheckFinding, Constraint, FindingSeverity},
         fix::shouted,
         nodes::{
-            Approved, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL,
-            TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
+            ApprovedTypes, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT,
+            TOO_SMALL, TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
         },
         words::{count, list, verb},
     },
     kubernetes::taint::Taint,
-    policy::{Policy, placement::Answer},
+    policy::{Policy, placement::Ternary},
     terraform::{Action, PlannedPool, TaintSyntax},
 };
 
 /// Holds every constraint on a pool against one.
-pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<Finding> {
+pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<CheckFinding> {
     let mut findings = Vec::new();
     actions(pool, &mut findings);
     taints(policy, pool, &mut findings);
@@ -49,7 +49,7 @@ fn leaf(attribute: &str) -> &str {
     attribute.rsplit('.').next().unwrap_or(attribute)
 }
 
-fn actions(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn actions(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     for part in &pool.parts {
         let (what, why, fix) = match part.action {
             Action::Keep => continue,
@@ -71,7 +71,7 @@ fn actions(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
         };
         let fact = format!("{} {what}", called(part));
         findings.push(
-            Finding::fail(IDENTITY, Severity::Warning, fact)
+            CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why(why)
                 .object(&part.address)
                 .fix(edit(part, "", fix)),
@@ -79,12 +79,13 @@ fn actions(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let wanted = pool.taint;
     for part in pool.lasting() {
         let Some(taints) = &part.taints else {
             let fact = format!("The taints of {} are not in the plan", part.name);
-            let finding = Finding::unknown(TAINT, Severity::Error, fact).object(&part.address);
+            let finding =
+                CheckFinding::unknown(TAINT, FindingSeverity::Error, fact).object(&part.address);
             findings.push(finding);
             continue;
         };
@@ -96,8 +97,9 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
                 Some(other) => format!("{} has the taint {other} and not {wanted}", called(part)),
                 None => format!("{} lacks the taint {wanted}", called(part)),
             };
-            let finding =
-                Finding::fail(TAINT, Severity::Error, fact).why(OPEN_TO_ALL).object(&part.address);
+            let finding = CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
+                .why(OPEN_TO_ALL)
+                .object(&part.address);
             findings.push(match part.attributes.taint {
                 Some(syntax) => {
                     let path = part.attributes.taints;
@@ -120,12 +122,16 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
         });
         let Some((other, severity, why)) = other else {
             let fact = format!("{wanted} on {}", part.name);
-            findings.push(Finding::pass(TAINT, Severity::Error, fact).object(&part.address));
+            findings.push(
+                CheckFinding::pass(TAINT, FindingSeverity::Error, fact).object(&part.address),
+            );
             continue;
         };
         let fact = format!("{} has {other} beside the pool's taint", called(part));
         let fix = edit(part, "", &format!("# remove the taint {other}"));
-        findings.push(Finding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix));
+        findings.push(
+            CheckFinding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix),
+        );
     }
 }
 
@@ -150,12 +156,12 @@ fn written<'t>(
     )
 }
 
-fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
-    let Some(approved) = Approved::of(policy, pool.declared.map(|(_, pool)| pool)) else {
+fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
+    let Some(approved) = ApprovedTypes::of(policy, pool.declared.map(|(_, pool)| pool)) else {
         findings.push(no_type_list(policy));
         return;
     };
-    let Approved { names: approved, source, severity } = approved;
+    let ApprovedTypes { names: approved, source, severity } = approved;
     for part in pool.lasting() {
         let attribute = part.attributes.machine_types;
         let has_own_list = pool.declared.is_some_and(|(_, pool)| pool.machine_types.is_some());
@@ -165,7 +171,9 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding
                 called(part),
                 part.provider.as_str()
             );
-            findings.push(Finding::unknown(TYPE, Severity::Warning, fact).object(&part.address));
+            findings.push(
+                CheckFinding::unknown(TYPE, FindingSeverity::Warning, fact).object(&part.address),
+            );
             continue;
         }
         let Some(types) = &part.machine_types else {
@@ -174,7 +182,7 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding
                 part.name,
                 leaf(attribute)
             );
-            let finding = Finding::unknown(TYPE, severity, fact);
+            let finding = CheckFinding::unknown(TYPE, severity, fact);
             findings.push(finding.object(&part.address));
             continue;
         };
@@ -182,7 +190,7 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding
             types.iter().filter(|it| !approved.contains(&it.as_str())).collect();
         if wrong.is_empty() {
             let fact = format!("{} in {}", list(types), source);
-            let finding = Finding::pass(TYPE, severity, fact);
+            let finding = CheckFinding::pass(TYPE, severity, fact);
             findings.push(finding.object(&part.address));
             continue;
         }
@@ -194,7 +202,8 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding
             source,
             approved.join(", ")
         );
-        let finding = Finding::fail(TYPE, severity, fact).why(WRONG_TYPE).object(&part.address);
+        let finding =
+            CheckFinding::fail(TYPE, severity, fact).why(WRONG_TYPE).object(&part.address);
         let mut right = types.iter().map(String::as_str).filter(|it| approved.contains(it));
         let (right, leaf) = (right.next(), leaf(attribute));
         let wanted = right.or_else(|| approved.first().copied()).unwrap_or_default();
@@ -217,7 +226,7 @@ pub(super) fn is_zone(planned: &str, declared: &str) -> bool {
     planned == declared || declared.strip_suffix(planned).is_some_and(|it| it.ends_with('-'))
 }
 
-fn zones(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn zones(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     let attribute = leaf(first.attributes.zones);
     let Some(zones) = pool.zones() else {
@@ -226,7 +235,8 @@ fn zones(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
              it is applied",
             pool.name
         );
-        findings.push(Finding::unknown(ZONE, Severity::Error, fact).object(&first.address));
+        findings
+            .push(CheckFinding::unknown(ZONE, FindingSeverity::Error, fact).object(&first.address));
         return;
     };
     let declared: Vec<&str> =
@@ -244,7 +254,8 @@ fn zones(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
     let names: Vec<&str> = zones.iter().copied().collect();
     let spans = format!("{}: {}", count(zones.len(), "zone"), names.join(", "));
     if stray.is_empty() && empty.is_empty() && matches!(zones.len(), 1 | 3) {
-        findings.push(Finding::pass(ZONE, Severity::Error, spans).object(&first.address));
+        findings
+            .push(CheckFinding::pass(ZONE, FindingSeverity::Error, spans).object(&first.address));
         return;
     }
     let meant = if declared.is_empty() {
@@ -256,27 +267,28 @@ fn zones(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
     let wanted =
         if declared.is_empty() { "one zone, or three".to_owned() } else { list(&declared) };
     findings.push(
-        Finding::fail(ZONE, Severity::Error, fact).why(TWO_ZONES).object(&first.address).fix(edit(
-            first,
-            "",
-            &format!("# let {attribute} have {wanted}"),
-        )),
+        CheckFinding::fail(ZONE, FindingSeverity::Error, fact)
+            .why(TWO_ZONES)
+            .object(&first.address)
+            .fix(edit(first, "", &format!("# let {attribute} have {wanted}"))),
     );
 }
 
-fn size(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn size(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     let (rule, attribute) = (Constraint::PoolSize, first.attributes.size);
     let is_one = pool.lasting().count() == 1 && !first.attributes.size_is_of_zone;
     let sizes: Option<Vec<u64>> = pool.lasting().map(|part| part.size).collect();
     let Some(nodes) = sizes.map(|sizes| sizes.into_iter().fold(0, u64::saturating_add)) else {
         let fact = format!("How many nodes {} starts with is not in the plan", pool.name);
-        findings.push(Finding::unknown(rule, Severity::Warning, fact).object(&first.address));
+        findings.push(
+            CheckFinding::unknown(rule, FindingSeverity::Warning, fact).object(&first.address),
+        );
         return;
     };
     let nodes = usize::try_from(nodes).unwrap_or(usize::MAX);
     if nodes >= READY_MIN {
-        let finding = Finding::pass(rule, Severity::Warning, count(nodes, "node"));
+        let finding = CheckFinding::pass(rule, FindingSeverity::Warning, count(nodes, "node"));
         findings.push(finding.object(&first.address));
         return;
     }
@@ -286,21 +298,22 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
         count(nodes, "node")
     );
     findings.push(
-        Finding::fail(rule, Severity::Warning, fact).why(TOO_SMALL).object(&first.address).fix(
-            if is_one {
+        CheckFinding::fail(rule, FindingSeverity::Warning, fact)
+            .why(TOO_SMALL)
+            .object(&first.address)
+            .fix(if is_one {
                 edit(first, attribute, &format!("{} = {READY_MIN}", leaf(attribute)))
             } else {
                 edit(first, "", &format!("# let {} make {READY_MIN} nodes in all", leaf(attribute)))
-            },
-        ),
+            }),
     );
 }
 
-fn spot(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn spot(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     for part in pool.lasting().filter(|part| part.is_spot) {
         let fact = format!("{} is of spot nodes", called(part));
         findings.push(
-            Finding::fail(Constraint::PoolSize, Severity::Warning, fact)
+            CheckFinding::fail(Constraint::PoolSize, FindingSeverity::Warning, fact)
                 .why("The cloud takes them back at any time, and a broker's node with them")
                 .fix(edit(part, "", "# ask for nodes on demand")),
         );
@@ -308,22 +321,22 @@ fn spot(pool: &Planned<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Instances belong to declared pools.
-fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<Finding>) {
+fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     if let Some((_, declared)) = pool.declared {
         let fact = format!("{} takes {}", declared.nodes, first.name);
-        findings.push(Finding::pass(IDENTITY, Severity::Warning, fact));
-    } else if policy.pools.iter().any(|it| selects(&it.nodes, first) != Answer::No) {
+        findings.push(CheckFinding::pass(IDENTITY, FindingSeverity::Warning, fact));
+    } else if policy.pools.iter().any(|it| selects(&it.nodes, first) != Ternary::No) {
         let fact = format!(
             "Whether a declared pool selects {} is not in the plan, since its labels are not",
             first.name
         );
-        findings.push(Finding::unknown(IDENTITY, Severity::Warning, fact));
+        findings.push(CheckFinding::unknown(IDENTITY, FindingSeverity::Warning, fact));
     } else if !policy.pools.is_empty() {
         let fact =
             format!("No declared pool selects {}, by what the plan says of its labels", first.name);
         findings.push(
-            Finding::fail(IDENTITY, Severity::Warning, fact)
+            CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why(UNDECLARED)
                 .object(&first.address)
                 .fix(DECLARE),

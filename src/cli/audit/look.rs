@@ -12,14 +12,14 @@ const WIDTH_MIN: usize = 40;
 const WIDTH_MAX: usize = 140;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct TerminalStyle {
     pub(super) width: usize,
     pub(super) glyphs: Glyphs,
     /// Whether text that is wider is cut: a file has no width.
     pub(super) cuts: bool,
 }
 
-impl Look {
+impl TerminalStyle {
     /// The look of a file.
     pub(super) const PLAIN: Self = Self { width: WIDTH, glyphs: Glyphs::Ascii, cuts: false };
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     figures::{format_time, grouped, numbered, span},
-    look::Look,
+    look::TerminalStyle,
     record::DECISIONS,
     tally::{Dimension, LeftOut, Summary, Use},
 };
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// The page.
-pub(super) struct Page<'s> {
+pub(super) struct AuditPage<'s> {
     pub(super) summary: &'s Summary,
-    pub(super) look: Look,
+    pub(super) look: TerminalStyle,
     pub(super) by: Option<Dimension>,
     pub(super) top: usize,
 }
@@ -31,7 +31,7 @@ pub(super) struct Page<'s> {
 /// So many break-glass uses are shown one by one.
 const USES_MAX: usize = 50;
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for AuditPage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { summary, look: _, by, top: _ } = self;
         let Some((first, last)) = summary.all.span() else {
@@ -51,7 +51,7 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-impl Page<'_> {
+impl AuditPage<'_> {
     /// `812 deny, 301 warn, 2 break-glass`
     fn decisions(&self) -> String {
         let all = &self.summary.all;

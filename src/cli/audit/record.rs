@@ -9,7 +9,7 @@ use crate::{policy::verdict::Decision, telemetry::audit::VERSION};
 
 /// What a line is.
 #[derive(Debug)]
-pub(super) enum Line<'l> {
+pub(super) enum AuditLine<'l> {
     /// A record.
     Record(Box<Record<'l>>),
     /// So many records are missing here.
@@ -29,13 +29,13 @@ pub(super) enum Line<'l> {
 pub(super) struct Record<'l> {
     pub(super) time: Timestamp,
     pub(super) decision: Decision,
-    pub(super) fields: Fields<'l>,
+    pub(super) fields: AuditFields<'l>,
 }
 
 /// The fields of a line that are used. What is absent is empty.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Fields<'l> {
+pub(super) struct AuditFields<'l> {
     version: u64,
     #[serde(borrow)]
     time: Cow<'l, str>,
@@ -83,14 +83,14 @@ const BEGINNING: &str = "{\"version\":";
 const MARK: &str = "\"decision\":\"";
 
 /// Reads a line. Before the record there may be what `kubectl logs` or a container runtime puts there.
-pub(super) fn read(line: &[u8]) -> Line<'_> {
+pub(super) fn read(line: &[u8]) -> AuditLine<'_> {
     let line = line.trim_ascii();
     if line.is_empty() {
-        return Line::Blank;
+        return AuditLine::Blank;
     }
     let Ok(text) = str::from_utf8(line) else {
         let is_record = contains(line, BEGINNING) || contains(line, MARK);
-        return if is_record { Line::Damaged } else { Line::Other };
+        return if is_record { AuditLine::Damaged } else { AuditLine::Other };
     };
     let start = text.find(BEGINNING).or_else(|| text.find('{'));
     let read = start.and_then(|start| parse(text.get(start..)?));
@@ -102,22 +102,22 @@ pub(super) fn read(line: &[u8]) -> Line<'_> {
             let is_begun = !text.is_empty() && BEGINNING.starts_with(text);
             is_begun || text.contains(BEGINNING) || text.contains(MARK)
         };
-        rest.unwrap_or_else(|| if is_broken() { Line::Damaged } else { Line::Other })
+        rest.unwrap_or_else(|| if is_broken() { AuditLine::Damaged } else { AuditLine::Other })
     })
 }
 
 /// A record, if the text is one.
-fn parse(text: &str) -> Option<Line<'_>> {
-    let fields: Fields<'_> = serde_json::from_str(text).ok()?;
+fn parse(text: &str) -> Option<AuditLine<'_>> {
+    let fields: AuditFields<'_> = serde_json::from_str(text).ok()?;
     if fields.version != u64::from(VERSION) {
-        return Some(Line::Newer);
+        return Some(AuditLine::Newer);
     }
     let time = fields.time.parse().ok()?;
     if let ("dropped", Some(count)) = (&*fields.decision, fields.count) {
-        return Some(Line::Dropped(count));
+        return Some(AuditLine::Dropped(count));
     }
     let decision = DECISIONS.into_iter().find(|it| it.as_str() == fields.decision)?;
-    Some(Line::Record(Box::new(Record { time, decision, fields })))
+    Some(AuditLine::Record(Box::new(Record { time, decision, fields })))
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -134,12 +134,12 @@ mod tests {
 
     fn word(line: &str) -> &'static str {
         match read(line.as_bytes()) {
-            Line::Record(_) => "record",
-            Line::Dropped(_) => "dropped",
-            Line::Damaged => "damaged",
-            Line::Newer => "newer",
-            Line::Other => "other",
-            Line::Blank => "blank",
+            AuditLine::Record(_) => "record",
+            AuditLine::Dropped(_) => "dropped",
+            AuditLine::Damaged => "damaged",
+            AuditLine::Newer => "newer",
+            AuditLine::Other => "other",
+            AuditLine::Blank => "blank",
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
             "poolguard-0 | {x} ",
         ] {
             let line = format!("{prefix}{RECORD}\r");
-            let Line::Record(record) = read(line.as_bytes()) else { panic!("{line}") };
+            let AuditLine::Record(record) = read(line.as_bytes()) else { panic!("{line}") };
             assert_eq!(record.decision, Decision::Deny);
             assert_eq!(record.fields.user, "a\"b");
             assert_eq!(record.fields.rule.as_deref(), Some("pod-intrusion"));
@@ -191,8 +191,8 @@ mod tests {
     fn what_is_no_text_is_no_record() {
         let mut line = RECORD.as_bytes().to_vec();
         line[60] = 0xff;
-        assert!(matches!(read(&line), Line::Damaged));
-        assert!(matches!(read(b"\xff\xfe"), Line::Other));
+        assert!(matches!(read(&line), AuditLine::Damaged));
+        assert!(matches!(read(b"\xff\xfe"), AuditLine::Other));
     }
 
     proptest! {

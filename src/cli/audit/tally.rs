@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     filter::Filter,
-    record::{DECISIONS, Fields, Line, Record, read},
+    record::{AuditFields, AuditLine, DECISIONS, Record, read},
     timeline::Timeline,
 };
 use crate::policy::verdict::Decision;
@@ -108,13 +108,13 @@ impl Summary {
     pub(super) fn take(&mut self, file: &str, number: u64, line: &[u8], filter: &Filter) {
         let left_out = &mut self.left_out;
         match read(line) {
-            Line::Record(record) if filter.takes(&record) => self.count(&record),
-            Line::Record(_) => left_out.filtered += 1,
-            Line::Dropped(count) => self.dropped = self.dropped.saturating_add(count),
-            Line::Newer => left_out.newer += 1,
-            Line::Other => left_out.other += 1,
-            Line::Blank => {}
-            Line::Damaged => {
+            AuditLine::Record(record) if filter.takes(&record) => self.count(&record),
+            AuditLine::Record(_) => left_out.filtered += 1,
+            AuditLine::Dropped(count) => self.dropped = self.dropped.saturating_add(count),
+            AuditLine::Newer => left_out.newer += 1,
+            AuditLine::Other => left_out.other += 1,
+            AuditLine::Blank => {}
+            AuditLine::Damaged => {
                 left_out.damaged += 1;
                 left_out.first_damaged.get_or_insert_with(|| format!("{file}:{number}"));
             }
@@ -247,8 +247,8 @@ impl Use {
 }
 
 /// `DELETE rolebindings automq/automq-nodepool`
-fn request(fields: &Fields<'_>) -> String {
-    let Fields { operation, resource, namespace, name, .. } = fields;
+fn request(fields: &AuditFields<'_>) -> String {
+    let AuditFields { operation, resource, namespace, name, .. } = fields;
     let slash = if namespace.is_empty() { "" } else { "/" };
     format!("{operation} {resource} {namespace}{slash}{name}")
 }

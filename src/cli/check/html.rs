@@ -5,13 +5,13 @@ mod drawing;
 
 use std::fmt;
 
-use super::{AFTER_PLAN, Checked, markup::Text, node_count, whole};
+use super::{AFTER_PLAN, Checked, markup::HtmlText, node_count, whole};
 use crate::{
-    check::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
+    check::{CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status},
     cli::page::count,
 };
 
-pub(super) struct Page<'a> {
+pub(super) struct HtmlPage<'a> {
     pub(super) checked: &'a [Checked],
     /// When, for people.
     pub(super) made: &'a str,
@@ -22,7 +22,7 @@ const STYLE: &str = include_str!("page.css");
 /// Nothing is loaded from anywhere, and nothing runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for HtmlPage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { checked, made } = self;
         let title = match checked {
@@ -36,7 +36,7 @@ impl fmt::Display for Page<'_> {
              <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
              <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-            Text(&title)
+            HtmlText(&title)
         )?;
         for (index, checked) in checked.iter().enumerate() {
             cluster(f, index, checked)?;
@@ -45,7 +45,7 @@ impl fmt::Display for Page<'_> {
             f,
             "<footer>Made by poolguard {} on {}</footer>\n</main>\n</body>\n</html>",
             env!("CARGO_PKG_VERSION"),
-            Text(made)
+            HtmlText(made)
         )
     }
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Page<'_> {
 fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::Result {
     let Checked { name, fitness, dump_command } = checked;
     let Fitness { subject, provider, findings, pools, missing, nodes: _ } = fitness;
-    writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", Text(name))?;
+    writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", HtmlText(name))?;
     let verdict = fitness.verdict();
     let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
     writeln!(
@@ -61,7 +61,7 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
         "<div class=\"verdict {}\" role=\"status\"><strong>{}</strong><span>{}</span></div>",
         tone(fitness),
         headline(fitness),
-        Text(counts)
+        HtmlText(counts)
     )?;
     let provider = provider.map_or("unknown provider", |it| it.as_str());
     let whole = &format!("The whole {}", whole(fitness));
@@ -74,30 +74,30 @@ fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::
         part_link(f, &format!("{index}-pool-{at}"), &pool.name, own)?;
     }
     let is_pool = |name: &str| pools.iter().any(|it| it.name == name);
-    let is_rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
+    let is_rest = |it: &&CheckFinding| !it.pool.as_deref().is_some_and(is_pool);
     part_link(f, &format!("{index}-cluster"), whole, findings.iter().filter(is_rest))?;
     writeln!(f, "</nav>")?;
-    if !pools.is_empty() && *subject == Subject::Cluster {
+    if !pools.is_empty() && *subject == CheckedSubject::Cluster {
         writeln!(f, "{}", drawing::LEGEND)?;
     }
     for (at, pool) in pools.iter().enumerate() {
-        let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
+        let own = |it: &&CheckFinding| it.pool.as_deref() == Some(&pool.name);
         let id = format!("{index}-pool-{at}");
         pool_section(f, &id, pool, *subject, &findings.iter().filter(own))?;
     }
     writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
     writeln!(f, "<header><h2>{whole}</h2></header>")?;
     finding_list(f, &findings.iter().filter(is_rest))?;
-    if let Subject::Plan { .. } = subject {
-        writeln!(f, "<div class=\"finding\"><p>{}</p></div>", Text(AFTER_PLAN))?;
+    if let CheckedSubject::Plan { .. } = subject {
+        writeln!(f, "<div class=\"finding\"><p>{}</p></div>", HtmlText(AFTER_PLAN))?;
     }
     if let Some(dump_command) = dump_command
         && !missing.is_empty()
     {
         let missing = missing.join(", ");
-        writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", Text(&missing))?;
+        writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", HtmlText(&missing))?;
         writeln!(f, "This dumps everything that is asked for:</p>")?;
-        writeln!(f, "<pre><code>{}</code></pre></div>", Text(dump_command))?;
+        writeln!(f, "<pre><code>{}</code></pre></div>", HtmlText(dump_command))?;
     }
     writeln!(f, "</section>")
 }
@@ -110,9 +110,9 @@ fn headline(fitness: &Fitness) -> String {
 }
 
 fn tone(fitness: &Fitness) -> &'static str {
-    if fitness.failures(Severity::Error) > 0 {
+    if fitness.failures(FindingSeverity::Error) > 0 {
         "unfit"
-    } else if fitness.failures(Severity::Warning) > 0 || fitness.nodes == 0 {
+    } else if fitness.failures(FindingSeverity::Warning) > 0 || fitness.nodes == 0 {
         "weak"
     } else {
         "fit"
@@ -124,13 +124,13 @@ fn part_link<'a>(
     f: &mut fmt::Formatter<'_>,
     id: &str,
     name: &str,
-    findings: impl Iterator<Item = &'a Finding>,
+    findings: impl Iterator<Item = &'a CheckFinding>,
 ) -> fmt::Result {
-    let weight = |it: &Finding| match (it.status, it.severity) {
-        (Status::Fail, Severity::Error) => 3,
-        (Status::Fail, Severity::Warning) => 2,
+    let weight = |it: &CheckFinding| match (it.status, it.severity) {
+        (Status::Fail, FindingSeverity::Error) => 3,
+        (Status::Fail, FindingSeverity::Warning) => 2,
         (Status::Unknown, _) => 1,
-        (Status::Fail, Severity::Note) | (Status::Pass, _) => 0,
+        (Status::Fail, FindingSeverity::Note) | (Status::Pass, _) => 0,
     };
     let (class, word) = match findings.map(weight).max() {
         Some(3) => ("error", "errors"),
@@ -141,7 +141,7 @@ fn part_link<'a>(
     writeln!(
         f,
         "<a href=\"#{id}\"><i class=\"{class}\" role=\"img\" aria-label=\"{word}\"></i>{}</a>",
-        Text(name)
+        HtmlText(name)
     )
 }
 
@@ -149,23 +149,23 @@ fn pool_section<'a>(
     f: &mut fmt::Formatter<'_>,
     id: &str,
     pool: &PoolPicture,
-    subject: Subject,
-    findings: &(impl Iterator<Item = &'a Finding> + Clone),
+    subject: CheckedSubject,
+    findings: &(impl Iterator<Item = &'a CheckFinding> + Clone),
 ) -> fmt::Result {
     let PoolPicture { name, is_declared, taint, instances, zones: _ } = pool;
     writeln!(f, "<section class=\"pool\" id=\"{id}\">")?;
-    writeln!(f, "<header><h2>{}</h2><div class=\"tags\">", Text(name))?;
-    writeln!(f, "<span class=\"tag\">{}</span>", Text(taint))?;
+    writeln!(f, "<header><h2>{}</h2><div class=\"tags\">", HtmlText(name))?;
+    writeln!(f, "<span class=\"tag\">{}</span>", HtmlText(taint))?;
     if !is_declared {
         writeln!(f, "<span class=\"tag\">found by its taint</span>")?;
     }
     for instance in instances {
-        writeln!(f, "<span class=\"tag\">{}</span>", Text(instance))?;
+        writeln!(f, "<span class=\"tag\">{}</span>", HtmlText(instance))?;
     }
     writeln!(f, "</div></header>\n<div class=\"beside\">")?;
     match subject {
-        Subject::Cluster => drawing::zones(f, pool)?,
-        Subject::Plan { .. } => drawing::planned_zones(f, pool)?,
+        CheckedSubject::Cluster => drawing::zones(f, pool)?,
+        CheckedSubject::Plan { .. } => drawing::planned_zones(f, pool)?,
     }
     finding_list(f, findings)?;
     writeln!(f, "</div>\n</section>")
@@ -174,7 +174,7 @@ fn pool_section<'a>(
 /// What fails, open; what holds and what is not known, folded.
 fn finding_list<'a>(
     f: &mut fmt::Formatter<'_>,
-    findings: &(impl Iterator<Item = &'a Finding> + Clone),
+    findings: &(impl Iterator<Item = &'a CheckFinding> + Clone),
 ) -> fmt::Result {
     let of = |status| findings.clone().filter(move |it| it.status == status);
     writeln!(f, "<div class=\"findings\">")?;
@@ -195,7 +195,7 @@ fn finding_list<'a>(
     writeln!(f, "</div>")
 }
 
-fn finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+fn finding(f: &mut fmt::Formatter<'_>, finding: &CheckFinding) -> fmt::Result {
     let (class, word) = match (finding.status, finding.severity) {
         (Status::Pass, _) => ("good", "ok"),
         (Status::Unknown, _) => ("unknown", "unknown"),
@@ -204,18 +204,18 @@ fn finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     let emphasis = if finding.status == Status::Fail { " class=\"fact\"" } else { "" };
     writeln!(f, "<div class=\"finding\">")?;
     writeln!(f, "<div class=\"mark\"><b class=\"{class}\">{word}</b>{}</div>", finding.rule)?;
-    writeln!(f, "<p{emphasis}>{}</p>", Text(&finding.fact))?;
+    writeln!(f, "<p{emphasis}>{}</p>", HtmlText(&finding.fact))?;
     if let Some(why) = finding.why {
-        writeln!(f, "<p class=\"faint\">{}</p>", Text(why))?;
+        writeln!(f, "<p class=\"faint\">{}</p>", HtmlText(why))?;
     }
     if let Some(fix) = finding.fix.as_deref().filter(|it| !it.is_empty()) {
         write!(f, "<pre><code>")?;
         for (index, line) in fix.lines().enumerate() {
             let end = if index == 0 { "" } else { "\n" };
             if line.starts_with('#') {
-                write!(f, "{end}<span class=\"comment\">{}</span>", Text(line))?;
+                write!(f, "{end}<span class=\"comment\">{}</span>", HtmlText(line))?;
             } else {
-                write!(f, "{end}{}", Text(line))?;
+                write!(f, "{end}{}", HtmlText(line))?;
             }
         }
         writeln!(f, "</code></pre>")?;

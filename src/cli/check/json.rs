@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Checked, verdict};
-use crate::check::Finding;
+use crate::check::CheckFinding;
 
 /// `{"verdict": …, "findings": […]}`; of several clusters, each finding says which.
 pub(super) fn render(checked: &[Checked]) -> Result<String, serde_json::Error> {
@@ -23,7 +23,7 @@ pub(super) fn render(checked: &[Checked]) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&json!({ "verdict": verdict(checked), "findings": findings }))
 }
 
-fn finding(finding: &Finding) -> Value {
+fn finding(finding: &CheckFinding) -> Value {
     json!({
         "rule": finding.rule.as_str(),
         "status": finding.status.as_str(),

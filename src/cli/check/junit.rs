@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use super::{Checked, FailOn, markup::Text, whole};
-use crate::check::{Finding, Status};
+use super::{Checked, FailOn, markup::HtmlText, whole};
+use crate::check::{CheckFinding, Status};
 
-pub(super) struct Report<'a> {
+pub(super) struct JunitReport<'a> {
     pub(super) checked: &'a [Checked],
     pub(super) fail_on: FailOn,
 }
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for JunitReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
         writeln!(f, r#"<testsuites name="poolguard check">"#)?;
@@ -22,7 +22,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-impl Report<'_> {
+impl JunitReport<'_> {
     fn suite(&self, f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
         let Checked { name, fitness, dump_command: _ } = checked;
         let findings = &fitness.findings;
@@ -32,21 +32,21 @@ impl Report<'_> {
         writeln!(
             f,
             r#"  <testsuite name="{}" tests="{}" failures="{failures}" errors="0" skipped="{skipped}">"#,
-            Text(name),
+            HtmlText(name),
             findings.len()
         )?;
         for finding in findings {
             self.case(f, finding, whole)?;
         }
-        writeln!(f, "    <system-out>{}</system-out>", Text(&fitness.verdict()))?;
+        writeln!(f, "    <system-out>{}</system-out>", HtmlText(&fitness.verdict()))?;
         writeln!(f, "  </testsuite>")
     }
 
-    fn is_skipped(&self, finding: &Finding) -> bool {
+    fn is_skipped(&self, finding: &CheckFinding) -> bool {
         finding.status == Status::Unknown && !self.fail_on.counts(finding)
     }
 
-    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &Finding, whole: &str) -> fmt::Result {
+    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &CheckFinding, whole: &str) -> fmt::Result {
         let pool = finding.pool.as_deref().unwrap_or(whole);
         // Two findings of a rule are two cases, and a build server tells cases apart by their name.
         let about = finding.object.as_deref().or(finding.node.as_deref());
@@ -54,9 +54,9 @@ impl Report<'_> {
         write!(
             f,
             r#"    <testcase classname="{}.{}" name="{}">"#,
-            Text(pool),
+            HtmlText(pool),
             finding.rule,
-            Text(name)
+            HtmlText(name)
         )?;
         let message = finding.message();
         let fix = finding.fix.as_deref().unwrap_or_default();
@@ -65,13 +65,18 @@ impl Report<'_> {
             write!(
                 f,
                 r#"<failure type="{severity}" message="{}">{}</failure>"#,
-                Text(&message),
-                Text(fix)
+                HtmlText(&message),
+                HtmlText(fix)
             )?;
         } else if self.is_skipped(finding) {
-            write!(f, r#"<skipped message="{}"/>"#, Text(&message))?;
+            write!(f, r#"<skipped message="{}"/>"#, HtmlText(&message))?;
         } else if finding.status == Status::Fail {
-            write!(f, "<system-out>{severity}: {}\n{}</system-out>", Text(&message), Text(fix))?;
+            write!(
+                f,
+                "<system-out>{severity}: {}\n{}</system-out>",
+                HtmlText(&message),
+                HtmlText(fix)
+            )?;
         }
         writeln!(f, "</testcase>")
     }

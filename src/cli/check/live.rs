@@ -14,8 +14,8 @@ use crate::{
     check::{NamedObject, named},
     cli::input::ConfigText,
     cluster::{
-        inventory::{Inventory, PODS, Stock},
-        wire::Page,
+        inventory::{Inventory, PODS, ResourceKind},
+        wire::ListPage,
     },
     kubernetes::name::GroupResource,
 };
@@ -60,7 +60,7 @@ async fn check_one(
         inventory: Inventory::default(),
         progress: Progress::new(&name),
     };
-    for stock in Stock::ALL {
+    for stock in ResourceKind::ALL {
         if let Err(failure) = reader.read_stock(stock).await {
             if failure.code.is_none() {
                 bail!("{name}: {}", failure.why);
@@ -98,7 +98,7 @@ impl Failure {
 }
 
 impl Reader {
-    async fn read_stock(&mut self, stock: Stock) -> Result<(), Failure> {
+    async fn read_stock(&mut self, stock: ResourceKind) -> Result<(), Failure> {
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         if stock == PODS {
             parameters.field_selector = Some(RUNNING.to_owned());
@@ -158,7 +158,7 @@ impl Reader {
                 }
                 Err(fault) => return Err(fault),
             };
-            let page = Page::read(&text).map_err(Failure::unreadable)?;
+            let page = ListPage::read(&text).map_err(Failure::unreadable)?;
             for object in page.items().into_iter().flatten() {
                 self.inventory.add(resource, object).map_err(Failure::unreadable)?;
             }

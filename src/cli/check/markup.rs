@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// Text in an element, or in a quoted attribute. What XML has no character for is left out.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(super) struct HtmlText<'a>(pub(super) &'a str);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for HtmlText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for character in self.0.chars() {
@@ -38,7 +38,7 @@ mod tests {
             ),
             ("a\u{0}\u{1b}\u{fffe}\u{ffff}\r\té\n", "a\té\n"),
         ] {
-            assert_eq!(Text(text).to_string(), escaped);
+            assert_eq!(HtmlText(text).to_string(), escaped);
         }
     }
 }

@@ -6,11 +6,11 @@ use anstyle::Style;
 
 use super::{AFTER_PLAN, Checked, node_count, whole};
 use crate::{
-    check::{Finding, Fitness, PoolPicture, Severity, Status, Subject},
+    check::{CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status},
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
 };
 
-pub(super) struct Page<'a> {
+pub(super) struct CheckTable<'a> {
     pub(super) checked: &'a [Checked],
 }
 
@@ -21,7 +21,7 @@ const WORD_WIDTH: usize = 9;
 const RULE_WIDTH: usize = 20;
 const INDENT: usize = 2 + WORD_WIDTH + RULE_WIDTH;
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for CheckTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, checked) in self.checked.iter().enumerate() {
             if self.checked.len() > 1 {
@@ -43,11 +43,11 @@ impl fmt::Display for Page<'_> {
 fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     let Checked { name: _, fitness, dump_command } = checked;
     for pool in &fitness.pools {
-        let own = |it: &&Finding| it.pool.as_deref() == Some(&pool.name);
+        let own = |it: &&CheckFinding| it.pool.as_deref() == Some(&pool.name);
         group(f, &pool_heading(pool, fitness.subject), fitness.findings.iter().filter(own))?;
     }
     let is_pool = |name: &str| fitness.pools.iter().any(|it| it.name == name);
-    let rest = |it: &&Finding| !it.pool.as_deref().is_some_and(is_pool);
+    let rest = |it: &&CheckFinding| !it.pool.as_deref().is_some_and(is_pool);
     let provider = fitness.provider.map_or("unknown provider", |it| it.as_str());
     let nodes = node_count(fitness);
     let heading = format!(
@@ -56,7 +56,7 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
         Styled(FAINT, format!("{provider}, {nodes}"))
     );
     group(f, &heading, fitness.findings.iter().filter(rest))?;
-    if let Subject::Plan { .. } = fitness.subject {
+    if let CheckedSubject::Plan { .. } = fitness.subject {
         for line in textwrap::wrap(AFTER_PLAN, wrapping(width())) {
             writeln!(f, "{line}")?;
         }
@@ -72,13 +72,13 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     writeln!(f, "{}", Verdict(fitness))
 }
 
-fn pool_heading(pool: &PoolPicture, subject: Subject) -> String {
+fn pool_heading(pool: &PoolPicture, subject: CheckedSubject) -> String {
     let nodes = pool.zones.iter().map(|zone| zone.nodes.len()).sum();
     let zones: Vec<&str> =
         pool.zones.iter().map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect();
     let mut parts = match subject {
-        Subject::Cluster => vec![count(nodes, "node")],
-        Subject::Plan { .. } => vec!["planned".to_owned()],
+        CheckedSubject::Cluster => vec![count(nodes, "node")],
+        CheckedSubject::Plan { .. } => vec!["planned".to_owned()],
     };
     if !zones.is_empty() {
         parts.push(zones.join(" "));
@@ -99,7 +99,7 @@ fn pool_heading(pool: &PoolPicture, subject: Subject) -> String {
 fn group<'a>(
     f: &mut fmt::Formatter<'_>,
     heading: &str,
-    findings: impl Iterator<Item = &'a Finding>,
+    findings: impl Iterator<Item = &'a CheckFinding>,
 ) -> fmt::Result {
     writeln!(f, "{heading}")?;
     let mut told = None;
@@ -140,13 +140,13 @@ fn group<'a>(
     writeln!(f)
 }
 
-fn word(finding: &Finding) -> (Style, &'static str) {
+fn word(finding: &CheckFinding) -> (Style, &'static str) {
     match (finding.status, finding.severity) {
         (Status::Pass, _) => (GOOD, "ok"),
         (Status::Unknown, _) => (UNKNOWN, "unknown"),
-        (Status::Fail, Severity::Note) => (CHANGED, "note"),
-        (Status::Fail, Severity::Warning) => (WARNING, "warning"),
-        (Status::Fail, Severity::Error) => (BAD, "error"),
+        (Status::Fail, FindingSeverity::Note) => (CHANGED, "note"),
+        (Status::Fail, FindingSeverity::Warning) => (WARNING, "warning"),
+        (Status::Fail, FindingSeverity::Error) => (BAD, "error"),
     }
 }
 
@@ -161,9 +161,9 @@ struct Verdict<'a>(&'a Fitness);
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fitness = self.0;
-        let style = if fitness.failures(Severity::Error) > 0 {
+        let style = if fitness.failures(FindingSeverity::Error) > 0 {
             BAD
-        } else if fitness.failures(Severity::Warning) > 0 {
+        } else if fitness.failures(FindingSeverity::Warning) > 0 {
             WARNING
         } else {
             GOOD.bold()

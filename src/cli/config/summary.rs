@@ -8,7 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    config::{Registration, Settings, format_duration},
+    config::{ConfigSettings, RegistrationMode, format_duration},
     policy::{
         Policy,
         identity::{Exemption, Principals},
@@ -31,7 +31,7 @@ pub(super) fn write(
     out: &mut impl Write,
     name: &str,
     policy: &Policy,
-    settings: &Settings,
+    settings: &ConfigSettings,
     warnings: usize,
 ) -> io::Result<()> {
     write!(out, "{GREEN}ok{GREEN:#} {name}")?;
@@ -207,16 +207,16 @@ fn denies_join(mode: JoinMode) -> &'static str {
     if mode.deny_join && mode.mode == Mode::Enforce { "  denies joining" } else { "" }
 }
 
-fn settings(settings: &Settings) -> String {
-    let Settings { snapshot_max_age, scan, registration } = settings;
+fn settings(settings: &ConfigSettings) -> String {
+    let ConfigSettings { snapshot_max_age, scan, registration } = settings;
     let scan = if scan.enabled {
         format!("scan every {}", format_duration(scan.interval))
     } else {
         "no scan".to_owned()
     };
     let registration = match registration {
-        Registration::Managed => "managed",
-        Registration::External => "external",
+        RegistrationMode::Managed => "managed",
+        RegistrationMode::External => "external",
     };
     let age = format_duration(*snapshot_max_age);
     format!("{scan}, snapshot at most {age} old, {registration} registration")

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::judge::{Reviewed, Unreadable};
+use super::judge::{Reviewed, UnreadableFile};
 use crate::policy::{
     mode::{Mode, RuleName},
     verdict::{Finding, Record},
@@ -11,7 +11,7 @@ use crate::policy::{
 /// `{"results": […], "errors": […]}`, in the order of the input.
 pub(super) fn render(
     results: &[Reviewed],
-    errors: &[Unreadable],
+    errors: &[UnreadableFile],
 ) -> Result<String, serde_json::Error> {
     let results: Vec<Value> = results.iter().map(result).collect();
     let errors: Vec<Value> =

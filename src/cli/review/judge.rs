@@ -39,14 +39,14 @@ pub(super) struct Reviewed {
 }
 
 /// A file or document that was not.
-pub(super) struct Unreadable {
+pub(super) struct UnreadableFile {
     pub(super) file: String,
     pub(super) error: String,
 }
 
 /// The field of a document that is not of the shape that the API has.
 pub(super) struct Misshapen {
-    pub(super) path: json::Path,
+    pub(super) path: json::JsonPath,
     expected: String,
     found: Option<Value>,
 }
@@ -62,8 +62,8 @@ impl Misshapen {
             error.path().below(&["request", "object"])?
         };
         let found = path.steps().iter().try_fold(document, |value, step| match step {
-            json::Step::Key(key) => value.get(key),
-            json::Step::Index(index) => value.get(index),
+            json::PathStep::Key(key) => value.get(key),
+            json::PathStep::Index(index) => value.get(index),
         });
         let expected = error.expectation().to_owned();
         Some(Self { expected, found: found.cloned(), path })

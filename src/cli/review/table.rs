@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use anstyle::Style;
 use json_patch::PatchOperation;
 
-use super::judge::{Reviewed, Unreadable};
+use super::judge::{Reviewed, UnreadableFile};
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, Table, WARNING, count, wrapped},
     policy::{
@@ -14,9 +14,9 @@ use crate::{
     },
 };
 
-pub(super) struct Page<'a> {
+pub(super) struct ReviewTable<'a> {
     pub(super) results: &'a [Reviewed],
-    pub(super) errors: &'a [Unreadable],
+    pub(super) errors: &'a [UnreadableFile],
 }
 
 /// What a review comes to, the gravest last.
@@ -60,7 +60,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for ReviewTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { results, errors } = self;
         let folder = common_folder(results);
@@ -75,7 +75,7 @@ impl fmt::Display for Page<'_> {
         for result in results.iter().filter(|result| Outcome::of(result) > Outcome::Exempt) {
             explain(f, result, folder)?;
         }
-        for Unreadable { file, error } in *errors {
+        for UnreadableFile { file, error } in *errors {
             writeln!(f, "\n{} {}", Styled(BAD, "unreadable"), Styled(HEADING, file))?;
             writeln!(f, "{}", wrapped(error, 2))?;
         }
@@ -128,7 +128,7 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     Ok(())
 }
 
-fn summary(results: &[Reviewed], errors: &[Unreadable]) -> String {
+fn summary(results: &[Reviewed], errors: &[UnreadableFile]) -> String {
     let number = |outcome| results.iter().filter(|it| Outcome::of(it) == outcome).count();
     let denied = number(Outcome::Deny);
     let mut parts = vec![format!("{} allowed", results.len() - denied)];

@@ -13,7 +13,7 @@ use crate::{
         snapshot::{PoolFacts, PoolOrigin, Snapshot},
     },
     runtime::Bound,
-    service::Guard,
+    service::PolicyAndSnapshot,
 };
 
 /// What the dump does not hold, and which rules that limits.
@@ -39,8 +39,8 @@ pub(super) fn unseen(index: &Index) -> Vec<String> {
 }
 
 /// The same for a collector of log lines.
-pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
-    let Guard { policy, snapshot } = guard;
+pub(super) fn log(bound: Bound, guard: &PolicyAndSnapshot, unseen: &[String]) {
+    let PolicyAndSnapshot { policy, snapshot } = guard;
     for pool in snapshot.pools() {
         let zones = pool.zones.join(",");
         let (name, taint) = (&*pool.name, pool.taint.to_string());
@@ -59,8 +59,8 @@ pub(super) fn log(bound: Bound, guard: &Guard, unseen: &[String]) {
 }
 
 /// For people.
-pub(super) fn print(bound: Bound, guard: &Guard, unseen: &[String]) {
-    let Guard { policy, snapshot } = guard;
+pub(super) fn print(bound: Bound, guard: &PolicyAndSnapshot, unseen: &[String]) {
+    let PolicyAndSnapshot { policy, snapshot } = guard;
     let provider = policy.provider.map_or("unknown provider", |provider| provider.as_str());
     let pools = count(snapshot.pools().len(), "pool");
     let nodes = count(snapshot.node_count(), "node");

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{
-        cursor::{Cursor, Report},
+        cursor::{DiagnosticCollector, TreeCursor},
         presets::presets,
         raw,
     },
@@ -16,12 +16,20 @@ use crate::{
 use super::pools::selector;
 
 /// Reads globs over names.
-pub(super) fn globs(list: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<Glob> {
+pub(super) fn globs(
+    list: &[String],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Vec<Glob> {
     at.items(list).filter_map(|(at, text)| glob(text, &at, report)).collect()
 }
 
 /// Reads a glob over names.
-pub(super) fn glob(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<Glob> {
+pub(super) fn glob(
+    text: &str,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Option<Glob> {
     match Glob::parse(text) {
         Ok(glob) => Some(glob),
         Err(why) => {
@@ -33,7 +41,7 @@ pub(super) fn glob(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<G
 
 /// Reads names that may have any characters, such as those of users; only with a `*` or a `?` in
 /// them they are globs.
-fn principals(list: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<Glob> {
+fn principals(list: &[String], at: &TreeCursor<'_>, report: &mut DiagnosticCollector) -> Vec<Glob> {
     at.items(list)
         .filter_map(|(at, text)| {
             if text.is_empty() || text.contains(['*', '?']) {
@@ -45,7 +53,11 @@ fn principals(list: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<Glob
         .collect()
 }
 
-pub(super) fn automq(raw: &raw::AutoMq, at: &Cursor<'_>, report: &mut Report) -> AutoMq {
+pub(super) fn automq(
+    raw: &raw::AutoMq,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> AutoMq {
     let namespaces = at.key("namespaces");
     if raw.namespaces.is_empty() {
         report.push(
@@ -63,13 +75,17 @@ pub(super) fn automq(raw: &raw::AutoMq, at: &Cursor<'_>, report: &mut Report) ->
 
 pub(super) fn exemptions(
     entries: &[raw::Exemption],
-    at: &Cursor<'_>,
-    report: &mut Report,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
 ) -> Vec<Exemption> {
     at.items(entries).filter_map(|(at, entry)| exemption(entry, &at, report)).collect()
 }
 
-fn exemption(raw: &raw::Exemption, at: &Cursor<'_>, report: &mut Report) -> Option<Exemption> {
+fn exemption(
+    raw: &raw::Exemption,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Option<Exemption> {
     let namespace = raw.namespace.as_ref();
     let namespace = namespace.and_then(|text| glob(text, &at.key("namespace"), report));
     let service_accounts = globs(&raw.service_accounts, &at.key("serviceAccounts"), report);
@@ -110,8 +126,8 @@ pub(super) fn default_exemptions(provider: Option<Provider>) -> Vec<Exemption> {
 
 pub(super) fn trusted(
     raw: &raw::TrustedPrincipals,
-    at: &Cursor<'_>,
-    report: &mut Report,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
 ) -> Principals {
     let accounts = at.key("serviceAccounts");
     for (at, text) in accounts.items(&raw.service_accounts) {
@@ -143,7 +159,11 @@ pub(super) fn preset_trusted(provider: Option<Provider>) -> Principals {
     }
 }
 
-pub(super) fn break_glass(groups: &[String], at: &Cursor<'_>, report: &mut Report) -> Vec<String> {
+pub(super) fn break_glass(
+    groups: &[String],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Vec<String> {
     for (at, group) in at.items(groups) {
         if group.is_empty() {
             report.push(at.error("a break-glass group has no name"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     config::{
         check::likely,
-        cursor::{Cursor, Report},
+        cursor::{DiagnosticCollector, TreeCursor},
         raw::{self, Raw},
     },
     json::text::Text,
@@ -21,11 +21,15 @@ use crate::{
 };
 
 /// Reads a label selector.
-pub(super) fn selector(raw: &raw::Selector, at: &Cursor<'_>, report: &mut Report) -> LabelSelector {
+pub(super) fn selector(
+    raw: &raw::Selector,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> LabelSelector {
     let labels = at.key("matchLabels");
     let expressions = at.key("matchExpressions");
     let mut requirements = Vec::new();
-    let mut add = |at: &Cursor<'_>, requirement: Result<Requirement, _>| match requirement {
+    let mut add = |at: &TreeCursor<'_>, requirement: Result<Requirement, _>| match requirement {
         Ok(requirement) => requirements.push(requirement),
         Err(error) => {
             report.push(at.error(format!("{error}")));
@@ -47,8 +51,8 @@ pub(super) fn selector(raw: &raw::Selector, at: &Cursor<'_>, report: &mut Report
 /// The taint of every pool that does not differ from it.
 pub(super) fn default_taint(
     raw: &raw::Taint,
-    at: &Cursor<'_>,
-    report: &mut Report,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
 ) -> Taint<'static> {
     let automq = Taint {
         key: Text::from("dedicated"),
@@ -60,9 +64,9 @@ pub(super) fn default_taint(
 
 fn taint(
     raw: &raw::Taint,
-    at: &Cursor<'_>,
+    at: &TreeCursor<'_>,
     base: &Taint<'static>,
-    report: &mut Report,
+    report: &mut DiagnosticCollector,
 ) -> Taint<'static> {
     check_taint(raw.key.as_ref(), raw.value.as_ref(), at, report);
     let or_base = |text: &Option<String>, base: &Text<'static>| match text {
@@ -76,7 +80,12 @@ fn taint(
     }
 }
 
-fn check_taint(key: Option<&String>, value: Option<&String>, at: &Cursor<'_>, report: &mut Report) {
+fn check_taint(
+    key: Option<&String>,
+    value: Option<&String>,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
     if let Some(key) = key
         && let Err(why) = check_label_key(key)
     {
@@ -92,9 +101,9 @@ fn check_taint(key: Option<&String>, value: Option<&String>, at: &Cursor<'_>, re
 /// Reads the taints that a pool's nodes carry beside its own.
 fn additional_taints(
     list: &[raw::AdditionalTaint],
-    at: &Cursor<'_>,
+    at: &TreeCursor<'_>,
     own: &Taint<'static>,
-    report: &mut Report,
+    report: &mut DiagnosticCollector,
 ) -> Vec<Taint<'static>> {
     let mut taints: Vec<Taint<'static>> = Vec::new();
     for (at, raw::AdditionalTaint { key, value, effect }) in at.items(list) {
@@ -122,13 +131,13 @@ fn additional_taints(
 /// Reads the pools; those that cannot be one are left out.
 pub(super) fn pools(
     list: &[raw::Pool],
-    at: &Cursor<'_>,
+    at: &TreeCursor<'_>,
     default: &Taint<'static>,
-    report: &mut Report,
+    report: &mut DiagnosticCollector,
 ) -> Vec<Pool> {
     let names = at.items(list).filter_map(|(at, pool)| Some((at.key("name"), pool.name.as_ref()?)));
     unique_names("pool", names, report);
-    let mut selectors: BTreeMap<Vec<String>, (Cursor<'_>, &str)> = BTreeMap::new();
+    let mut selectors: BTreeMap<Vec<String>, (TreeCursor<'_>, &str)> = BTreeMap::new();
     let mut pools = Vec::new();
     for (at, raw) in at.items(list) {
         let name = raw.name.as_deref().unwrap_or_default();
@@ -187,7 +196,7 @@ fn normal_form(selector: &LabelSelector) -> Vec<String> {
     requirements.into_iter().collect()
 }
 
-fn zones(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Report) {
+fn zones(raw: &raw::Pool, name: &str, at: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let Some(zones) = &raw.zones else { return };
     label_values("zone", zones, at, report);
     let (error, help) = match zones.iter().collect::<BTreeSet<_>>().len() {
@@ -212,7 +221,12 @@ fn zones(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Report) {
     report.push(at.error(error).with_help(help));
 }
 
-fn machine_types(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Report) {
+fn machine_types(
+    raw: &raw::Pool,
+    name: &str,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
     let Some(types) = &raw.machine_types else { return };
     label_values("machine type", types, at, report);
     if types.is_empty() {
@@ -224,8 +238,13 @@ fn machine_types(raw: &raw::Pool, name: &str, at: &Cursor<'_>, report: &mut Repo
 }
 
 /// Checks names that nodes carry as label values, each of them once.
-pub(super) fn label_values(what: &str, list: &[String], at: &Cursor<'_>, report: &mut Report) {
-    let mut seen: BTreeMap<&str, Cursor<'_>> = BTreeMap::new();
+pub(super) fn label_values(
+    what: &str,
+    list: &[String],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
+    let mut seen: BTreeMap<&str, TreeCursor<'_>> = BTreeMap::new();
     for (at, text) in at.items(list) {
         if text.is_empty() {
             report.push(at.error(format!("the {what} is empty")));
@@ -246,10 +265,10 @@ pub(super) fn label_values(what: &str, list: &[String], at: &Cursor<'_>, report:
 /// Reports names that are no names, and those that two entries have.
 pub(super) fn unique_names<'t, 'r>(
     what: &str,
-    names: impl Iterator<Item = (Cursor<'t>, &'r String)>,
-    report: &mut Report,
+    names: impl Iterator<Item = (TreeCursor<'t>, &'r String)>,
+    report: &mut DiagnosticCollector,
 ) {
-    let mut seen: BTreeMap<&str, Cursor<'_>> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, TreeCursor<'_>> = BTreeMap::new();
     for (at, name) in names {
         if name.is_empty() {
             report.push(at.error(format!("the name of the {what} is empty")));
@@ -269,9 +288,9 @@ pub(super) fn unique_names<'t, 'r>(
 /// Reads the instances; those that cannot be one are left out.
 pub(super) fn instances(
     raw: &Raw,
-    root: &Cursor<'_>,
+    root: &TreeCursor<'_>,
     automq: &AutoMq,
-    report: &mut Report,
+    report: &mut DiagnosticCollector,
 ) -> Vec<Instance> {
     let at = root.key("instances");
     let list = &raw.instances;
@@ -307,8 +326,8 @@ fn instance_namespace(
     name: &str,
     namespace: &str,
     automq: &AutoMq,
-    (root, at): (&Cursor<'_>, &Cursor<'_>),
-    report: &mut Report,
+    (root, at): (&TreeCursor<'_>, &TreeCursor<'_>),
+    report: &mut DiagnosticCollector,
 ) {
     if namespace.contains(['*', '?']) {
         report.push(
@@ -337,8 +356,8 @@ fn unknown_pool(
     name: &str,
     pool: &str,
     raw: &Raw,
-    (root, at): (&Cursor<'_>, &Cursor<'_>),
-    report: &mut Report,
+    (root, at): (&TreeCursor<'_>, &TreeCursor<'_>),
+    report: &mut DiagnosticCollector,
 ) {
     let pools = root.key("pools");
     let is_known_in_full = raw.pools.iter().all(|pool| pool.name.is_some());

@@ -4,7 +4,7 @@ use jsonptr::PointerBuf;
 
 use crate::{
     config::{
-        cursor::{Cursor, Report},
+        cursor::{DiagnosticCollector, TreeCursor},
         presets::{self, Presets, presets},
         raw,
     },
@@ -12,7 +12,7 @@ use crate::{
     policy::{
         pool::Pool,
         protection::{
-            Field, FieldChange, Guard, KeepItem, LabelMark, Namespaces, Origin, Protected,
+            Field, FieldChange, GuardedFields, KeepItem, LabelMark, Namespaces, Origin, Protected,
             Recognition,
         },
         provider::Provider,
@@ -42,15 +42,19 @@ const CLUSTER_SCOPED: [&str; 5] =
 /// Reads the entries of the config; those that cannot be one are left out.
 pub(super) fn configured(
     list: &[raw::Protected],
-    at: &Cursor<'_>,
-    report: &mut Report,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
 ) -> Vec<Protected> {
     let names = at.items(list).filter_map(|(at, it)| Some((at.key("name"), it.name.as_ref()?)));
     unique_names("protected", names, report);
     at.items(list).filter_map(|(at, entry)| protected(entry, &at, report)).collect()
 }
 
-fn protected(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Option<Protected> {
+fn protected(
+    raw: &raw::Protected,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Option<Protected> {
     let text = raw.resource.as_deref();
     let resource = text.and_then(|text| resource(text, &at.key("resource"), report));
     let namespace = raw.namespace.as_deref();
@@ -87,7 +91,11 @@ fn protected(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Opti
     })
 }
 
-fn resource(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<GroupResource> {
+fn resource(
+    text: &str,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Option<GroupResource> {
     match GroupResource::parse(text) {
         Ok(resource) => {
             let group = GROUPS.iter().find(|(name, _)| resource.group.is_empty() && *name == text);
@@ -109,7 +117,11 @@ fn resource(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<GroupRes
     }
 }
 
-fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
+fn guard(
+    raw: &raw::Protected,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> GuardedFields {
     let items = raw
         .must_keep_items
         .as_ref()
@@ -122,7 +134,7 @@ fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
                     .with_help("add, for `aws-auth`, `fields: [/data/mapRoles]`"),
             );
         }
-        return Guard::Content;
+        return GuardedFields::Content;
     };
     let at = at.key("fields");
     if fields.is_empty() {
@@ -131,7 +143,7 @@ fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
         ));
     }
     let change = || items.clone().map_or(FieldChange::Any, FieldChange::Items);
-    let read = |(at, text): (Cursor<'_>, &String)| match PointerBuf::parse(text.as_str()) {
+    let read = |(at, text): (TreeCursor<'_>, &String)| match PointerBuf::parse(text.as_str()) {
         Ok(pointer) if !pointer.is_root() => Some(Field { pointer, change: change() }),
         Ok(_) => {
             report.push(
@@ -150,17 +162,21 @@ fn guard(raw: &raw::Protected, at: &Cursor<'_>, report: &mut Report) -> Guard {
             None
         }
     };
-    Guard::Fields(at.items(fields).filter_map(read).collect())
+    GuardedFields::Fields(at.items(fields).filter_map(read).collect())
 }
 
-fn keep_items(items: &[raw::KeepItem], at: &Cursor<'_>, report: &mut Report) -> Vec<KeepItem> {
+fn keep_items(
+    items: &[raw::KeepItem],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Vec<KeepItem> {
     if items.is_empty() {
         report.push(
             at.error("`mustKeepItems` is empty, so that every item may go")
                 .with_help("leave the key out to guard the whole field"),
         );
     }
-    let read = |(at, item): (Cursor<'_>, &raw::KeepItem)| {
+    let read = |(at, item): (TreeCursor<'_>, &raw::KeepItem)| {
         if item.by.as_ref().is_some_and(String::is_empty) {
             report.push(at.key("by").error("`by` is empty: name a key of the items"));
         }
@@ -201,7 +217,7 @@ fn from_preset(entry: &presets::Protected, presets: &Presets, pools: &[Pool]) ->
                 Recognition::AutoMqBinding { labels: label_marks(presets) }
             }
         },
-        guard: Guard::Fields(fields),
+        guard: GuardedFields::Fields(fields),
         origin: Origin::Preset,
     })
 }
@@ -273,7 +289,7 @@ mod tests {
     #[test]
     fn annotations_are_escaped_in_pointers() {
         let made = preset(None, &[]);
-        let Guard::Fields(fields) = &made[0].guard else { panic!("no fields") };
+        let GuardedFields::Fields(fields) = &made[0].guard else { panic!("no fields") };
         assert_eq!(fields[0].pointer.as_str(), "/metadata/annotations/eks.amazonaws.com~1role-arn");
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     config::{
-        Registration, ScanSettings, Settings, catalog,
-        cursor::{Cursor, Report},
+        ConfigSettings, RegistrationMode, ScanSettings, catalog,
+        cursor::{DiagnosticCollector, TreeCursor},
         duration,
         presets::presets,
         raw::{self, Raw},
@@ -15,7 +15,7 @@ use crate::{
         taint::{ComparisonOperators, Taint},
     },
     policy::{
-        mode::{JoinMode, Mode, Rules},
+        mode::{JoinMode, Mode, RuleModes},
         pool::{PlacementSettings, Provisioner},
         provider::{MachineType, MachineTypes, Provider, Strength},
     },
@@ -23,23 +23,27 @@ use crate::{
 
 use super::{identity::globs, pools::label_values};
 
-pub(super) fn settings(raw: &Raw, root: &Cursor<'_>, report: &mut Report) -> Settings {
-    let mut read = |text: &str, at: Cursor<'_>| match duration::parse(text) {
+pub(super) fn settings(
+    raw: &Raw,
+    root: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> ConfigSettings {
+    let mut read = |text: &str, at: TreeCursor<'_>| match duration::parse(text) {
         Ok(duration) => duration,
         Err(why) => {
             report.push(at.error(format!("`{text}` {why}")));
             Duration::ZERO
         }
     };
-    Settings {
+    ConfigSettings {
         snapshot_max_age: read(&raw.snapshot.max_age, root.key("snapshot").key("maxAge")),
         scan: ScanSettings {
             enabled: raw.scan.enabled,
             interval: read(&raw.scan.interval, root.key("scan").key("interval")),
         },
         registration: match raw.registration {
-            raw::Registration::Managed => Registration::Managed,
-            raw::Registration::External => Registration::External,
+            raw::Registration::Managed => RegistrationMode::Managed,
+            raw::Registration::External => RegistrationMode::External,
         },
     }
 }
@@ -47,9 +51,9 @@ pub(super) fn settings(raw: &Raw, root: &Cursor<'_>, report: &mut Report) -> Set
 pub(super) fn placement(
     raw: &raw::Placement,
     provider: Option<Provider>,
-    at: &Cursor<'_>,
+    at: &TreeCursor<'_>,
     dedicated: &[&Taint<'static>],
-    report: &mut Report,
+    report: &mut DiagnosticCollector,
 ) -> PlacementSettings {
     let at = at.key("transientTaints");
     let configured = globs(&raw.transient_taints, &at, report);
@@ -96,8 +100,8 @@ pub(super) fn placement(
 pub(super) fn machine_types(
     raw: &raw::Catalog,
     provider: Option<Provider>,
-    at: &Cursor<'_>,
-    report: &mut Report,
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
 ) -> MachineTypes {
     let built_in = match (raw.mode, provider) {
         (raw::CatalogMode::Extend, Some(provider)) => catalog::entries(provider),
@@ -119,8 +123,8 @@ pub(super) fn machine_types(
 }
 
 /// The modes, each the rule's default unless the file says otherwise.
-pub(super) fn rules(raw: &raw::Rules) -> Rules {
-    let default = Rules::default();
+pub(super) fn rules(raw: &raw::Rules) -> RuleModes {
+    let default = RuleModes::default();
     let mode = |rule: &raw::Rule, default: Mode| rule.mode.map_or(default, Mode::from);
     let join = |rule: &raw::JoinRule, default: JoinMode| JoinMode {
         mode: rule.mode.map_or(default.mode, Mode::from),
@@ -128,7 +132,7 @@ pub(super) fn rules(raw: &raw::Rules) -> Rules {
     };
     let pod_intrusion = raw.pod_intrusion.mode.map(Mode::from);
     let daemon_sets = raw.pod_intrusion.daemon_sets.map(Mode::from);
-    Rules {
+    RuleModes {
         pod_intrusion: pod_intrusion.unwrap_or(default.pod_intrusion),
         daemon_set_intrusion: daemon_sets.or(pod_intrusion).unwrap_or(default.daemon_set_intrusion),
         workload_intrusion: mode(&raw.workload_intrusion, default.workload_intrusion),

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{
-        cursor::{Cursor, Report},
+        cursor::{DiagnosticCollector, TreeCursor},
         presets::presets,
         raw::Raw,
     },
@@ -23,7 +23,12 @@ const BROAD_GROUPS: [&str; 5] = [
     "system:masters",
 ];
 
-pub(super) fn warn(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+pub(super) fn warn(
+    policy: &Policy,
+    raw: &Raw,
+    root: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
     automq_globs(raw, root, report);
     nothing_dedicated(policy, raw, root, report);
     pool_roles(policy, raw, root, report);
@@ -36,7 +41,7 @@ pub(super) fn warn(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut R
     joins(policy, raw, root, report);
 }
 
-fn automq_globs(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn automq_globs(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("automq").key("namespaces");
     for (at, text) in at.items(&raw.automq.namespaces) {
         if text.contains(['*', '?']) {
@@ -51,7 +56,12 @@ fn automq_globs(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
     }
 }
 
-fn nothing_dedicated(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn nothing_dedicated(
+    policy: &Policy,
+    raw: &Raw,
+    root: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
     if !policy.discovery && raw.pools.is_empty() && !report.is_broken(&root.key("pools")) {
         report.push(
             root.key("discovery")
@@ -61,7 +71,7 @@ fn nothing_dedicated(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut
     }
 }
 
-fn pool_roles(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn pool_roles(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     if policy.provider != Some(Provider::Aws) {
         return;
     }
@@ -82,7 +92,12 @@ fn pool_roles(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report
     }
 }
 
-fn empty_catalog(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn empty_catalog(
+    policy: &Policy,
+    raw: &Raw,
+    root: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) {
     let Some(provider) = policy.provider else { return };
     if !policy.machine_types.names.is_empty()
         || policy.rules.mode(RuleName::NodeMachineType) == Mode::Off
@@ -96,7 +111,7 @@ fn empty_catalog(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Rep
         pool.machine_types.is_none().then(|| (at, format!("`{name}`")))
     };
     let pools = root.key("pools");
-    let (places, names): (Vec<Cursor<'_>>, Vec<String>) =
+    let (places, names): (Vec<TreeCursor<'_>>, Vec<String>) =
         pools.items(&raw.pools).filter_map(without).unzip();
     let Some(first) = places.first() else { return };
     report.push(
@@ -111,7 +126,7 @@ fn empty_catalog(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Rep
 }
 
 /// Instances whose pods an earlier one takes, all of them.
-fn idle_instances(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn idle_instances(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("instances");
     for (later, (later_at, instance)) in at.items(&raw.instances).enumerate() {
         let (Some(name), Some(namespace)) = (&instance.name, &instance.namespace) else { continue };
@@ -151,7 +166,7 @@ fn is_same(one: &crate::config::raw::Selector, other: &crate::config::raw::Selec
         && other.match_expressions.is_empty()
 }
 
-fn zone_spread(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn zone_spread(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     for (at, instance) in root.key("instances").items(&raw.instances) {
         let pool = raw.pools.iter().find(|pool| pool.name.is_some() && pool.name == instance.pool);
         if let (Some(pool), Some(name), Some(_)) = (pool, &instance.name, instance.zone_spread)
@@ -164,7 +179,7 @@ fn zone_spread(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
     }
 }
 
-fn exemptions(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("exempt");
     let Some(entries) = &raw.exempt else { return };
     for (at, entry) in at.items(entries) {
@@ -202,7 +217,7 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report
     }
 }
 
-fn wide_principals(raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let trusted = &raw.principals.trusted;
     let at = root.key("principals").key("trusted");
     for (key, list) in [
@@ -237,7 +252,7 @@ fn is_wide(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|character| matches!(character, '*' | '?' | '/'))
 }
 
-fn untrusted_console(policy: &Policy, root: &Cursor<'_>, report: &mut Report) {
+fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("principals").key("trusted");
     if policy.rules.mode(RuleName::RoleBinding) != Mode::Enforce
         || !policy.trusted.configured.is_empty()
@@ -257,7 +272,7 @@ fn untrusted_console(policy: &Policy, root: &Cursor<'_>, report: &mut Report) {
     );
 }
 
-fn joins(policy: &Policy, raw: &Raw, root: &Cursor<'_>, report: &mut Report) {
+fn joins(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let rules = root.key("rules");
     let listed = [
         (RuleName::NodeMachineType, policy.rules.node_machine_type),

@@ -4,9 +4,9 @@ use super::*;
 use crate::{
     kubernetes::taint::{ComparisonOperators, Taint},
     policy::{
-        mode::{JoinMode, Mode, Rules},
+        mode::{JoinMode, Mode, RuleModes},
         pool::ZoneSpread,
-        protection::{FieldChange, Guard, Origin, Recognition},
+        protection::{FieldChange, GuardedFields, Origin, Recognition},
         provider::Strength,
     },
 };
@@ -25,14 +25,14 @@ fn an_empty_config_has_the_defaults() {
     for key in ["node.kubernetes.io/not-ready", "remediator.kubernetes.azure.com/unschedulable"] {
         assert!(policy.is_transient(&Taint { key: key.into(), ..Taint::default() }), "{key}");
     }
-    assert_eq!(policy.rules, Rules::default());
+    assert_eq!(policy.rules, RuleModes::default());
     assert!(policy.machine_types.names.is_empty());
     assert_eq!(
         loaded.settings,
-        Settings {
+        ConfigSettings {
             snapshot_max_age: Duration::from_mins(10),
             scan: ScanSettings { enabled: true, interval: Duration::from_mins(10) },
-            registration: Registration::Managed,
+            registration: RegistrationMode::Managed,
         }
     );
 }
@@ -138,7 +138,7 @@ fn daemon_sets_follow_the_mode_of_their_rule() {
 fn join_rules_take_deny_join() {
     let rules = policy_of("rules: {node-zone: {mode: enforce, denyJoin: true}}").rules;
     assert_eq!(rules.node_zone, JoinMode { mode: Mode::Enforce, deny_join: true });
-    assert_eq!(rules.node_machine_type, Rules::default().node_machine_type);
+    assert_eq!(rules.node_machine_type, RuleModes::default().node_machine_type);
 }
 
 #[test]
@@ -182,7 +182,9 @@ protected:
         .filter(|it| it.origin == Origin::Config)
         .map(|it| &it.guard)
         .collect();
-    let [Guard::Content, Guard::Fields(fields), Guard::Fields(items)] = own.as_slice() else {
+    let [GuardedFields::Content, GuardedFields::Fields(fields), GuardedFields::Fields(items)] =
+        own.as_slice()
+    else {
         panic!("{own:?}")
     };
     assert!(fields.iter().all(|field| matches!(field.change, FieldChange::Any)));
@@ -208,7 +210,7 @@ pools:
     let aws = policy_of(&format!("provider: aws\n{roles}"));
     let entry = aws.protected.last().unwrap();
     assert_eq!(entry.name, "aws-auth");
-    let Guard::Fields(fields) = &entry.guard else { panic!("no fields") };
+    let GuardedFields::Fields(fields) = &entry.guard else { panic!("no fields") };
     let FieldChange::Items(items) = &fields[0].change else { panic!("no items") };
     let values: Vec<_> = items.iter().map(|item| item.value.as_str()).collect();
     assert_eq!(values, ["arn:aws:iam::1:role/a", "arn:aws:iam::1:role/c"]);

@@ -69,13 +69,15 @@ fn is_valid_by_schema(text: &str) -> Option<bool> {
 fn load_and_render(text: &str) {
     match load("config.yaml", text, Some(Provider::Gcp)) {
         Ok(loaded) => {
-            let source = Source { name: "config.yaml", text };
+            let source = ConfigSource { name: "config.yaml", text };
             for warning in &loaded.warnings {
                 assert!(!warning.render(source, Decoration::Plain).is_empty());
             }
         }
         Err(diagnostics) => {
-            assert!(diagnostics.as_slice().iter().any(|it| it.severity == Severity::Error));
+            assert!(
+                diagnostics.as_slice().iter().any(|it| it.severity == DiagnosticSeverity::Error)
+            );
             assert!(!diagnostics.render(Decoration::Styled).is_empty());
             let lines = diagnostics.to_string();
             assert!(!lines.is_empty());

@@ -247,7 +247,7 @@ fn a_diagnostic_knows_its_key_line_and_column() {
     let found: Vec<_> = diagnostics
         .as_slice()
         .iter()
-        .filter(|it| it.severity == Severity::Error)
+        .filter(|it| it.severity == DiagnosticSeverity::Error)
         .map(|it| (it.key.as_str(), it.span.line, it.span.column))
         .collect();
     assert_eq!(found, [("pools[0].name", 4, 10), (r#"pools[0].nodes.matchLabels["a/b"]"#, 4, 40)]);

@@ -7,7 +7,7 @@ use super::*;
 /// The warnings of a config as people see them.
 fn warnings_of(text: &str, detected: Option<Provider>) -> String {
     let loaded = load("config.yaml", text, detected).expect("no error");
-    let source = Source { name: "config.yaml", text };
+    let source = ConfigSource { name: "config.yaml", text };
     let shown: Vec<_> =
         loaded.warnings.iter().map(|it| it.render(source, Decoration::Plain)).collect();
     shown.join("\n\n")

@@ -10,7 +10,7 @@ use tracing::{error, info};
 use crate::{
     server::tls::{Certificates, TlsError, server_config},
     telemetry::{
-        log_once::Trouble,
+        log_once::LogOnce,
         metrics::{Metrics, label},
     },
 };
@@ -26,7 +26,7 @@ pub struct ClientCa {
     certificates: Arc<Certificates>,
     tls: Arc<ArcSwap<ServerConfig>>,
     metrics: Arc<Metrics>,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 impl ClientCa {
@@ -40,7 +40,7 @@ impl ClientCa {
         let content = fs::read(&path).unwrap_or_default();
         let settings = server_config(Arc::clone(&certificates), Some(&path))?;
         let tls = Arc::new(ArcSwap::from(settings));
-        Ok(Self { path, content, certificates, tls, metrics, trouble: Trouble::default() })
+        Ok(Self { path, content, certificates, tls, metrics, trouble: LogOnce::default() })
     }
 
     /// The settings that new connections get.

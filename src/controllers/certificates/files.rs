@@ -16,11 +16,11 @@ use tracing::{error, info};
 use super::{Bundle, Clock, Registered, bundle::certificates, private::Private};
 use crate::{
     server::{
-        readiness::Condition,
+        readiness::ReadinessCondition,
         tls::{Certificates, Credentials, TlsError},
     },
     telemetry::{
-        log_once::Trouble,
+        log_once::LogOnce,
         metrics::{Metrics, label},
     },
 };
@@ -71,7 +71,7 @@ pub struct Files {
     expires: Timestamp,
     /// An authority that was replaced, and until when it is registered all the same.
     replaced: Option<(Bundle, Timestamp)>,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 impl Files {
@@ -85,7 +85,7 @@ impl Files {
         let expires = expiry(&credentials);
         metrics.set_certificate_expiry(label::Certificate::Serving, expires.as_second());
         let certificates = Arc::new(Certificates::new(credentials));
-        let (replaced, trouble) = (None, Trouble::default());
+        let (replaced, trouble) = (None, LogOnce::default());
         Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, trouble })
     }
 
@@ -147,7 +147,7 @@ impl Files {
         mut self,
         bundle: watch::Sender<Option<Bundle>>,
         registered: watch::Receiver<Registered>,
-        certified: Condition,
+        certified: ReadinessCondition,
     ) -> Infallible {
         loop {
             self.look();

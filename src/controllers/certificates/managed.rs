@@ -21,24 +21,24 @@ use super::{
     Bundle, Clock, Registered,
     authority::AuthorityError,
     leaf::Leaf,
-    plan::{Reason, Situation, Step, plan},
+    plan::{Reason, RotationStep, Situation, plan},
     stored::{Stored, StoredError},
 };
 use crate::{
     api::{
         backoff::Backoff,
         client,
-        lease::{Held, is_held, turned},
-        list_watch::{Source, one::Seen},
+        lease::{LeaseHeld, is_held, turned},
+        list_watch::{WatchSource, one::Seen},
         owner,
-        rbac::{self, Names, Scope},
+        rbac::{self, Names, RoleScope},
     },
     server::{
-        readiness::Condition,
+        readiness::ReadinessCondition,
         tls::{Certificates, Credentials, TlsError},
     },
     telemetry::{
-        log_once::Trouble,
+        log_once::LogOnce,
         metrics::{Metrics, label},
     },
 };
@@ -51,7 +51,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const SHORTEST_LOOK: Duration = Duration::from_millis(250);
 
 /// Where the authority is kept, and what it is for.
-pub struct Settings {
+pub struct AuthoritySettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
     /// What its objects are called.
@@ -65,13 +65,13 @@ pub struct Settings {
 }
 
 /// What others know.
-pub struct Inputs {
+pub struct AuthorityInputs {
     /// The Secret.
     pub secret: watch::Receiver<Seen>,
     /// The registered authorities.
     pub registered: watch::Receiver<Registered>,
     /// The Lease.
-    pub held: watch::Receiver<Held>,
+    pub held: watch::Receiver<LeaseHeld>,
 }
 
 /// Where the outcome goes.
@@ -81,7 +81,7 @@ pub struct Outputs {
     /// What is to be registered.
     pub bundle: watch::Sender<Option<Bundle>>,
     /// Whether the API server can trust what is served.
-    pub certified: Condition,
+    pub certified: ReadinessCondition,
     /// Expiry, and steps.
     pub metrics: Arc<Metrics>,
 }
@@ -89,13 +89,13 @@ pub struct Outputs {
 /// Keeps authority and leaf.
 pub struct Managed {
     client: Client,
-    settings: Settings,
-    inputs: Inputs,
+    settings: AuthoritySettings,
+    inputs: AuthorityInputs,
     outputs: Outputs,
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
     holds: bool,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 /// Why nothing could be done for now.
@@ -110,8 +110,8 @@ enum Failure {
 }
 
 /// The Secret, and what it takes to watch it.
-pub fn source(namespace: &str, names: &Names) -> Source {
-    Source {
+pub fn source(namespace: &str, names: &Names) -> WatchSource {
+    WatchSource {
         path: format!("/api/v1/namespaces/{namespace}/secrets"),
         metadata_only: false,
         name: Some(names.authority.clone()),
@@ -121,8 +121,13 @@ pub fn source(namespace: &str, names: &Names) -> Source {
 
 impl Managed {
     /// With nothing read yet.
-    pub fn new(client: Client, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
-        let (remembered, leaf, holds, trouble) = (None, None, false, Trouble::default());
+    pub fn new(
+        client: Client,
+        settings: AuthoritySettings,
+        inputs: AuthorityInputs,
+        outputs: Outputs,
+    ) -> Self {
+        let (remembered, leaf, holds, trouble) = (None, None, false, LogOnce::default());
         Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
     }
 
@@ -204,7 +209,7 @@ impl Managed {
             now: self.now(),
             wait: self.settings.wait,
         })?;
-        let Step::Store(stored, reason) = step else { return Ok(()) };
+        let RotationStep::Store(stored, reason) = step else { return Ok(()) };
         if !self.write(&stored, object).await? {
             // Somebody else has written it: look again.
             return Ok(());
@@ -220,7 +225,7 @@ impl Managed {
 
     /// Writes the Secret, unless it has changed meanwhile.
     async fn write(&self, stored: &Stored, before: Option<&Value>) -> Result<bool, Failure> {
-        let Settings { namespace, names, .. } = &self.settings;
+        let AuthoritySettings { namespace, names, .. } = &self.settings;
         let (data, annotations) = stored.write();
         let version = before.and_then(|it| it.pointer("/metadata/resourceVersion"));
         // Whoever has changed its owners since knows better.
@@ -251,7 +256,7 @@ impl Managed {
             (written, rbac::authority(names))
         } else {
             let written = api.create(&parameters, &secret).await;
-            (written, rbac::creating(Scope::Namespace, "", "secrets"))
+            (written, rbac::creating(RoleScope::Namespace, "", "secrets"))
         };
         match written {
             Ok(_) => Ok(true),

@@ -39,7 +39,7 @@ pub struct Situation<'s> {
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RotationStep {
     /// Nothing, for now.
     Rest,
     /// Store this, for that reason.
@@ -85,7 +85,7 @@ impl Reason {
 }
 
 /// Plans the next step.
-pub fn plan(situation: Situation<'_>) -> Result<Step, AuthorityError> {
+pub fn plan(situation: Situation<'_>) -> Result<RotationStep, AuthorityError> {
     let Situation { secret, remembered, registered, now, wait } = situation;
     let is_usable = |stored: &&Stored| stored.current.validity().contains(now);
     let stored = match secret {
@@ -113,7 +113,7 @@ pub fn plan(situation: Situation<'_>) -> Result<Step, AuthorityError> {
     if stored.previous.as_ref().is_some_and(|previous| previous.until <= now) {
         return Ok(store(Stored { previous: None, ..stored }, Reason::Retired));
     }
-    Ok(Step::Rest)
+    Ok(RotationStep::Rest)
 }
 
 /// One step of a rotation that has begun.
@@ -123,7 +123,7 @@ fn rotate(
     registered: Option<&[CertificateDer<'static>]>,
     now: Timestamp,
     wait: Duration,
-) -> Step {
+) -> RotationStep {
     let certificate = next.authority.certificate();
     // Where nothing is registered, nobody asks.
     let is_trusted = registered.is_none_or(|bundle| bundle.contains(certificate));
@@ -134,7 +134,7 @@ fn rotate(
             let next = Some(Next { published: None, ..next.clone() });
             store(Stored { next, ..stored.clone() }, Reason::Announced)
         }
-        _ if !is_trusted => Step::Rest,
+        _ if !is_trusted => RotationStep::Rest,
         None => {
             let next = Some(Next { published: Some(now), ..next.clone() });
             store(Stored { next, ..stored.clone() }, Reason::Published)
@@ -145,12 +145,12 @@ fn rotate(
             promoted.previous = previous(stored.previous.clone(), &retired, now);
             store(promoted, Reason::Promoted)
         }
-        Some(_) => Step::Rest,
+        Some(_) => RotationStep::Rest,
     }
 }
 
 /// An authority that is not valid now cannot be rotated gently: its leaves are trusted by nobody.
-fn replace(stored: Stored, now: Timestamp) -> Result<Step, AuthorityError> {
+fn replace(stored: Stored, now: Timestamp) -> Result<RotationStep, AuthorityError> {
     let old = stored.current.certificate().clone();
     let next = stored.next.map(|next| next.authority);
     let current = match next.filter(|next| next.validity().contains(now)) {
@@ -180,8 +180,8 @@ fn previous(
     (!certificates.is_empty()).then_some(Previous { certificates, until })
 }
 
-fn store(stored: Stored, reason: Reason) -> Step {
-    Step::Store(Box::new(stored), reason)
+fn store(stored: Stored, reason: Reason) -> RotationStep {
+    RotationStep::Store(Box::new(stored), reason)
 }
 
 #[cfg(test)]
@@ -227,7 +227,9 @@ mod tests {
                     now: self.now,
                     wait: WAIT,
                 });
-                let Step::Store(stored, reason) = step.expect("plans") else { return reasons };
+                let RotationStep::Store(stored, reason) = step.expect("plans") else {
+                    return reasons;
+                };
                 assert!(reasons.len() < 10, "{reasons:?}");
                 reasons.push(reason);
                 if !self.is_registration_stuck {
@@ -334,9 +336,11 @@ mod tests {
                 wait: WAIT,
             })
         };
-        let restored = Step::Store(Box::new(known.clone()), Reason::Restored);
+        let restored = RotationStep::Store(Box::new(known.clone()), Reason::Restored);
         assert_eq!(lost(Some(&known)).expect("plans"), restored);
-        let Ok(Step::Store(stored, Reason::Replaced)) = lost(None) else { panic!("is replaced") };
+        let Ok(RotationStep::Store(stored, Reason::Replaced)) = lost(None) else {
+            panic!("is replaced")
+        };
         assert!(stored.current.validity().contains(start()));
     }
 

@@ -13,17 +13,17 @@ use tracing::{error, info, warn};
 use super::{
     contest::Contest,
     standing::{Deviation, Drift},
-    write::{Extent, Writer, version},
+    write::{ConfigurationWriter, WriteScope, version},
 };
 use crate::{
     api::{
         client,
-        events::{Event, Gravity, Recorder},
-        list_watch::{Source, one::Seen},
-        rbac::{self, ADMISSION_GROUP, Names, Right, WEBHOOK_CONFIGURATIONS},
+        events::{Event, EventRecorder, EventType},
+        list_watch::{WatchSource, one::Seen},
+        rbac::{self, ADMISSION_GROUP, Names, PolicyRule, WEBHOOK_CONFIGURATIONS},
     },
     telemetry::{
-        log_once::Trouble,
+        log_once::LogOnce,
         metrics::{Metrics, label::RegistrationWrite},
     },
 };
@@ -40,15 +40,15 @@ const WATCH_LAG: Duration = Duration::from_secs(2);
 pub(super) struct Configuration {
     kind: &'static str,
     name: String,
-    right: Right,
-    writer: Writer,
+    right: PolicyRule,
+    writer: ConfigurationWriter,
     metrics: Arc<Metrics>,
-    recorder: Recorder,
+    recorder: EventRecorder,
     seen: watch::Receiver<Seen>,
     written: Option<Written>,
     pub(super) contest: Contest,
     told: Option<Drift>,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 /// What was written, which the watch has yet to show.
@@ -60,12 +60,12 @@ struct Written {
 }
 
 /// How a configuration is, after what was done about it.
-pub(super) struct Kept {
+pub(super) struct StepResult {
     pub(super) look_again: Duration,
     pub(super) drift: Option<Drift>,
 }
 
-impl Kept {
+impl StepResult {
     pub(super) const WRITTEN: Self = Self { look_again: WATCH_LAG, drift: None };
 
     /// Not as it should be, but soon it may be.
@@ -75,8 +75,8 @@ impl Kept {
 }
 
 /// What it takes to watch the configurations; mutating first.
-pub fn sources(names: &Names) -> [Source; 2] {
-    WEBHOOK_CONFIGURATIONS.map(|resource| Source {
+pub fn sources(names: &Names) -> [WatchSource; 2] {
+    WEBHOOK_CONFIGURATIONS.map(|resource| WatchSource {
         path: path(resource),
         metadata_only: false,
         name: Some(names.release.clone()),
@@ -95,14 +95,14 @@ impl Configuration {
         client: &Client,
         names: &Names,
         metrics: &Arc<Metrics>,
-        recorder: &Recorder,
+        recorder: &EventRecorder,
     ) -> [Self; 2] {
         let one = |kind, resource, seen| {
             let name = names.release.clone();
             Self {
                 kind,
                 right: rbac::configuration(resource, names),
-                writer: Writer::new(client.clone(), path(resource), name.clone()),
+                writer: ConfigurationWriter::new(client.clone(), path(resource), name.clone()),
                 name,
                 metrics: Arc::clone(metrics),
                 recorder: recorder.clone(),
@@ -110,7 +110,7 @@ impl Configuration {
                 written: None,
                 contest: Contest::default(),
                 told: None,
-                trouble: Trouble::default(),
+                trouble: LogOnce::default(),
             }
         };
         let [mutating, validating] = WEBHOOK_CONFIGURATIONS;
@@ -140,9 +140,9 @@ impl Configuration {
     }
 
     /// It is as it should be, as far as is known.
-    pub(super) fn as_asked_for(&mut self) -> Kept {
+    pub(super) fn as_asked_for(&mut self) -> StepResult {
         self.told = None;
-        Kept { look_again: LOOK, drift: None }
+        StepResult { look_again: LOOK, drift: None }
     }
 
     pub(super) fn deviation(&self, drift: Drift) -> Deviation {
@@ -153,7 +153,7 @@ impl Configuration {
     pub(super) async fn write(
         &mut self,
         body: &Value,
-        extent: Extent,
+        extent: WriteScope,
         reason: RegistrationWrite,
     ) -> bool {
         self.contest.wrote(Instant::now());
@@ -187,13 +187,13 @@ impl Configuration {
         let (gravity, reason, note) = match drift {
             Drift::Absent => {
                 let Self { kind, name, .. } = self;
-                (Gravity::Normal, "Registered", format!("registering the {kind} {name}"))
+                (EventType::Normal, "Registered", format!("registering the {kind} {name}"))
             }
-            Drift::Differs(_) => (Gravity::Warning, "Drifted", deviation.to_string()),
+            Drift::Differs(_) => (EventType::Warning, "Drifted", deviation.to_string()),
         };
         match gravity {
-            Gravity::Normal => info!("{note}"),
-            Gravity::Warning => warn!("{note}"),
+            EventType::Normal => info!("{note}"),
+            EventType::Warning => warn!("{note}"),
         }
         let regarding = deviation.regarding();
         let event = Event { regarding, gravity, reason, action: "Register", note };

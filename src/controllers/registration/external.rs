@@ -5,18 +5,23 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{
-    configuration::{Configuration, Kept, LOOK},
+    configuration::{Configuration, LOOK, StepResult},
     standing::Drift,
-    write::Extent,
+    write::WriteScope,
 };
 use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationWrite};
 
 impl Configuration {
     /// Completes what is there.
-    pub(super) async fn complete(&mut self, desired: &Value, seen: &Seen, drift: Drift) -> Kept {
+    pub(super) async fn complete(
+        &mut self,
+        desired: &Value,
+        seen: &Seen,
+        drift: Drift,
+    ) -> StepResult {
         let (Some(live), Drift::Differs(found)) = (seen.object(), drift) else {
             self.tell_of_absence();
-            return Kept { look_again: LOOK, drift: Some(Drift::Absent) };
+            return StepResult { look_again: LOOK, drift: Some(Drift::Absent) };
         };
         let (of_bundle, rest): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
@@ -24,14 +29,14 @@ impl Configuration {
             && let Some(body) = bundle_only(desired, live)
             && self.contest.wait(desired, Instant::now()).is_none()
         {
-            self.write(&body, Extent::Bundle, RegistrationWrite::Changed).await;
+            self.write(&body, WriteScope::Bundle, RegistrationWrite::Changed).await;
         }
         if rest.is_empty() {
             return self.as_asked_for();
         }
         let drift = Drift::Differs(rest);
         self.tell(&drift).await;
-        Kept { look_again: LOOK, drift: Some(drift) }
+        StepResult { look_again: LOOK, drift: Some(drift) }
     }
 }
 

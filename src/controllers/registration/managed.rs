@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{
     additions::CloudAdditions,
-    configuration::{Configuration, Kept},
+    configuration::{Configuration, StepResult},
     drift::with_additions,
     standing::Drift,
-    write::Extent,
+    write::WriteScope,
 };
 use crate::api::list_watch::one::Seen;
 
@@ -21,19 +21,19 @@ impl Configuration {
         seen: &Seen,
         drift: Drift,
         additions: CloudAdditions,
-    ) -> Kept {
+    ) -> StepResult {
         if let Some(wait) = self.contest.wait(desired, Instant::now()) {
-            return Kept { look_again: wait, drift: Some(drift) };
+            return StepResult { look_again: wait, drift: Some(drift) };
         }
         self.tell(&drift).await;
         let body = match seen.object() {
             Some(live) => with_additions(desired, live, additions),
             None => desired.clone(),
         };
-        if self.write(&body, Extent::Everything(additions), drift.reason()).await {
-            Kept::WRITTEN
+        if self.write(&body, WriteScope::Everything(additions), drift.reason()).await {
+            StepResult::WRITTEN
         } else {
-            Kept::soon(drift)
+            StepResult::soon(drift)
         }
     }
 }

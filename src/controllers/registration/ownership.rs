@@ -9,14 +9,14 @@ use crate::{
         owner::{self, Search},
         rbac::Names,
     },
-    telemetry::log_once::Trouble,
+    telemetry::log_once::LogOnce,
 };
 
 pub(super) struct Ownership {
     client: Client,
     names: Names,
     known: Known,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 /// What is known of the owner.
@@ -33,7 +33,7 @@ enum Known {
 impl Ownership {
     /// With nothing known yet.
     pub(super) fn new(client: Client, names: Names) -> Self {
-        Self { client, names, known: Known::Nothing, trouble: Trouble::default() }
+        Self { client, names, known: Known::Nothing, trouble: LogOnce::default() }
     }
 
     /// The owner, if there is one.

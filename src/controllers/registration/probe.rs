@@ -13,7 +13,7 @@ use tracing::{error, warn};
 
 use crate::{
     admission::webhooks::Address, controllers::certificates::Bundle, server::readiness::Readiness,
-    telemetry::log_once::Trouble,
+    telemetry::log_once::LogOnce,
 };
 
 /// How long an answer may take.
@@ -30,12 +30,12 @@ pub(super) struct Probe {
     namespace: String,
     readiness: Readiness,
     ready_since: Option<Instant>,
-    trouble: Trouble,
+    trouble: LogOnce,
 }
 
 impl Probe {
     pub(super) fn new(address: Address, namespace: String, readiness: Readiness) -> Self {
-        Self { address, namespace, readiness, ready_since: None, trouble: Trouble::default() }
+        Self { address, namespace, readiness, ready_since: None, trouble: LogOnce::default() }
     }
 
     /// Whether something answers, so that a first registration rejects nothing.

@@ -10,13 +10,13 @@ use super::{
     drift::{Difference, differences},
 };
 use crate::{
-    api::{list_watch::one::Seen, object_ref::Regarding, rbac::ADMISSION_GROUP},
+    api::{list_watch::one::Seen, object_ref::ObjectRef, rbac::ADMISSION_GROUP},
     telemetry::metrics::{Metrics, label::RegistrationWrite},
 };
 
 /// What is not registered as it should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing(pub Vec<Deviation>);
+pub struct RegistrationStatus(pub Vec<Deviation>);
 
 /// A configuration that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,10 @@ pub enum Drift {
 /// The metric and whoever else follows learn the same. Where it is not known, because another replica
 /// looks after it or because it cannot be read, followers are told nothing instead of that all is well.
 pub(super) fn publish(
-    standing: Standing,
+    standing: RegistrationStatus,
     is_known: bool,
     metrics: &Metrics,
-    followers: &watch::Sender<Option<Standing>>,
+    followers: &watch::Sender<Option<RegistrationStatus>>,
 ) {
     metrics.set_registration_drift(standing.0.len());
     let standing = is_known.then_some(standing);
@@ -80,8 +80,8 @@ impl Drift {
 
 impl Deviation {
     /// The configuration.
-    pub fn regarding(&self) -> Regarding {
-        Regarding::named(&format!("{ADMISSION_GROUP}/v1"), self.kind, &self.name)
+    pub fn regarding(&self) -> ObjectRef {
+        ObjectRef::named(&format!("{ADMISSION_GROUP}/v1"), self.kind, &self.name)
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
         let (sender, mut receiver) = watch::channel(None);
         let deviating = |drift| {
             let kind = "ValidatingWebhookConfiguration";
-            Some(Standing(vec![Deviation { kind, name: "poolguard".to_owned(), drift }]))
+            Some(RegistrationStatus(vec![Deviation { kind, name: "poolguard".to_owned(), drift }]))
         };
         let changed = |field: &str| {
             let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
@@ -170,12 +170,12 @@ mod tests {
         };
         for (standing, gauge, is_sent) in [
             (None, 0, false),
-            (Some(Standing::default()), 0, true),
+            (Some(RegistrationStatus::default()), 0, true),
             (deviating(Drift::Absent), 1, true),
             (deviating(Drift::Absent), 1, false),
             (changed("failurePolicy"), 1, true),
             (changed("timeoutSeconds"), 1, true),
-            (Some(Standing::default()), 0, true),
+            (Some(RegistrationStatus::default()), 0, true),
             (None, 0, true),
         ] {
             let is_known = standing.is_some();

@@ -13,14 +13,14 @@ use crate::api::client::{self, REQUEST_TIMEOUT};
 
 /// How much of a configuration is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum WriteScope {
     /// All that is asked for, beside what this cloud adds.
     Everything(CloudAdditions),
     /// The `caBundle` of its entries: everything else is left to whoever owns it.
     Bundle,
 }
 
-impl Extent {
+impl WriteScope {
     fn field_manager(self) -> &'static str {
         match self {
             Self::Everything(_) => "poolguard",
@@ -30,13 +30,13 @@ impl Extent {
 }
 
 /// Writes one configuration.
-pub(super) struct Writer {
+pub(super) struct ConfigurationWriter {
     client: Client,
     path: String,
     name: String,
 }
 
-impl Writer {
+impl ConfigurationWriter {
     /// For the object of this name, of the kind that this path is the path of.
     pub(super) fn new(client: Client, path: String, name: String) -> Self {
         Self { client, path, name }
@@ -48,19 +48,19 @@ impl Writer {
     pub(super) async fn write(
         &self,
         body: &Value,
-        extent: Extent,
+        extent: WriteScope,
         over: Option<&str>,
     ) -> Result<Value, kube::Error> {
         let manager = extent.field_manager();
         let parameters = PatchParams::apply(manager).force();
         let applied = self.patch(&parameters, &Patch::Apply(body)).await;
         let left_over = match (extent, &applied) {
-            (Extent::Everything(additions), Ok(live)) => {
+            (WriteScope::Everything(additions), Ok(live)) => {
                 version(live).filter(|_| !differences(body, live, additions).is_empty())
             }
             // What is left of an entry that is to go, and somebody else's, is no entry.
-            (Extent::Everything(_), Err(error)) if client::code(error) == Some(422) => over,
-            (Extent::Everything(_), Err(_)) | (Extent::Bundle, _) => None,
+            (WriteScope::Everything(_), Err(error)) if client::code(error) == Some(422) => over,
+            (WriteScope::Everything(_), Err(_)) | (WriteScope::Bundle, _) => None,
         };
         let Some(version) = left_over else { return applied };
         let whole = json!({

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     api::{
-        object_ref::Regarding,
-        reports::{Examined, Standing, Weight},
+        object_ref::ObjectRef,
+        reports::{Examined, ReportedFinding, Weight},
     },
     json,
     kubernetes::object::Pod,
@@ -47,36 +47,36 @@ impl Found {
                 let namespace = pod.metadata.namespace.to_string();
                 *self.examined.strangers.entry(namespace).or_default() += 1;
             } else {
-                self.add(finding, Some(Regarding::pod(&pod.metadata)));
+                self.add(finding, Some(ObjectRef::pod(&pod.metadata)));
             }
         }
         if let Some(finding) = policy.inspect_exempt_pod(snapshot, &pod) {
             let pool = finding.pool.clone().unwrap_or_default();
             *self.exempt.entry(pool).or_default() += 1;
-            self.tell(finding, Some(Regarding::pod(&pod.metadata)), Weight::Exempt);
+            self.tell(finding, Some(ObjectRef::pod(&pod.metadata)), Weight::Exempt);
         }
     }
 
     /// Nodes and pools.
     pub(super) fn inspect_nodes(&mut self, policy: &Policy, snapshot: &Snapshot) {
         for finding in policy.inspect_nodes(snapshot) {
-            let node = finding.node.as_deref().map(|node| Regarding::named("v1", "Node", node));
+            let node = finding.node.as_deref().map(|node| ObjectRef::named("v1", "Node", node));
             self.add(finding, node);
         }
     }
 
     /// Something stands against a rule.
-    pub(super) fn add(&mut self, finding: Finding, object: Option<Regarding>) {
+    pub(super) fn add(&mut self, finding: Finding, object: Option<ObjectRef>) {
         self.count(&finding);
         self.tell(finding, object, Weight::Broken);
     }
 
-    fn tell(&mut self, finding: Finding, object: Option<Regarding>, weight: Weight) {
+    fn tell(&mut self, finding: Finding, object: Option<ObjectRef>, weight: Weight) {
         if self.told.len() < TOLD_MAX {
             self.told.insert(finding.denial());
         }
         if self.examined.standing.len() < REPORTED_MAX {
-            self.examined.standing.push(Standing { finding, object, weight });
+            self.examined.standing.push(ReportedFinding { finding, object, weight });
         }
     }
 

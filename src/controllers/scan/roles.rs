@@ -10,8 +10,8 @@ use crate::{
     api::{client, rbac},
     check::{NamedObject, Status, examine_roles, named},
     cluster::{
-        inventory::{CLUSTER_ROLES, Inventory, ROLES, Stock},
-        wire::Page,
+        inventory::{CLUSTER_ROLES, Inventory, ROLES, ResourceKind},
+        wire::ListPage,
     },
     policy::{
         Policy,
@@ -93,7 +93,7 @@ async fn read_named(
     let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
     let request = Request::new(path).list(&parameters).map_err(|error| error.to_string())?;
     let text = client::text(client, request).await.map_err(|error| explained(&error))?;
-    let page = Page::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+    let page = ListPage::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
     for item in page.items().into_iter().flatten() {
         inventory.add(resource, item).map_err(|error| error.to_string())?;
     }
@@ -103,7 +103,7 @@ async fn read_named(
 async fn read_roles(
     client: &Client,
     snapshot: &Snapshot,
-    kind: Stock,
+    kind: ResourceKind,
     inventory: &mut Inventory,
 ) -> Result<(), String> {
     let resource = kind.group_resource();

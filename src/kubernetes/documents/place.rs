@@ -4,18 +4,18 @@ use std::fmt;
 
 use granit_parser::{Event, Parser, options};
 
-use crate::json::Step;
+use crate::json::PathStep;
 
 /// A place in a text, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct TextPlace {
     /// From 1.
     pub line: usize,
     /// From 1.
     pub column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TextPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
@@ -24,17 +24,17 @@ impl fmt::Display for Place {
 /// The place of a field in the object with this index, among those that [`super::read`] finds in the
 /// text. A field that is not written there is where the last part of its path is. `None` if the text
 /// cannot be read as YAML, of which JSON is a part.
-pub fn place(text: &str, object: usize, steps: &[Step]) -> Option<Place> {
+pub fn place(text: &str, object: usize, steps: &[PathStep]) -> Option<TextPlace> {
     let documents = trees(text)?;
     let objects: Vec<&Tree> = documents.iter().flat_map(Tree::objects).collect();
     let mut tree = *objects.get(object)?;
     for step in steps {
         let part = match (step, &tree.parts) {
-            (Step::Key(key), Parts::Mapping(entries)) => {
+            (PathStep::Key(key), Parts::Mapping(entries)) => {
                 entries.iter().find(|(own, _)| own == key).map(|(_, value)| value)
             }
-            (Step::Index(index), Parts::Sequence(items)) => items.get(*index),
-            (Step::Key(_) | Step::Index(_), _) => None,
+            (PathStep::Index(index), Parts::Sequence(items)) => items.get(*index),
+            (PathStep::Key(_) | PathStep::Index(_), _) => None,
         };
         match part {
             Some(part) => tree = part,
@@ -45,13 +45,13 @@ pub fn place(text: &str, object: usize, steps: &[Step]) -> Option<Place> {
 }
 
 /// Where the objects are that [`super::read`] finds in the text; none if it cannot be read as YAML.
-pub(super) fn objects(text: &str) -> Vec<Place> {
+pub(super) fn objects(text: &str) -> Vec<TextPlace> {
     let documents = trees(text).unwrap_or_default();
     documents.iter().flat_map(Tree::objects).map(|tree| tree.place).collect()
 }
 
 struct Tree {
-    place: Place,
+    place: TextPlace,
     parts: Parts,
 }
 
@@ -95,8 +95,8 @@ const DEPTH_MAX: usize = 128;
 
 /// A collection that is not complete yet.
 enum Open {
-    Sequence(Place, Vec<Tree>),
-    Mapping(Place, Vec<(String, Tree)>, Option<String>),
+    Sequence(TextPlace, Vec<Tree>),
+    Mapping(TextPlace, Vec<(String, Tree)>, Option<String>),
 }
 
 fn trees(text: &str) -> Option<Vec<Tree>> {
@@ -110,7 +110,7 @@ fn trees(text: &str) -> Option<Vec<Tree>> {
     let mut open: Vec<Open> = Vec::new();
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.ok()?;
-        let place = Place { line: span.start.line(), column: span.start.col() + 1 };
+        let place = TextPlace { line: span.start.line(), column: span.start.col() + 1 };
         let complete = match event {
             Event::Scalar(text, ..) => Tree { place, parts: Parts::Scalar(text.into_owned()) },
             Event::Alias(..) => Tree { place, parts: Parts::Scalar(String::new()) },
@@ -152,18 +152,18 @@ fn trees(text: &str) -> Option<Vec<Tree>> {
 mod tests {
     use super::*;
 
-    fn found(text: &str, object: usize, steps: &[Step]) -> Option<(usize, usize)> {
-        place(text, object, steps).map(|Place { line, column }| (line, column))
+    fn found(text: &str, object: usize, steps: &[PathStep]) -> Option<(usize, usize)> {
+        place(text, object, steps).map(|TextPlace { line, column }| (line, column))
     }
 
-    fn key(key: &str) -> Step {
-        Step::Key(key.to_owned())
+    fn key(key: &str) -> PathStep {
+        PathStep::Key(key.to_owned())
     }
 
     #[test]
     fn place_is_that_of_the_field_in_its_object() {
         let text = "a: {b: [1, 2]}\n---\n---\nkind: List\nitems:\n- {x: 1}\n- y:\n    z: true\n";
-        assert_eq!(found(text, 0, &[key("a"), key("b"), Step::Index(1)]), Some((1, 12)));
+        assert_eq!(found(text, 0, &[key("a"), key("b"), PathStep::Index(1)]), Some((1, 12)));
         assert_eq!(found(text, 1, &[key("x")]), Some((6, 7)));
         assert_eq!(found(text, 2, &[key("y"), key("z")]), Some((8, 8)));
         // What is not there is where its parent is.

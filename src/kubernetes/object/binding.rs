@@ -9,15 +9,15 @@ pub struct Binding<'a> {
     /// `metadata`; the name is the pod's.
     pub metadata: Metadata<'a>,
     /// `target`.
-    pub target: Target<'a>,
+    pub target: BindingTarget<'a>,
 }
 
 /// `target` of a Binding.
 #[derive(Clone, Debug, Default)]
-pub struct Target<'a> {
+pub struct BindingTarget<'a> {
     /// Name of the node.
     pub name: Text<'a>,
 }
 
 read_object!(Binding { "metadata" => metadata, "target" => target });
-read_object!(Target { "name" => name });
+read_object!(BindingTarget { "name" => name });

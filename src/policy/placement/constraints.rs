@@ -10,7 +10,7 @@ use super::{
     budget::{Budget, Exceeded},
     label_test::LabelTest,
     term::{NAME_FIELD, check_term},
-    values::Values,
+    values::ValueSet,
 };
 use crate::kubernetes::object::{Labels, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 
@@ -42,7 +42,7 @@ pub(super) struct Term<'p> {
 pub(super) struct NameTest<'p> {
     /// The only name that will do.
     pub(super) demanded: Option<&'p str>,
-    excluded: Values<'p>,
+    excluded: ValueSet<'p>,
     is_contradictory: bool,
 }
 

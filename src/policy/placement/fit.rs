@@ -4,7 +4,7 @@ use super::{
     budget::{Budget, Exceeded},
     constraints::Constraints,
     label_test::LabelTest,
-    reach::{Look, UnknownNames},
+    reach::{CompiledConstraints, UnknownNames},
     term::{TermError, check_term},
     tolerated::Tolerated,
 };
@@ -97,7 +97,7 @@ impl<'s> Candidates<'s> {
             tolerated.assume(id);
         }
         let constraints = Constraints::within(spec, &mut budget)?;
-        let look = Look::new(self.snapshot, &constraints, UnknownNames::MayCome);
+        let look = CompiledConstraints::new(self.snapshot, &constraints, UnknownNames::MayCome);
         let mut is_open = false;
         for class in self.classes.iter().filter(|class| tolerated.has_all(&class.taints)) {
             is_open = true;

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::values::Values;
+use super::values::ValueSet;
 use crate::{
     json::text::Text,
     kubernetes::object::NodeSelectorRequirement,
@@ -19,9 +19,9 @@ pub(in crate::policy) struct LabelTest<'p> {
     pub(in crate::policy) key: &'p str,
     presence: Presence,
     /// `In`: one of these.
-    listed: Option<Values<'p>>,
+    listed: Option<ValueSet<'p>>,
     /// `NotIn`: none of these.
-    excluded: Values<'p>,
+    excluded: ValueSet<'p>,
     /// `Gt`: an integer above this.
     above: Option<i64>,
     /// `Lt`: an integer below this.
@@ -78,7 +78,7 @@ impl<'p> LabelTest<'p> {
             key,
             presence: Presence::Optional,
             listed: None,
-            excluded: Values::default(),
+            excluded: ValueSet::default(),
             above: None,
             below: None,
             is_satisfiable: OnceCell::new(),
@@ -103,7 +103,7 @@ impl<'p> LabelTest<'p> {
                 match &mut self.listed {
                     // What is left is a part of the shorter list, so that all of them cost their length.
                     Some(listed) => {
-                        let further: Values<'_> = values().collect();
+                        let further: ValueSet<'_> = values().collect();
                         listed.retain(|value| further.contains(value));
                     }
                     None => self.listed = Some(values().collect()),
@@ -217,7 +217,7 @@ impl<'p> LabelTest<'p> {
     }
 
     /// The values that the label must have one of, if the test lists them.
-    pub(super) fn listed(&self) -> Option<&Values<'p>> {
+    pub(super) fn listed(&self) -> Option<&ValueSet<'p>> {
         self.listed.as_ref()
     }
 }

@@ -105,7 +105,7 @@ pub fn reach<'s>(
     };
     let compiled = Constraints::within(spec, &mut budget);
     let examined = compiled.and_then(|constraints| {
-        let look = Look::new(snapshot, &constraints, unknown_names);
+        let look = CompiledConstraints::new(snapshot, &constraints, unknown_names);
         let reached = vec![false; snapshot.pools().len()];
         let (tolerated, reach) = (&tolerated, &mut reach);
         Search { look: &look, tolerated, budget, reached, reach }.run()
@@ -144,7 +144,7 @@ impl<'s> Reach<'s> {
 }
 
 /// Constraints as they are asked of the nodes of a snapshot.
-pub(in crate::policy) struct Look<'l, 's, 'p> {
+pub(in crate::policy) struct CompiledConstraints<'l, 's, 'p> {
     snapshot: &'s Snapshot,
     selector: &'p Labels<'p>,
     /// The host that the selector demands.
@@ -157,7 +157,7 @@ pub(in crate::policy) struct Look<'l, 's, 'p> {
     leaves_names: bool,
 }
 
-impl<'l, 's, 'p> Look<'l, 's, 'p> {
+impl<'l, 's, 'p> CompiledConstraints<'l, 's, 'p> {
     pub(in crate::policy) fn new(
         snapshot: &'s Snapshot,
         constraints: &'l Constraints<'p>,
@@ -338,7 +338,7 @@ fn may_hold_all(
 
 /// A search for one landing in each pool.
 struct Search<'f, 'l, 's, 'p> {
-    look: &'f Look<'l, 's, 'p>,
+    look: &'f CompiledConstraints<'l, 's, 'p>,
     tolerated: &'f Tolerated,
     budget: Budget,
     /// By pool.
@@ -360,7 +360,7 @@ impl<'s, 'p> Search<'_, '_, 's, 'p> {
 
     fn run(&mut self) -> Result<(), Exceeded> {
         self.reach.names_unknown_node = self.look.leaves_names;
-        let Look { host, terms, .. } = *self.look;
+        let CompiledConstraints { host, terms, .. } = *self.look;
         // A name or a host that is demanded leads to the nodes: no other need be looked at.
         if let Some(host) = host {
             self.visit_host(host, terms)?;

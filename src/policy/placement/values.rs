@@ -7,20 +7,20 @@ const FEW: usize = 16;
 
 /// A set of label values or names.
 #[derive(Clone, Debug)]
-pub(super) enum Values<'p> {
+pub(super) enum ValueSet<'p> {
     /// At most [`FEW`], in any order.
     Few(Vec<&'p str>),
     /// More than that.
     Many(HashSet<&'p str>),
 }
 
-impl Default for Values<'_> {
+impl Default for ValueSet<'_> {
     fn default() -> Self {
         Self::Few(Vec::new())
     }
 }
 
-impl<'p> Values<'p> {
+impl<'p> ValueSet<'p> {
     pub(super) fn contains(&self, value: &str) -> bool {
         match self {
             Self::Few(values) => values.contains(&value),
@@ -76,7 +76,7 @@ impl<'p> Values<'p> {
     }
 }
 
-impl<'p> FromIterator<&'p str> for Values<'p> {
+impl<'p> FromIterator<&'p str> for ValueSet<'p> {
     fn from_iter<I: IntoIterator<Item = &'p str>>(values: I) -> Self {
         let mut set = Self::default();
         for value in values {

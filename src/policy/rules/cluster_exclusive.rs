@@ -4,23 +4,23 @@
 //! call at admission. Only `warn` and `enforce` judge every pod outside AutoMQ's and the exempt
 //! namespaces.
 
-use super::{Context, Freedom, daemon_set};
+use super::{Context, PodOwner, daemon_set};
 use crate::{
     kubernetes::object::Pod,
     policy::{
         mode::{Mode, RuleName},
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
-pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut FindingCollector) {
     let mode = context.policy.rules.cluster_exclusive;
     if mode < Mode::Warn {
         return;
     }
     let namespace = &context.request.target.namespace;
     let free = context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
-    if !matches!(free, Freedom::None)
+    if !matches!(free, PodOwner::None)
         || context.policy.automq.owns_namespace(namespace)
         || context.request.user.kubelet_of().is_some()
     {

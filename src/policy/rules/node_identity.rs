@@ -13,13 +13,17 @@ use crate::{
         mode::{Mode, RuleName},
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         request::Change,
-        verdict::{Decision, Finding, Report},
+        verdict::{Decision, Finding, FindingCollector},
     },
 };
 
 const RULE: RuleName = RuleName::NodeIdentity;
 
-pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+pub(super) fn judge(
+    context: Context<'_>,
+    change: &Change<Node<'_>>,
+    report: &mut FindingCollector,
+) {
     let policy = context.policy;
     let mode = policy.rules.node_identity;
     let Change::Update { old, new } = change else { return };

@@ -14,11 +14,15 @@ use crate::{
         mode::{Mode, RuleName},
         pool::{MACHINE_TYPE_LABEL, Pool},
         request::Change,
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
-pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+pub(super) fn judge(
+    context: Context<'_>,
+    change: &Change<Node<'_>>,
+    report: &mut FindingCollector,
+) {
     let policy = context.policy;
     let rule = policy.rules.node_machine_type;
     let (old, new) = match change {

@@ -21,14 +21,14 @@ use crate::{
         membership::Membership,
         mode::{Mode, RuleName},
         request::Change,
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
 const RULE: RuleName = RuleName::NodeTaint;
 
 /// The mutating half.
-pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut FindingCollector) {
     let policy = context.policy;
     let mode = policy.rules.node_taint;
     let (old, new) = match change {
@@ -94,7 +94,11 @@ fn is_tolerated_by_all(taint: &Taint<'_>) -> bool {
 }
 
 /// The validating half.
-pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+pub(super) fn judge(
+    context: Context<'_>,
+    change: &Change<Node<'_>>,
+    report: &mut FindingCollector,
+) {
     let policy = context.policy;
     let mode = policy.rules.node_taint;
     let Change::Update { old, new } = change else { return };

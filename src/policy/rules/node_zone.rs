@@ -18,11 +18,15 @@ use crate::{
         pool::ZONE_LABEL,
         request::Change,
         snapshot::PoolOrigin,
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
-pub(super) fn judge(context: Context<'_>, change: &Change<Node<'_>>, report: &mut Report) {
+pub(super) fn judge(
+    context: Context<'_>,
+    change: &Change<Node<'_>>,
+    report: &mut FindingCollector,
+) {
     let policy = context.policy;
     let rule = policy.rules.node_zone;
     let (old, new) = match change {

@@ -19,7 +19,8 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::{
-    Context, Freedom, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_parts, witness_text,
+    Context, PodOwner, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_parts,
+    witness_text,
 };
 use crate::{
     json::text::write_parts,
@@ -30,13 +31,13 @@ use crate::{
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         snapshot::PoolFacts,
-        verdict::{Decision, Finding, Report},
+        verdict::{Decision, Finding, FindingCollector},
     },
 };
 
 const RULE: RuleName = RuleName::PodIntrusion;
 
-pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut FindingCollector) {
     let daemon_set = context.creating_daemon_set(&pod.metadata);
     let mode = mode(context, daemon_set.is_some());
     if mode == Mode::Off {
@@ -45,21 +46,21 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
     let names = if daemon_set.is_some() { UnknownNames::AreThere } else { UnknownNames::MayCome };
     let reach = reach(context.snapshot, &context.policy.placement, &pod.spec, names);
     let owner = context.freedom(&pod.metadata, &pod.spec, daemon_set);
-    if let (Some(landing), Freedom::None) = (&reach.lost_taint, owner) {
+    if let (Some(landing), PodOwner::None) = (&reach.lost_taint, owner) {
         report.note(Decision::Audit, lost_taint(context, landing));
     }
     let Some(landing) = reach.landings.first() else {
-        if reach.names_unknown_node && matches!(owner, Freedom::None) {
+        if reach.names_unknown_node && matches!(owner, PodOwner::None) {
             report.note(Decision::Unknown, unknown_node(context, pod));
         }
         return;
     };
     match owner {
-        Freedom::AutoMq => {}
-        Freedom::Exempt(exemption) => {
+        PodOwner::AutoMq => {}
+        PodOwner::Exempt(exemption) => {
             report.exempt(&exemption.reason, intrusion(context, pod, daemon_set, &reach, landing));
         }
-        Freedom::None if context.is_mirror_pod(pod) => {
+        PodOwner::None if context.is_mirror_pod(pod) => {
             let fact = format!(
                 "{} mirrors a static pod, which the kubelet of {} runs whatever is answered",
                 context.object_name("Pod"),
@@ -70,7 +71,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Rep
                 .field("spec.nodeName");
             report.note(Decision::Audit, located(context, finding, landing));
         }
-        Freedom::None => {
+        PodOwner::None => {
             report.violation(mode, intrusion(context, pod, daemon_set, &reach, landing));
         }
     }
@@ -80,7 +81,7 @@ pub(super) fn judge_update(
     context: Context<'_>,
     old: &Pod<'_>,
     new: &Pod<'_>,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     // The owner that is stored counts while it stays, and none that the update brings.
     let owner = daemon_set(&old.metadata);
@@ -89,7 +90,7 @@ pub(super) fn judge_update(
     if mode == Mode::Off || new.metadata.deletion_timestamp.is_some() {
         return;
     }
-    if !matches!(context.freedom(&new.metadata, &new.spec, kept_owner), Freedom::None) {
+    if !matches!(context.freedom(&new.metadata, &new.spec, kept_owner), PodOwner::None) {
         return;
     }
     let stays = new.spec.is_placed_like(&old.spec);
@@ -98,7 +99,7 @@ pub(super) fn judge_update(
         return;
     }
     let before = context.freedom(&old.metadata, &old.spec, owner);
-    let was_free = !matches!(before, Freedom::None);
+    let was_free = !matches!(before, PodOwner::None);
     if stays && !was_free {
         return;
     }
@@ -117,7 +118,11 @@ pub(super) fn judge_update(
     report.violation(mode, finding);
 }
 
-pub(super) fn judge_binding(context: Context<'_>, binding: &Binding<'_>, report: &mut Report) {
+pub(super) fn judge_binding(
+    context: Context<'_>,
+    binding: &Binding<'_>,
+    report: &mut FindingCollector,
+) {
     let Context { policy, snapshot, request } = context;
     let mode = policy.rules.pod_intrusion;
     if mode == Mode::Off {
@@ -234,28 +239,28 @@ fn advice(
 /// A pod that stays where it is, and loses what let it be there: its owner, or else a label.
 fn lost_freedom(
     context: Context<'_>,
-    before: Freedom<'_>,
+    before: PodOwner<'_>,
     lost_owner: Option<&str>,
     pod: &Pod<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
     let who = context.object_name("Pod");
     let (field, what, keep) = match (before, lost_owner) {
-        (Freedom::Exempt(Exemption { namespace, reason, .. }), Some(owner)) => (
+        (PodOwner::Exempt(Exemption { namespace, reason, .. }), Some(owner)) => (
             "metadata.ownerReferences",
             format!(
                 "its owner, DaemonSet {owner}, by which the exempt entry of namespace {namespace} ({reason}) covers it"
             ),
             "Keep the owner",
         ),
-        (Freedom::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
+        (PodOwner::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
             "metadata.labels",
             format!(
                 "the labels ({pods}) by which the exempt entry of namespace {namespace} ({reason}) covers it"
             ),
             "Keep the labels",
         ),
-        (Freedom::AutoMq | Freedom::None, _) => (
+        (PodOwner::AutoMq | PodOwner::None, _) => (
             "metadata.labels",
             format!(
                 "the labels ({}) that make it one of the AutoMQ pods",

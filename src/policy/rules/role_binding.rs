@@ -35,18 +35,22 @@ use crate::{
         identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
         mode::{Mode, RuleName},
         protection::{
-            BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, Guard, KeepItem, LabelMark,
-            Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+            BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, GuardedFields, KeepItem,
+            LabelMark, Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
         },
         request::{Change, Target},
         snapshot::{ProtectedReference, RoleReference, Snapshot},
-        verdict::Report,
+        verdict::FindingCollector,
     },
 };
 
 const RULE: RuleName = RuleName::RoleBinding;
 
-pub(super) fn judge(context: Context<'_>, change: &Change<RawObject<'_>>, report: &mut Report) {
+pub(super) fn judge(
+    context: Context<'_>,
+    change: &Change<RawObject<'_>>,
+    report: &mut FindingCollector,
+) {
     let Context { policy, snapshot, request } = context;
     let mode = policy.rules.role_binding;
     if mode == Mode::Off || context.is_trusted() {
@@ -214,7 +218,7 @@ impl Policy {
         name: &str,
         object: &RawObject<'_>,
     ) -> Vec<(&'e Field, &'e KeepItem)> {
-        let Guard::Fields(fields) = &entry.guard else { return Vec::new() };
+        let GuardedFields::Fields(fields) = &entry.guard else { return Vec::new() };
         let target = Target {
             group: entry.resource.group.as_str().into(),
             resource: entry.resource.resource.as_str().into(),
@@ -264,8 +268,8 @@ impl Protected {
         match &self.recognition {
             Recognition::Always => true,
             Recognition::HoldsAField => match &self.guard {
-                Guard::Content => true,
-                Guard::Fields(fields) => fields.iter().any(|field| {
+                GuardedFields::Content => true,
+                GuardedFields::Fields(fields) => fields.iter().any(|field| {
                     let pointer = field.pointer.as_str();
                     match &field.change {
                         FieldChange::Any => object.at(pointer).is_some(),
@@ -284,8 +288,8 @@ impl Protected {
 /// The roles that any entry keeps in `aws-auth`.
 fn protected_roles(policy: &Policy) -> aws_auth::Roles {
     let fields = policy.protected.iter().flat_map(|entry| match &entry.guard {
-        Guard::Content => &[],
-        Guard::Fields(fields) => fields.as_slice(),
+        GuardedFields::Content => &[],
+        GuardedFields::Fields(fields) => fields.as_slice(),
     });
     let kept =
         fields.filter(|field| field.pointer.as_str() == aws_auth::POINTER).flat_map(|field| {

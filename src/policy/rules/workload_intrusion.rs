@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use super::{Context, Freedom, sentence, witness_name, witness_text};
+use super::{Context, PodOwner, sentence, witness_name, witness_text};
 use crate::{
     kubernetes::object::{OwnerReference, Workload, WorkloadKind},
     policy::{
@@ -14,7 +14,7 @@ use crate::{
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach},
         request::Change,
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
@@ -24,7 +24,7 @@ pub(super) fn judge(
     context: Context<'_>,
     kind: WorkloadKind,
     change: &Change<Workload<'_>>,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     let mode = context.policy.rules.workload_intrusion;
     let (old, new) = match change {
@@ -40,15 +40,15 @@ pub(super) fn judge(
         return;
     }
     let free = freedom(context, kind, new);
-    if let Freedom::AutoMq = free {
+    if let PodOwner::AutoMq = free {
         return;
     }
     let settings = &context.policy.placement;
     let names = UnknownNames::MayCome;
     let mut gained = reach(context.snapshot, settings, &new.template(kind).spec, names);
     if let Some(old) = old {
-        let loses_freedom =
-            matches!(free, Freedom::None) && !matches!(freedom(context, kind, old), Freedom::None);
+        let loses_freedom = matches!(free, PodOwner::None)
+            && !matches!(freedom(context, kind, old), PodOwner::None);
         if !loses_freedom {
             let before = reach(context.snapshot, settings, &old.template(kind).spec, names);
             gained.landings.retain(|landing| !before.includes(landing.pool));
@@ -57,8 +57,8 @@ pub(super) fn judge(
     let Some(landing) = gained.landings.first() else { return };
     let finding = finding(context, kind, new, &gained, landing);
     match free {
-        Freedom::Exempt(exemption) => report.exempt(&exemption.reason, finding),
-        Freedom::AutoMq | Freedom::None => report.violation(mode, finding),
+        PodOwner::Exempt(exemption) => report.exempt(&exemption.reason, finding),
+        PodOwner::AutoMq | PodOwner::None => report.violation(mode, finding),
     }
 }
 
@@ -70,7 +70,7 @@ fn is_judged(owner: &OwnerReference<'_>) -> bool {
     })
 }
 
-fn freedom<'c>(context: Context<'c>, kind: WorkloadKind, workload: &Workload<'_>) -> Freedom<'c> {
+fn freedom<'c>(context: Context<'c>, kind: WorkloadKind, workload: &Workload<'_>) -> PodOwner<'c> {
     let template = workload.template(kind);
     let daemon_set = (kind == WorkloadKind::DaemonSet).then_some(&*workload.metadata.name);
     context.freedom(&template.metadata, &template.spec, daemon_set)

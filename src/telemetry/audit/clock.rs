@@ -5,12 +5,12 @@ use jiff::Timestamp;
 /// Writes times in milliseconds, each once: where lines come fast, many are of one millisecond, and a
 /// date takes as long as half a line.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct TimestampText {
     millisecond: i64,
     text: String,
 }
 
-impl Clock {
+impl TimestampText {
     /// `2026-11-23T18:27:15.498Z`
     pub(super) fn text(&mut self, now: Timestamp) -> &str {
         let millisecond = now.as_millisecond();
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn a_time_is_what_it_would_be_if_it_were_written_anew() {
-        let mut clock = Clock::default();
+        let mut clock = TimestampText::default();
         let start: Timestamp = "2026-12-31T23:59:58.900Z".parse().unwrap();
         for milliseconds in [0, 1, 99, 100, 101, 1_099, 1_100, 1_101, 5_000, 3] {
             let now = start + jiff::SignedDuration::from_millis(milliseconds);

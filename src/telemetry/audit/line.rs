@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Circumstances, queue::Drops};
 use crate::{
     json::{
-        Fields,
+        ObjectFields,
         text::{cut, escape_controls},
         write_object,
     },
@@ -48,7 +48,7 @@ pub const VERSION: u16 = 1;
 
 /// A record with what is known of its request.
 #[derive(Clone, Copy)]
-pub(super) struct Entry<'e> {
+pub(super) struct RecordInContext<'e> {
     pub(super) request: &'e Request<'e>,
     pub(super) record: &'e Record,
     pub(super) circumstances: Circumstances,
@@ -57,7 +57,7 @@ pub(super) struct Entry<'e> {
 
 impl Format {
     /// Appends the line of a record. Texts that are too long are cut, and end in `…`.
-    pub(super) fn write(self, lines: &mut Vec<u8>, time: &str, entry: &Entry<'_>) {
+    pub(super) fn write(self, lines: &mut Vec<u8>, time: &str, entry: &RecordInContext<'_>) {
         let start = lines.len();
         self.write_within(lines, time, entry, Bounds { text: TEXT_MAX, message: MESSAGE_MAX });
         if lines.len() - start >= LINE_MAX {
@@ -68,7 +68,13 @@ impl Format {
         lines.push(b'\n');
     }
 
-    fn write_within(self, out: &mut Vec<u8>, time: &str, entry: &Entry<'_>, bounds: Bounds) {
+    fn write_within(
+        self,
+        out: &mut Vec<u8>,
+        time: &str,
+        entry: &RecordInContext<'_>,
+        bounds: Bounds,
+    ) {
         let written = match self {
             Self::Json => {
                 write_json(out, time, entry, bounds);
@@ -135,7 +141,7 @@ fn fitting(text: &str, bytes: usize) -> Cow<'_, str> {
 
 /// Writes the parts of a text, or as much of them as fits.
 fn write_parts<const COUNT: usize>(
-    line: &mut Fields<'_>,
+    line: &mut ObjectFields<'_>,
     key: &'static str,
     parts: [&str; COUNT],
     bytes: usize,
@@ -147,8 +153,8 @@ fn write_parts<const COUNT: usize>(
     }
 }
 
-fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>, bounds: Bounds) {
-    let Entry { request, record, circumstances, replica } = *entry;
+fn write_json(out: &mut Vec<u8>, time: &str, entry: &RecordInContext<'_>, bounds: Bounds) {
+    let RecordInContext { request, record, circumstances, replica } = *entry;
     let Circumstances { duration, is_authenticated, is_stale } = circumstances;
     let target = &request.target;
     let start = out.len();
@@ -196,11 +202,11 @@ fn write_json(out: &mut Vec<u8>, time: &str, entry: &Entry<'_>, bounds: Bounds) 
 fn write_plain(
     out: &mut Vec<u8>,
     time: &str,
-    entry: &Entry<'_>,
+    entry: &RecordInContext<'_>,
     bounds: Bounds,
     style: Style,
 ) -> std::io::Result<()> {
-    let Entry { request, record, .. } = *entry;
+    let RecordInContext { request, record, .. } = *entry;
     let decision = record.decision.as_str();
     let target = &request.target;
     let text = |text| fitting(text, bounds.text);

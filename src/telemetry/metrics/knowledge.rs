@@ -18,7 +18,7 @@ use crate::policy::mode::RuleName;
 
 /// What is known.
 #[derive(Debug)]
-pub(super) struct Knowledge {
+pub(super) struct ClusterMetrics {
     pool_nodes: IntGaugeVec,
     snapshot_taken: Arc<Mutex<Option<Instant>>>,
     snapshot_rebuilds: IntCounter,
@@ -29,7 +29,7 @@ pub(super) struct Knowledge {
     scan_succeeded: GaugeVec,
 }
 
-impl Knowledge {
+impl ClusterMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
             pool_nodes: gauges(

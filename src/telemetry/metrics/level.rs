@@ -35,21 +35,21 @@ impl Level {
     }
 
     /// Takes `amount` until the returned guard is dropped, whatever is in use.
-    pub fn hold(&self, amount: usize) -> Held<'_> {
+    pub fn hold(&self, amount: usize) -> HeldShare<'_> {
         self.0.fetch_add(amount, Ordering::Relaxed);
-        Held { level: self, amount }
+        HeldShare { level: self, amount }
     }
 }
 
 /// A share of a [`Level`], given back on drop.
 #[derive(Debug)]
 #[must_use = "dropping it gives the share back"]
-pub struct Held<'a> {
+pub struct HeldShare<'a> {
     level: &'a Level,
     amount: usize,
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldShare<'_> {
     fn drop(&mut self) {
         self.level.give_back(self.amount);
     }

@@ -10,7 +10,7 @@ use super::{
 
 /// Where a replica stands.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct ReplicaMetrics {
     certificate_expiry: GaugeVec,
     certificate_reloads: IntCounterVec,
     authority_steps: IntCounterVec,
@@ -19,7 +19,7 @@ pub(super) struct Standing {
     holds_lease: IntGauge,
 }
 
-impl Standing {
+impl ReplicaMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
             certificate_expiry: certificate_expiry(registry)?,

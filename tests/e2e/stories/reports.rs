@@ -1,7 +1,7 @@
 //! Reports, in the kinds that the cluster has: custom resources, of which the API server prunes what
 //! their schema lacks and refuses what it forbids.
 
-use poolguard::api::reports::{Api, Place};
+use poolguard::api::reports::{Api, ReportPlace};
 use serde_json::{Value, json};
 
 use super::pods::{POOL_A_NODE, SHOP};
@@ -93,7 +93,7 @@ async fn told(
     name: &str,
     rule: &str,
 ) -> Result<Value, String> {
-    let path = format!("{}/{name}", api.path(Place::of(namespace)));
+    let path = format!("{}/{name}", api.path(ReportPlace::of(namespace)));
     let report = world.admin.get(&path).await.map_err(|refusal| refusal.to_string())?;
     let results = report["results"].as_array().cloned().unwrap_or_default();
     let found = results.into_iter().find(|it| it["policy"] == rule);
@@ -134,7 +134,7 @@ pub(crate) async fn what_stands_and_what_is_denied_is_reported(world: &mut World
 
 pub(crate) async fn reports_that_say_the_same_are_not_written(world: &mut World) {
     world.scale(1).await;
-    let path = format!("{}/poolguard", Api::OpenReports.path(Place::Cluster));
+    let path = format!("{}/poolguard", Api::OpenReports.path(ReportPlace::Cluster));
     let version =
         async || world.admin.get(&path).await.unwrap()["metadata"]["resourceVersion"].clone();
     let scans = async || world.sum("poolguard_scan_last_success_timestamp_seconds").await;
@@ -151,7 +151,7 @@ pub(crate) async fn a_report_goes_when_all_is_mended(world: &mut World) {
     world.scale(1).await;
     world.alice.delete(&format!("{SHOP}/resident?gracePeriodSeconds=0")).await.unwrap();
     for api in Api::ALL {
-        let path = format!("{}/poolguard", api.path(Place::Namespace("shop")));
+        let path = format!("{}/poolguard", api.path(ReportPlace::Namespace("shop")));
         let is_gone = async || match world.admin.get(&path).await {
             Ok(report) => Err(report.to_string()),
             Err(refusal) if refusal.code == 404 => Ok(()),

@@ -12,7 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poolguard::{
-    api::rbac::{self, Duties, Names, Right, Scope},
+    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
     check::named,
     config,
 };
@@ -51,7 +51,7 @@ pub(crate) fn names() -> Names {
 }
 
 /// Everything that PoolGuard asks for.
-pub(crate) fn all_rights() -> Vec<Right> {
+pub(crate) fn all_rights() -> Vec<PolicyRule> {
     let mut rights = rbac::of_replica(&names(), Duties { certifies: true, reports: true });
     let policy = config::load("config.yaml", &data_text("config.yaml"), None).unwrap().policy;
     rights.extend(rbac::protecting(&named(&policy)));
@@ -59,17 +59,17 @@ pub(crate) fn all_rights() -> Vec<Right> {
 }
 
 /// Everything but what is about this resource.
-pub(crate) fn rights_without(resource: &str) -> Vec<Right> {
+pub(crate) fn rights_without(resource: &str) -> Vec<PolicyRule> {
     all_rights().into_iter().filter(|right| right.resource != resource).collect()
 }
 
 /// A right as a rule of a role.
-pub(crate) fn rule(right: &Right) -> Rule {
+pub(crate) fn rule(right: &PolicyRule) -> Rule {
     let names: Vec<_> = right.names.iter().map(String::as_str).collect();
     let rule = Rule::new(&[&right.group], &[&right.resource], right.verbs).named(&names);
     match right.scope {
-        Scope::Cluster => rule,
-        Scope::Namespace => rule.within(NAMESPACE),
+        RoleScope::Cluster => rule,
+        RoleScope::Namespace => rule.within(NAMESPACE),
     }
 }
 
@@ -114,7 +114,7 @@ impl Cluster {
     }
 
     /// From now on PoolGuard may do this, and nothing else.
-    pub(crate) fn grant(&self, rights: &[Right]) {
+    pub(crate) fn grant(&self, rights: &[PolicyRule]) {
         self.api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(rights));
     }
 
@@ -280,6 +280,6 @@ pub(crate) fn add_owner(api: &ApiServer) {
 }
 
 /// Rights as rules of roles.
-pub(crate) fn rules(rights: &[Right]) -> Vec<Rule> {
+pub(crate) fn rules(rights: &[PolicyRule]) -> Vec<Rule> {
     rights.iter().map(rule).collect()
 }

@@ -1,6 +1,6 @@
 //! When requests should come, and how a replica leaves.
 
-use poolguard::api::rbac::{self, Right};
+use poolguard::api::rbac::{self, PolicyRule};
 
 use super::{
     cluster::{CONFIGURATIONS, Cluster, all_rights, names},
@@ -9,7 +9,7 @@ use super::{
 use crate::scenario::recorded;
 
 /// All rights but these.
-fn without(missing: &[Right]) -> Vec<Right> {
+fn without(missing: &[PolicyRule]) -> Vec<PolicyRule> {
     all_rights().into_iter().filter(|right| !missing.contains(right)).collect()
 }
 

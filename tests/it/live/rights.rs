@@ -1,7 +1,7 @@
 //! PoolGuard asks for what it is granted, all of it and nothing else.
 
 use poolguard::{
-    api::{rbac::Right, reports::Api},
+    api::{rbac::PolicyRule, reports::Api},
     controllers::certificates::stored::ROTATE,
 };
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(crate) fn refused(asked: &[Asked]) -> Vec<String> {
 }
 
 /// What is granted and was never asked for, as `verb` and the rule.
-pub(crate) fn unused(rights: &[Right], asked: &[Asked]) -> Vec<String> {
+pub(crate) fn unused(rights: &[PolicyRule], asked: &[Asked]) -> Vec<String> {
     let mut unused = Vec::new();
     for right in rights {
         for verb in right.verbs {

@@ -8,7 +8,7 @@ use std::{
 
 use poolguard::{
     cli::audit::summarize,
-    telemetry::audit::{Audit, Format, Sink},
+    telemetry::audit::{Audit, AuditOutput, Format},
 };
 use prometheus::IntCounter;
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(crate) fn check_audit(bytes: &[u8]) {
     let (machines, people) = (Memory::default(), Memory::default());
     let sink = |format, memory: &Memory| {
         let dropped = IntCounter::new("dropped", "Lines without room").expect("a good name");
-        Sink { name: "memory", format, out: Box::new(memory.clone()), dropped }
+        AuditOutput { name: "memory", format, out: Box::new(memory.clone()), dropped }
     };
     let sinks = [sink(Format::Json, &machines), sink(Format::Plain, &people)];
     let (audit, writer) = Audit::start(sinks, Some("one".to_owned())).expect("threads can start");

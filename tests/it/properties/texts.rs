@@ -4,7 +4,7 @@
 use poolguard::{
     check::examine_plan,
     cluster::Index,
-    config::{self, Decoration, Severity, Source},
+    config::{self, ConfigSource, Decoration, DiagnosticSeverity},
     kubernetes::documents,
     policy::snapshot::Located,
     terraform::Plan,
@@ -13,14 +13,14 @@ use serde_json::Value;
 
 /// A config is read, or every mistake in it can be shown; the same every time.
 pub(crate) fn check_config(text: &str) {
-    let source = Source { name: "config.yaml", text };
+    let source = ConfigSource { name: "config.yaml", text };
     let (one, other) =
         (config::load(source.name, text, None), config::load(source.name, text, None));
     match (one, other) {
         (Ok(one), Ok(other)) => {
             assert_eq!(format!("{:?}", one.policy), format!("{:?}", other.policy));
             for warning in &one.warnings {
-                assert_eq!(warning.severity, Severity::Warning);
+                assert_eq!(warning.severity, DiagnosticSeverity::Warning);
                 assert!(!warning.render(source, Decoration::Plain).is_empty());
             }
             let names: Vec<_> = one.policy.pools.iter().map(|pool| &pool.name).collect();
@@ -29,7 +29,7 @@ pub(crate) fn check_config(text: &str) {
             assert!(one.policy.pools.iter().all(|pool| !pool.nodes.is_everything()));
         }
         (Err(one), Err(other)) => {
-            assert!(one.as_slice().iter().any(|it| it.severity == Severity::Error));
+            assert!(one.as_slice().iter().any(|it| it.severity == DiagnosticSeverity::Error));
             assert_eq!(one.to_string(), other.to_string());
             assert!(!one.render(Decoration::Plain).contains('\u{1b}') || text.contains('\u{1b}'));
             assert!(!one.render(Decoration::Styled).is_empty());

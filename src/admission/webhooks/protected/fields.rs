@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use crate::{
-    admission::webhooks::cel::{Cel, Path, list},
+    admission::webhooks::cel::{Cel, CelPath, list},
     policy::protection::{Field, FieldChange},
 };
 
@@ -45,7 +45,7 @@ fn keys(pointer: &PointerBuf) -> Vec<String> {
 
 impl Siblings {
     /// The object that holds the fields, and whether it is one.
-    fn parent(&self, root: &Path) -> (Path, Cel) {
+    fn parent(&self, root: &CelPath) -> (CelPath, Cel) {
         let (mut path, mut is_there) = (root.clone(), Vec::new());
         for (depth, key) in self.parent.iter().enumerate() {
             let of_metadata = self.parent.first().is_some_and(|first| first == "metadata");
@@ -61,7 +61,7 @@ impl Siblings {
     }
 
     /// Whether one of the fields is there.
-    pub(super) fn is_held(&self, root: &Path) -> Cel {
+    pub(super) fn is_held(&self, root: &CelPath) -> Cel {
         let (parent, is_there) = self.parent(root);
         let held = match self.keys.as_slice() {
             [] => Cel::Always,
@@ -75,8 +75,8 @@ impl Siblings {
 
     /// Whether one of the fields changes.
     pub(super) fn change(&self) -> Cel {
-        let (new, is_there) = self.parent(&Path::object());
-        let (old, was_there) = self.parent(&Path::old_object());
+        let (new, is_there) = self.parent(&CelPath::object());
+        let (old, was_there) = self.parent(&CelPath::old_object());
         let keys = match self.keys.as_slice() {
             // A pointer of nothing but indexes.
             [] => return Cel::Always,
@@ -86,7 +86,7 @@ impl Siblings {
             }
             keys => list(keys),
         };
-        let is_in = |parent: &Path| Cel::term(format!("k in {parent}"));
+        let is_in = |parent: &CelPath| Cel::term(format!("k in {parent}"));
         let differs = Cel::term(format!("{new}[k] != {old}[k]"));
         let was_set = Cel::all([is_in(&old), Cel::term(format!("{old}[k] != null"))]);
         let differs = if self.once_set {

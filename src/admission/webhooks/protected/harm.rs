@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     admission::webhooks::{
-        cel::{Cel, Path, is_one_of, list, matches_any},
+        cel::{Cel, CelPath, is_one_of, list, matches_any},
         reach::operation_is,
     },
     kubernetes::name::GroupResource,
     policy::{
         Policy,
-        protection::{Guard, LabelMark, Protected, Recognition},
+        protection::{GuardedFields, LabelMark, Protected, Recognition},
         request::Operation,
     },
 };
@@ -44,7 +44,7 @@ pub(super) fn harmed(policy: &Policy, meant: &[(&Protected, Cel)], is_only: bool
         // What is going already may go.
         Cel::any([
             operation_is(Operation::Update.as_str()),
-            Cel::not(Path::old_object().key("metadata").has("deletionTimestamp")),
+            Cel::not(CelPath::old_object().key("metadata").has("deletionTimestamp")),
         ]),
         Cel::any(parts),
     ])
@@ -64,20 +64,22 @@ fn is_resource(resource: &GroupResource) -> Cel {
 
 /// By the object: a DELETECOLLECTION has no name in the request.
 fn is_named(entry: &Protected) -> Cel {
-    let metadata = Path::old_object().key("metadata");
+    let metadata = CelPath::old_object().key("metadata");
     let is_one = matches_any(&metadata.key("name").to_string(), &entry.names);
     let is_there = if is_one == Cel::Always { Cel::Always } else { metadata.has("name") };
     Cel::all([is_there, is_one])
 }
 
 fn is_recognised(policy: &Policy, entry: &Protected) -> Cel {
-    let old = Path::old_object();
+    let old = CelPath::old_object();
     match &entry.recognition {
         Recognition::Always => Cel::Always,
         Recognition::HoldsAField => match &entry.guard {
-            Guard::Content => Cel::Always,
+            GuardedFields::Content => Cel::Always,
             // What a text holds is not looked into: the same item can be written in many ways.
-            Guard::Fields(fields) => Cel::any(by_parent(fields).iter().map(|it| it.is_held(&old))),
+            GuardedFields::Fields(fields) => {
+                Cel::any(by_parent(fields).iter().map(|it| it.is_held(&old)))
+            }
         },
         Recognition::AutoMqBinding { labels } => {
             Cel::any([has_automq_subject(policy), carries_mark(&old, labels)])
@@ -86,10 +88,10 @@ fn is_recognised(policy: &Policy, entry: &Protected) -> Cel {
 }
 
 fn changes(entry: &Protected) -> Cel {
-    let (new, old) = (Path::object(), Path::old_object());
+    let (new, old) = (CelPath::object(), CelPath::old_object());
     let guarded = match &entry.guard {
-        Guard::Content => content_changes(),
-        Guard::Fields(fields) => Cel::any(by_parent(fields).iter().map(Siblings::change)),
+        GuardedFields::Content => content_changes(),
+        GuardedFields::Fields(fields) => Cel::any(by_parent(fields).iter().map(Siblings::change)),
     };
     match &entry.recognition {
         Recognition::Always | Recognition::HoldsAField => guarded,
@@ -118,10 +120,10 @@ fn content_changes() -> Cel {
 
 /// Whether what is at a pointer of one key changes.
 pub(in crate::admission::webhooks) fn changes_at(pointer: &str) -> Cel {
-    Path::object().differs(&Path::old_object(), pointer.trim_start_matches('/'))
+    CelPath::object().differs(&CelPath::old_object(), pointer.trim_start_matches('/'))
 }
 
-fn carries_mark(object: &Path, marks: &[LabelMark]) -> Cel {
+fn carries_mark(object: &CelPath, marks: &[LabelMark]) -> Cel {
     let metadata = object.key("metadata");
     let labels = metadata.key("labels");
     let any = marks.iter().map(|LabelMark { key, value }| match value {

@@ -2,7 +2,7 @@
 
 use crate::{
     admission::webhooks::cel::{
-        Cel, Path, Wildcards, is_one_of, matches, matches_any, pattern, patterns,
+        Cel, CelPath, Wildcards, is_one_of, matches, matches_any, pattern, patterns,
     },
     kubernetes::name::Glob,
     policy::{
@@ -13,7 +13,7 @@ use crate::{
 
 /// Whether one of the subjects is an AutoMQ service account, by one of its three names.
 pub(super) fn has_automq_subject(policy: &Policy) -> Cel {
-    let (old, subject) = (Path::old_object(), Path::bound("s"));
+    let (old, subject) = (CelPath::old_object(), CelPath::bound("s"));
     let globs = &policy.automq.namespaces;
     let subjects = old.key("subjects");
     let is_meant = if policy.automq.owns_namespace("") {
@@ -27,8 +27,8 @@ pub(super) fn has_automq_subject(policy: &Policy) -> Cel {
 
 /// Without a namespace it is one of the binding's own.
 fn is_service_account(globs: &[Glob]) -> Cel {
-    let subject = Path::bound("s");
-    let own = Path::old_object().key("metadata");
+    let subject = CelPath::bound("s");
+    let own = CelPath::old_object().key("metadata");
     let named = matches_any(&subject.key("namespace").to_string(), globs);
     let own_is = matches_any(&own.key("namespace").to_string(), globs);
     Cel::all([
@@ -41,7 +41,7 @@ fn is_service_account(globs: &[Glob]) -> Cel {
 }
 
 /// `system:serviceaccount:namespace:name`.
-fn is_user(globs: &[Glob], subject: &Path) -> Cel {
+fn is_user(globs: &[Glob], subject: &CelPath) -> Cel {
     let pattern = |glob: &Glob| pattern(&glob.to_string(), Wildcards::NO_COLON);
     let patterns: Vec<String> = globs.iter().map(pattern).collect();
     let name = subject.key("name").to_string();
@@ -53,7 +53,7 @@ fn is_user(globs: &[Glob], subject: &Path) -> Cel {
 }
 
 /// `system:serviceaccounts:namespace`: all service accounts of a namespace.
-fn is_group(globs: &[Glob], subject: &Path) -> Cel {
+fn is_group(globs: &[Glob], subject: &CelPath) -> Cel {
     let exact = globs.iter().filter_map(Glob::as_exact);
     let exact = exact.map(|namespace| format!("{SERVICE_ACCOUNTS_GROUP_PREFIX}{namespace}"));
     let patterns: Vec<String> =

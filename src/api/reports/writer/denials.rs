@@ -15,15 +15,15 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Reports, Subject};
+use super::{ReportScope, Reports};
 use crate::{
     api::{
-        lease::{Held, is_held},
-        object_ref::Regarding,
-        reports::{News, Place, recent},
+        lease::{LeaseHeld, is_held},
+        object_ref::ObjectRef,
+        reports::{News, ReportPlace, recent},
     },
     policy::verdict::{Decision, Finding},
-    telemetry::log_once::Trouble,
+    telemetry::log_once::LogOnce,
 };
 
 /// Others are waited for, so that a rollout that is denied makes one write of it.
@@ -37,7 +37,7 @@ const PRUNING: Duration = Duration::from_mins(10);
 
 /// Takes denials and warnings, for reports.
 #[derive(Clone, Debug, Default)]
-pub struct Told(Arc<Inner>);
+pub struct ReportQueue(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -48,14 +48,14 @@ struct Inner {
 /// Writes reports of them.
 pub struct DenialReports {
     reports: Reports,
-    told: Told,
-    held: watch::Receiver<Held>,
-    trouble: Trouble,
+    told: ReportQueue,
+    held: watch::Receiver<LeaseHeld>,
+    trouble: LogOnce,
 }
 
-impl Told {
+impl ReportQueue {
     /// Takes note of a denial or a warning, if there is room.
-    pub fn note(&self, regarding: &Regarding, decision: Decision, finding: &Arc<Finding>) {
+    pub fn note(&self, regarding: &ObjectRef, decision: Decision, finding: &Arc<Finding>) {
         let now = Timestamp::now().as_second();
         let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
         if !news.note(regarding, decision, finding, now) {
@@ -72,8 +72,8 @@ impl Told {
 
 impl DenialReports {
     /// Of what is told there.
-    pub fn new(reports: Reports, told: Told, held: watch::Receiver<Held>) -> Self {
-        Self { reports, told, held, trouble: Trouble::default() }
+    pub fn new(reports: Reports, told: ReportQueue, held: watch::Receiver<LeaseHeld>) -> Self {
+        Self { reports, told, held, trouble: LogOnce::default() }
     }
 
     /// Writes, for ever.
@@ -108,7 +108,7 @@ impl DenialReports {
         for (namespace, news) in news.by_namespace() {
             for api in &kinds {
                 let add = |before: &_| recent(before, &news, now);
-                let added = self.reports.add(*api, Subject::Denials, &namespace, add).await;
+                let added = self.reports.add(*api, ReportScope::Denials, &namespace, add).await;
                 done = done.and(added);
             }
         }
@@ -119,9 +119,9 @@ impl DenialReports {
         let now = Timestamp::now().as_second();
         let mut done = Ok(());
         for api in self.reports.kinds().await? {
-            for place in [Place::Everywhere, Place::Cluster] {
+            for place in [ReportPlace::Everywhere, ReportPlace::Cluster] {
                 let still = |_: &str, before: &_| recent(before, &News::default(), now);
-                done = done.and(self.reports.edit(api, Subject::Denials, place, still).await.1);
+                done = done.and(self.reports.edit(api, ReportScope::Denials, place, still).await.1);
             }
         }
         done

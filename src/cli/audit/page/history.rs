@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Page, style};
+use super::{AuditPage, style};
 use crate::cli::{
     audit::{
         figures::{duration, format_time, grouped},
@@ -18,7 +18,7 @@ use crate::cli::{
 /// The most cells that a column is wide.
 const WIDE: usize = 4;
 
-impl Page<'_> {
+impl AuditPage<'_> {
     /// A row of columns for each decision, the gravest one the highest.
     pub(super) fn chart(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { summary, look, .. } = self;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anstyle::Style;
 
-use super::{Page, style};
+use super::{AuditPage, style};
 use crate::{
     cli::{
         audit::{
@@ -21,7 +21,7 @@ use crate::{
 /// From so many denials of the pods of one controller on, somebody should stop it.
 const STUBBORN: u64 = 10;
 
-impl Page<'_> {
+impl AuditPage<'_> {
     pub(super) fn table(
         &self,
         f: &mut fmt::Formatter<'_>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     check::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
-    cli::{check::markup::Text, page::count},
+    cli::{check::markup::HtmlText, page::count},
 };
 
 /// A pool with more nodes is drawn small, a square a node.
@@ -39,7 +39,7 @@ pub(super) fn zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> fmt::Resu
             (false, number) => format!("{}, not the pool's zone", count(number, "node")),
         };
         let name = if name.is_empty() { "no zone" } else { name };
-        writeln!(f, "<div class=\"{class}\"><h3>{} <span>{state}</span></h3>", Text(name))?;
+        writeln!(f, "<div class=\"{class}\"><h3>{} <span>{state}</span></h3>", HtmlText(name))?;
         if nodes > DRAWN_MAX {
             crowd(f, own)?;
         } else {
@@ -69,7 +69,7 @@ pub(super) fn planned_zones(f: &mut fmt::Formatter<'_>, pool: &PoolPicture) -> f
         writeln!(
             f,
             "<div class=\"{class}\"><h3>{} <span>{state}</span></h3></div>",
-            Text(&zone.name)
+            HtmlText(&zone.name)
         )?;
     }
     writeln!(f, "</div>")
@@ -105,8 +105,8 @@ fn crowd(f: &mut fmt::Formatter<'_>, nodes: &[NodePicture]) -> fmt::Result {
         writeln!(
             f,
             "<li class=\"{class}{wrong}\" title=\"{}\" role=\"img\" aria-label=\"{}\"></li>",
-            Text(&title),
-            Text(&title)
+            HtmlText(&title),
+            HtmlText(&title)
         )?;
     }
     writeln!(f, "</ul>")
@@ -115,10 +115,10 @@ fn crowd(f: &mut fmt::Formatter<'_>, nodes: &[NodePicture]) -> fmt::Result {
 fn node(f: &mut fmt::Formatter<'_>, node: &NodePicture) -> fmt::Result {
     let NodePicture { name, machine_type, tainted, residents, .. } = node;
     let (class, word) = state(node);
-    writeln!(f, "<li class=\"node {class}\"><b>{}</b>", Text(name))?;
+    writeln!(f, "<li class=\"node {class}\"><b>{}</b>", HtmlText(name))?;
     write!(f, "<small><span class=\"{class}\">{word}</span>")?;
     if !machine_type.is_empty() {
-        write!(f, "<span>{}</span>", Text(machine_type))?;
+        write!(f, "<span>{}</span>", HtmlText(machine_type))?;
     }
     if !tainted {
         write!(f, "<span class=\"untainted\">no taint</span>")?;
@@ -138,7 +138,7 @@ fn node(f: &mut fmt::Formatter<'_>, node: &NodePicture) -> fmt::Result {
                     ResidentKind::AutoMq => ("automq", "AutoMQ's"),
                     ResidentKind::Exempt => ("exempt", "exempt"),
                 };
-                writeln!(f, "<li class=\"{class}\" title=\"{word}\">{}</li>", Text(name))?;
+                writeln!(f, "<li class=\"{class}\" title=\"{word}\">{}</li>", HtmlText(name))?;
             }
             if residents.len() > named {
                 writeln!(f, "<li class=\"more\">and {} more</li>", residents.len() - named)?;

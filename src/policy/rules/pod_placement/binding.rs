@@ -5,14 +5,14 @@ use crate::{
     kubernetes::object::Binding,
     policy::{
         mode::Mode,
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
 pub(in crate::policy::rules) fn judge(
     context: Context<'_>,
     binding: &Binding<'_>,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     let Context { policy, snapshot, request } = context;
     let mode = policy.rules.pod_placement;

@@ -14,13 +14,17 @@ use crate::{
         placement::{Candidates, Fit, Obstacle, TermFault, check_term, missing_in_term},
         pool::{Instance, Pool, ZONE_LABEL},
         snapshot::{Located, Snapshot},
-        verdict::{Decision, Finding, Report},
+        verdict::{Decision, Finding, FindingCollector},
     },
 };
 
 const REQUIRED: &str = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
 
-pub(in crate::policy::rules) fn judge(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+pub(in crate::policy::rules) fn judge(
+    context: Context<'_>,
+    pod: &Pod<'_>,
+    report: &mut FindingCollector,
+) {
     let mode = context.policy.rules.pod_placement;
     if mode == Mode::Off {
         return;
@@ -64,7 +68,7 @@ fn judge_node_name(
     pod: &Pod<'_>,
     instance: &Instance,
     pool: &Pool,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     let who = context.object_name("Pod");
     let node = pod.spec.node_name.as_str();

@@ -16,11 +16,15 @@ use crate::{
         mode::Mode,
         placement::{check_term, missing_in_term},
         pool::{Instance, ZONE_LABEL},
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
-pub(in crate::policy::rules) fn place(context: Context<'_>, pod: &Pod<'_>, report: &mut Report) {
+pub(in crate::policy::rules) fn place(
+    context: Context<'_>,
+    pod: &Pod<'_>,
+    report: &mut FindingCollector,
+) {
     let mode = context.policy.rules.pod_placement;
     if mode == Mode::Off || !pod.spec.node_name.is_empty() {
         return;

@@ -24,7 +24,7 @@ use std::{cell::OnceCell, collections::HashSet, rc::Rc};
 use self::items::{Item, Items, mapping};
 use super::{
     Held,
-    yaml::{Tree, Unreadable},
+    yaml::{Tree, UnreadableYaml},
 };
 use crate::policy::{protection::KeepItem, request::Target};
 
@@ -56,7 +56,7 @@ pub(super) type Roles = Rc<HashSet<String>>;
 pub(super) struct MapRoles<'v> {
     held: &'v Held<'v>,
     roles: Roles,
-    reading: OnceCell<Result<Reading<'v>, Unreadable>>,
+    reading: OnceCell<Result<Reading<'v>, UnreadableYaml>>,
 }
 
 /// What the authenticator makes of a text.
@@ -98,7 +98,7 @@ impl<'v> MapRoles<'v> {
         Self { held, roles, reading: OnceCell::new() }
     }
 
-    fn reading(&self) -> Result<&Reading<'v>, &Unreadable> {
+    fn reading(&self) -> Result<&Reading<'v>, &UnreadableYaml> {
         let read = || match self.text() {
             None => Ok(Reading::default()),
             Some(Ok(text)) => Reading::read(text, &self.roles),
@@ -108,14 +108,14 @@ impl<'v> MapRoles<'v> {
     }
 
     /// The text; `None` where the authenticator skips it.
-    fn text(&self) -> Option<Result<&'v str, Unreadable>> {
+    fn text(&self) -> Option<Result<&'v str, UnreadableYaml>> {
         match self.held {
             Held::Nothing => None,
             Held::Text(text) => {
                 let is_skipped = matches!(text.trim(), "" | "``" | "\"\"" | "''");
                 (!is_skipped).then_some(Ok(text))
             }
-            Held::Other => Some(Err(Unreadable("it is not text".to_owned()))),
+            Held::Other => Some(Err(UnreadableYaml("it is not text".to_owned()))),
         }
     }
 
@@ -126,7 +126,7 @@ impl<'v> MapRoles<'v> {
 
     /// Why it cannot be read.
     pub(super) fn unreadable(&self) -> Option<&str> {
-        self.reading().err().map(|Unreadable(why)| why.as_str())
+        self.reading().err().map(|UnreadableYaml(why)| why.as_str())
     }
 
     /// Whether it maps no role at all.
@@ -149,7 +149,7 @@ impl<'v> MapRoles<'v> {
 }
 
 impl<'v> Reading<'v> {
-    fn read(text: &'v str, roles: &HashSet<String>) -> Result<Self, Unreadable> {
+    fn read(text: &'v str, roles: &HashSet<String>) -> Result<Self, UnreadableYaml> {
         let tree = Tree::read(text)?;
         let items = Items::read(&tree, roles);
         Ok(Self { tree, items })
@@ -200,7 +200,7 @@ pub(super) fn harm<'v>(role: &str, old: &MapRoles<'v>, new: &MapRoles<'v>) -> Op
     let after = match new.reading() {
         Ok(after) => after,
         Err(_) if was.in_force.is_none() && was.with_path.is_none() => return None,
-        Err(Unreadable(why)) => return Some(Harm::Unreadable(why.clone())),
+        Err(UnreadableYaml(why)) => return Some(Harm::Unreadable(why.clone())),
     };
     let is = after.mapped(role);
     // A repair: nodes have a mapping again.

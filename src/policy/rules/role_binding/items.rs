@@ -7,14 +7,14 @@ use std::{
 
 use super::{
     Held,
-    yaml::{Node, NodeId, Tree, Unreadable},
+    yaml::{NodeId, Tree, UnreadableYaml, YamlNode},
 };
 use crate::policy::protection::KeepItem;
 
 /// Which text could not be read, and why.
 pub(super) enum Refused {
-    Old(Unreadable),
-    New(Unreadable),
+    Old(UnreadableYaml),
+    New(UnreadableYaml),
 }
 
 /// The items that were there and are not there unchanged any more.
@@ -45,15 +45,15 @@ pub(super) fn any(items: &[&KeepItem], field: &Held<'_>) -> bool {
 struct List<'t>(Tree<'t>);
 
 impl<'t> List<'t> {
-    fn read(field: &'t Held<'_>) -> Result<Self, Unreadable> {
+    fn read(field: &'t Held<'_>) -> Result<Self, UnreadableYaml> {
         let tree = match field {
             Held::Nothing => Tree::default(),
             Held::Text(text) => Tree::read(text)?,
-            Held::Other => return Err(Unreadable("it is not text".to_owned())),
+            Held::Other => return Err(UnreadableYaml("it is not text".to_owned())),
         };
         match tree.root() {
-            None | Some(Node::Null | Node::Sequence(_)) => Ok(Self(tree)),
-            Some(_) => Err(Unreadable("it is not a YAML list".to_owned())),
+            None | Some(YamlNode::Null | YamlNode::Sequence(_)) => Ok(Self(tree)),
+            Some(_) => Err(UnreadableYaml("it is not a YAML list".to_owned())),
         }
     }
 
@@ -67,17 +67,17 @@ impl<'t> List<'t> {
         let of = |hashes: &[u64], id: &NodeId| hashes.get(*id).copied();
         for (id, node) in self.0.nodes().iter().enumerate() {
             let hash = match node {
-                Node::Alias(target) => of(&hashes, target).unwrap_or_default(),
-                Node::Null => state.hash_one(0),
-                Node::Text(text) => state.hash_one((1, text)),
-                Node::Other(text) => state.hash_one((2, text)),
-                Node::Merge => state.hash_one(3),
-                Node::Sequence(_) => {
+                YamlNode::Alias(target) => of(&hashes, target).unwrap_or_default(),
+                YamlNode::Null => state.hash_one(0),
+                YamlNode::Text(text) => state.hash_one((1, text)),
+                YamlNode::Other(text) => state.hash_one((2, text)),
+                YamlNode::Merge => state.hash_one(3),
+                YamlNode::Sequence(_) => {
                     let ids = self.0.list(id).unwrap_or_default();
                     let parts: Vec<_> = ids.iter().map(|id| of(&hashes, id)).collect();
                     state.hash_one((4, parts))
                 }
-                Node::Mapping(_) => {
+                YamlNode::Mapping(_) => {
                     let pairs = self.0.pairs(id).unwrap_or_default().iter();
                     let mut parts: Vec<_> =
                         pairs.map(|(key, value)| (of(&hashes, key), of(&hashes, value))).collect();
@@ -101,7 +101,7 @@ impl<'t> List<'t> {
         for id in ids {
             let Some(pairs) = self.0.pairs(id) else { continue };
             for (key, value) in pairs {
-                let (Some(Node::Text(key)), Some(Node::Text(value))) =
+                let (Some(YamlNode::Text(key)), Some(YamlNode::Text(value))) =
                     (self.0.get(*key), self.0.get(*value))
                 else {
                     continue;

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     kubernetes::object::{RawObject, RawValue, is_same},
     policy::{
-        protection::{Field, FieldChange, Guard, KeepItem, Protected, Recognition},
-        verdict::{Decision, Finding, Report},
+        protection::{Field, FieldChange, GuardedFields, KeepItem, Protected, Recognition},
+        verdict::{Decision, Finding, FindingCollector},
     },
 };
 
@@ -25,17 +25,17 @@ impl About<'_, '_> {
         entry: &Protected,
         new: &RawObject<'_>,
         reported: &mut Vec<String>,
-        report: &mut Report,
+        report: &mut FindingCollector,
     ) {
         let old = self.objects.old;
         let mut findings = Vec::new();
         match &entry.guard {
-            Guard::Content => {
+            GuardedFields::Content => {
                 let changed = content(old, new).filter(|field| self.is_changed(field, new));
                 // More than that need not be named.
                 findings.extend(changed.take(FIELDS_MAX).map(|field| self.change(&field)));
             }
-            Guard::Fields(guarded) => {
+            GuardedFields::Fields(guarded) => {
                 for field in guarded {
                     self.judge_field(field, new, &mut findings, report);
                 }
@@ -60,8 +60,8 @@ impl About<'_, '_> {
     /// Why the object may not be deleted.
     pub(super) fn judge_deletion(self, entry: &Protected) -> Finding {
         let fields = match &entry.guard {
-            Guard::Content => &[],
-            Guard::Fields(fields) => fields.as_slice(),
+            GuardedFields::Content => &[],
+            GuardedFields::Fields(fields) => fields.as_slice(),
         };
         let lost = fields.iter().find_map(|field| {
             let FieldChange::Items(kept) = &field.change else { return None };
@@ -92,7 +92,7 @@ impl About<'_, '_> {
         field: &Field,
         new: &RawObject<'_>,
         findings: &mut Vec<Finding>,
-        report: &mut Report,
+        report: &mut FindingCollector,
     ) {
         let pointer = field.pointer.as_str();
         match &field.change {
@@ -131,7 +131,12 @@ impl About<'_, '_> {
     }
 
     /// Judges the mappings of roles in `aws-auth`.
-    fn judge_roles(self, roles: &[&KeepItem], findings: &mut Vec<Finding>, report: &mut Report) {
+    fn judge_roles(
+        self,
+        roles: &[&KeepItem],
+        findings: &mut Vec<Finding>,
+        report: &mut FindingCollector,
+    ) {
         let Some([old, new]) = &self.objects.map_roles else { return };
         let found = findings.len();
         for (index, role) in roles.iter().enumerate() {
@@ -161,7 +166,7 @@ impl About<'_, '_> {
         kept: &[&KeepItem],
         new: &RawObject<'_>,
         findings: &mut Vec<Finding>,
-        report: &mut Report,
+        report: &mut FindingCollector,
     ) {
         let before = Held::at(Some(self.objects.old), pointer);
         let after = Held::at(Some(new), pointer);

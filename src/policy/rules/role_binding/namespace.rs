@@ -6,14 +6,14 @@ use crate::{
     policy::{
         mode::Mode,
         protection::{Namespaces, Origin},
-        verdict::{Finding, Report},
+        verdict::{Finding, FindingCollector},
     },
 };
 
 pub(in crate::policy::rules) fn judge(
     context: Context<'_>,
     namespace: &Metadata<'_>,
-    report: &mut Report,
+    report: &mut FindingCollector,
 ) {
     let Context { policy, snapshot, request } = context;
     let mode = policy.rules.role_binding;

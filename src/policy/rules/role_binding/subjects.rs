@@ -13,7 +13,7 @@ pub(super) const SUBJECTS: &str = "/subjects";
 
 /// One subject.
 #[derive(Default)]
-pub(super) struct Subject<'a> {
+pub(super) struct BindingSubject<'a> {
     pub(super) kind: Text<'a>,
     pub(super) namespace: Text<'a>,
     pub(super) name: Text<'a>,
@@ -38,7 +38,7 @@ enum Kind {
     ServiceAccount,
 }
 
-impl<'a> Read<'a> for Subject<'a> {
+impl<'a> Read<'a> for BindingSubject<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
         let mut subject = Self::default();
         cursor.object(|key, cursor| match key.as_str() {
@@ -55,7 +55,7 @@ impl<'a> Read<'a> for Subject<'a> {
     }
 }
 
-impl Subject<'_> {
+impl BindingSubject<'_> {
     /// As it is stored; `None` if the API server rejects it.
     fn stored(&self) -> Option<Stored<'_>> {
         // The API server fills in a group that is missing.
@@ -77,7 +77,10 @@ pub(super) fn are_a_set(target: &Target<'_>) -> bool {
 }
 
 /// Whether a binding has a subject like this. One whose subjects cannot be read has none.
-pub(super) fn any(binding: &RawObject<'_>, mut is_like: impl FnMut(&Subject<'_>) -> bool) -> bool {
+pub(super) fn any(
+    binding: &RawObject<'_>,
+    mut is_like: impl FnMut(&BindingSubject<'_>) -> bool,
+) -> bool {
     let mut is_any = false;
     let read = each(binding.at(SUBJECTS), |subject| is_any = is_any || is_like(subject));
     read.is_some() && is_any
@@ -94,7 +97,7 @@ pub(super) fn equal(old: Option<RawValue<'_>>, new: Option<RawValue<'_>>) -> boo
 }
 
 /// Goes over the subjects, of which a binding may have none; `None` if they cannot be read.
-fn each(field: Option<RawValue<'_>>, mut subject: impl FnMut(&Subject<'_>)) -> Option<()> {
+fn each(field: Option<RawValue<'_>>, mut subject: impl FnMut(&BindingSubject<'_>)) -> Option<()> {
     field.map_or(Some(()), |list| list.each(|it| subject(&it)))
 }
 

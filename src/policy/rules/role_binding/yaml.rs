@@ -29,9 +29,9 @@ const DEPTH_MAX: usize = 32;
 
 /// Why a text cannot be read, as the end of a sentence: `line 3 is indented with a tab`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unreadable(pub(super) String);
+pub(super) struct UnreadableYaml(pub(super) String);
 
-impl Unreadable {
+impl UnreadableYaml {
     fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
@@ -42,7 +42,7 @@ pub(super) type NodeId = usize;
 
 /// A value of the text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Node<'t> {
+pub(super) enum YamlNode<'t> {
     /// `null`, `~`, or nothing at all.
     Null,
     /// A string.
@@ -62,7 +62,7 @@ pub(super) enum Node<'t> {
 /// The first document of a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tree<'t> {
-    nodes: Vec<Node<'t>>,
+    nodes: Vec<YamlNode<'t>>,
     /// The items of all lists, one list after another.
     items: Vec<NodeId>,
     /// The pairs of all mappings, one mapping after another.
@@ -72,7 +72,7 @@ pub(super) struct Tree<'t> {
 
 impl<'t> Tree<'t> {
     /// Reads a text.
-    pub(super) fn read(text: &'t str) -> Result<Self, Unreadable> {
+    pub(super) fn read(text: &'t str) -> Result<Self, UnreadableYaml> {
         match block::read(text) {
             Some(tree) => Ok(tree),
             None => build::read(text),
@@ -80,25 +80,25 @@ impl<'t> Tree<'t> {
     }
 
     /// The value of the document; `None` if the text has none.
-    pub(super) fn root(&self) -> Option<&Node<'t>> {
+    pub(super) fn root(&self) -> Option<&YamlNode<'t>> {
         self.get(self.root?)
     }
 
     /// All nodes, children before their parents.
-    pub(super) fn nodes(&self) -> &[Node<'t>] {
+    pub(super) fn nodes(&self) -> &[YamlNode<'t>] {
         &self.nodes
     }
 
     /// A node, with aliases followed.
-    pub(super) fn get(&self, id: NodeId) -> Option<&Node<'t>> {
+    pub(super) fn get(&self, id: NodeId) -> Option<&YamlNode<'t>> {
         let node = self.nodes.get(id)?;
         // An alias never names an alias: those have no anchor.
-        if let Node::Alias(target) = node { self.nodes.get(*target) } else { Some(node) }
+        if let YamlNode::Alias(target) = node { self.nodes.get(*target) } else { Some(node) }
     }
 
     /// The items of a list, with aliases followed; `None` if the node is none.
     pub(super) fn list(&self, id: NodeId) -> Option<&[NodeId]> {
-        let Node::Sequence(place) = self.get(id)? else { return None };
+        let YamlNode::Sequence(place) = self.get(id)? else { return None };
         self.items.get(place.clone())
     }
 
@@ -109,23 +109,23 @@ impl<'t> Tree<'t> {
 
     /// The keys and values of a mapping, with aliases followed; `None` if the node is none.
     pub(super) fn pairs(&self, id: NodeId) -> Option<&[(NodeId, NodeId)]> {
-        let Node::Mapping(place) = self.get(id)? else { return None };
+        let YamlNode::Mapping(place) = self.get(id)? else { return None };
         self.pairs.get(place.clone())
     }
 
-    fn add_sequence(&mut self, items: &[NodeId]) -> Node<'t> {
+    fn add_sequence(&mut self, items: &[NodeId]) -> YamlNode<'t> {
         let start = self.items.len();
         self.items.extend_from_slice(items);
-        Node::Sequence(start..self.items.len())
+        YamlNode::Sequence(start..self.items.len())
     }
 
-    fn add_mapping(&mut self, pairs: &[(NodeId, NodeId)]) -> Node<'t> {
+    fn add_mapping(&mut self, pairs: &[(NodeId, NodeId)]) -> YamlNode<'t> {
         let start = self.pairs.len();
         self.pairs.extend_from_slice(pairs);
-        Node::Mapping(start..self.pairs.len())
+        YamlNode::Mapping(start..self.pairs.len())
     }
 
-    fn add(&mut self, node: Node<'t>) -> NodeId {
+    fn add(&mut self, node: YamlNode<'t>) -> NodeId {
         self.nodes.push(node);
         self.nodes.len() - 1
     }

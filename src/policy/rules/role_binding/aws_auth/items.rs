@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::yaml::{Node, NodeId, Tree},
+    super::yaml::{NodeId, Tree, YamlNode},
     arn::{fold, key},
 };
 
@@ -129,11 +129,11 @@ fn read_fields<'t>(tree: &Tree<'t>, id: NodeId, fields: &mut Fields<'t>) {
     let Some(pairs) = tree.pairs(id) else { return };
     for (key, value) in pairs {
         match tree.get(*key) {
-            Some(Node::Merge) => {
+            Some(YamlNode::Merge) => {
                 *fields = merged_fields(tree, id);
                 return;
             }
-            Some(Node::Text(key)) => {
+            Some(YamlNode::Text(key)) => {
                 fields.extend(Field::of(key).map(|it| (it, key.clone(), *value)));
             }
             _ => {}
@@ -163,11 +163,11 @@ fn collect<'t>(tree: &Tree<'t>, id: NodeId, by_key: &mut BTreeMap<Cow<'t, str>, 
     let Some(pairs) = tree.pairs(id) else { return };
     for (key, value) in pairs {
         match tree.get(*key) {
-            Some(Node::Merge) => match tree.list(*value) {
+            Some(YamlNode::Merge) => match tree.list(*value) {
                 Some(list) => list.iter().rev().for_each(|id| collect(tree, *id, by_key)),
                 None => collect(tree, *value, by_key),
             },
-            Some(Node::Text(key)) => {
+            Some(YamlNode::Text(key)) => {
                 if let Some(field) = Field::of(key) {
                     by_key.insert(key.clone(), (field, *value));
                 }
@@ -189,16 +189,20 @@ fn last_text<'t>(tree: &Tree<'t>, fields: &Fields<'t>, field: Field) -> Option<C
 
 fn text<'t>(tree: &Tree<'t>, id: NodeId) -> Option<Cow<'t, str>> {
     match tree.get(id)? {
-        Node::Text(text) => Some(text.clone()),
-        Node::Merge => Some("<<".into()),
-        Node::Null | Node::Other(_) | Node::Sequence(_) | Node::Mapping(_) | Node::Alias(_) => None,
+        YamlNode::Text(text) => Some(text.clone()),
+        YamlNode::Merge => Some("<<".into()),
+        YamlNode::Null
+        | YamlNode::Other(_)
+        | YamlNode::Sequence(_)
+        | YamlNode::Mapping(_)
+        | YamlNode::Alias(_) => None,
     }
 }
 
 /// Any value but `null` makes the pointer in Go one that is set.
 fn has_single_sign_on(tree: &Tree<'_>, fields: &Fields<'_>) -> bool {
     let last = values(fields, Field::SingleSignOn).last();
-    last.is_some_and(|value| tree.get(value) != Some(&Node::Null))
+    last.is_some_and(|value| tree.get(value) != Some(&YamlNode::Null))
 }
 
 /// The mapping of an item. It is read apart from the items, most of which are never asked.
@@ -208,7 +212,7 @@ pub(super) fn mapping<'t>(tree: &Tree<'t>, item: &Item<'t>) -> Mapping<'t> {
     let username = last_text(tree, &fields, Field::Username).unwrap_or_default();
     let mut groups = Vec::new();
     for value in values(&fields, Field::Groups) {
-        if tree.get(value) == Some(&Node::Null) {
+        if tree.get(value) == Some(&YamlNode::Null) {
             groups.clear();
         }
         let Some(list) = tree.list(value) else { continue };

@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use super::{Node, NodeId, Tree, scalar::resolve};
+use super::{NodeId, Tree, YamlNode, scalar::resolve};
 
 /// The bytes that a key or a value without quotes may have. Every byte is looked up.
 const KEY: u128 = bytes(b"_-./", 0);
@@ -127,7 +127,7 @@ impl<'t> Reader<'t> {
     fn entry(&mut self, content: &'t str) -> Option<()> {
         let (key, rest) = scalar(content, true)?;
         let rest = rest.strip_prefix(':')?;
-        let Node::Text(name) = &key else { return None };
+        let YamlNode::Text(name) = &key else { return None };
         if name.len() > KEY_BYTES_MAX {
             return None;
         }
@@ -163,7 +163,7 @@ impl<'t> Reader<'t> {
     fn close_list(&mut self) {
         if let Some(Open { key, .. }) = self.open.take() {
             let list = match self.list.as_slice() {
-                [] => Node::Null,
+                [] => YamlNode::Null,
                 list => self.tree.add_sequence(list),
             };
             self.list.clear();
@@ -193,7 +193,7 @@ impl<'t> Reader<'t> {
 }
 
 /// A scalar that ends with its line, or before a comment.
-fn whole_scalar(text: &str) -> Option<Node<'_>> {
+fn whole_scalar(text: &str) -> Option<YamlNode<'_>> {
     let (node, rest) = scalar(text, false)?;
     let end = rest.trim_start_matches(' ');
     let is_comment = end.starts_with('#') && end.len() < rest.len();
@@ -201,7 +201,7 @@ fn whole_scalar(text: &str) -> Option<Node<'_>> {
 }
 
 /// The scalar at the beginning of a line's content, and what follows it.
-fn scalar(text: &str, is_key: bool) -> Option<(Node<'_>, &str)> {
+fn scalar(text: &str, is_key: bool) -> Option<(YamlNode<'_>, &str)> {
     let first = *text.as_bytes().first()?;
     if first == b'"' || first == b'\'' {
         let inside = text.get(1..)?;
@@ -211,7 +211,7 @@ fn scalar(text: &str, is_key: bool) -> Option<(Node<'_>, &str)> {
         if rest.starts_with(char::from(first)) {
             return None;
         }
-        return Some((Node::Text(Cow::Borrowed(inside.get(..end)?)), rest));
+        return Some((YamlNode::Text(Cow::Borrowed(inside.get(..end)?)), rest));
     }
     let parts = if is_key { KEY } else { VALUE };
     let is_part = |byte: u8| byte.is_ascii() && (parts >> byte) & 1 == 1;

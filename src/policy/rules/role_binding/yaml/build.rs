@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag, options};
 
 use super::{
-    DEPTH_MAX, NODES_MAX, Node, NodeId, TEXT_BYTES_MAX, Tree, UNFOLDED_MAX, Unreadable,
+    DEPTH_MAX, NODES_MAX, NodeId, TEXT_BYTES_MAX, Tree, UNFOLDED_MAX, UnreadableYaml, YamlNode,
     scalar::resolve,
     strict::{
         check_alias, check_anchor, check_beginning, check_characters, check_end, check_key,
@@ -19,9 +19,9 @@ const ANCHORS_MAX: usize = 500;
 const NUMBER_BYTES_MAX: usize = 18;
 
 /// Reads the first document of a text.
-pub(super) fn read(text: &str) -> Result<Tree<'_>, Unreadable> {
+pub(super) fn read(text: &str) -> Result<Tree<'_>, UnreadableYaml> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err(Unreadable::new(format!(
+        return Err(UnreadableYaml::new(format!(
             "it is longer than {} KiB and not a plain list of items, one key a line",
             TEXT_BYTES_MAX >> 10
         )));
@@ -51,9 +51,9 @@ pub(super) fn read(text: &str) -> Result<Tree<'_>, Unreadable> {
 }
 
 /// The parser's own words are for programmers.
-fn syntax_error(error: &ScanError) -> Unreadable {
+fn syntax_error(error: &ScanError) -> UnreadableYaml {
     let marker = error.marker();
-    Unreadable::new(format!("line {}, column {} is not YAML", marker.line(), marker.col() + 1))
+    UnreadableYaml::new(format!("line {}, column {} is not YAML", marker.line(), marker.col() + 1))
 }
 
 /// A collection that is not complete yet.
@@ -103,13 +103,13 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn apply(&mut self, event: Event<'t>, span: Span) -> Result<(), Unreadable> {
+    fn apply(&mut self, event: Event<'t>, span: Span) -> Result<(), UnreadableYaml> {
         let bytes = span.byte_range().unwrap_or_default();
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let has_property = tag.is_some() || (anchor != 0 && self.is_in_flow());
                 if has_property && self.expects_key() {
-                    return Err(Unreadable::new("a key has a tag or an anchor"));
+                    return Err(UnreadableYaml::new("a key has a tag or an anchor"));
                 }
                 self.check_scalar(style, bytes.start, bytes.end)?;
                 let node = scalar(text, style, tag.as_deref())?;
@@ -127,8 +127,10 @@ impl<'t> Builder<'t> {
             Event::Alias(anchor) => {
                 check_alias(self.after(bytes.end))?;
                 match self.anchors.get(&anchor) {
-                    Some(target) => self.attach(Node::Alias(*target), 0, bytes.start, bytes.end),
-                    None => Err(Unreadable::new("an anchor's value contains itself")),
+                    Some(target) => {
+                        self.attach(YamlNode::Alias(*target), 0, bytes.start, bytes.end)
+                    }
+                    None => Err(UnreadableYaml::new("an anchor's value contains itself")),
                 }
             }
             Event::Anchor(_, name) => check_anchor(&name, self.after(bytes.end)),
@@ -160,7 +162,7 @@ impl<'t> Builder<'t> {
         style: ScalarStyle,
         start: usize,
         end: usize,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), UnreadableYaml> {
         let source = self.text.get(start..end).unwrap_or_default();
         let rest = self.after(end);
         let is_quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
@@ -180,7 +182,7 @@ impl<'t> Builder<'t> {
         self.stack.push(Frame { anchor, start, is_flow, children });
     }
 
-    fn close(&mut self, end: usize) -> Result<(), Unreadable> {
+    fn close(&mut self, end: usize) -> Result<(), UnreadableYaml> {
         let Some(Frame { anchor, start, is_flow, children }) = self.stack.pop() else {
             return Ok(());
         };
@@ -198,20 +200,20 @@ impl<'t> Builder<'t> {
     /// Adds a complete node, and puts it where it belongs.
     fn attach(
         &mut self,
-        node: Node<'t>,
+        node: YamlNode<'t>,
         anchor: usize,
         start: usize,
         end: usize,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), UnreadableYaml> {
         let size = self.size(&node);
-        let aliased = if matches!(node, Node::Alias(_)) { size.nodes - 1 } else { 0 };
+        let aliased = if matches!(node, YamlNode::Alias(_)) { size.nodes - 1 } else { 0 };
         self.unfolding.add(1, aliased)?;
         if self.sizes.len() >= NODES_MAX
             || self.anchors.len() > ANCHORS_MAX
             || size.nodes > UNFOLDED_MAX
             || size.depth > DEPTH_MAX
         {
-            return Err(Unreadable::new("it is larger than any list that people write"));
+            return Err(UnreadableYaml::new("it is larger than any list that people write"));
         }
         let id = self.tree.add(node);
         self.sizes.push(size);
@@ -238,7 +240,7 @@ impl<'t> Builder<'t> {
     }
 
     /// How much a node is, whose children are sized already.
-    fn size(&self, node: &Node<'_>) -> Size {
+    fn size(&self, node: &YamlNode<'_>) -> Size {
         let mut whole = Size { nodes: 1, depth: 1 };
         let mut add = |id: &NodeId| {
             if let Some(part) = self.sizes.get(*id) {
@@ -247,46 +249,47 @@ impl<'t> Builder<'t> {
             }
         };
         match node {
-            Node::Null | Node::Text(_) | Node::Other(_) | Node::Merge => {}
-            Node::Sequence(place) => {
+            YamlNode::Null | YamlNode::Text(_) | YamlNode::Other(_) | YamlNode::Merge => {}
+            YamlNode::Sequence(place) => {
                 self.tree.items.get(place.clone()).into_iter().flatten().for_each(add);
             }
-            Node::Mapping(place) => {
+            YamlNode::Mapping(place) => {
                 let pairs = self.tree.pairs.get(place.clone()).into_iter().flatten();
                 pairs.for_each(|(key, value)| {
                     add(key);
                     add(value);
                 });
             }
-            Node::Alias(target) => add(target),
+            YamlNode::Alias(target) => add(target),
         }
         whole
     }
 
     /// Go has no `null`, list or mapping as a key, and no integer of more than 63 bits.
-    fn check_key(&self, key: NodeId, start: usize, end: usize) -> Result<(), Unreadable> {
+    fn check_key(&self, key: NodeId, start: usize, end: usize) -> Result<(), UnreadableYaml> {
         let is_key = match self.tree.get(key) {
-            Some(Node::Text(_) | Node::Merge) => true,
-            Some(Node::Other(text)) => text.len() <= NUMBER_BYTES_MAX,
-            Some(Node::Null | Node::Sequence(_) | Node::Mapping(_) | Node::Alias(_)) | None => {
-                false
-            }
+            Some(YamlNode::Text(_) | YamlNode::Merge) => true,
+            Some(YamlNode::Other(text)) => text.len() <= NUMBER_BYTES_MAX,
+            Some(
+                YamlNode::Null | YamlNode::Sequence(_) | YamlNode::Mapping(_) | YamlNode::Alias(_),
+            )
+            | None => false,
         };
         if !is_key {
-            return Err(Unreadable::new("a key is not a string"));
+            return Err(UnreadableYaml::new("a key is not a string"));
         }
         check_key(self.after(start), end.saturating_sub(start))
     }
 
     /// Only mappings merge.
-    fn check_merge(&self, key: NodeId, value: NodeId) -> Result<(), Unreadable> {
+    fn check_merge(&self, key: NodeId, value: NodeId) -> Result<(), UnreadableYaml> {
         // An alias of `<<` is a string.
-        if self.tree.nodes.get(key) != Some(&Node::Merge) {
+        if self.tree.nodes.get(key) != Some(&YamlNode::Merge) {
             return Ok(());
         }
         let is_mapping = |id: &NodeId| self.tree.pairs(*id).is_some();
         // An alias of a list merges nothing.
-        let is_alias = matches!(self.tree.nodes.get(value), Some(Node::Alias(_)));
+        let is_alias = matches!(self.tree.nodes.get(value), Some(YamlNode::Alias(_)));
         let merges = match self.tree.list(value) {
             Some(items) if !is_alias => items.iter().all(is_mapping),
             _ => is_mapping(&value),
@@ -294,7 +297,7 @@ impl<'t> Builder<'t> {
         if merges {
             Ok(())
         } else {
-            Err(Unreadable::new("`<<` merges something else than mappings"))
+            Err(UnreadableYaml::new("`<<` merges something else than mappings"))
         }
     }
 }
@@ -304,12 +307,12 @@ fn scalar<'t>(
     text: Cow<'t, str>,
     style: ScalarStyle,
     tag: Option<&Tag>,
-) -> Result<Node<'t>, Unreadable> {
+) -> Result<YamlNode<'t>, UnreadableYaml> {
     match tag {
         None if style == ScalarStyle::Plain => resolve(text),
-        None => Ok(Node::Text(text)),
-        Some(tag) if tag.is_yaml_core_schema_tag("str") => Ok(Node::Text(text)),
-        Some(tag) => Err(Unreadable::new(format!("it has the tag `{}`", tag.original()))),
+        None => Ok(YamlNode::Text(text)),
+        Some(tag) if tag.is_yaml_core_schema_tag("str") => Ok(YamlNode::Text(text)),
+        Some(tag) => Err(UnreadableYaml::new(format!("it has the tag `{}`", tag.original()))),
     }
 }
 
@@ -324,13 +327,13 @@ struct Unfolding {
 }
 
 impl Unfolding {
-    fn add(&mut self, own: u64, aliased: u64) -> Result<(), Unreadable> {
+    fn add(&mut self, own: u64, aliased: u64) -> Result<(), UnreadableYaml> {
         self.nodes = self.nodes.saturating_add(own).saturating_add(aliased);
         self.aliased = self.aliased.saturating_add(aliased);
         let is_excessive =
             self.aliased > 100 && self.nodes > 1_000 && self.aliased > self.nodes / 100 * 95;
         if is_excessive || self.nodes > UNFOLDED_MAX {
-            return Err(Unreadable::new("its aliases unfold to far more than is written"));
+            return Err(UnreadableYaml::new("its aliases unfold to far more than is written"));
         }
         Ok(())
     }

@@ -3,25 +3,25 @@
 
 use std::borrow::Cow;
 
-use super::{Node, Unreadable};
+use super::{UnreadableYaml, YamlNode};
 
 /// The value of a plain scalar without a tag.
-pub(super) fn resolve(text: Cow<'_, str>) -> Result<Node<'_>, Unreadable> {
+pub(super) fn resolve(text: Cow<'_, str>) -> Result<YamlNode<'_>, UnreadableYaml> {
     // Most scalars begin with a letter that begins no other kind of value.
-    let Some(first) = text.as_bytes().first() else { return Ok(Node::Null) };
+    let Some(first) = text.as_bytes().first() else { return Ok(YamlNode::Null) };
     match first {
         b'~' | b'n' | b'N' | b'y' | b'Y' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' => {
             Ok(if is_null(&text) {
-                Node::Null
+                YamlNode::Null
             } else if is_boolean(&text) {
-                Node::Other(text.into())
+                YamlNode::Other(text.into())
             } else {
-                Node::Text(text)
+                YamlNode::Text(text)
             })
         }
-        b'<' if text == "<<" => Ok(Node::Merge),
+        b'<' if text == "<<" => Ok(YamlNode::Merge),
         b'0'..=b'9' | b'+' | b'-' | b'.' => number(text),
-        _ => Ok(Node::Text(text)),
+        _ => Ok(YamlNode::Text(text)),
     }
 }
 
@@ -57,13 +57,13 @@ fn is_boolean(text: &str) -> bool {
 }
 
 /// A number, or a string that begins like one. A timestamp is a string.
-fn number(text: Cow<'_, str>) -> Result<Node<'_>, Unreadable> {
+fn number(text: Cow<'_, str>) -> Result<YamlNode<'_>, UnreadableYaml> {
     if is_not_finite(&text) {
-        return Err(Unreadable::new(format!("`{text}` has no form in JSON")));
+        return Err(UnreadableYaml::new(format!("`{text}` has no form in JSON")));
     }
     let digits: String = text.chars().filter(|it| *it != '_').collect();
     let is_number = is_integer(&digits) || is_finite_decimal(&digits);
-    Ok(if is_number { Node::Other(text.into()) } else { Node::Text(text) })
+    Ok(if is_number { YamlNode::Other(text.into()) } else { YamlNode::Text(text) })
 }
 
 /// Not a number, or an infinity: JSON has neither.

@@ -2,13 +2,13 @@
 
 use granit_parser::ScalarStyle;
 
-use super::Unreadable;
+use super::UnreadableYaml;
 
 /// The most bytes from the beginning of a key to its `:`. Go counts characters.
 const KEY_BYTES_MAX: usize = 1024;
 
 /// Whether every character is one that YAML 1.1 allows and YAML 1.2 reads in the same way.
-pub(super) fn check_characters(text: &str) -> Result<(), Unreadable> {
+pub(super) fn check_characters(text: &str) -> Result<(), UnreadableYaml> {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r');
     if text.as_bytes().iter().all(is_plain) {
         return Ok(());
@@ -21,7 +21,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), Unreadable> {
         _ => true,
     };
     match text.chars().find(|it| is_odd(*it)) {
-        Some(odd) => Err(Unreadable::new(format!(
+        Some(odd) => Err(UnreadableYaml::new(format!(
             "it has the character U+{:04X}, which not every reader of YAML allows",
             u32::from(odd)
         ))),
@@ -30,7 +30,10 @@ pub(super) fn check_characters(text: &str) -> Result<(), Unreadable> {
 }
 
 /// Whether lines are indented with spaces alone, outside of these byte ranges, which are in order.
-pub(super) fn check_tabs(text: &str, may_hold_tabs: &[(usize, usize)]) -> Result<(), Unreadable> {
+pub(super) fn check_tabs(
+    text: &str,
+    may_hold_tabs: &[(usize, usize)],
+) -> Result<(), UnreadableYaml> {
     if !text.contains('\t') {
         return Ok(());
     }
@@ -41,7 +44,7 @@ pub(super) fn check_tabs(text: &str, may_hold_tabs: &[(usize, usize)]) -> Result
             let at = start + tab;
             while ranges.next_if(|(_, end)| *end <= at).is_some() {}
             if ranges.peek().is_none_or(|(from, _)| *from > at) {
-                return Err(Unreadable::new(format!("line {number} is indented with a tab")));
+                return Err(UnreadableYaml::new(format!("line {number} is indented with a tab")));
             }
         }
         start += line.len();
@@ -64,18 +67,18 @@ fn indenting_tab(line: &str) -> Option<usize> {
 }
 
 /// Whether a document ends after these bytes: with the text, or with a marker.
-pub(super) fn check_end(text: &str, end: usize) -> Result<(), Unreadable> {
+pub(super) fn check_end(text: &str, end: usize) -> Result<(), UnreadableYaml> {
     let rest = skip_blank(text.get(end..).unwrap_or_default());
     if rest.is_empty() || rest.starts_with("---") || rest.starts_with("...") {
         return Ok(());
     }
-    Err(Unreadable::new("something follows the list"))
+    Err(UnreadableYaml::new("something follows the list"))
 }
 
 /// Whether a text begins with its list, and not with the end of a document.
-pub(super) fn check_beginning(text: &str) -> Result<(), Unreadable> {
+pub(super) fn check_beginning(text: &str) -> Result<(), UnreadableYaml> {
     if skip_blank(text).starts_with("...") {
-        return Err(Unreadable::new("it begins with `...`, which ends a document"));
+        return Err(UnreadableYaml::new("it begins with `...`, which ends a document"));
     }
     Ok(())
 }
@@ -92,20 +95,20 @@ fn skip_blank(mut text: &str) -> &str {
 }
 
 /// Whether the name of an anchor is one of YAML 1.1. `rest` is what follows it.
-pub(super) fn check_anchor(name: &str, rest: &str) -> Result<(), Unreadable> {
+pub(super) fn check_anchor(name: &str, rest: &str) -> Result<(), UnreadableYaml> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.bytes().all(is_allowed) && ends_name(rest) {
         return Ok(());
     }
-    Err(Unreadable::new("the name of an anchor has a character other than `a-z A-Z 0-9 _ -`"))
+    Err(UnreadableYaml::new("the name of an anchor has a character other than `a-z A-Z 0-9 _ -`"))
 }
 
 /// Whether the name of an alias ends before `rest`.
-pub(super) fn check_alias(rest: &str) -> Result<(), Unreadable> {
+pub(super) fn check_alias(rest: &str) -> Result<(), UnreadableYaml> {
     if ends_name(rest) {
         return Ok(());
     }
-    Err(Unreadable::new("something follows an alias without a space between them"))
+    Err(UnreadableYaml::new("something follows an alias without a space between them"))
 }
 
 fn ends_name(rest: &str) -> bool {
@@ -114,12 +117,12 @@ fn ends_name(rest: &str) -> bool {
 
 /// Whether a plain scalar between brackets goes on without a tab at the beginning of a line. `rest`
 /// is what follows it.
-pub(super) fn check_tabs_within(source: &str, rest: &str) -> Result<(), Unreadable> {
+pub(super) fn check_tabs_within(source: &str, rest: &str) -> Result<(), UnreadableYaml> {
     let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
     let blank = rest.get(..blank).unwrap_or_default();
     let has_both = |text: &str| text.contains('\t') && text.contains(['\n', '\r']);
     if has_both(source) || has_both(blank) {
-        return Err(Unreadable::new("a line between brackets is indented with a tab"));
+        return Err(UnreadableYaml::new("a line between brackets is indented with a tab"));
     }
     Ok(())
 }
@@ -130,15 +133,17 @@ pub(super) fn check_scalar(
     rest: &str,
     style: ScalarStyle,
     in_flow: bool,
-) -> Result<(), Unreadable> {
+) -> Result<(), UnreadableYaml> {
     match style {
         ScalarStyle::Plain if in_flow => {
             if source.contains('?') || source.starts_with(':') {
-                return Err(Unreadable::new(format!("`{source}` needs quotes between brackets")));
+                return Err(UnreadableYaml::new(format!(
+                    "`{source}` needs quotes between brackets"
+                )));
             }
             let is_cut = |rest: &str| rest.starts_with([',', '[', ']', '{', '}', '?']);
             if rest.strip_prefix(':').is_some_and(is_cut) {
-                return Err(Unreadable::new("a `:` between brackets needs a space after it"));
+                return Err(UnreadableYaml::new("a `:` between brackets needs a space after it"));
             }
         }
         ScalarStyle::DoubleQuoted => check_escapes(source)?,
@@ -151,7 +156,7 @@ pub(super) fn check_scalar(
 }
 
 /// Escapes that JSON has and YAML 1.1 has not.
-fn check_escapes(source: &str) -> Result<(), Unreadable> {
+fn check_escapes(source: &str) -> Result<(), UnreadableYaml> {
     let mut bytes = source.bytes();
     while bytes.any(|byte| byte == b'\\') {
         let escape = bytes.next();
@@ -160,25 +165,25 @@ fn check_escapes(source: &str) -> Result<(), Unreadable> {
             digits.next() == Some(b'd') && matches!(digits.next(), Some(b'8'..=b'9' | b'a'..=b'f'))
         };
         if escape == Some(b'/') {
-            return Err(Unreadable::new("`\\/` is no escape in YAML 1.1: write `/`"));
+            return Err(UnreadableYaml::new("`\\/` is no escape in YAML 1.1: write `/`"));
         }
         if escape == Some(b'u') && is_surrogate() {
-            return Err(Unreadable::new("a pair of `\\u` escapes is no character in YAML 1.1"));
+            return Err(UnreadableYaml::new("a pair of `\\u` escapes is no character in YAML 1.1"));
         }
     }
     Ok(())
 }
 
 /// Whether a key and its `:` are on one line. `source` begins with the key, `length` is the key's.
-pub(super) fn check_key(source: &str, length: usize) -> Result<(), Unreadable> {
+pub(super) fn check_key(source: &str, length: usize) -> Result<(), UnreadableYaml> {
     let (key, rest) = source.split_at_checked(length).unwrap_or((source, ""));
     let gap = rest.trim_start_matches([' ', '\t']);
     let is_apart = !gap.starts_with(':') && skip_blank(gap).starts_with(':');
     if is_apart || key.contains(['\n', '\r']) {
-        return Err(Unreadable::new("a key and its `:` are on different lines"));
+        return Err(UnreadableYaml::new("a key and its `:` are on different lines"));
     }
     if length + (rest.len() - gap.len()) > KEY_BYTES_MAX {
-        return Err(Unreadable::new(format!("a key is longer than {KEY_BYTES_MAX} bytes")));
+        return Err(UnreadableYaml::new(format!("a key is longer than {KEY_BYTES_MAX} bytes")));
     }
     Ok(())
 }

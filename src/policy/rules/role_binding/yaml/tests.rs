@@ -7,21 +7,21 @@ use super::*;
 /// A value, with aliases followed.
 fn shown(tree: &Tree<'_>, id: NodeId) -> String {
     match tree.get(id) {
-        Some(Node::Null) => "~".to_owned(),
-        Some(Node::Text(text)) => format!("{text:?}"),
-        Some(Node::Other(text)) => text.to_string(),
-        Some(Node::Merge) => "<<".to_owned(),
-        Some(Node::Sequence(_)) => {
+        Some(YamlNode::Null) => "~".to_owned(),
+        Some(YamlNode::Text(text)) => format!("{text:?}"),
+        Some(YamlNode::Other(text)) => text.to_string(),
+        Some(YamlNode::Merge) => "<<".to_owned(),
+        Some(YamlNode::Sequence(_)) => {
             let items = tree.list(id).unwrap().iter();
             format!("[{}]", items.map(|id| shown(tree, *id)).collect::<Vec<_>>().join(", "))
         }
-        Some(Node::Mapping(_)) => {
+        Some(YamlNode::Mapping(_)) => {
             let pairs = tree.pairs(id).unwrap().iter();
             let shown =
                 pairs.map(|(key, value)| format!("{}: {}", shown(tree, *key), shown(tree, *value)));
             format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
         }
-        Some(Node::Alias(_)) | None => panic!("no node"),
+        Some(YamlNode::Alias(_)) | None => panic!("no node"),
     }
 }
 
@@ -50,10 +50,10 @@ fn plain_scalars_are_what_yaml_1_1_makes_of_them() {
         "é",
     ];
     for text in strings {
-        assert_eq!(scalar::resolve(text.into()), Ok(Node::Text(text.into())), "{text}");
+        assert_eq!(scalar::resolve(text.into()), Ok(YamlNode::Text(text.into())), "{text}");
     }
     for text in ["", "~", "null", "Null", "NULL"] {
-        assert_eq!(scalar::resolve(text.into()), Ok(Node::Null), "{text}");
+        assert_eq!(scalar::resolve(text.into()), Ok(YamlNode::Null), "{text}");
     }
     let others = [
         "y",
@@ -85,9 +85,9 @@ fn plain_scalars_are_what_yaml_1_1_makes_of_them() {
         "99999999999999999999",
     ];
     for text in others {
-        assert_eq!(scalar::resolve(text.into()), Ok(Node::Other(text.into())), "{text}");
+        assert_eq!(scalar::resolve(text.into()), Ok(YamlNode::Other(text.into())), "{text}");
     }
-    assert_eq!(scalar::resolve("<<".into()), Ok(Node::Merge));
+    assert_eq!(scalar::resolve("<<".into()), Ok(YamlNode::Merge));
     for text in [".inf", "-.Inf", "+.INF", ".nan"] {
         assert!(scalar::resolve(text.into()).is_err(), "{text}");
     }
