@@ -27,14 +27,14 @@
 
 mod backstop;
 mod cel;
-mod freedom;
 mod namespaces;
 mod nodes;
 mod object;
 mod overlap;
-mod people;
 mod placement;
+mod pod_owner;
 mod pods;
+mod principals;
 mod protected;
 mod reach;
 mod roles;
@@ -198,7 +198,7 @@ impl MatchCondition {
 
     /// Whether it leaves people out of a fail-closed entry, of whom its twin records some.
     fn is_about_people(&self) -> bool {
-        people::EXCLUSIONS.contains(&self.name.as_str())
+        principals::EXCLUSIONS.contains(&self.name.as_str())
     }
 }
 
@@ -231,7 +231,7 @@ const DOMAIN: &str = "poolguard.io";
 
 /// The entries that a policy asks for, with PoolGuard itself in this namespace.
 pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
-    let outside = freedom::Outside::new(policy, own_namespace);
+    let outside = pod_owner::Outside::new(policy, own_namespace);
     let mut validating = pods::entries(policy, &outside);
     validating.extend(placement::validating(policy, own_namespace));
     validating.extend(workloads::entries(policy, &outside));
@@ -290,9 +290,9 @@ impl WebhookEntry {
 
     /// Whom the twin records, and what its condition is called.
     fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
-        let break_glass = people::is_break_glass(policy);
+        let break_glass = principals::is_break_glass(policy);
         if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {
-            let either = Cel::any([break_glass, people::is_kubelet()]);
+            let either = Cel::any([break_glass, principals::is_kubelet()]);
             ("by-break-glass-group-or-kubelet", either)
         } else {
             ("by-break-glass-group", break_glass)

@@ -5,10 +5,10 @@ mod figures;
 mod filter;
 mod json;
 mod lines;
-mod look;
 mod page;
 mod record;
 mod tally;
+mod terminal_style;
 mod timeline;
 
 use std::{
@@ -24,9 +24,9 @@ use jiff::Timestamp;
 
 use self::{
     filter::{Filter, Filters},
-    look::TerminalStyle,
     page::AuditPage,
     tally::{Dimension, Summary},
+    terminal_style::TerminalStyle,
 };
 use super::{
     UNREADABLE,

@@ -15,7 +15,7 @@ pub mod bundle;
 pub mod client_ca;
 pub mod files;
 pub mod leaf;
-pub mod managed;
+pub mod own_authority;
 pub mod plan;
 pub mod private;
 pub mod stored;

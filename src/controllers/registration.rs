@@ -3,15 +3,15 @@
 
 pub mod additions;
 mod configuration;
-mod contest;
 pub mod drift;
 mod external;
-mod managed;
+mod own_registration;
 mod ownership;
 mod probe;
-mod standing;
+mod status;
 mod trust;
 mod write;
+mod write_backoff;
 
 use std::{
     collections::BTreeMap,
@@ -30,11 +30,11 @@ use self::{
     external::without_metadata,
     ownership::Ownership,
     probe::Probe,
-    standing::publish,
+    status::publish,
 };
 pub use self::{
     configuration::sources,
-    standing::{Deviation, Drift, RegistrationStatus},
+    status::{Deviation, Drift, RegistrationStatus},
     trust::registered,
 };
 use crate::{

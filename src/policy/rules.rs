@@ -1,6 +1,7 @@
 //! The rules, one a file, and which of them a request is put to.
 
 mod cluster_exclusive;
+mod inspect;
 mod node_identity;
 mod node_machine_type;
 mod node_taint;
@@ -8,7 +9,6 @@ mod node_zone;
 mod pod_intrusion;
 mod pod_placement;
 mod role_binding;
-mod standing;
 mod workload_intrusion;
 
 use std::{

@@ -27,7 +27,7 @@ use crate::{
         certificates::{
             Bundle, Registered,
             files::Files,
-            managed::{self, Managed},
+            own_authority::{self, Managed},
         },
         cluster_store::ClusterStore,
         guard::AppliedConfig,
@@ -180,10 +180,10 @@ impl Connected {
             }
             Certificate::InMemory | Certificate::Managed => {
                 let wait = rotation_wait;
-                let secret = see(&client, managed::source(&namespace, &names), tasks);
+                let secret = see(&client, own_authority::source(&namespace, &names), tasks);
                 let settings =
-                    managed::AuthoritySettings { namespace, names, server_names, wait, clock };
-                let inputs = managed::AuthorityInputs { secret, registered, held };
+                    own_authority::AuthoritySettings { namespace, names, server_names, wait, clock };
+                let inputs = own_authority::AuthorityInputs { secret, registered, held };
                 keep_authority(client, settings, inputs, bundle, shared, tasks)
             }
         };
@@ -194,14 +194,14 @@ impl Connected {
 /// Begins to keep a certificate authority, and to serve what it signs.
 fn keep_authority(
     client: Client,
-    settings: managed::AuthoritySettings,
-    inputs: managed::AuthorityInputs,
+    settings: own_authority::AuthoritySettings,
+    inputs: own_authority::AuthorityInputs,
     bundle: watch::Sender<Option<Bundle>>,
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Arc<Certificates> {
     let certificates = Arc::new(Certificates::default());
-    let outputs = managed::Outputs {
+    let outputs = own_authority::Outputs {
         certificates: Arc::clone(&certificates),
         bundle,
         certified: shared.certified.clone(),

@@ -11,19 +11,19 @@ use prometheus::{
 };
 
 use self::{
-    knowledge::ClusterMetrics,
+    cluster::ClusterMetrics,
     label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     recorder::Recorder,
-    standing::ReplicaMetrics,
+    replica::ReplicaMetrics,
 };
 use crate::policy::mode::RuleName;
 
-mod knowledge;
+mod cluster;
 pub mod label;
 pub mod level;
 pub mod recorder;
-mod standing;
+mod replica;
 
 /// Seconds; from 50 µs, since a decision takes a few, to the longest an API server waits by default.
 const DURATION_BUCKETS: [f64; 16] = [

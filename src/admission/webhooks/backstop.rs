@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::{
     Installation, MatchCondition, WebhookRule,
     cel::{Cel, CelPath, is_one_of, literal},
-    freedom::{Outside, OwnerCounts},
     object::{metadata, namespace_selector, rule as rule_object},
-    people,
+    pod_owner::{Outside, OwnerCounts},
     pods::{BY_NO_NODE_COMPONENT, rule},
+    principals,
     reach::{moves_unbound_pod, operation_is, tolerates_any},
 };
 use crate::{
@@ -41,10 +41,10 @@ pub fn backstop(policy: &Policy, installation: &Installation) -> Option<[Value; 
     }
     let outside = Outside::new(policy, &installation.namespace);
     let mut conditions = Vec::new();
-    let components = Cel::any([people::creates_daemon_set_pod(), people::is_kubelet()]);
+    let components = Cel::any([principals::creates_daemon_set_pod(), principals::is_kubelet()]);
     conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(components)));
     conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
-    conditions.extend(people::by_no_break_glass_group(policy));
+    conditions.extend(principals::by_no_break_glass_group(policy));
     let conditions: Vec<Value> = conditions
         .iter()
         .map(|MatchCondition { name, expression }| json!({"name": name, "expression": expression}))

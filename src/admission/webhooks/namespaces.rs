@@ -2,7 +2,7 @@
 
 use super::{
     FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
-    cel::Cel, people, sorted,
+    cel::Cel, principals, sorted,
 };
 use crate::policy::{
     Phase, Policy,
@@ -25,7 +25,7 @@ pub(super) fn entries(policy: &Policy) -> Vec<WebhookEntry> {
         let mut entry = entry("named-namespaces", scope, policy);
         entry.failure_policy = FailurePolicy::of(mode);
         if entry.failure_policy == FailurePolicy::Fail {
-            entry.conditions.extend(people::by_no_break_glass_group(policy));
+            entry.conditions.extend(principals::by_no_break_glass_group(policy));
         }
         entries.push(entry);
     }
@@ -40,7 +40,7 @@ fn entry(stem: &str, namespaces: NamespaceScope, policy: &Policy) -> WebhookEntr
     let is_going = Cel::term("has(oldObject.metadata.deletionTimestamp)");
     let goes = Cel::all([Cel::term("oldObject != null"), Cel::not(is_going)]);
     entry.conditions.extend(MatchCondition::new("not-going-already", goes));
-    entry.conditions.extend(people::by_no_trusted_principal(policy));
+    entry.conditions.extend(principals::by_no_trusted_principal(policy));
     entry
 }
 

@@ -3,7 +3,7 @@
 use super::{
     MatchCondition, ResourceScope, SHORT_TIMEOUT_SECONDS, WebhookEntry, WebhookRule,
     cel::{Cel, CelPath},
-    people,
+    principals,
     reach::{has_no_sub_resource, operation_is},
 };
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
@@ -69,6 +69,6 @@ fn retainted() -> Cel {
     Cel::all([
         has_no_sub_resource(),
         Cel::any([with_both, without_spec, with_new]),
-        Cel::not(people::is_never_judged()),
+        Cel::not(principals::is_never_judged()),
     ])
 }

@@ -13,7 +13,7 @@
 use super::{
     FailurePolicy, MatchCondition, NamespaceScope, WebhookEntry, WebhookRule,
     cel::{Cel, is_one_of},
-    people, protected,
+    principals, protected,
     reach::operation_is,
 };
 use crate::policy::Policy;
@@ -43,7 +43,7 @@ pub(super) fn leave_to_twins(policy: &Policy, others: &mut [WebhookEntry]) {
     }
     for other in others {
         let harmed = protected::harmed_among(policy, &other.rules);
-        let recorded = Cel::all([harmed, people::is_break_glass(policy)]);
+        let recorded = Cel::all([harmed, principals::is_break_glass(policy)]);
         other.conditions.extend(MatchCondition::new(NOT_PROTECTED_ITSELF, Cel::not(recorded)));
     }
 }
@@ -52,15 +52,15 @@ impl WebhookEntry {
     fn leave_to_protected(&mut self, policy: &Policy) {
         let harmed = protected::harmed_among(policy, &self.rules);
         let is_trusted_left_out =
-            self.conditions.iter().any(|it| it.name == people::BY_NO_TRUSTED_PRINCIPAL);
+            self.conditions.iter().any(|it| it.name == principals::BY_NO_TRUSTED_PRINCIPAL);
         let by_sent = if is_trusted_left_out {
             Cel::Always
         } else {
             let recorded = match FailurePolicy::of(policy.rules.role_binding) {
-                FailurePolicy::Fail => people::is_break_glass(policy),
+                FailurePolicy::Fail => principals::is_break_glass(policy),
                 FailurePolicy::Ignore => Cel::Never,
             };
-            Cel::any([Cel::not(people::is_trusted(policy)), recorded])
+            Cel::any([Cel::not(principals::is_trusted(policy)), recorded])
         };
         let sent = Cel::not(Cel::all([harmed, by_sent]));
         self.conditions.extend(MatchCondition::new(NOT_PROTECTED_ITSELF, sent));

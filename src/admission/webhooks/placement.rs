@@ -3,10 +3,9 @@
 use super::{
     MatchCondition, NamespaceScope, Reinvocation, SHORT_TIMEOUT_SECONDS, WebhookEntry,
     cel::{Cel, CelPath},
-    freedom::{automq_namespaces, is_automq_pod},
-    people,
+    pod_owner::{automq_namespaces, is_automq_pod},
     pods::{binding_rule, rule},
-    sorted,
+    principals, sorted,
 };
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
 
@@ -26,7 +25,7 @@ pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Webhook
     let mut entry = WebhookEntry::new("automq-pods", Phase::Validate, vec![pods_and_bindings]);
     entry.namespaces = NamespaceScope::Only(namespaces);
     entry.timeout_seconds = SHORT_TIMEOUT_SECONDS;
-    let by_scheduler = Cel::all([people::is_kube_scheduler(), is_binding()]);
+    let by_scheduler = Cel::all([principals::is_kube_scheduler(), is_binding()]);
     entry
         .conditions
         .extend(MatchCondition::new("no-binding-by-kube-scheduler", Cel::not(by_scheduler)));

@@ -3,8 +3,8 @@
 use super::{
     FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
     cel::{Cel, CelPath},
-    freedom::{Changeable, Outside, OwnerCounts},
-    people,
+    pod_owner::{Changeable, Outside, OwnerCounts},
+    principals,
     reach::{moves_unbound_pod, operation_is, pool_taints, reaches},
     sorted,
 };
@@ -80,15 +80,15 @@ fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
     entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
-    let controller = people::creates_daemon_set_pod();
+    let controller = principals::creates_daemon_set_pod();
     let left_out = match failure_policy {
-        FailurePolicy::Fail => Cel::any([controller, people::is_kubelet()]),
+        FailurePolicy::Fail => Cel::any([controller, principals::is_kubelet()]),
         FailurePolicy::Ignore => controller,
     };
     entry.conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
     if failure_policy == FailurePolicy::Fail {
-        entry.conditions.extend(people::by_no_break_glass_group(policy));
+        entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)
 }
@@ -108,7 +108,7 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntr
     }]);
     let sent = Cel::any([widened(policy, outside), reaches]);
     entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
-    let by_controller = people::creates_daemon_set_pod();
+    let by_controller = principals::creates_daemon_set_pod();
     entry.conditions.extend(MatchCondition::new("by-the-daemonset-controller", by_controller));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Asking));
     Some(entry)
@@ -124,11 +124,11 @@ fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let mut entry = WebhookEntry::new("bindings", Phase::Validate, vec![binding_rule()]);
     entry.failure_policy = FailurePolicy::of(mode);
     entry.namespaces = outside.scope_without_automq();
-    let by_another = Cel::not(people::is_kube_scheduler());
+    let by_another = Cel::not(principals::is_kube_scheduler());
     entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));
     entry.conditions.extend(outside.binding_is_outside());
     if entry.failure_policy == FailurePolicy::Fail {
-        entry.conditions.extend(people::by_no_break_glass_group(policy));
+        entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)
 }

@@ -16,8 +16,8 @@ pub(super) use self::harm::{changes_at, goes_or};
 use super::{
     FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
     cel::{Cel, matches_any, patterns},
-    freedom::automq_namespaces,
-    people,
+    pod_owner::automq_namespaces,
+    principals,
     reach::has_no_sub_resource,
     sorted, whole,
 };
@@ -111,9 +111,9 @@ impl Group<'_> {
         entry.namespaces = namespaces;
         let harmed = harmed(policy, &meant, is_only);
         entry.conditions.extend(MatchCondition::new("harms-what-is-protected", harmed));
-        entry.conditions.extend(people::by_no_trusted_principal(policy));
+        entry.conditions.extend(principals::by_no_trusted_principal(policy));
         if entry.failure_policy == FailurePolicy::Fail {
-            entry.conditions.extend(people::by_no_break_glass_group(policy));
+            entry.conditions.extend(principals::by_no_break_glass_group(policy));
         }
         Some(entry)
     }

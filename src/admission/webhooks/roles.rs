@@ -4,7 +4,7 @@
 use super::{
     MatchCondition, ResourceScope, WebhookEntry, WebhookRule,
     cel::{Cel, CelPath},
-    people, protected,
+    principals, protected,
 };
 use crate::policy::{
     Phase, Policy,
@@ -34,7 +34,7 @@ pub(super) fn entries(policy: &Policy) -> Option<WebhookEntry> {
         )),
     ]);
     entry.conditions.extend(MatchCondition::new("changes-the-role", sent));
-    entry.conditions.extend(people::by_no_trusted_principal(policy));
+    entry.conditions.extend(principals::by_no_trusted_principal(policy));
     Some(entry)
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{
     MatchCondition, ResourceScope, WebhookEntry, WebhookRule,
     cel::{Cel, CelPath, is_one_of, literal},
-    freedom::Outside,
-    people,
+    pod_owner::Outside,
+    principals,
     reach::{operation_is, pool_taints, reaches},
     sorted,
 };
@@ -80,7 +80,7 @@ fn template_reaches(policy: &Policy) -> Cel {
 fn was_made_by_a_workload() -> Cel {
     let is_create = operation_is(Operation::Create.as_str());
     let vouched = Cel::any([
-        Cel::all([is_create.clone(), people::is_workload_controller()]),
+        Cel::all([is_create.clone(), principals::is_workload_controller()]),
         Cel::all([Cel::not(is_create), is_owned_by_a_workload(&CelPath::old_object())]),
     ]);
     Cel::all([is_owned_by_a_workload(&CelPath::object()), vouched])

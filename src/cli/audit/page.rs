@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::{
     figures::{format_time, grouped, numbered, span},
-    look::TerminalStyle,
     record::DECISIONS,
     tally::{Dimension, LeftOut, Summary, Use},
+    terminal_style::TerminalStyle,
 };
 use crate::{
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, wrapping},

@@ -11,9 +11,9 @@ use tokio::sync::watch::{self, error::RecvError};
 use tracing::{error, info, warn};
 
 use super::{
-    contest::Contest,
-    standing::{Deviation, Drift},
+    status::{Deviation, Drift},
     write::{ConfigurationWriter, WriteScope, version},
+    write_backoff::Contest,
 };
 use crate::{
     api::{

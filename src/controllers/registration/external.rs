@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     configuration::{Configuration, LOOK, StepResult},
-    standing::Drift,
+    status::Drift,
     write::WriteScope,
 };
 use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationWrite};

@@ -8,7 +8,7 @@ use super::{
     additions::CloudAdditions,
     configuration::{Configuration, StepResult},
     drift::with_additions,
-    standing::Drift,
+    status::Drift,
     write::WriteScope,
 };
 use crate::api::list_watch::one::Seen;

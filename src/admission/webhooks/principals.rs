@@ -3,7 +3,7 @@
 use super::{
     MatchCondition,
     cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern, patterns},
-    freedom::has_daemon_set,
+    pod_owner::has_daemon_set,
     pods::BY_NO_NODE_COMPONENT,
 };
 use crate::policy::{
