@@ -112,9 +112,9 @@ impl Policy {
     pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
         let view = match (phase, View::of(target)) {
             (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
-            (Phase::Mutate, _) => View::Unread,
+            (Phase::Mutate, _) => View::Irrelevant,
         };
-        Reads { view, whole: phase == Phase::Validate && self.protects(snapshot, target) }
+        Reads { view, raw_objects: phase == Phase::Validate && self.protects(snapshot, target) }
     }
 
     /// Whether the config or the provider's preset trusts this user.

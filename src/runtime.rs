@@ -189,9 +189,9 @@ async fn run(
     let certificate = settings.certificate;
     let (certificates, lease) = match connected {
         Some(connected) => {
-            connected.take_part(certificate, (cell, in_force), &shared, &mut tasks)?
+            connected.start_replica_tasks(certificate, (cell, in_force), &shared, &mut tasks)?
         }
-        None => (serve_alone(certificate, &shared, &mut tasks)?, None),
+        None => (serve_without_cluster(certificate, &shared, &mut tasks)?, None),
     };
     let tls = match settings.client_ca {
         Some(path) => {
@@ -248,7 +248,7 @@ impl Stream {
 }
 
 /// A certificate that needs no cluster: given files, or one for this run.
-fn serve_alone(
+fn serve_without_cluster(
     certificate: Certificate,
     shared: &Shared,
     tasks: &mut Tasks,

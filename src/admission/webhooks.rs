@@ -6,8 +6,8 @@
 //! recorded once. `overlap` sees to that where an object is protected and of a kind that has an entry
 //! of its own.
 //! Fail-closed is only what a rule that enforces would deny, told from its own objects; everything
-//! else fails open. A fail-closed entry never holds break-glass requests: those go to its twin,
-//! which fails open and records. The twins are in the mutating configuration, so that a pod that no
+//! else fails open. A fail-closed entry never holds break-glass requests: those go to its counterpart,
+//! which fails open and records. The counterparts are in the mutating configuration, so that a pod that no
 //! rule is about costs one filter in each phase, and not two in one.
 //!
 //! An entry may send more than a rule denies, since the rule decides; it never keeps back what a
@@ -196,7 +196,7 @@ impl MatchCondition {
         (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
     }
 
-    /// Whether it leaves people out of a fail-closed entry, of whom its twin records some.
+    /// Whether it leaves people out of a fail-closed entry, of whom its counterpart records some.
     fn is_about_people(&self) -> bool {
         principals::EXCLUSIONS.contains(&self.name.as_str())
     }
@@ -243,8 +243,8 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     validating.extend(protected);
     let mut mutating: Vec<WebhookEntry> =
         placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
-    overlap::leave_to_twins(policy, &mut mutating);
-    mutating.extend(validating.iter().filter_map(|entry| entry.recorded_twin(policy)));
+    overlap::leave_to_counterparts(policy, &mut mutating);
+    mutating.extend(validating.iter().filter_map(|entry| entry.fail_open_counterpart(policy)));
     for entries in [&mut mutating, &mut validating] {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
     }
@@ -268,7 +268,7 @@ impl WebhookEntry {
 
     /// Where those go that a fail-closed entry leaves out, to be recorded: the members of
     /// break-glass groups and, for pods, kubelets, whose mirror pods no answer stops.
-    fn recorded_twin(&self, policy: &Policy) -> Option<Self> {
+    fn fail_open_counterpart(&self, policy: &Policy) -> Option<Self> {
         if self.failure_policy != FailurePolicy::Fail {
             return None;
         }
@@ -288,7 +288,7 @@ impl WebhookEntry {
         })
     }
 
-    /// Whom the twin records, and what its condition is called.
+    /// Whom the counterpart records, and what its condition is called.
     fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
         let break_glass = principals::is_break_glass(policy);
         if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {

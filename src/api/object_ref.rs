@@ -69,7 +69,7 @@ impl ObjectRef {
 
     fn object(request: &Request<'_>) -> Option<Self> {
         if let Some(Change::Update { old: object, .. } | Change::Delete { old: object }) =
-            &request.whole
+            &request.raw_objects
         {
             return Self::whole(object, &request.target.namespace);
         }
@@ -80,7 +80,7 @@ impl ObjectRef {
             RequestObjects::Workload(kind, _) if is_there => (kind.names().0, kind.names().2),
             RequestObjects::Node(_) => ("", "Node"),
             RequestObjects::Namespace(_) => return Self::namespace(&request.target.name),
-            RequestObjects::Unread | RequestObjects::Pod(_) | RequestObjects::Workload(..) => {
+            RequestObjects::Irrelevant | RequestObjects::Pod(_) | RequestObjects::Workload(..) => {
                 return None;
             }
         };
@@ -157,7 +157,7 @@ mod tests {
             "request": request,
         });
         let body = review.to_string();
-        let reads = |target: &Target<'_>| Reads { view: View::of(target), whole };
+        let reads = |target: &Target<'_>| Reads { view: View::of(target), raw_objects: whole };
         let request = review::parse(body.as_bytes(), reads).unwrap();
         ObjectRef::of(&request).map(|it| it.of_event())
     }

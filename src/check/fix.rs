@@ -62,7 +62,7 @@ pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]
 }
 
 /// An effect as the clouds' APIs have it.
-pub(super) fn shouted(effect: &str) -> &'static str {
+pub(super) fn screaming_snake_effect(effect: &str) -> &'static str {
     match effect {
         NO_EXECUTE => "NO_EXECUTE",
         "PreferNoSchedule" => "PREFER_NO_SCHEDULE",
@@ -74,7 +74,7 @@ fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
     let Taint { key, value, effect } = taint;
     match tool {
         Tool::Eks(group) => {
-            let effect = shouted(effect);
+            let effect = screaming_snake_effect(effect);
             format!(
                 "aws eks update-nodegroup-config --cluster-name $CLUSTER --nodegroup-name {group} \
                  --taints 'addOrUpdateTaints=[{{key={key},value={value},effect={effect}}}]'"

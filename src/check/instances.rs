@@ -37,7 +37,11 @@ fn namespace(
 ) {
     let (rule, namespace) = (Constraint::Instance, &instance.namespace);
     let finding = if !facts.knows(NAMESPACES) {
-        CheckFinding::unknown(rule, FindingSeverity::Warning, facts.inventory.ignorance(NAMESPACES))
+        CheckFinding::unknown(
+            rule,
+            FindingSeverity::Warning,
+            facts.inventory.why_unknown(NAMESPACES),
+        )
     } else if facts.inventory.has(&NAMESPACES.group_resource(), "", namespace) {
         let fact = format!("Instance {} has its namespace {namespace}", instance.name);
         CheckFinding::pass(rule, FindingSeverity::Warning, fact)
@@ -59,7 +63,7 @@ fn pods(
     findings: &mut Vec<CheckFinding>,
 ) {
     if !facts.knows(PODS) {
-        let fact = facts.inventory.ignorance(PODS);
+        let fact = facts.inventory.why_unknown(PODS);
         findings.push(CheckFinding::unknown(PLACE, FindingSeverity::Error, fact).pool(pool.name()));
         return;
     }
@@ -163,7 +167,7 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             findings.push(CheckFinding::unknown(
                 rule,
                 FindingSeverity::Error,
-                facts.inventory.ignorance(stock),
+                facts.inventory.why_unknown(stock),
             ));
             return;
         }

@@ -324,7 +324,7 @@ fn denial(
         user: User { name: KUBE_CONTROLLER_MANAGER.into(), groups: Vec::new() },
         dry_run: true,
         subject,
-        whole: None,
+        raw_objects: None,
     };
     let verdict = decide(&facts.strict, facts.snapshot, Phase::Validate, &request);
     if let Outcome::Deny(denials) = &verdict.outcome
@@ -375,7 +375,7 @@ fn knowledge(
         findings.push(CheckFinding::unknown(
             POD,
             FindingSeverity::Error,
-            facts.inventory.ignorance(PODS),
+            facts.inventory.why_unknown(PODS),
         ));
     } else if no_intruder {
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
@@ -433,7 +433,11 @@ fn exclusive(
         Mode::Audit | Mode::Off => FindingSeverity::Note,
     };
     if !facts.knows(PODS) {
-        findings.push(CheckFinding::unknown(EXCLUSIVE, severity, facts.inventory.ignorance(PODS)));
+        findings.push(CheckFinding::unknown(
+            EXCLUSIVE,
+            severity,
+            facts.inventory.why_unknown(PODS),
+        ));
         return;
     }
     // Intruders are told already, as what they are first of all.

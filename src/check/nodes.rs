@@ -63,7 +63,7 @@ const SYSTEM_TAINT_KEYS: [&str; 2] =
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
         let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize, Constraint::SystemPool];
-        let why = facts.inventory.ignorance(NODES);
+        let why = facts.inventory.why_unknown(NODES);
         findings.extend(all.map(|rule| CheckFinding::unknown(rule, FindingSeverity::Error, &why)));
         return;
     }

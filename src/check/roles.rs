@@ -75,7 +75,7 @@ fn annotation(provider: Provider) -> Option<&'static str> {
 fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let policy = facts.policy;
     if !facts.knows(SERVICE_ACCOUNTS) {
-        let fact = facts.inventory.ignorance(SERVICE_ACCOUNTS);
+        let fact = facts.inventory.why_unknown(SERVICE_ACCOUNTS);
         findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
         return;
     }
@@ -349,7 +349,7 @@ fn bindings(
     }
     if let Some(kind) = unknown {
         let fact =
-            format!("{}: whether bindings refer to any is not known", inventory.ignorance(kind));
+            format!("{}: whether bindings refer to any is not known", inventory.why_unknown(kind));
         findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
     }
     if intact > 0 && findings.len() == before {

@@ -224,7 +224,7 @@ impl Inventory {
     }
 
     /// A kind could not be read, and why.
-    pub fn miss(&mut self, resource: &GroupResource, why: String) {
+    pub fn mark_unreadable(&mut self, resource: &GroupResource, why: String) {
         self.known.remove(resource);
         self.objects.remove(resource);
         self.gaps.insert(resource.clone(), why);
@@ -246,7 +246,7 @@ impl Inventory {
     }
 
     /// Why nothing is known of a kind.
-    pub fn ignorance(&self, stock: ResourceKind) -> String {
+    pub fn why_unknown(&self, stock: ResourceKind) -> String {
         match self.gap(&stock.group_resource()) {
             Some(why) => format!("{} could not be read: {why}", stock.resource),
             None => format!("The input holds no {}", stock.resource),
@@ -370,7 +370,7 @@ mod tests {
         let mut inventory = Inventory::default();
         let pods = PODS.group_resource();
         inventory.begin(&pods);
-        inventory.miss(&pods, "forbidden".to_owned());
+        inventory.mark_unreadable(&pods, "forbidden".to_owned());
         assert_eq!((inventory.knows(&pods), inventory.gap(&pods)), (false, Some("forbidden")));
     }
 }

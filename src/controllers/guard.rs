@@ -39,11 +39,11 @@ use crate::{
 };
 
 /// How often the config file is looked at, and the age of what is known.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Changes of the cluster are gathered for as long, so that a hundred nodes that come together make
 /// one snapshot.
-const GATHERING: Duration = Duration::from_millis(200);
+const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Where facts of the cluster come from.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ impl GuardReloader {
 
     /// Follows config and cluster, for ever.
     pub async fn run(mut self) -> Infallible {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let observation = match &self.facts {
@@ -136,7 +136,7 @@ impl GuardReloader {
             select! {
                 () = changed => {
                     self.renew().await;
-                    sleep(GATHERING).await;
+                    sleep(DEBOUNCE).await;
                 }
                 _ = looks.tick() => {
                     if self.look_at_config() {

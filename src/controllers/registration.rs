@@ -26,7 +26,7 @@ use tokio::{select, sync::watch, time::sleep};
 
 use self::{
     additions::CloudAdditions,
-    configuration::{Configuration, LOOK, SOON, StepResult},
+    configuration::{Configuration, POLL_INTERVAL, RETRY_INTERVAL, StepResult},
     external::without_metadata,
     ownership::Ownership,
     probe::Probe,
@@ -148,9 +148,9 @@ impl WebhookRegistration {
         if !self.holds {
             self.ownership.forget();
             publish(RegistrationStatus::default(), false, &self.metrics, &self.standing);
-            return SOON;
+            return RETRY_INTERVAL;
         }
-        let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return SOON };
+        let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return RETRY_INTERVAL };
         // Looked at before their owner: one that goes later goes with an owner that is looked for again.
         let seen = self.configurations.each_mut().map(Configuration::look);
         self.ownership.find(seen.contains(&Seen::Absent)).await;
@@ -158,7 +158,7 @@ impl WebhookRegistration {
         let is_external = in_force.settings.registration == config::RegistrationMode::External;
         let desired = self.desired(&in_force, &bundle);
         let additions = CloudAdditions::from(in_force.policy.provider);
-        let (mut wait, mut standing) = (LOOK, RegistrationStatus::default());
+        let (mut wait, mut standing) = (POLL_INTERVAL, RegistrationStatus::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
         for ((configuration, mut desired), seen) in all {
             if is_external {
@@ -166,13 +166,15 @@ impl WebhookRegistration {
             }
             let kept = match Drift::of(&desired, &seen, additions) {
                 None => configuration.as_asked_for(),
-                Some(drift) if is_external => configuration.complete(&desired, &seen, drift).await,
+                Some(drift) if is_external => {
+                    configuration.patch_ca_bundle_only(&desired, &seen, drift).await
+                }
                 Some(drift @ Drift::Absent)
                     if self.ownership.is_absent() || !self.probe.answers(&bundle).await =>
                 {
                     StepResult::soon(drift)
                 }
-                Some(drift) => configuration.heal(&desired, &seen, drift, additions).await,
+                Some(drift) => configuration.overwrite(&desired, &seen, drift, additions).await,
             };
             wait = wait.min(kept.look_again);
             standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));

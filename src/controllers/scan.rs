@@ -42,13 +42,13 @@ use crate::{
 const PAGE: u32 = 200;
 
 /// Between two pages, so that a scan is never what an API server is busy with.
-const BREATH: Duration = Duration::from_millis(100);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Pods that have ended hold no node.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// How often it is looked whether a scan is due.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports are not written more often for what happens between two scans.
 const REPORT_REST: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ pub struct ScanController {
     client: Client,
     inputs: ScanInputs,
     metrics: Arc<Metrics>,
-    told: BTreeSet<String>,
+    reported: BTreeSet<String>,
     last: Option<Last>,
     /// Whether the reports of a scan that is off have been taken away.
     is_withdrawn: bool,
@@ -95,7 +95,7 @@ impl ScanController {
             client,
             inputs,
             metrics,
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             last: None,
             is_withdrawn: false,
             trouble: LogOnce::default(),
@@ -106,7 +106,7 @@ impl ScanController {
     /// Scans when it is time, for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
             let settings = self.inputs.in_force.borrow().as_ref().map(|it| it.settings.scan);
             let holds = is_held(*self.inputs.held.borrow(), Instant::now());
             match settings.filter(|_| holds) {
@@ -175,12 +175,12 @@ impl ScanController {
             }
             let Some(next) = page.next() else { return Ok((found, guard.policy.rules.clone())) };
             parameters.continue_token = Some(next.to_owned());
-            sleep(BREATH).await;
+            sleep(REQUEST_INTERVAL).await;
         }
     }
 
     fn tell(&mut self, found: Found) -> Examined {
-        let Found { counts, exempt, told, examined, pods } = found;
+        let Found { counts, exempt, reported, examined, pods } = found;
         match examined.unjudged.iter().next() {
             None => self.trouble.end(),
             Some((rule, why)) if self.trouble.is_news(why) => warn!("cannot judge {rule}: {why}"),
@@ -191,10 +191,10 @@ impl ScanController {
         let exempt = exempt.iter().map(|(pool, count)| (&**pool, *count));
         self.metrics.set_exempt_residents(exempt);
         self.metrics.scan_succeeded(Timestamp::now().as_second());
-        for finding in told.difference(&self.told) {
+        for finding in reported.difference(&self.reported) {
             warn!("found: {finding}");
         }
-        for finding in self.told.difference(&told) {
+        for finding in self.reported.difference(&reported) {
             info!("found no more: {finding}");
         }
         for (namespace, count) in &examined.strangers {
@@ -203,7 +203,7 @@ impl ScanController {
                 count, "pods in AutoMQ's cluster that are neither AutoMQ's nor exempt"
             );
         }
-        self.told = told;
+        self.reported = reported;
         let findings: usize = counts.values().sum();
         debug!(pods, findings, "scanned");
         examined
@@ -214,7 +214,7 @@ impl ScanController {
         if self.last.take().is_some() {
             self.metrics.set_violations([]);
             self.metrics.set_exempt_residents([]);
-            self.told.clear();
+            self.reported.clear();
         }
     }
 

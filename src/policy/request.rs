@@ -22,7 +22,7 @@ pub struct Request<'a> {
     /// The objects, in the view that the rules have of this resource.
     pub subject: RequestObjects<'a>,
     /// The objects as they are, where an entry of the protected objects covers them.
-    pub whole: Option<Change<RawObject<'a>>>,
+    pub raw_objects: Option<Change<RawObject<'a>>>,
 }
 
 impl<'a> Request<'a> {
@@ -30,7 +30,7 @@ impl<'a> Request<'a> {
     /// view of it.
     pub fn metadata(&self) -> Option<&Metadata<'a>> {
         match &self.subject {
-            RequestObjects::Unread => None,
+            RequestObjects::Irrelevant => None,
             RequestObjects::Pod(change) => Some(&change.latest().metadata),
             RequestObjects::Binding(binding) => Some(&binding.metadata),
             RequestObjects::Workload(_, change) => Some(&change.latest().metadata),
@@ -192,7 +192,7 @@ impl<T> Change<T> {
 #[expect(clippy::large_enum_variant, reason = "made once a request and never moved again")]
 pub enum RequestObjects<'a> {
     /// No rule reads this.
-    Unread,
+    Irrelevant,
     /// `pods`
     Pod(Change<Pod<'a>>),
     /// `pods/binding` or `bindings`
@@ -209,7 +209,7 @@ pub enum RequestObjects<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// None: no rule reads it.
-    Unread,
+    Irrelevant,
     /// [`RequestObjects::Pod`]
     Pod,
     /// [`RequestObjects::Binding`]
@@ -228,12 +228,12 @@ pub struct Reads {
     /// The view.
     pub view: View,
     /// Whether the objects are also needed as they are.
-    pub whole: bool,
+    pub raw_objects: bool,
 }
 
 impl Reads {
     /// What is read of a request that no rule is about.
-    pub const NOTHING: Self = Self { view: View::Unread, whole: false };
+    pub const NOTHING: Self = Self { view: View::Irrelevant, raw_objects: false };
 }
 
 impl View {
@@ -253,8 +253,8 @@ impl View {
             (group, resource, "", _) if writes => WorkloadKind::ALL
                 .into_iter()
                 .find(|kind| kind.names().0 == group && kind.names().1 == resource)
-                .map_or(Self::Unread, Self::Workload),
-            _ => Self::Unread,
+                .map_or(Self::Irrelevant, Self::Workload),
+            _ => Self::Irrelevant,
         }
     }
 }

@@ -62,7 +62,7 @@ pub(in crate::policy) fn judge(
 
 fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut FindingCollector) {
     match subject {
-        RequestObjects::Unread | RequestObjects::Pod(Change::Delete { .. }) => {}
+        RequestObjects::Irrelevant | RequestObjects::Pod(Change::Delete { .. }) => {}
         RequestObjects::Pod(Change::Create { new }) => {
             pod_intrusion::judge_create(context, new, report);
             pod_placement::judge_create(context, new, report);
@@ -91,7 +91,7 @@ fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut Fin
             role_binding::judge_namespace(context, namespace, report);
         }
     }
-    if let Some(change) = &context.request.whole {
+    if let Some(change) = &context.request.raw_objects {
         role_binding::judge(context, change, report);
     }
 }

@@ -7,7 +7,7 @@ use kube::{Client, Config};
 use tokio::{select, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Shared, Tasks, serve_alone};
+use super::{Certificate, Shared, Tasks, serve_without_cluster};
 use crate::{
     admission::webhooks::Address,
     api::{
@@ -27,7 +27,7 @@ use crate::{
         certificates::{
             Bundle, Registered,
             files::Files,
-            own_authority::{self, Managed},
+            own_authority::{self, OwnAuthority},
         },
         cluster_store::ClusterStore,
         guard::AppliedConfig,
@@ -70,7 +70,7 @@ pub(super) struct Connected {
     client: Client,
     installed: Option<Installed>,
     /// What there is to report of denials.
-    told: ReportQueue,
+    report_queue: ReportQueue,
 }
 
 /// The task that keeps the Lease.
@@ -88,7 +88,7 @@ impl Live {
         let Self { config, installed } = self;
         let client =
             Client::try_from(config).context("cannot set up the connection to the API server")?;
-        Ok(Connected { client, installed, told: ReportQueue::default() })
+        Ok(Connected { client, installed, report_queue: ReportQueue::default() })
     }
 }
 
@@ -106,23 +106,24 @@ impl Connected {
     pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<EventQueue> {
         let installed = self.installed.as_ref()?;
         let recorder = EventRecorder::new(self.client.clone(), installed.identity.clone());
-        let told = installed.writes_reports.then(|| self.told.clone());
-        let (denials, teller) = denials(recorder, shared.metrics.events_dropped.clone(), told);
-        tasks.spawn(teller.run());
+        let report_queue = installed.writes_reports.then(|| self.report_queue.clone());
+        let (denials, event_writer) =
+            denials(recorder, shared.metrics.events_dropped.clone(), report_queue);
+        tasks.spawn(event_writer.run());
         Some(denials)
     }
 
     /// Begins whatever a replica of an installation does.
-    pub(super) fn take_part(
+    pub(super) fn start_replica_tasks(
         self,
         certificate: Certificate,
         (guard, in_force): (PolicyAndSnapshotCell, watch::Receiver<Option<AppliedConfig>>),
         shared: &Shared,
         tasks: &mut Tasks,
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
-        let Self { client, installed, told } = self;
+        let Self { client, installed, report_queue } = self;
         let Some(installed) = installed else {
-            return Ok((serve_alone(certificate, shared, tasks)?, None));
+            return Ok((serve_without_cluster(certificate, shared, tasks)?, None));
         };
         let Installed { namespace, names, identity, address, rotation_wait, writes_reports } =
             installed;
@@ -134,7 +135,7 @@ impl Connected {
         let standing = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
-            tasks.spawn(DenialReports::new(reports, told, held.clone()).run());
+            tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
         }
         let inputs = scan::ScanInputs {
             guard,
@@ -181,8 +182,13 @@ impl Connected {
             Certificate::InMemory | Certificate::Managed => {
                 let wait = rotation_wait;
                 let secret = see(&client, own_authority::source(&namespace, &names), tasks);
-                let settings =
-                    own_authority::AuthoritySettings { namespace, names, server_names, wait, clock };
+                let settings = own_authority::AuthoritySettings {
+                    namespace,
+                    names,
+                    server_names,
+                    wait,
+                    clock,
+                };
                 let inputs = own_authority::AuthorityInputs { secret, registered, held };
                 keep_authority(client, settings, inputs, bundle, shared, tasks)
             }
@@ -201,13 +207,13 @@ fn keep_authority(
     tasks: &mut Tasks,
 ) -> Arc<Certificates> {
     let certificates = Arc::new(Certificates::default());
-    let outputs = own_authority::Outputs {
+    let outputs = own_authority::AuthorityOutputs {
         certificates: Arc::clone(&certificates),
         bundle,
         certified: shared.certified.clone(),
         metrics: Arc::clone(&shared.metrics),
     };
-    tasks.spawn(Managed::new(client, settings, inputs, outputs).run());
+    tasks.spawn(OwnAuthority::new(client, settings, inputs, outputs).run());
     certificates
 }
 

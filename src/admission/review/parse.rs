@@ -241,8 +241,9 @@ impl<'a> RawRequest<'a> {
             }
             let reads = reads(&self.target);
             // In a version that is not read, an object need not look like its view.
-            let is_text =
-                order == Order::Later || reads.whole || self.target.expected_version().is_some();
+            let is_text = order == Order::Later
+                || reads.raw_objects
+                || self.target.expected_version().is_some();
             self.objects =
                 if is_text { Objects::Raw(Sides::default()) } else { Objects::of(reads.view) };
         }
@@ -283,30 +284,30 @@ impl<'a> RawRequest<'a> {
                 expected,
             });
         }
-        let mut whole = None;
+        let mut raw_objects = None;
         if let Objects::Raw(raw) = objects {
             let reads = reads(&target);
-            if reads.whole {
-                whole = Some(raw.decode()?.into_change(target.operation)?);
+            if reads.raw_objects {
+                raw_objects = Some(raw.decode()?.into_change(target.operation)?);
             }
             objects = Objects::decode(reads.view, &raw)?;
         } else if let Objects::Unseen = objects {
             // Neither object is there, which a view that needs one must say.
             let reads = reads(&target);
-            if reads.whole {
-                whole = Some(Sides::default().into_change(target.operation)?);
+            if reads.raw_objects {
+                raw_objects = Some(Sides::default().into_change(target.operation)?);
             }
             objects = Objects::of(reads.view);
         }
         let subject = objects.into_subject(target.operation)?;
-        Ok(Request { uid, target, user, dry_run, subject, whole })
+        Ok(Request { uid, target, user, dry_run, subject, raw_objects })
     }
 }
 
 impl<'a> Objects<'a> {
     fn of(view: View) -> Self {
         match view {
-            View::Unread => Self::Skipped,
+            View::Irrelevant => Self::Skipped,
             View::Pod => Self::Pod(Sides::default()),
             View::Binding => Self::Binding(Sides::default()),
             View::Workload(kind) => Self::Workload(kind, Box::default()),
@@ -317,7 +318,7 @@ impl<'a> Objects<'a> {
 
     fn decode(view: View, raw: &Sides<Raw<'a>>) -> Result<Self, JsonError> {
         Ok(match view {
-            View::Unread => Self::Skipped,
+            View::Irrelevant => Self::Skipped,
             View::Pod => Self::Pod(raw.decode()?),
             View::Binding => Self::Binding(raw.decode()?),
             View::Workload(kind) => Self::Workload(kind, Box::new(raw.decode()?)),
@@ -328,7 +329,7 @@ impl<'a> Objects<'a> {
 
     fn into_subject(self, operation: Operation) -> Result<RequestObjects<'a>, Malformed> {
         Ok(match self {
-            Self::Unseen | Self::Skipped | Self::Raw(_) => RequestObjects::Unread,
+            Self::Unseen | Self::Skipped | Self::Raw(_) => RequestObjects::Irrelevant,
             Self::Pod(sides) => RequestObjects::Pod(sides.into_change(operation)?),
             Self::Binding(sides) => {
                 RequestObjects::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)

@@ -6,9 +6,9 @@
 //! other entry that fails closed while `role-binding` does not enforce: that entry sends the request,
 //! because a rule that enforces fails closed.
 //!
-//! What one entry leaves out is what the other one and its recorded twin send together. A request of a
+//! What one entry leaves out is what the other one and its fail-open counterpart send together. A request of a
 //! trusted principal, which the entries of protected objects leave out, is therefore still sent by the
-//! other entry; and a break-glass request, which the twin sends, is judged once.
+//! other entry; and a break-glass request, which the counterpart sends, is judged once.
 
 use super::{
     FailurePolicy, MatchCondition, NamespaceScope, WebhookEntry, WebhookRule,
@@ -35,9 +35,9 @@ pub(super) fn part(policy: &Policy, others: &mut [WebhookEntry], protected: &mut
     }
 }
 
-/// Parts entries of the mutating configuration from the recorded twins of the entries of protected
+/// Parts entries of the mutating configuration from the fail-open counterparts of the entries of protected
 /// objects.
-pub(super) fn leave_to_twins(policy: &Policy, others: &mut [WebhookEntry]) {
+pub(super) fn leave_to_counterparts(policy: &Policy, others: &mut [WebhookEntry]) {
     if FailurePolicy::of(policy.rules.role_binding) == FailurePolicy::Ignore {
         return;
     }
@@ -66,7 +66,7 @@ impl WebhookEntry {
         self.conditions.extend(MatchCondition::new(NOT_PROTECTED_ITSELF, sent));
     }
 
-    /// Leaves out what another entry or its recorded twin sends.
+    /// Leaves out what another entry or its fail-open counterpart sends.
     fn leave_to(&mut self, other: &Self, policy: &Policy) {
         let common = other
             .rules

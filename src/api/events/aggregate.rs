@@ -45,13 +45,13 @@ pub(super) struct Aggregate {
 
 #[derive(Debug)]
 struct Known {
-    told: Option<Instant>,
-    untold: Option<Untold>,
+    last_sent: Option<Instant>,
+    pending: Option<Pending>,
 }
 
 /// Occurrences that no Event has told of.
 #[derive(Debug)]
-struct Untold {
+struct Pending {
     count: u64,
     since: Instant,
     last: Arc<Finding>,
@@ -80,13 +80,13 @@ impl Aggregate {
                 return false;
             }
         }
-        let known = self.known.entry(key).or_insert(Known { told: None, untold: None });
-        match &mut known.untold {
-            Some(untold) => {
-                untold.count += 1;
-                untold.last = finding;
+        let known = self.known.entry(key).or_insert(Known { last_sent: None, pending: None });
+        match &mut known.pending {
+            Some(pending) => {
+                pending.count += 1;
+                pending.last = finding;
             }
-            None => known.untold = Some(Untold { count: 1, since: now, last: finding }),
+            None => known.pending = Some(Pending { count: 1, since: now, last: finding }),
         }
         true
     }
@@ -98,13 +98,13 @@ impl Aggregate {
             return None;
         }
         let waiting = self.known.iter_mut().filter(|(_, known)| known.is_quiet(now));
-        let since = |known: &Known| known.untold.as_ref().map(|untold| untold.since);
+        let since = |known: &Known| known.pending.as_ref().map(|pending| pending.since);
         let waiting = waiting.filter_map(|(key, known)| Some((since(known)?, key, known)));
         let (_, (regarding, _, decision), known) = waiting.min_by_key(|(since, ..)| *since)?;
-        let untold = known.untold.take()?;
-        known.told = Some(now);
+        let pending = known.pending.take()?;
+        known.last_sent = Some(now);
         self.tokens -= 1;
-        let note = untold.note(now, *decision).to_string();
+        let note = pending.note(now, *decision).to_string();
         Some(EventToWrite { regarding: regarding.clone(), decision: *decision, note })
     }
 
@@ -120,18 +120,18 @@ impl Aggregate {
 
     /// Makes room: of what was told long ago, the next occurrence is a first one.
     fn forget(&mut self, now: Instant) {
-        self.known.retain(|_, known| known.untold.is_some() || !known.is_quiet(now));
+        self.known.retain(|_, known| known.pending.is_some() || !known.is_quiet(now));
     }
 }
 
 impl Known {
     /// Whether nothing was told of it lately.
     fn is_quiet(&self, now: Instant) -> bool {
-        self.told.is_none_or(|told| now.saturating_duration_since(told) >= INTERVAL)
+        self.last_sent.is_none_or(|sent| now.saturating_duration_since(sent) >= INTERVAL)
     }
 }
 
-impl Untold {
+impl Pending {
     fn note(&self, now: Instant, decision: Decision) -> impl fmt::Display {
         fmt::from_fn(move |f| {
             if self.count > 1 {
@@ -163,8 +163,8 @@ mod tests {
             target: Target { namespace: namespace.to_owned().into(), ..Target::default() },
             user: crate::policy::identity::User::default(),
             dry_run: false,
-            subject: RequestObjects::Unread,
-            whole: None,
+            subject: RequestObjects::Irrelevant,
+            raw_objects: None,
         };
         let finding = Arc::new(Finding::new(rule, "it happened"));
         let regarding = ObjectRef::of(&request).unwrap();

@@ -26,7 +26,7 @@ use crate::{
 const WAITING_MAX: usize = 1024;
 /// How long others are waited for: waking a task for every denial of a burst would cost more than
 /// the denial.
-const GATHERING: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How often it is looked whether something is due.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -43,20 +43,21 @@ pub struct EventWriter {
     recorder: EventRecorder,
     aggregate: Aggregate,
     dropped: IntCounter,
-    told: Option<ReportQueue>,
+    report_queue: Option<ReportQueue>,
 }
 
-/// A way for denials and warnings to become Events, and reports if those are `told`. `dropped` counts
+/// A way for denials and warnings to become Events, and reports if those are in `report_queue`. `dropped` counts
 /// those that will not become Events.
 pub fn denials(
     recorder: EventRecorder,
     dropped: IntCounter,
-    told: Option<ReportQueue>,
+    report_queue: Option<ReportQueue>,
 ) -> (EventQueue, EventWriter) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let aggregate = Aggregate::new(Instant::now());
-    let teller = EventWriter { receiver, recorder, aggregate, dropped: dropped.clone(), told };
-    (EventQueue { sender, dropped }, teller)
+    let event_writer =
+        EventWriter { receiver, recorder, aggregate, dropped: dropped.clone(), report_queue };
+    (EventQueue { sender, dropped }, event_writer)
 }
 
 impl EventQueue {
@@ -97,13 +98,13 @@ impl EventWriter {
             while let Some(telling) = self.aggregate.due(Instant::now()) {
                 self.publish(telling).await;
             }
-            sleep(GATHERING).await;
+            sleep(DEBOUNCE).await;
         }
     }
 
     fn observe(&mut self, occurrence: Occurrence) {
-        if let Some(told) = &self.told {
-            told.note(&occurrence.regarding, occurrence.decision, &occurrence.finding);
+        if let Some(report_queue) = &self.report_queue {
+            report_queue.note(&occurrence.regarding, occurrence.decision, &occurrence.finding);
         }
         if !self.aggregate.observe(Instant::now(), occurrence) {
             self.dropped.inc();

@@ -136,7 +136,7 @@ mod tests {
         news
     }
 
-    fn told(report: &Report) -> Vec<(String, u64, i64)> {
+    fn said(report: &Report) -> Vec<(String, u64, i64)> {
         let tell = |it: &ReportResult| {
             let name = it.resources[0]["name"].as_str().unwrap_or_default();
             (format!("{} {name}", it.result.as_str()), it.count(), it.timestamp.seconds)
@@ -148,11 +148,11 @@ mod tests {
     fn what_two_replicas_tell_adds_up() {
         use Decision::{Deny, Warn};
         let one = recent(&Report::default(), &news(&[("a", Deny, 1), ("a", Deny, 2)]), 2).unwrap();
-        assert_eq!(told(&one), [("fail a".to_owned(), 2, 2)]);
+        assert_eq!(said(&one), [("fail a".to_owned(), 2, 2)]);
         let two = news(&[("a", Deny, 3), ("a", Warn, 4), ("b", Deny, 5)]);
         let both = recent(&one, &two, 5).unwrap();
         let expected = [("fail b", 1, 5), ("warn a", 1, 4), ("fail a", 3, 3)];
-        assert_eq!(told(&both), expected.map(|(what, count, at)| (what.to_owned(), count, at)));
+        assert_eq!(said(&both), expected.map(|(what, count, at)| (what.to_owned(), count, at)));
         assert_eq!(both.results[2].properties["first"], "1970-01-01T00:00:01Z");
         assert_eq!(both.results[2].message, "at 3");
     }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(recent(&first, &News::default(), later), None);
         assert_eq!(recent(&first, &News::default(), later - 1), Some(first.clone()));
         let both = recent(&first, &news(&[("b", Decision::Deny, later)]), later).unwrap();
-        assert_eq!(told(&both), [("fail b".to_owned(), 1, later)]);
+        assert_eq!(said(&both), [("fail b".to_owned(), 1, later)]);
     }
 
     #[test]

@@ -156,7 +156,7 @@ const JUDGED: [(RuleName, &str); 8] = [
 mod tests {
     use super::*;
 
-    fn told(report: &Report) -> Vec<(&str, &str)> {
+    fn said(report: &Report) -> Vec<(&str, &str)> {
         report.results().iter().map(|it| (it.policy.as_str(), it.result.as_str())).collect()
     }
 
@@ -205,7 +205,7 @@ mod tests {
             ..examined
         };
         let reports = reports(&examined, &rules, 7);
-        assert_eq!(told(&reports["shop"]), [("pod-intrusion", "fail")]);
+        assert_eq!(said(&reports["shop"]), [("pod-intrusion", "fail")]);
         let expected = [
             ("node-taint", "fail"),
             ("webhook-registration", "fail"),
@@ -216,7 +216,7 @@ mod tests {
             ("node-zone", "pass"),
             ("pod-placement", "skip"),
         ];
-        assert_eq!(told(&reports[""]), expected);
+        assert_eq!(said(&reports[""]), expected);
         let of_shop = &reports["shop"].results()[0];
         assert_eq!(of_shop.resources[0]["name"], "p");
         assert_eq!(of_shop.properties["pool"], "a");

@@ -29,7 +29,7 @@ use crate::{
 const PAGE: u32 = 10;
 
 /// Between two writes, so that reports are never what an API server is busy with.
-const BREATH: Duration = Duration::from_millis(50);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Replicas that tell of the same namespace at the same time try again.
 const ATTEMPTS: usize = 5;
@@ -265,7 +265,7 @@ impl Reports {
     ) -> Result<Written, String> {
         let request = request.map_err(|error| error.to_string())?;
         let written = client::text(&self.client, request).await;
-        sleep(BREATH).await;
+        sleep(REQUEST_INTERVAL).await;
         match written {
             Ok(_) => Ok(Written::Done),
             Err(error) => match client::code(&error) {

@@ -4,7 +4,7 @@ use super::{Planned, selects};
 use crate::{
     check::{
         finding::{CheckFinding, Constraint, FindingSeverity},
-        fix::shouted,
+        fix::screaming_snake_effect,
         nodes::{
             ApprovedTypes, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT,
             TOO_SMALL, TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
@@ -149,7 +149,7 @@ fn written<'t>(
             return format!("{attribute} = [{}]", all.join(", "));
         }
         (TaintSyntax::Block, effect) => effect,
-        (TaintSyntax::Shouted, effect) => shouted(effect),
+        (TaintSyntax::Shouted, effect) => screaming_snake_effect(effect),
     };
     format!(
         "{attribute} {{\n  key    = \"{key}\"\n  value  = \"{value}\"\n  effect = \"{effect}\"\n}}"

@@ -65,13 +65,13 @@ async fn check_one(
             if failure.code.is_none() {
                 bail!("{name}: {}", failure.why);
             }
-            reader.inventory.miss(&stock.group_resource(), failure.why);
+            reader.inventory.mark_unreadable(&stock.group_resource(), failure.why);
         }
     }
     let policy = config.load(reader.inventory.index().provider())?.policy;
     for object in named(&policy).into_iter().filter(|object| !object.is_stock()) {
         if let Err(failure) = reader.read_named(&object).await {
-            reader.inventory.miss(&object.resource, failure.why);
+            reader.inventory.mark_unreadable(&object.resource, failure.why);
         }
     }
     let Reader { client: _, inventory, progress } = reader;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often the file is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Keeps new connections to the authority that the file holds. Open connections stay as they are.
 pub struct ClientCa {
@@ -78,7 +78,7 @@ impl ClientCa {
     /// Follows the file, for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
             self.look();
         }
     }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long an authority is registered beside the one that has replaced it: until every replica's
 /// volume shows the new files, which takes a kubelet a minute or two.
@@ -164,7 +164,7 @@ impl Files {
             } else {
                 certified.meet();
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -45,7 +45,7 @@ use crate::{
 
 /// How often the wall clock is looked at: a sleep until a certificate's end would sleep through a
 /// clock that jumps, or a machine that was suspended.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A rotation that need not wait for longer than this is looked at as often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(250);
@@ -75,7 +75,7 @@ pub struct AuthorityInputs {
 }
 
 /// Where the outcome goes.
-pub struct Outputs {
+pub struct AuthorityOutputs {
     /// The certificate that is served.
     pub certificates: Arc<Certificates>,
     /// What is to be registered.
@@ -87,11 +87,11 @@ pub struct Outputs {
 }
 
 /// Keeps authority and leaf.
-pub struct Managed {
+pub struct OwnAuthority {
     client: Client,
     settings: AuthoritySettings,
     inputs: AuthorityInputs,
-    outputs: Outputs,
+    outputs: AuthorityOutputs,
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
     holds: bool,
@@ -119,13 +119,13 @@ pub fn source(namespace: &str, names: &Names) -> WatchSource {
     }
 }
 
-impl Managed {
+impl OwnAuthority {
     /// With nothing read yet.
     pub fn new(
         client: Client,
         settings: AuthoritySettings,
         inputs: AuthorityInputs,
-        outputs: Outputs,
+        outputs: AuthorityOutputs,
     ) -> Self {
         let (remembered, leaf, holds, trouble) = (None, None, false, LogOnce::default());
         Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
@@ -139,7 +139,7 @@ impl Managed {
                 Ok(()) => {
                     self.trouble.end();
                     backoff.reset();
-                    LOOK.min(self.settings.wait.max(SHORTEST_LOOK))
+                    POLL_INTERVAL.min(self.settings.wait.max(SHORTEST_LOOK))
                 }
                 Err(trouble) => {
                     let trouble = trouble.to_string();
@@ -218,7 +218,7 @@ impl Managed {
         self.outputs.metrics.authority_step(label_of(reason));
         info!(step = label_of(reason).as_str(), "{}", reason.as_str());
         // What was planned next would be planned from the Secret as it was.
-        drop(timeout(LOOK, self.inputs.secret.changed()).await);
+        drop(timeout(POLL_INTERVAL, self.inputs.secret.changed()).await);
         self.inputs.secret.mark_changed();
         Ok(())
     }

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// How often everything is looked at without a reason.
-pub(super) const LOOK: Duration = Duration::from_secs(5);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How soon what may come any moment is looked for again.
-pub(super) const SOON: Duration = Duration::from_secs(1);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The watch shows what was written after this long, or something has come in between.
 const WATCH_LAG: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(super) struct Configuration {
     seen: watch::Receiver<Seen>,
     written: Option<Written>,
     pub(super) contest: Contest,
-    told: Option<Drift>,
+    last_reported: Option<Drift>,
     trouble: LogOnce,
 }
 
@@ -70,7 +70,7 @@ impl StepResult {
 
     /// Not as it should be, but soon it may be.
     pub(super) fn soon(drift: Drift) -> Self {
-        Self { look_again: SOON, drift: Some(drift) }
+        Self { look_again: RETRY_INTERVAL, drift: Some(drift) }
     }
 }
 
@@ -109,7 +109,7 @@ impl Configuration {
                 seen,
                 written: None,
                 contest: Contest::default(),
-                told: None,
+                last_reported: None,
                 trouble: LogOnce::default(),
             }
         };
@@ -141,8 +141,8 @@ impl Configuration {
 
     /// It is as it should be, as far as is known.
     pub(super) fn as_asked_for(&mut self) -> StepResult {
-        self.told = None;
-        StepResult { look_again: LOOK, drift: None }
+        self.last_reported = None;
+        StepResult { look_again: POLL_INTERVAL, drift: None }
     }
 
     pub(super) fn deviation(&self, drift: Drift) -> Deviation {
@@ -178,11 +178,11 @@ impl Configuration {
     }
 
     /// Tells of each creation, and of a difference once, however long it lasts.
-    pub(super) async fn tell(&mut self, drift: &Drift) {
-        if *drift != Drift::Absent && self.told.as_ref() == Some(drift) {
+    pub(super) async fn report_drift(&mut self, drift: &Drift) {
+        if *drift != Drift::Absent && self.last_reported.as_ref() == Some(drift) {
             return;
         }
-        self.told = Some(drift.clone());
+        self.last_reported = Some(drift.clone());
         let deviation = self.deviation(drift.clone());
         let (gravity, reason, note) = match drift {
             Drift::Absent => {
@@ -202,7 +202,7 @@ impl Configuration {
 
     /// Tells, once, that others are to create it.
     pub(super) fn tell_of_absence(&mut self) {
-        if self.told.replace(Drift::Absent) != Some(Drift::Absent) {
+        if self.last_reported.replace(Drift::Absent) != Some(Drift::Absent) {
             let Self { kind, name, .. } = self;
             warn!("{kind} {name} is not there: apply what `poolguard render webhooks` prints");
         }

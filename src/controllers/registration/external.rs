@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{
-    configuration::{Configuration, LOOK, StepResult},
+    configuration::{Configuration, POLL_INTERVAL, StepResult},
     status::Drift,
     write::WriteScope,
 };
@@ -13,7 +13,7 @@ use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationW
 
 impl Configuration {
     /// Completes what is there.
-    pub(super) async fn complete(
+    pub(super) async fn patch_ca_bundle_only(
         &mut self,
         desired: &Value,
         seen: &Seen,
@@ -21,7 +21,7 @@ impl Configuration {
     ) -> StepResult {
         let (Some(live), Drift::Differs(found)) = (seen.object(), drift) else {
             self.tell_of_absence();
-            return StepResult { look_again: LOOK, drift: Some(Drift::Absent) };
+            return StepResult { look_again: POLL_INTERVAL, drift: Some(Drift::Absent) };
         };
         let (of_bundle, rest): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
@@ -35,8 +35,8 @@ impl Configuration {
             return self.as_asked_for();
         }
         let drift = Drift::Differs(rest);
-        self.tell(&drift).await;
-        StepResult { look_again: LOOK, drift: Some(drift) }
+        self.report_drift(&drift).await;
+        StepResult { look_again: POLL_INTERVAL, drift: Some(drift) }
     }
 }
 

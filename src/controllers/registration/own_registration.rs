@@ -15,7 +15,7 @@ use crate::api::list_watch::one::Seen;
 
 impl Configuration {
     /// Writes what is asked for, and says why.
-    pub(super) async fn heal(
+    pub(super) async fn overwrite(
         &mut self,
         desired: &Value,
         seen: &Seen,
@@ -25,7 +25,7 @@ impl Configuration {
         if let Some(wait) = self.contest.wait(desired, Instant::now()) {
             return StepResult { look_again: wait, drift: Some(drift) };
         }
-        self.tell(&drift).await;
+        self.report_drift(&drift).await;
         let body = match seen.object() {
             Some(live) => with_additions(desired, live, additions),
             None => desired.clone(),

@@ -29,7 +29,7 @@ pub(super) struct Found {
     /// How many pods an exemption lets stay that it did not mean, by pool.
     pub(super) exempt: BTreeMap<Arc<str>, usize>,
     /// For the log.
-    pub(super) told: BTreeSet<String>,
+    pub(super) reported: BTreeSet<String>,
     /// For reports.
     pub(super) examined: Examined,
     /// How many pods were looked at.
@@ -72,8 +72,8 @@ impl Found {
     }
 
     fn tell(&mut self, finding: Finding, object: Option<ObjectRef>, weight: Weight) {
-        if self.told.len() < TOLD_MAX {
-            self.told.insert(finding.denial());
+        if self.reported.len() < TOLD_MAX {
+            self.reported.insert(finding.denial());
         }
         if self.examined.standing.len() < REPORTED_MAX {
             self.examined.standing.push(ReportedFinding { finding, object, weight });

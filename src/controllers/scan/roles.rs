@@ -51,7 +51,7 @@ pub(super) async fn inspect(
         }
     }
     for (resource, why) in gaps {
-        inventory.miss(&resource, why);
+        inventory.mark_unreadable(&resource, why);
     }
     for judged in examine_roles(policy, snapshot.protected(), &inventory) {
         match judged.status {

@@ -41,7 +41,7 @@ impl Policy {
             return Vec::new();
         }
         let resident = self.resident(snapshot, pod, daemon_set);
-        resident.into_iter().chain(self.stranger(pod)).collect()
+        resident.into_iter().chain(self.unrelated_pod(pod)).collect()
     }
 
     /// A pod that an exemption lets stay on a dedicated node, and did not mean: an entry that names no
@@ -131,7 +131,7 @@ impl Policy {
     }
 
     /// A pod that has no business in AutoMQ's own cluster.
-    fn stranger(&self, pod: &Pod<'_>) -> Option<Finding> {
+    fn unrelated_pod(&self, pod: &Pod<'_>) -> Option<Finding> {
         let namespace = pod.metadata.namespace.as_str();
         if self.rules.cluster_exclusive == Mode::Off
             || self.automq.owns_namespace(namespace)

@@ -32,7 +32,7 @@ enum End {
     /// A part of a line, whose rest comes next.
     Part,
     /// A part of a line, whose rest was lost with the process that wrote it.
-    Ruin,
+    TornLine,
 }
 
 impl RotatingFile {
@@ -49,7 +49,7 @@ impl RotatingFile {
         if self.end == End::Line {
             self.look()?;
         }
-        if self.end == End::Ruin {
+        if self.end == End::TornLine {
             if self.file.write(b"\n")? == 0 {
                 return Err(ErrorKind::WriteZero.into());
             }
@@ -146,7 +146,7 @@ fn open(path: &Path) -> io::Result<(File, End)> {
     let mut last = [0];
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
-    Ok((file, if last == *b"\n" { End::Line } else { End::Ruin }))
+    Ok((file, if last == *b"\n" { End::Line } else { End::TornLine }))
 }
 
 #[cfg(test)]

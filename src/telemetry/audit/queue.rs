@@ -19,7 +19,7 @@ const BYTES_KEPT: usize = 256 << 10;
 
 /// How long lines wait for others to be written with, at most and at least: waking a thread for every
 /// line of a burst would cost more than the line.
-const GATHERING: Duration = Duration::from_millis(2);
+const DEBOUNCE: Duration = Duration::from_millis(2);
 const GATHERING_LEAST: Duration = Duration::from_micros(250);
 
 /// So many bytes at a time are worth waking for, from the least to the most: a pipe takes 64 KiB
@@ -96,7 +96,7 @@ impl Queue {
         report: impl Fn(&mut Vec<u8>, Timestamp, Drops),
     ) -> u64 {
         let mut batch = Batch::default();
-        let mut gathering = GATHERING;
+        let mut gathering = DEBOUNCE;
         let mut has_failed = false;
         loop {
             let stops = self.take(&mut batch, &report);
@@ -161,7 +161,7 @@ impl Queue {
 /// How long to gather next, after so much came in this time: as long as a piece takes to come.
 fn paced(gathering: Duration, taken: usize) -> Duration {
     match taken {
-        ..PIECE_LEAST => (gathering * 2).min(GATHERING),
+        ..PIECE_LEAST => (gathering * 2).min(DEBOUNCE),
         PIECE_LEAST..=PIECE => gathering,
         _ => (gathering / 2).max(GATHERING_LEAST),
     }
@@ -235,9 +235,9 @@ mod tests {
     #[test]
     fn the_faster_lines_come_the_sooner_they_are_written() {
         let after = |gathering, taken| (0..9).fold(gathering, |it, _| paced(it, taken));
-        assert_eq!(after(GATHERING, PIECE + 1), GATHERING_LEAST);
+        assert_eq!(after(DEBOUNCE, PIECE + 1), GATHERING_LEAST);
         assert_eq!(after(GATHERING_LEAST, PIECE), GATHERING_LEAST);
-        assert_eq!(after(GATHERING_LEAST, PIECE_LEAST - 1), GATHERING);
+        assert_eq!(after(GATHERING_LEAST, PIECE_LEAST - 1), DEBOUNCE);
     }
 
     #[test]

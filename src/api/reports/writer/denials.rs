@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// Others are waited for, so that a rollout that is denied makes one write of it.
-const GATHERING: Duration = Duration::from_secs(2);
+const DEBOUNCE: Duration = Duration::from_secs(2);
 
 /// Between two rounds of writing.
-const REST: Duration = Duration::from_secs(10);
+const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the Lease holder looks for what is not recent any more.
 const PRUNING: Duration = Duration::from_mins(10);
@@ -48,7 +48,7 @@ struct Inner {
 /// Writes reports of them.
 pub struct DenialReports {
     reports: Reports,
-    told: ReportQueue,
+    report_queue: ReportQueue,
     held: watch::Receiver<LeaseHeld>,
     trouble: LogOnce,
 }
@@ -72,17 +72,21 @@ impl ReportQueue {
 
 impl DenialReports {
     /// Of what is told there.
-    pub fn new(reports: Reports, told: ReportQueue, held: watch::Receiver<LeaseHeld>) -> Self {
-        Self { reports, told, held, trouble: LogOnce::default() }
+    pub fn new(
+        reports: Reports,
+        report_queue: ReportQueue,
+        held: watch::Receiver<LeaseHeld>,
+    ) -> Self {
+        Self { reports, report_queue, held, trouble: LogOnce::default() }
     }
 
     /// Writes, for ever.
     pub async fn run(mut self) -> Infallible {
         let mut pruned = Instant::now();
         loop {
-            let is_news = timeout(PRUNING, self.told.0.is_there.notified()).await.is_ok();
-            sleep(GATHERING).await;
-            let mut done = self.tell(self.told.take()).await;
+            let is_news = timeout(PRUNING, self.report_queue.0.is_there.notified()).await.is_ok();
+            sleep(DEBOUNCE).await;
+            let mut done = self.tell(self.report_queue.take()).await;
             let is_due =
                 pruned.elapsed() >= PRUNING && is_held(*self.held.borrow(), Instant::now());
             if is_due && done.is_ok() {
@@ -91,7 +95,7 @@ impl DenialReports {
             }
             self.judge(done);
             if is_news {
-                sleep(REST).await;
+                sleep(WRITE_INTERVAL).await;
             }
         }
     }
