@@ -35,8 +35,11 @@ use self::{
     words::{count, list},
 };
 use crate::{
-    cluster::inventory::{Inventory, ResourceKind},
-    kubernetes::name::GroupResource,
+    cluster::inventory::{Inventory, READ},
+    kubernetes::{
+        object::WorkloadKind,
+        resource::{GroupResource, Resource},
+    },
     policy::{
         Policy,
         mode::Mode,
@@ -119,10 +122,11 @@ fn demote(policy: &Policy, finding: &mut CheckFinding) {
 /// Kinds that a check reads, and the input has no object of. A dump with some workloads does not say
 /// that there is none of the other kinds, but whoever made it hardly left them out.
 fn missing(inventory: &Inventory) -> Vec<String> {
-    let knows = |stock: &ResourceKind| inventory.knows(&stock.group_resource());
-    let has_workloads = ResourceKind::ALL.iter().filter(|it| it.is_workload()).any(knows);
-    let lacks = |stock: &ResourceKind| !(knows(stock) || has_workloads && stock.is_workload());
-    ResourceKind::ALL.into_iter().filter(lacks).map(|stock| stock.resource.to_owned()).collect()
+    let knows = |kind: &Resource| inventory.knows(&kind.group_resource());
+    let has_workloads = READ.iter().filter(|it| WorkloadKind::of(**it).is_some()).any(knows);
+    let lacks =
+        |kind: &Resource| !(knows(kind) || has_workloads && WorkloadKind::of(*kind).is_some());
+    READ.into_iter().filter(lacks).map(|kind| kind.plural.to_owned()).collect()
 }
 
 /// An object that the config names.
@@ -138,8 +142,8 @@ pub struct NamedObject {
 
 impl NamedObject {
     /// Whether every check reads all objects of this kind.
-    pub fn is_stock(&self) -> bool {
-        ResourceKind::ALL.iter().any(|stock| stock.group_resource() == self.resource)
+    pub fn is_always_read(&self) -> bool {
+        READ.iter().any(|kind| kind.group_resource() == self.resource)
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
 use self::live::Relist;
 use crate::{
     json,
-    kubernetes::name::GroupResource,
+    kubernetes::resource::GroupResource,
     policy::{
         Policy,
         provider::Provider,

@@ -1,4 +1,4 @@
-//! Kubernetes' own words: views of objects, taints, selectors, names, and documents that hold objects.
+//! Kubernetes' own words: views of objects, resources, taints, selectors, names, and documents that hold objects.
 #![deny(
     clippy::disallowed_methods,
     reason = "reading objects has no clock, environment, file or task"
@@ -17,5 +17,6 @@
 pub mod documents;
 pub mod name;
 pub mod object;
+pub mod resource;
 pub mod selector;
 pub mod taint;

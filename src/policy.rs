@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod approved_types;
 pub mod identity;
 pub mod membership;
 pub mod mode;

@@ -42,12 +42,8 @@ mod workloads;
 
 use self::cel::Cel;
 use crate::{
-    kubernetes::selector::LabelSelector,
-    policy::{
-        Phase, Policy,
-        mode::Mode,
-        request::{Operation, version_read},
-    },
+    kubernetes::{resource::version_read, selector::LabelSelector},
+    policy::{Phase, Policy, mode::Mode, request::Operation},
 };
 
 pub use self::{

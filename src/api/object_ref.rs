@@ -77,7 +77,9 @@ impl ObjectRef {
         let (group, kind) = match &request.subject {
             RequestObjects::Pod(_) if is_there => ("", "Pod"),
             RequestObjects::Binding(_) => ("", "Pod"),
-            RequestObjects::Workload(kind, _) if is_there => (kind.names().0, kind.names().2),
+            RequestObjects::Workload(kind, _) if is_there => {
+                (kind.resource().group, kind.resource().kind)
+            }
             RequestObjects::Node(_) => ("", "Node"),
             RequestObjects::Namespace(_) => return Self::namespace(&request.target.name),
             RequestObjects::Irrelevant | RequestObjects::Pod(_) | RequestObjects::Workload(..) => {

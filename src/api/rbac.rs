@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{api::reports::Api, check::NamedObject, cluster::Kind, policy::protection::RBAC_GROUP};
+use crate::{
+    api::reports::Api, check::NamedObject, cluster::Kind, kubernetes::resource::RBAC_GROUP,
+};
 
 /// A rule of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +80,8 @@ pub fn watching() -> Vec<PolicyRule> {
 pub fn watch_of(kind: Kind) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
-        group: kind.group().into(),
-        resource: kind.resource().into(),
+        group: kind.resource().group.into(),
+        resource: kind.resource().plural.into(),
         verbs: &["list", "watch"],
         names: Vec::new(),
     }
@@ -214,7 +216,7 @@ pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
 pub fn owner(names: &Names) -> Option<PolicyRule> {
     names.owner.as_ref().map(|owner| PolicyRule {
         scope: RoleScope::Cluster,
-        group: "rbac.authorization.k8s.io".into(),
+        group: RBAC_GROUP.into(),
         resource: "clusterroles".into(),
         verbs: &["get"],
         names: vec![owner.clone()],

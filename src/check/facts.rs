@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cluster::inventory::{Inventory, PODS, ResourceKind},
+    cluster::inventory::Inventory,
     json::{self, Cursor, JsonError, Read, text::Text},
     kubernetes::{
         object::Pod,
+        resource::{PODS, Resource},
         taint::{Taint, tolerating},
     },
     policy::{
@@ -103,8 +104,8 @@ impl<'a> CheckFacts<'a> {
     }
 
     /// Whether the input holds this kind.
-    pub(super) fn knows(&self, stock: ResourceKind) -> bool {
-        self.inventory.knows(&stock.group_resource())
+    pub(super) fn knows(&self, kind: Resource) -> bool {
+        self.inventory.knows(&kind.group_resource())
     }
 }
 

@@ -12,8 +12,12 @@ use super::{
     words::{capital, count, list, named, verb},
 };
 use crate::{
-    cluster::inventory::{CLAIMS, NAMESPACES, NODES, PODS, STORAGE_CLASSES, VOLUMES},
-    kubernetes::selector::LabelSet,
+    kubernetes::{
+        resource::{
+            NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES,
+        },
+        selector::LabelSet,
+    },
     policy::{mode::RuleName, pool::Instance},
 };
 
@@ -162,19 +166,19 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         return;
     }
     let rule = Constraint::VolumeZone;
-    for stock in [VOLUMES, CLAIMS] {
-        if !facts.knows(stock) {
+    for kind in [PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS] {
+        if !facts.knows(kind) {
             findings.push(CheckFinding::unknown(
                 rule,
                 FindingSeverity::Error,
-                facts.inventory.why_unknown(stock),
+                facts.inventory.why_unknown(kind),
             ));
             return;
         }
     }
     let before = findings.len();
     let mut fine = 0;
-    for (name, text) in facts.inventory.objects(&CLAIMS.group_resource()) {
+    for (name, text) in facts.inventory.objects(&PERSISTENT_VOLUME_CLAIMS.group_resource()) {
         let Some(instance) = instance_of_claim(facts, &name.namespace, &name.name) else {
             continue;
         };
@@ -276,7 +280,7 @@ fn unbound(
 
 /// The zones that a volume can be used in; empty if it does not say.
 fn volume_zones(facts: &CheckFacts<'_>, name: &str) -> BTreeSet<String> {
-    let found = facts.inventory.get(&VOLUMES.group_resource(), "", name);
+    let found = facts.inventory.get(&PERSISTENT_VOLUMES.group_resource(), "", name);
     let Some(text) = found else { return BTreeSet::new() };
     let volume: Value = serde_json::from_str(text).unwrap_or_default();
     let terms = volume.pointer("/spec/nodeAffinity/required/nodeSelectorTerms");

@@ -15,9 +15,11 @@ use super::{
     words::{capital, count, list, named, verb},
 };
 use crate::{
-    cluster::inventory::{PODS, REPLICA_SETS, ResourceKind},
     json,
-    kubernetes::object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
+    kubernetes::{
+        object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
+        resource::{JOBS, PODS, REPLICA_SETS, Resource},
+    },
     policy::{
         Phase, decide,
         identity::{KUBE_CONTROLLER_MANAGER, User},
@@ -260,10 +262,9 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
     let mut denied = BTreeMap::new();
     let mut exempt = 0;
     for kind in WorkloadKind::ALL {
-        let (group, resource, name) = kind.names();
-        let resource_name = stock(resource).map(ResourceKind::group_resource);
-        let objects = resource_name.iter().flat_map(|it| facts.inventory.objects(it));
-        for (_, text) in objects {
+        let read = kind.resource();
+        let Resource { group, plural: resource, kind: name, .. } = read;
+        for (_, text) in facts.inventory.objects(&read.group_resource()) {
             let Ok(workload) = json::from_str::<Workload<'_>>(text) else { continue };
             if workload.metadata.deletion_timestamp.is_some() {
                 continue;
@@ -289,10 +290,6 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
         }
     }
     (denied, exempt)
-}
-
-fn stock(resource: &str) -> Option<ResourceKind> {
-    ResourceKind::ALL.into_iter().find(|stock| stock.resource == resource)
 }
 
 enum Answer {
@@ -360,9 +357,6 @@ fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> Maker {
     Maker { kind, namespace, name }
 }
 
-const JOBS: ResourceKind =
-    ResourceKind { kind: "Job", group: "batch", resource: "jobs", is_metadata_only: false };
-
 /// What was looked at without finding anything, and what could not be.
 fn knowledge(
     facts: &CheckFacts<'_>,
@@ -389,23 +383,17 @@ fn knowledge(
         };
         findings.push(CheckFinding::pass(POD, FindingSeverity::Error, fact));
     }
-    let kinds = WorkloadKind::ALL.map(|kind| kind.names().1);
-    let (known, unknown): (Vec<&str>, Vec<&str>) =
-        kinds.into_iter().partition(|kind| stock(kind).is_some_and(|it| facts.knows(it)));
-    let failed: Vec<&str> = unknown
-        .into_iter()
-        .filter(|kind| {
-            // A dump shows no kind of which there is none; what was listed and failed is another matter.
-            let gap = stock(kind).map(|it| facts.inventory.gap(&it.group_resource()).is_some());
-            known.is_empty() || gap == Some(true)
-        })
-        .collect();
+    let resources = WorkloadKind::ALL.map(WorkloadKind::resource);
+    let (known, unknown): (Vec<Resource>, Vec<Resource>) =
+        resources.into_iter().partition(|it| facts.knows(*it));
+    let gap = |it: &Resource| facts.inventory.gap(&it.group_resource());
+    // A dump shows no kind of which there is none; what was listed and failed is another matter.
+    let failed: Vec<Resource> =
+        unknown.into_iter().filter(|it| known.is_empty() || gap(it).is_some()).collect();
     if !failed.is_empty() {
-        let fact = match failed
-            .iter()
-            .find_map(|kind| stock(kind).and_then(|it| facts.inventory.gap(&it.group_resource())))
-        {
-            Some(why) => format!("{} could not be read: {why}", capital(&list(&failed))),
+        let names: Vec<&str> = failed.iter().map(|it| it.plural).collect();
+        let fact = match failed.iter().find_map(gap) {
+            Some(why) => format!("{} could not be read: {why}", capital(&list(&names))),
             None => "The input holds no workload of any kind".to_owned(),
         };
         findings.push(CheckFinding::unknown(WORKLOAD, FindingSeverity::Error, fact));

@@ -10,12 +10,15 @@ use super::{
     words::{capital, count, list, named, verb},
 };
 use crate::{
-    cluster::inventory::NODES,
-    kubernetes::taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+    kubernetes::{
+        resource::NODES,
+        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+    },
     policy::{
         Policy,
+        approved_types::{ApprovedTypes, TypeSource},
         mode::RuleName,
-        pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
+        pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         snapshot::{NodeRecord, PoolOrigin},
     },
 };
@@ -217,44 +220,22 @@ fn untainted_siblings(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> Option<Ch
     Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
 }
 
-/// The machine types that a pool may have.
-pub(super) struct ApprovedTypes<'p> {
-    pub(super) names: Vec<&'p str>,
-    /// Who says so.
-    pub(super) source: String,
-    /// What it means to have another one.
-    pub(super) severity: FindingSeverity,
-}
-
-impl<'p> ApprovedTypes<'p> {
-    /// By the pool's own list, else by the catalog; `None` where neither has any.
-    pub(super) fn of(policy: &'p Policy, declared: Option<&'p Pool>) -> Option<Self> {
-        let provider = provider_name(policy);
-        let catalog = &policy.machine_types;
-        let own = declared.and_then(|pool| pool.machine_types.as_ref());
-        let (source, severity) = match (own, catalog.is_authoritative()) {
-            (Some(_), _) => ("the pool's list".to_owned(), FindingSeverity::Error),
-            (None, true) => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
-            (None, false) => (
-                format!("the catalog for {provider}, which AutoMQ has not published"),
-                FindingSeverity::Warning,
-            ),
-        };
-        let names: Vec<&str> = match own {
-            Some(types) => types.iter().map(String::as_str).collect(),
-            None => catalog.names.iter().map(|entry| entry.name.as_str()).collect(),
-        };
-        (!names.is_empty()).then_some(Self { names, source, severity })
+/// What a list of machine types is called in findings, and what it means to have another type.
+pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, FindingSeverity) {
+    let provider = policy.provider_name();
+    match source {
+        TypeSource::Pool => ("the pool's list".to_owned(), FindingSeverity::Error),
+        TypeSource::Published => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
+        TypeSource::Unpublished => (
+            format!("the catalog for {provider}, which AutoMQ has not published"),
+            FindingSeverity::Warning,
+        ),
     }
-}
-
-fn provider_name(policy: &Policy) -> &'static str {
-    policy.provider.map_or("this provider", |provider| provider.as_str())
 }
 
 /// What there is to say of machine types where no list approves any.
 pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
-    let fact = format!("No list of machine types is published for {}", provider_name(policy));
+    let fact = format!("No list of machine types is published for {}", policy.provider_name());
     let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
     CheckFinding::unknown(TYPE, FindingSeverity::Warning, fact).fix(fix)
 }
@@ -265,11 +246,13 @@ pub(super) const WRONG_TYPE: &str = "AutoMQ takes the types that it has approved
 
 fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
-    let Some(approved) = ApprovedTypes::of(facts.policy, pool.declared) else {
+    let Some(ApprovedTypes { names: approved, source }) =
+        facts.policy.approved_types(pool.declared)
+    else {
         findings.push(no_type_list(facts.policy).pool(name));
         return;
     };
-    let ApprovedTypes { names: approved, source, severity } = approved;
+    let (source, severity) = list_name(facts.policy, source);
     let types: BTreeSet<&str> = pool.nodes.iter().filter_map(|node| machine_type(node)).collect();
     let wrong: Vec<&str> = types.iter().filter(|it| !approved.contains(it)).copied().collect();
     let nodes = pool.names(|node| machine_type(node).is_some_and(|it| wrong.contains(&it)));

@@ -153,6 +153,6 @@ fn picture(
         ready: node.ready,
         cordoned: node.cordoned,
         tainted,
-        residents: facts.knows(crate::cluster::inventory::PODS).then_some(residents),
+        residents: facts.knows(crate::kubernetes::resource::PODS).then_some(residents),
     }
 }

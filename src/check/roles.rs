@@ -10,14 +10,15 @@ use super::{
     words::{count, list},
 };
 use crate::{
-    cluster::inventory::{
-        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Inventory, ObjectName, ROLE_BINDINGS, ROLES,
-        ResourceKind, SERVICE_ACCOUNTS,
-    },
+    cluster::inventory::{Inventory, ObjectName},
     json,
     kubernetes::{
-        name::{GroupResource, any_matches},
+        name::any_matches,
         object::Labels,
+        resource::{
+            CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GroupResource, ROLE_BINDINGS, ROLES, Resource,
+            SERVICE_ACCOUNTS,
+        },
     },
     policy::{
         Policy,
@@ -317,8 +318,8 @@ fn edit(resource: &GroupResource, name: &ObjectName) -> String {
 /// AutoMQ's bindings, and the roles that they refer to.
 fn references(policy: &Policy, inventory: &Inventory) -> Vec<ProtectedReference> {
     let mut references = Vec::new();
-    for stock in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
-        let resource = stock.group_resource();
+    for bindings in [ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS] {
+        let resource = bindings.group_resource();
         references.extend(inventory.objects(&resource).filter_map(|(_, text)| {
             policy.protected_reference(&resource, &json::from_str(text).ok()?)
         }));
@@ -360,15 +361,15 @@ fn bindings(
     }
 }
 
-fn without_role(binding: &ProtectedReference, role: ResourceKind, role_name: &str) -> CheckFinding {
+fn without_role(binding: &ProtectedReference, role: Resource, role_name: &str) -> CheckFinding {
     let ProtectedReference { resource, namespace, name, .. } = binding;
-    let stock = if *resource == ROLE_BINDINGS.group_resource() {
+    let bindings = if *resource == ROLE_BINDINGS.group_resource() {
         ROLE_BINDINGS
     } else {
         CLUSTER_ROLE_BINDINGS
     };
     let name = ObjectName { namespace: namespace.clone(), name: name.clone() };
-    let binding = format!("{} {name}", stock.kind);
+    let binding = format!("{} {name}", bindings.kind);
     let fact = format!("{binding} refers to {} {role_name}, which is not there", role.kind);
     CheckFinding::fail(RULE, FindingSeverity::Error, fact)
         .why("The binding grants nothing, and AutoMQ's service accounts may do nothing by it")

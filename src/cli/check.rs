@@ -21,7 +21,7 @@ use crate::{
         CheckFinding, CheckedSubject, FindingSeverity, Fitness, Status, examine, examine_plan,
         named,
     },
-    cluster::inventory::{Inventory, ResourceKind},
+    cluster::inventory::{Inventory, dump_command},
     policy::Policy,
     terraform::Plan,
 };
@@ -165,11 +165,11 @@ impl FailOn {
 
 impl Checked {
     fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
-        let others = named(policy).into_iter().filter(|object| !object.is_stock());
+        let others = named(policy).into_iter().filter(|object| !object.is_always_read());
         let mut others: Vec<String> = others.map(|object| object.resource.to_string()).collect();
         others.sort();
         others.dedup();
-        let dump_command = Some(ResourceKind::dump_command(&others));
+        let dump_command = Some(dump_command(&others));
         Self { name, fitness: examine(policy, inventory), dump_command }
     }
 }

@@ -5,8 +5,11 @@ use crate::{
     json::{self, Cursor, JsonError, Read, read_object, text::Text},
     kubernetes::{
         documents::{self, DocumentError, NoObject},
-        name::GroupResource,
         object::RawObject,
+        resource::{
+            CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, ROLE_BINDINGS, ROLES, Resource,
+            SERVICE_ACCOUNTS,
+        },
     },
 };
 
@@ -63,15 +66,9 @@ impl<'a> TypeMeta<'a> {
 
 read_object!(TypeMeta { "apiVersion" => api_version, "kind" => kind });
 
-/// Kinds whose objects can be protected, with their resource. Others are counted and left out.
-const PROTECTED_KINDS: [(&str, &str, &str); 6] = [
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings"),
-    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
-    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles"),
-    ("rbac.authorization.k8s.io", "Role", "roles"),
-    ("", "ConfigMap", "configmaps"),
-    ("", "ServiceAccount", "serviceaccounts"),
-];
+/// Resources whose objects can be protected. Others are counted and left out.
+const PROTECTED: [Resource; 6] =
+    [CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, CLUSTER_ROLES, ROLES, CONFIG_MAPS, SERVICE_ACCOUNTS];
 
 impl Index {
     /// Reads a dump: a list or any number of documents, as JSON or YAML.
@@ -107,15 +104,13 @@ impl Index {
         let (group, kind) = (meta.group(), &meta.kind);
         if kind == "Node" && group.is_empty() {
             self.add_node(item).map_err(fault("Node"))?;
-        } else if let Some((group, _, resource)) = PROTECTED_KINDS
-            .into_iter()
-            .find(|(known_group, known, _)| *kind == *known && group == *known_group)
+        } else if let Some(resource) =
+            Resource::of_kind(group, kind).filter(|it| PROTECTED.contains(it))
         {
             let object: RawObject<'_> = json::from_str(item).map_err(fault(kind))?;
-            let resource = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
             let text = |pointer: &str| object.text_at(pointer).to_string();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-            let key = ObjectKey { resource, namespace, name };
+            let key = ObjectKey { resource: resource.group_resource(), namespace, name };
             self.objects.insert(key.into(), item.into());
         }
         if !kind.is_empty() {

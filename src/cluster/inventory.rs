@@ -17,112 +17,50 @@ use crate::{
     json,
     kubernetes::{
         documents,
-        name::{GroupResource, plural},
-        object::WorkloadKind,
+        resource::{
+            CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS,
+            GroupResource, JOBS, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES,
+            PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, ROLE_BINDINGS, ROLES, Resource,
+            SERVICE_ACCOUNTS, STATEFUL_SETS, STORAGE_CLASSES, plural,
+        },
     },
 };
 
-/// A kind that a check reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ResourceKind {
-    /// As the API spells it.
-    pub kind: &'static str,
-    /// API group; empty for the core group.
-    pub group: &'static str,
-    /// Plural of the kind.
-    pub resource: &'static str,
-    /// Whether the metadata is all that is wanted.
-    pub is_metadata_only: bool,
+/// Everything that a check reads, what matters most first.
+pub const READ: [Resource; 18] = [
+    NODES,
+    NAMESPACES,
+    PODS,
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    JOBS,
+    CRON_JOBS,
+    SERVICE_ACCOUNTS,
+    ROLES,
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLE_BINDINGS,
+    PERSISTENT_VOLUMES,
+    PERSISTENT_VOLUME_CLAIMS,
+    STORAGE_CLASSES,
+];
+
+/// Whether a check reads no more of a resource than its metadata.
+pub fn is_metadata_only(resource: Resource) -> bool {
+    [NAMESPACES, SERVICE_ACCOUNTS, ROLES, CLUSTER_ROLES].contains(&resource)
 }
 
-const fn stock(kind: &'static str, group: &'static str, resource: &'static str) -> ResourceKind {
-    ResourceKind { kind, group, resource, is_metadata_only: false }
-}
-
-const fn names(kind: &'static str, group: &'static str, resource: &'static str) -> ResourceKind {
-    ResourceKind { kind, group, resource, is_metadata_only: true }
-}
-
-const RBAC: &str = "rbac.authorization.k8s.io";
-
-/// `nodes`
-pub const NODES: ResourceKind = stock("Node", "", "nodes");
-/// `namespaces`
-pub const NAMESPACES: ResourceKind = names("Namespace", "", "namespaces");
-/// `pods`
-pub const PODS: ResourceKind = stock("Pod", "", "pods");
-/// `serviceaccounts`
-pub const SERVICE_ACCOUNTS: ResourceKind = names("ServiceAccount", "", "serviceaccounts");
-/// `roles`
-pub const ROLES: ResourceKind = names("Role", RBAC, "roles");
-/// `clusterroles`
-pub const CLUSTER_ROLES: ResourceKind = names("ClusterRole", RBAC, "clusterroles");
-/// `rolebindings`
-pub const ROLE_BINDINGS: ResourceKind = stock("RoleBinding", RBAC, "rolebindings");
-/// `clusterrolebindings`
-pub const CLUSTER_ROLE_BINDINGS: ResourceKind =
-    stock("ClusterRoleBinding", RBAC, "clusterrolebindings");
-/// `persistentvolumes`
-pub const VOLUMES: ResourceKind = stock("PersistentVolume", "", "persistentvolumes");
-/// `persistentvolumeclaims`
-pub const CLAIMS: ResourceKind = stock("PersistentVolumeClaim", "", "persistentvolumeclaims");
-/// `storageclasses`
-pub const STORAGE_CLASSES: ResourceKind = stock("StorageClass", "storage.k8s.io", "storageclasses");
-/// `deployments`
-pub const DEPLOYMENTS: ResourceKind = stock("Deployment", "apps", "deployments");
-/// `replicasets`
-pub const REPLICA_SETS: ResourceKind = stock("ReplicaSet", "apps", "replicasets");
-
-impl ResourceKind {
-    /// Everything that a check reads, what matters most first.
-    pub const ALL: [Self; 18] = [
-        NODES,
-        NAMESPACES,
-        PODS,
-        DEPLOYMENTS,
-        stock("StatefulSet", "apps", "statefulsets"),
-        stock("DaemonSet", "apps", "daemonsets"),
-        REPLICA_SETS,
-        stock("ReplicationController", "", "replicationcontrollers"),
-        stock("Job", "batch", "jobs"),
-        stock("CronJob", "batch", "cronjobs"),
-        SERVICE_ACCOUNTS,
-        ROLES,
-        CLUSTER_ROLES,
-        ROLE_BINDINGS,
-        CLUSTER_ROLE_BINDINGS,
-        VOLUMES,
-        CLAIMS,
-        STORAGE_CLASSES,
-    ];
-
-    /// Whether it makes pods.
-    pub fn is_workload(self) -> bool {
-        WorkloadKind::ALL.iter().any(|kind| kind.names().1 == self.resource)
-    }
-
-    /// The same, as rules name it.
-    pub fn group_resource(self) -> GroupResource {
-        GroupResource { group: self.group.to_owned(), resource: self.resource.to_owned() }
-    }
-
-    /// Where the objects of every namespace are listed.
-    pub fn path(self) -> String {
-        match self.group {
-            "" => format!("/api/v1/{}", self.resource),
-            group => format!("/apis/{group}/v1/{}", self.resource),
-        }
-    }
-
-    /// The command that dumps everything a check reads, and what else a config asks for.
-    pub fn dump_command(others: &[String]) -> String {
-        let own = Self::ALL.iter().map(|stock| match stock.group {
-            "" | "apps" | "batch" => stock.resource.to_owned(),
-            group => format!("{}.{group}", stock.resource),
-        });
-        let all: Vec<String> = own.chain(others.iter().cloned()).collect();
-        format!("kubectl get {} -A -o json > cluster.json", all.join(","))
-    }
+/// The command that dumps everything a check reads, and what else a config asks for.
+pub fn dump_command(others: &[String]) -> String {
+    let own = READ.iter().map(|it| match it.group {
+        "" | "apps" | "batch" => it.plural.to_owned(),
+        group => format!("{}.{group}", it.plural),
+    });
+    let all: Vec<String> = own.chain(others.iter().cloned()).collect();
+    format!("kubectl get {} -A -o json > cluster.json", all.join(","))
 }
 
 /// What a cluster holds.
@@ -172,8 +110,7 @@ impl Inventory {
                 inventory.add_item(position, &document?.to_string(), ("", ""))?;
             }
         }
-        let is_read =
-            ResourceKind::ALL.iter().any(|stock| inventory.knows(&stock.group_resource()));
+        let is_read = READ.iter().any(|it| inventory.knows(&it.group_resource()));
         if is_read { Ok(inventory) } else { Err(DumpError::NothingToCheck) }
     }
 
@@ -246,10 +183,10 @@ impl Inventory {
     }
 
     /// Why nothing is known of a kind.
-    pub fn why_unknown(&self, stock: ResourceKind) -> String {
-        match self.gap(&stock.group_resource()) {
-            Some(why) => format!("{} could not be read: {why}", stock.resource),
-            None => format!("The input holds no {}", stock.resource),
+    pub fn why_unknown(&self, resource: Resource) -> String {
+        match self.gap(&resource.group_resource()) {
+            Some(why) => format!("{} could not be read: {why}", resource.plural),
+            None => format!("The input holds no {}", resource.plural),
         }
     }
 
@@ -331,14 +268,13 @@ mod tests {
 
     #[test]
     fn nodes_come_first_since_they_tell_the_provider() {
-        assert_eq!(ResourceKind::ALL.first(), Some(&NODES));
+        assert_eq!(READ.first(), Some(&NODES));
     }
 
     #[test]
     fn plurals_are_what_kinds_become() {
-        for ResourceKind { kind, group, resource, .. } in ResourceKind::ALL {
-            let expected = GroupResource { group: group.to_owned(), resource: resource.to_owned() };
-            assert_eq!(resource_of(group, kind), expected);
+        for resource in READ {
+            assert_eq!(resource_of(resource.group, resource.kind), resource.group_resource());
         }
     }
 

@@ -70,13 +70,13 @@ impl Index {
     /// The list is complete, and replaces what was known of its kind; whether that changes anything.
     pub fn end_list(&mut self, kind: Kind) -> bool {
         let Some(Relist { nodes, mut objects }) = self.relists.remove(&kind) else { return false };
-        let is_first = self.kinds.insert(kind.as_str().to_owned());
+        let is_first = self.kinds.insert(kind.resource().kind.to_owned());
         let changes = if kind == Kind::Node {
             let changes = self.nodes != nodes;
             self.nodes = nodes;
             changes
         } else {
-            let resource = kind.group_resource();
+            let resource = kind.resource().group_resource();
             let is_kind = |key: &ObjectKey| key.resource == resource;
             let known = self.objects.iter().filter(|(key, _)| is_kind(key));
             let changes = !known.eq(objects.iter());
@@ -115,13 +115,13 @@ impl Index {
         if kind == Kind::Node {
             return Ok(self.nodes.remove(name.as_str()).is_some());
         }
-        let key = ObjectKey { resource: kind.group_resource(), namespace, name };
+        let key = ObjectKey { resource: kind.resource().group_resource(), namespace, name };
         Ok(self.objects.remove(&key).is_some())
     }
 
     /// Whether every kind has been listed.
     pub fn is_complete(&self) -> bool {
-        Kind::ALL.iter().all(|kind| self.has_seen(kind.as_str()))
+        Kind::ALL.iter().all(|kind| self.has_seen(kind.resource().kind))
     }
 }
 
@@ -139,7 +139,7 @@ fn observed(kind: Kind, object: &str) -> Result<Option<(ObjectKey, Box<str>)>, O
     }
     let Metadata { namespace, name, .. } = &object.metadata;
     let (namespace, name) = (namespace.clone(), name.clone());
-    let key = ObjectKey { resource: kind.group_resource(), namespace, name };
+    let key = ObjectKey { resource: kind.resource().group_resource(), namespace, name };
     Ok(Some((key, serde_json::to_string(&object)?.into())))
 }
 

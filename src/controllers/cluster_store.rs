@@ -44,7 +44,7 @@ impl ClusterStore {
     pub fn watches(self: &Arc<Self>) -> impl Iterator<Item = (WatchSource, KindSink)> {
         Kind::ALL.into_iter().map(|kind| {
             let source = WatchSource {
-                path: kind.path(),
+                path: kind.resource().path(),
                 metadata_only: kind.is_metadata_only(),
                 name: None,
                 right: rbac::watch_of(kind),
@@ -67,10 +67,10 @@ impl ClusterStore {
         }
         let missing: Vec<_> = Kind::ALL
             .into_iter()
-            .filter(|kind| !state.index.has_seen(kind.as_str()))
+            .filter(|kind| !state.index.has_seen(kind.resource().kind))
             .map(|kind| match state.troubles.get(&kind) {
-                Some(why) => format!("{} ({why})", kind.resource()),
-                None => kind.resource().to_owned(),
+                Some(why) => format!("{} ({why})", kind.resource().plural),
+                None => kind.resource().plural.to_owned(),
             })
             .collect();
         Err(format!("not read yet: {}", missing.join(", ")))
@@ -107,7 +107,7 @@ impl KindSink {
             Ok(true) => self.observation.changed.notify_one(),
             Ok(false) => {}
             Err(error) => {
-                let kind = self.kind.as_str();
+                let kind = self.kind.resource().kind;
                 warn!(kind, "left out a {kind} that cannot be read: {error}");
             }
         }

@@ -1,4 +1,4 @@
-//! Names and how they are written: label keys and values, globs, resources.
+//! Names and how they are written: label keys and values, and globs.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-fn is_dns_subdomain(text: &str) -> bool {
+pub(super) fn is_dns_subdomain(text: &str) -> bool {
     let is_label = |label: &str| {
         let bytes = label.as_bytes();
         let ends =
@@ -132,47 +132,6 @@ pub fn any_matches(globs: &[Glob], name: &str) -> bool {
     globs.iter().any(|glob| glob.matches(name))
 }
 
-/// The plural that Kubernetes gives a kind by default.
-pub fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    let ends_with_any = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
-    match lower.strip_suffix('y') {
-        Some(stem) if !ends_with_any(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
-        _ if ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{lower}es"),
-        _ => format!("{lower}s"),
-    }
-}
-
-/// A resource without its version: `plural` or `plural.group`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupResource {
-    /// API group; empty for the core group.
-    pub group: String,
-    /// Plural name, lower case.
-    pub resource: String,
-}
-
-impl GroupResource {
-    /// Reads `configmaps` or `rolebindings.rbac.authorization.k8s.io`.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        let (resource, group) = text.split_once('.').unwrap_or((text, ""));
-        if !is_dns_subdomain(resource) || resource.contains('.') {
-            return Err("is not `plural` or `plural.group`, in lower case");
-        }
-        if !group.is_empty() && !is_dns_subdomain(group) {
-            return Err("has a group that is not a DNS subdomain");
-        }
-        Ok(Self { group: group.to_owned(), resource: resource.to_owned() })
-    }
-}
-
-impl fmt::Display for GroupResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.resource)?;
-        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,19 +170,6 @@ mod tests {
         assert!(!matches("automq", "automq-1"));
         for bad in ["", "[ab]", "{a,b}", "a b", "a\\*", "!a"] {
             assert!(Glob::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn resources_are_plural_and_group() {
-        let read = GroupResource::parse("rolebindings.rbac.authorization.k8s.io").unwrap();
-        assert_eq!(
-            (read.resource.as_str(), read.group.as_str()),
-            ("rolebindings", "rbac.authorization.k8s.io")
-        );
-        assert_eq!(GroupResource::parse("configmaps").unwrap().to_string(), "configmaps");
-        for bad in ["", "ConfigMaps", "apps/deployments", ".apps", "a..b"] {
-            assert!(GroupResource::parse(bad).is_err(), "{bad}");
         }
     }
 }

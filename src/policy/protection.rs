@@ -2,10 +2,7 @@
 
 use jsonptr::PointerBuf;
 
-use crate::kubernetes::name::{Glob, GroupResource};
-
-/// The API group of roles and their bindings.
-pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+use crate::kubernetes::{name::Glob, resource::GroupResource};
 
 /// What of a role that a protected binding refers to may not change.
 pub const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];

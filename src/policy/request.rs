@@ -1,6 +1,7 @@
 //! What an admission request asks, as far as rules read it.
 
-use super::{identity::User, protection::RBAC_GROUP};
+use super::identity::User;
+use crate::kubernetes::resource::{Resource, V1, version_read};
 use crate::{
     json::text::Text,
     kubernetes::object::{
@@ -107,26 +108,6 @@ impl Target<'_> {
             format!("{}/{}", self.resource, self.sub_resource)
         }
     }
-}
-
-/// The version in which PoolGuard reads every resource of Kubernetes itself.
-const V1: &str = "v1";
-
-/// Resources of Kubernetes itself outside the core group, by API group. The core group has no
-/// version but `v1`.
-const READ_IN_V1: [(&str, &[&str]); 4] = [
-    ("apps", &["controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"]),
-    ("batch", &["cronjobs", "jobs"]),
-    (RBAC_GROUP, &["clusterrolebindings", "clusterroles", "rolebindings", "roles"]),
-    ("storage.k8s.io", &["storageclasses"]),
-];
-
-/// The version in which PoolGuard reads a resource of Kubernetes itself; `None` for a resource whose
-/// versions it does not know, such as a custom resource that the config protects.
-pub fn version_read(group: &str, resource: &str) -> Option<&'static str> {
-    let is_known =
-        |(known, resources): &(&str, &[&str])| *known == group && resources.contains(&resource);
-    (group.is_empty() || READ_IN_V1.iter().any(is_known)).then_some(V1)
 }
 
 /// What is done to an object.
@@ -250,9 +231,8 @@ impl View {
             ("", "nodes", "", _) if writes => Self::Node,
             ("", "nodes", "status", Operation::Update) => Self::Node,
             ("", "namespaces", "", Operation::Delete) => Self::Namespace,
-            (group, resource, "", _) if writes => WorkloadKind::ALL
-                .into_iter()
-                .find(|kind| kind.names().0 == group && kind.names().1 == resource)
+            (group, plural, "", _) if writes => Resource::of_plural(group, plural)
+                .and_then(WorkloadKind::of)
                 .map_or(Self::Irrelevant, Self::Workload),
             _ => Self::Irrelevant,
         }

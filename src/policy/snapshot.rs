@@ -12,7 +12,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 pub use class::{Class, ClassNode, Member};
 pub use node_to_come::NodeToCome;
 
-use crate::kubernetes::{name::GroupResource, taint::Taint};
+use crate::kubernetes::{resource::GroupResource, taint::Taint};
 
 /// A node as it is observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

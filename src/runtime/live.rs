@@ -27,12 +27,14 @@ use crate::{
         certificates::{
             Bundle, Registered,
             files::Files,
-            own_authority::{self, OwnAuthority},
+            own_authority::{
+                self, AuthorityInputs, AuthorityOutputs, AuthoritySettings, OwnAuthority,
+            },
         },
         cluster_store::ClusterStore,
         guard::AppliedConfig,
-        registration::{self, WebhookRegistration},
-        scan::{self, ScanController},
+        registration::{self, RegistrationInputs, RegistrationSettings, WebhookRegistration},
+        scan::{ScanController, ScanInputs},
     },
     server::tls::Certificates,
     service::PolicyAndSnapshotCell,
@@ -137,7 +139,7 @@ impl Connected {
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
         }
-        let inputs = scan::ScanInputs {
+        let inputs = ScanInputs {
             guard,
             in_force: in_force.clone(),
             held: held.clone(),
@@ -148,28 +150,20 @@ impl Connected {
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
-        let inputs = registration::RegistrationInputs {
+        let inputs = RegistrationInputs {
             in_force,
             seen,
             bundle: bundle.subscribe(),
             held: held.clone(),
             readiness: shared.readiness.clone(),
         };
-        let settings = registration::RegistrationSettings {
-            namespace: namespace.clone(),
-            names: names.clone(),
-            address,
-        };
+        let settings =
+            RegistrationSettings { namespace: namespace.clone(), names: names.clone(), address };
         let metrics = Arc::clone(&shared.metrics);
         let recorder = EventRecorder::new(client.clone(), identity);
-        let registration = WebhookRegistration::new(
-            client.clone(),
-            settings,
-            inputs,
-            metrics,
-            &recorder,
-            standing,
-        );
+        let client_too = client.clone();
+        let registration =
+            WebhookRegistration::new(client_too, settings, inputs, metrics, &recorder, standing);
         tasks.spawn(registration.run());
         let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {
@@ -182,14 +176,8 @@ impl Connected {
             Certificate::InMemory | Certificate::Managed => {
                 let wait = rotation_wait;
                 let secret = see(&client, own_authority::source(&namespace, &names), tasks);
-                let settings = own_authority::AuthoritySettings {
-                    namespace,
-                    names,
-                    server_names,
-                    wait,
-                    clock,
-                };
-                let inputs = own_authority::AuthorityInputs { secret, registered, held };
+                let settings = AuthoritySettings { namespace, names, server_names, wait, clock };
+                let inputs = AuthorityInputs { secret, registered, held };
                 keep_authority(client, settings, inputs, bundle, shared, tasks)
             }
         };
@@ -200,14 +188,14 @@ impl Connected {
 /// Begins to keep a certificate authority, and to serve what it signs.
 fn keep_authority(
     client: Client,
-    settings: own_authority::AuthoritySettings,
-    inputs: own_authority::AuthorityInputs,
+    settings: AuthoritySettings,
+    inputs: AuthorityInputs,
     bundle: watch::Sender<Option<Bundle>>,
     shared: &Shared,
     tasks: &mut Tasks,
 ) -> Arc<Certificates> {
     let certificates = Arc::new(Certificates::default());
-    let outputs = own_authority::AuthorityOutputs {
+    let outputs = AuthorityOutputs {
         certificates: Arc::clone(&certificates),
         bundle,
         certified: shared.certified.clone(),

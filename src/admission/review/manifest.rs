@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{API_VERSION, KIND};
-use crate::kubernetes::name::plural;
+use crate::kubernetes::resource::{is_cluster_scoped, plural};
 
 /// Who applies a manifest, and where to.
 #[derive(Clone, Debug)]
@@ -24,22 +24,6 @@ pub enum ManifestError {
     Missing(&'static str),
 }
 
-/// Kinds that have no namespace, among those that anyone would review.
-const CLUSTER_SCOPED: [&str; 12] = [
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CSIDriver",
-    "CustomResourceDefinition",
-    "IngressClass",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "RuntimeClass",
-    "StorageClass",
-    "PoolGuardConfig",
-];
-
 /// Wraps an object into the review of its creation.
 pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -52,7 +36,7 @@ pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestErro
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let namespace = match text("/metadata/namespace") {
-        _ if CLUSTER_SCOPED.contains(&kind) => "",
+        _ if is_cluster_scoped(kind) => "",
         "" => asker.namespace.as_str(),
         own => own,
     };

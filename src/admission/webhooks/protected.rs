@@ -22,12 +22,15 @@ use super::{
     sorted, whole,
 };
 use crate::{
-    kubernetes::name::{Glob, GroupResource},
+    kubernetes::{
+        name::Glob,
+        resource::{GroupResource, RBAC_GROUP, version_read},
+    },
     policy::{
         Phase, Policy,
         mode::Mode,
-        protection::{Namespaces, Protected, RBAC_GROUP},
-        request::{Operation, version_read},
+        protection::{Namespaces, Protected},
+        request::Operation,
     },
 };
 

@@ -6,11 +6,14 @@ use super::{
     cel::{Cel, CelPath},
     principals, protected,
 };
-use crate::policy::{
-    Phase, Policy,
-    mode::Mode,
-    protection::{BOOTSTRAPPING, BOOTSTRAPPING_LABEL, RBAC_GROUP, ROLE_FIELDS},
-    request::Operation,
+use crate::{
+    kubernetes::resource::RBAC_GROUP,
+    policy::{
+        Phase, Policy,
+        mode::Mode,
+        protection::{BOOTSTRAPPING, BOOTSTRAPPING_LABEL, ROLE_FIELDS},
+        request::Operation,
+    },
 };
 
 const ROLES: [&str; 2] = ["clusterroles", "roles"];

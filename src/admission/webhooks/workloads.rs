@@ -12,7 +12,7 @@ use super::{
     sorted,
 };
 use crate::{
-    kubernetes::object::WorkloadKind,
+    kubernetes::{object::WorkloadKind, resource::Resource},
     policy::{Phase, Policy, mode::Mode, request::Operation},
 };
 
@@ -43,7 +43,7 @@ fn by_group(
 ) -> BTreeMap<&'static str, Vec<String>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for kind in WorkloadKind::ALL {
-        let (group, resource, kind) = kind.names();
+        let Resource { group, plural: resource, kind, .. } = kind.resource();
         groups.entry(group).or_default().push(name(group, resource, kind));
     }
     groups.into_iter().map(|(group, names)| (group, sorted(names))).collect()

@@ -6,13 +6,13 @@ use crate::{
         finding::{CheckFinding, Constraint, FindingSeverity},
         fix::screaming_snake_effect,
         nodes::{
-            ApprovedTypes, DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT,
-            TOO_SMALL, TWO_ZONES, TYPE, UNDECLARED, WRONG_TYPE, ZONE, no_type_list,
+            DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL, TWO_ZONES,
+            TYPE, UNDECLARED, WRONG_TYPE, ZONE, list_name, no_type_list,
         },
         words::{count, list, verb},
     },
     kubernetes::taint::Taint,
-    policy::{Policy, placement::Ternary},
+    policy::{Policy, approved_types::ApprovedTypes, placement::Ternary},
     terraform::{Action, PlannedPool, TaintSyntax},
 };
 
@@ -157,11 +157,12 @@ fn written<'t>(
 }
 
 fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
-    let Some(approved) = ApprovedTypes::of(policy, pool.declared.map(|(_, pool)| pool)) else {
+    let declared = pool.declared.map(|(_, pool)| pool);
+    let Some(ApprovedTypes { names: approved, source }) = policy.approved_types(declared) else {
         findings.push(no_type_list(policy));
         return;
     };
-    let ApprovedTypes { names: approved, source, severity } = approved;
+    let (source, severity) = list_name(policy, source);
     for part in pool.lasting() {
         let attribute = part.attributes.machine_types;
         let has_own_list = pool.declared.is_some_and(|(_, pool)| pool.machine_types.is_some());

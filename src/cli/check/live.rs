@@ -14,10 +14,10 @@ use crate::{
     check::{NamedObject, named},
     cli::input::ConfigText,
     cluster::{
-        inventory::{Inventory, PODS, ResourceKind},
+        inventory::{Inventory, READ, is_metadata_only},
         wire::ListPage,
     },
-    kubernetes::name::GroupResource,
+    kubernetes::resource::{GroupResource, PODS, Resource},
 };
 
 /// A page of pods has a few megabytes.
@@ -60,16 +60,16 @@ async fn check_one(
         inventory: Inventory::default(),
         progress: Progress::new(&name),
     };
-    for stock in ResourceKind::ALL {
-        if let Err(failure) = reader.read_stock(stock).await {
+    for kind in READ {
+        if let Err(failure) = reader.read_resource(kind).await {
             if failure.code.is_none() {
                 bail!("{name}: {}", failure.why);
             }
-            reader.inventory.mark_unreadable(&stock.group_resource(), failure.why);
+            reader.inventory.mark_unreadable(&kind.group_resource(), failure.why);
         }
     }
     let policy = config.load(reader.inventory.index().provider())?.policy;
-    for object in named(&policy).into_iter().filter(|object| !object.is_stock()) {
+    for object in named(&policy).into_iter().filter(|object| !object.is_always_read()) {
         if let Err(failure) = reader.read_named(&object).await {
             reader.inventory.mark_unreadable(&object.resource, failure.why);
         }
@@ -98,15 +98,15 @@ impl Failure {
 }
 
 impl Reader {
-    async fn read_stock(&mut self, stock: ResourceKind) -> Result<(), Failure> {
+    async fn read_resource(&mut self, kind: Resource) -> Result<(), Failure> {
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
-        if stock == PODS {
+        if kind == PODS {
             parameters.field_selector = Some(RUNNING.to_owned());
         }
         // A role by RBAC names what is missing; nodes have one already.
-        let right = rbac::listing(stock.group, stock.resource);
-        let resource = stock.group_resource();
-        let found = self.list(&resource, &stock.path(), parameters, stock.is_metadata_only).await;
+        let right = rbac::listing(kind.group, kind.plural);
+        let resource = kind.group_resource();
+        let found = self.list(&resource, &kind.path(), parameters, is_metadata_only(kind)).await;
         found.map_err(|error| match error {
             Fault::Api(error) => {
                 Failure { code: client::code(&error), why: client::explain_with(&error, &right) }

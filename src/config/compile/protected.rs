@@ -8,7 +8,10 @@ use crate::{
         presets::{self, Presets, presets},
         raw,
     },
-    kubernetes::name::{Glob, GroupResource},
+    kubernetes::{
+        name::Glob,
+        resource::{GroupResource, Resource},
+    },
     policy::{
         pool::Pool,
         protection::{
@@ -23,21 +26,6 @@ use super::{
     identity::{glob, globs},
     pools::unique_names,
 };
-
-/// Resources that people write without their group, with what they mean.
-const GROUPS: [(&str, &str); 7] = [
-    ("rolebindings", "rbac.authorization.k8s.io"),
-    ("clusterrolebindings", "rbac.authorization.k8s.io"),
-    ("roles", "rbac.authorization.k8s.io"),
-    ("clusterroles", "rbac.authorization.k8s.io"),
-    ("storageclasses", "storage.k8s.io"),
-    ("statefulsets", "apps"),
-    ("deployments", "apps"),
-];
-
-/// Resources that have no namespace.
-const CLUSTER_SCOPED: [&str; 5] =
-    ["clusterrolebindings", "clusterroles", "storageclasses", "namespaces", "nodes"];
 
 /// Reads the entries of the config; those that cannot be one are left out.
 pub(super) fn configured(
@@ -63,7 +51,7 @@ fn protected(
         None => Some(Namespaces::Any),
     };
     if let (Some(namespace), Some(resource)) = (namespace, &resource)
-        && CLUSTER_SCOPED.contains(&resource.resource.as_str())
+        && Resource::of_plural_in_any_group(&resource.resource).is_some_and(|it| !it.is_namespaced)
     {
         report.push(
             at.key("namespace")
@@ -98,11 +86,12 @@ fn resource(
 ) -> Option<GroupResource> {
     match GroupResource::parse(text) {
         Ok(resource) => {
-            let group = GROUPS.iter().find(|(name, _)| resource.group.is_empty() && *name == text);
-            if let Some((name, group)) = group {
+            // People leave out the group.
+            let meant = Resource::of_plural_in_any_group(text).filter(|it| !it.group.is_empty());
+            if let Some(Resource { group, plural, .. }) = meant {
                 report.push(
-                    at.error(format!("`{name}` are not in the core group"))
-                        .with_help(format!("write `{name}.{group}`")),
+                    at.error(format!("`{plural}` are not in the core group"))
+                        .with_help(format!("write `{plural}.{group}`")),
                 );
             }
             Some(resource)

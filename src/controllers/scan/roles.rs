@@ -9,14 +9,11 @@ use super::found::Found;
 use crate::{
     api::{client, rbac},
     check::{NamedObject, Status, examine_roles, named},
-    cluster::{
-        inventory::{CLUSTER_ROLES, Inventory, ROLES, ResourceKind},
-        wire::ListPage,
-    },
+    cluster::{inventory::Inventory, wire::ListPage},
+    kubernetes::resource::{CLUSTER_ROLES, RBAC_GROUP, ROLES, Resource},
     policy::{
         Policy,
         mode::{Mode, RuleName},
-        protection::RBAC_GROUP,
         snapshot::Snapshot,
         verdict::Finding,
     },
@@ -103,7 +100,7 @@ async fn read_named(
 async fn read_roles(
     client: &Client,
     snapshot: &Snapshot,
-    kind: ResourceKind,
+    kind: Resource,
     inventory: &mut Inventory,
 ) -> Result<(), String> {
     let resource = kind.group_resource();
@@ -121,15 +118,15 @@ async fn read_roles(
     }
     for (namespace, name) in wanted {
         let path = if namespace.is_empty() {
-            format!("/apis/{RBAC_GROUP}/v1/{}/{name}", kind.resource)
+            format!("/apis/{RBAC_GROUP}/v1/{}/{name}", kind.plural)
         } else {
-            format!("/apis/{RBAC_GROUP}/v1/namespaces/{namespace}/{}/{name}", kind.resource)
+            format!("/apis/{RBAC_GROUP}/v1/namespaces/{namespace}/{}/{name}", kind.plural)
         };
         let request = http::Request::get(path).body(Vec::new());
         match client::text(client, request.map_err(|error| error.to_string())?).await {
             Ok(role) => inventory.add(&resource, &role).map_err(|error| error.to_string())?,
             Err(error) if client::code(&error) == Some(404) => {}
-            Err(error) => return Err(client::explain_with(&error, &rbac::role(kind.resource))),
+            Err(error) => return Err(client::explain_with(&error, &rbac::role(kind.plural))),
         }
     }
     Ok(())

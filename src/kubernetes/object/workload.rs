@@ -1,24 +1,27 @@
 //! Workloads: objects that hold a pod template.
 
 use super::{metadata::Metadata, pod::PodSpec};
-use crate::json::read_object;
+use crate::{
+    json::read_object,
+    kubernetes::resource::{self, Resource},
+};
 
 /// The kinds of workloads that are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkloadKind {
-    /// batch
+    /// `cronjobs.batch`
     CronJob,
-    /// apps
+    /// `daemonsets.apps`
     DaemonSet,
-    /// apps
+    /// `deployments.apps`
     Deployment,
-    /// batch
+    /// `jobs.batch`
     Job,
-    /// apps
+    /// `replicasets.apps`
     ReplicaSet,
-    /// core
+    /// `replicationcontrollers`
     ReplicationController,
-    /// apps
+    /// `statefulsets.apps`
     StatefulSet,
 }
 
@@ -34,16 +37,21 @@ impl WorkloadKind {
         Self::StatefulSet,
     ];
 
-    /// API group, plural resource and kind. The version is `v1` for all of them.
-    pub fn names(self) -> (&'static str, &'static str, &'static str) {
+    /// The kind of a resource, if it is one.
+    pub fn of(resource: Resource) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.resource() == resource)
+    }
+
+    /// Its resource.
+    pub fn resource(self) -> Resource {
         match self {
-            Self::CronJob => ("batch", "cronjobs", "CronJob"),
-            Self::DaemonSet => ("apps", "daemonsets", "DaemonSet"),
-            Self::Deployment => ("apps", "deployments", "Deployment"),
-            Self::Job => ("batch", "jobs", "Job"),
-            Self::ReplicaSet => ("apps", "replicasets", "ReplicaSet"),
-            Self::ReplicationController => ("", "replicationcontrollers", "ReplicationController"),
-            Self::StatefulSet => ("apps", "statefulsets", "StatefulSet"),
+            Self::CronJob => resource::CRON_JOBS,
+            Self::DaemonSet => resource::DAEMON_SETS,
+            Self::Deployment => resource::DEPLOYMENTS,
+            Self::Job => resource::JOBS,
+            Self::ReplicaSet => resource::REPLICA_SETS,
+            Self::ReplicationController => resource::REPLICATION_CONTROLLERS,
+            Self::StatefulSet => resource::STATEFUL_SETS,
         }
     }
 

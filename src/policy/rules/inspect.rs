@@ -3,7 +3,7 @@
 //!
 //! Modes do not matter here, but for `off`: a finding denies nothing.
 
-use super::{daemon_set, node_machine_type::approved, pod_placement::misplaced};
+use super::{daemon_set, node_machine_type::list_name, pod_placement::misplaced};
 use crate::{
     kubernetes::object::Pod,
     policy::{
@@ -214,7 +214,7 @@ impl Policy {
         facts: &PoolFacts,
     ) -> Option<Finding> {
         let PoolOrigin::Declared(index) = facts.origin else { return None };
-        let list = approved(self, self.pools.get(index)?)?;
+        let list = self.approved_types(self.pools.get(index))?;
         let member = class.member(node);
         let machine_type = member.label(MACHINE_TYPE_LABEL)?;
         if self.rules.node_machine_type.mode == Mode::Off || list.names.contains(&machine_type) {
@@ -224,7 +224,7 @@ impl Policy {
             "Node {} of pool {} is of machine type {machine_type}, which is not in {}: {}",
             node.name,
             facts.name,
-            list.source,
+            list_name(self, list.source),
             list.names.join(", "),
         );
         let finding = Finding::new(RuleName::NodeMachineType, fact)

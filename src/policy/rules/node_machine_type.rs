@@ -11,8 +11,9 @@ use crate::{
     kubernetes::{object::Node, selector::LabelSet},
     policy::{
         Policy,
+        approved_types::TypeSource,
         mode::{Mode, RuleName},
-        pool::{MACHINE_TYPE_LABEL, Pool},
+        pool::MACHINE_TYPE_LABEL,
         request::Change,
         verdict::{Finding, FindingCollector},
     },
@@ -40,14 +41,14 @@ pub(super) fn judge(
     if rule.mode == Mode::Off || is_unchanged {
         return;
     }
-    let Some(list) = approved(policy, pool) else { return };
+    let Some(list) = policy.approved_types(Some(pool)) else { return };
     if list.names.contains(&machine_type) {
         return;
     }
     let joins = joins(policy, MACHINE_TYPE_LABEL, index, old);
     let mut mode = rule.mode;
     let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
-    if !list.is_authoritative || is_capped {
+    if !list.source.is_authoritative() || is_capped {
         mode = mode.min(Mode::Warn);
     }
     let node = context.object_name("Node");
@@ -55,7 +56,7 @@ pub(super) fn judge(
     let fact = format!(
         "{node} of pool {} is of machine type {machine_type} ({field}), which is not in {}: {}",
         pool.name,
-        list.source,
+        list_name(policy, list.source),
         list.names.join(", "),
     );
     let advice = "Give the node pool an approved type, or add this one to the pool's machineTypes";
@@ -67,29 +68,12 @@ pub(super) fn judge(
     report.violation(mode, finding);
 }
 
-/// A list of machine types.
-pub(super) struct Approved<'p> {
-    pub(super) names: Vec<&'p str>,
-    pub(super) source: String,
-    is_authoritative: bool,
-}
-
-/// The list that a pool is held to; `None` where nothing is judged.
-pub(super) fn approved<'p>(policy: &'p Policy, pool: &'p Pool) -> Option<Approved<'p>> {
-    if let Some(types) = &pool.machine_types {
-        let names = types.iter().map(String::as_str).collect();
-        return Some(Approved {
-            names,
-            source: "the pool's list".to_owned(),
-            is_authoritative: true,
-        });
+/// What a list of machine types is called in sentences.
+pub(super) fn list_name(policy: &Policy, source: TypeSource) -> String {
+    match source {
+        TypeSource::Pool => "the pool's list".to_owned(),
+        TypeSource::Published | TypeSource::Unpublished => {
+            format!("the catalog for {}", policy.provider_name())
+        }
     }
-    let catalog = &policy.machine_types;
-    let names: Vec<&str> = catalog.names.iter().map(|entry| entry.name.as_str()).collect();
-    if names.is_empty() {
-        return None;
-    }
-    let provider = policy.provider.map_or("this provider", |provider| provider.as_str());
-    let source = format!("the catalog for {provider}");
-    Some(Approved { names, source, is_authoritative: catalog.is_authoritative() })
 }

@@ -26,8 +26,9 @@ use super::Context;
 use crate::{
     json::text::Text,
     kubernetes::{
-        name::{GroupResource, any_matches},
+        name::any_matches,
         object::{Labels, RawObject, RawValue},
+        resource::{GroupResource, RBAC_GROUP},
         selector::LabelSet,
     },
     policy::{
@@ -36,7 +37,7 @@ use crate::{
         mode::{Mode, RuleName},
         protection::{
             BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, GuardedFields, KeepItem,
-            LabelMark, Namespaces, Protected, RBAC_GROUP, ROLE_FIELDS, Recognition,
+            LabelMark, Namespaces, Protected, ROLE_FIELDS, Recognition,
         },
         request::{Change, Target},
         snapshot::{ProtectedReference, RoleReference, Snapshot},

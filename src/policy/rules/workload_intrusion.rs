@@ -8,7 +8,10 @@ use std::{fmt::Write, sync::Arc};
 
 use super::{Context, PodOwner, sentence, witness_name, witness_text};
 use crate::{
-    kubernetes::object::{OwnerReference, Workload, WorkloadKind},
+    kubernetes::{
+        object::{OwnerReference, Workload, WorkloadKind},
+        resource::Resource,
+    },
     policy::{
         advice::pools_of,
         mode::{Mode, RuleName},
@@ -65,7 +68,7 @@ pub(super) fn judge(
 /// Whether the owner is a workload that was judged itself.
 fn is_judged(owner: &OwnerReference<'_>) -> bool {
     WorkloadKind::ALL.into_iter().any(|kind| {
-        let (group, _, name) = kind.names();
+        let Resource { group, kind: name, .. } = kind.resource();
         owner.kind == name && owner.group() == group
     })
 }
@@ -83,7 +86,7 @@ fn finding(
     reach: &Reach<'_>,
     landing: &Landing<'_>,
 ) -> Finding {
-    let who = context.object_name(kind.names().2);
+    let who = context.object_name(kind.resource().kind);
     let path = format!("{}.spec", kind.template_path());
     let cause = context.cause(&workload.template(kind).spec, &path, landing);
     let pools = pools_of(context.snapshot, &reach.landings);

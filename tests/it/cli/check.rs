@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use poolguard::cluster::inventory::ResourceKind;
+use poolguard::cluster::inventory::dump_command;
 use serde_json::{Value, json};
 
 use super::{Said, poolguard, run, run_on, said};
@@ -164,7 +164,7 @@ fn json_is_as_its_schema_says() {
 #[test]
 fn the_documented_command_dumps_everything() {
     let page = include_str!("../../../docs/commands.md");
-    let command = ResourceKind::dump_command(&[]);
+    let command = dump_command(&[]);
     assert!(page.lines().any(|line| line == command), "{command}");
 }
 

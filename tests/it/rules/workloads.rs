@@ -1,12 +1,12 @@
 //! `workload-intrusion` and `cluster-exclusive`.
 
-use poolguard::kubernetes::object::WorkloadKind;
+use poolguard::kubernetes::{object::WorkloadKind, resource::Resource};
 use serde_json::json;
 
 use crate::scenario::{Scenario, by, create, pod, pod_in, recorded, update};
 
 fn workload(kind: WorkloadKind, namespace: &str, spec: &str) -> serde_json::Value {
-    let (group, _, name) = kind.names();
+    let Resource { group, kind: name, .. } = kind.resource();
     let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
     let template = format!("template: {{spec: {spec}}}");
     let spec = if kind == WorkloadKind::CronJob {

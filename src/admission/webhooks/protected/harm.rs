@@ -9,7 +9,7 @@ use crate::{
         cel::{Cel, CelPath, is_one_of, list, matches_any},
         reach::operation_is,
     },
-    kubernetes::name::GroupResource,
+    kubernetes::resource::GroupResource,
     policy::{
         Policy,
         protection::{GuardedFields, LabelMark, Protected, Recognition},

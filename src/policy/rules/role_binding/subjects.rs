@@ -4,8 +4,11 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::{
     json::{Cursor, JsonError, Read, text::Text},
-    kubernetes::object::{RawObject, RawValue, is_same},
-    policy::{protection::RBAC_GROUP, request::Target},
+    kubernetes::{
+        object::{RawObject, RawValue, is_same},
+        resource::RBAC_GROUP,
+    },
+    policy::request::Target,
 };
 
 /// The pointer to the subjects of a binding.

@@ -1,0 +1,190 @@
+//! The resources of Kubernetes that PoolGuard reads, watches or names, in one table.
+
+use std::fmt;
+
+use super::name::{NameError, is_dns_subdomain};
+
+/// The API group of roles and their bindings.
+pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+/// The version in which PoolGuard reads every resource of Kubernetes itself.
+pub const V1: &str = "v1";
+
+/// A resource of Kubernetes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resource {
+    /// As the API spells it.
+    pub kind: &'static str,
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Plural of the kind.
+    pub plural: &'static str,
+    /// Whether its objects are in a namespace.
+    pub is_namespaced: bool,
+}
+
+macro_rules! resources {
+    ($($(#[$doc:meta])* $name:ident = $group:expr, $kind:literal, $plural:literal, $scope:ident;)+) => {
+        $(
+            #[doc = concat!("`", $plural, "`")]
+            pub const $name: Resource = Resource {
+                kind: $kind,
+                group: $group,
+                plural: $plural,
+                is_namespaced: scope::$scope,
+            };
+        )+
+
+        /// All of them.
+        const ALL: &[Resource] = &[$($name),+];
+    };
+}
+
+mod scope {
+    pub(super) const NAMESPACED: bool = true;
+    pub(super) const CLUSTER: bool = false;
+}
+
+resources! {
+    NODES = "", "Node", "nodes", CLUSTER;
+    NAMESPACES = "", "Namespace", "namespaces", CLUSTER;
+    PODS = "", "Pod", "pods", NAMESPACED;
+    CONFIG_MAPS = "", "ConfigMap", "configmaps", NAMESPACED;
+    SERVICE_ACCOUNTS = "", "ServiceAccount", "serviceaccounts", NAMESPACED;
+    PERSISTENT_VOLUMES = "", "PersistentVolume", "persistentvolumes", CLUSTER;
+    PERSISTENT_VOLUME_CLAIMS = "", "PersistentVolumeClaim", "persistentvolumeclaims", NAMESPACED;
+    REPLICATION_CONTROLLERS = "", "ReplicationController", "replicationcontrollers", NAMESPACED;
+    CONTROLLER_REVISIONS = "apps", "ControllerRevision", "controllerrevisions", NAMESPACED;
+    DAEMON_SETS = "apps", "DaemonSet", "daemonsets", NAMESPACED;
+    DEPLOYMENTS = "apps", "Deployment", "deployments", NAMESPACED;
+    REPLICA_SETS = "apps", "ReplicaSet", "replicasets", NAMESPACED;
+    STATEFUL_SETS = "apps", "StatefulSet", "statefulsets", NAMESPACED;
+    CRON_JOBS = "batch", "CronJob", "cronjobs", NAMESPACED;
+    JOBS = "batch", "Job", "jobs", NAMESPACED;
+    CLUSTER_ROLE_BINDINGS = RBAC_GROUP, "ClusterRoleBinding", "clusterrolebindings", CLUSTER;
+    CLUSTER_ROLES = RBAC_GROUP, "ClusterRole", "clusterroles", CLUSTER;
+    ROLE_BINDINGS = RBAC_GROUP, "RoleBinding", "rolebindings", NAMESPACED;
+    ROLES = RBAC_GROUP, "Role", "roles", NAMESPACED;
+    STORAGE_CLASSES = "storage.k8s.io", "StorageClass", "storageclasses", CLUSTER;
+}
+
+/// Kinds without a namespace that PoolGuard does not read, but whose manifests stand beside those that it does.
+const OTHER_CLUSTER_SCOPED: [&str; 6] = [
+    "CSIDriver",
+    "CustomResourceDefinition",
+    "IngressClass",
+    "PoolGuardConfig",
+    "PriorityClass",
+    "RuntimeClass",
+];
+
+impl Resource {
+    /// The resource of a kind.
+    pub fn of_kind(group: &str, kind: &str) -> Option<Self> {
+        ALL.iter().find(|it| it.group == group && it.kind == kind).copied()
+    }
+
+    /// The resource with this plural.
+    pub fn of_plural(group: &str, plural: &str) -> Option<Self> {
+        ALL.iter().find(|it| it.group == group && it.plural == plural).copied()
+    }
+
+    /// The resource with this plural, for text that does not say its group.
+    pub fn of_plural_in_any_group(plural: &str) -> Option<Self> {
+        ALL.iter().find(|it| it.plural == plural).copied()
+    }
+
+    /// The same, as rules name it.
+    pub fn group_resource(self) -> GroupResource {
+        GroupResource { group: self.group.to_owned(), resource: self.plural.to_owned() }
+    }
+
+    /// Where the objects of every namespace are listed and watched.
+    pub fn path(self) -> String {
+        match self.group {
+            "" => format!("/api/{V1}/{}", self.plural),
+            group => format!("/apis/{group}/{V1}/{}", self.plural),
+        }
+    }
+}
+
+/// Whether objects of a kind are known to have no namespace, whatever their group.
+pub fn is_cluster_scoped(kind: &str) -> bool {
+    let is_known = |it: &Resource| it.kind == kind && !it.is_namespaced;
+    ALL.iter().any(is_known) || OTHER_CLUSTER_SCOPED.contains(&kind)
+}
+
+/// The version in which PoolGuard reads a resource of Kubernetes itself; `None` for a resource whose
+/// versions it does not know, such as a custom resource that the config protects.
+pub fn version_read(group: &str, plural: &str) -> Option<&'static str> {
+    // The core group has no version but this one.
+    (group.is_empty() || Resource::of_plural(group, plural).is_some()).then_some(V1)
+}
+
+/// The plural that Kubernetes gives a kind by default.
+pub fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    let ends_with_any = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
+    match lower.strip_suffix('y') {
+        Some(stem) if !ends_with_any(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
+        _ if ends_with_any(&["s", "x", "z", "ch", "sh"]) => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
+/// A resource without its version: `plural` or `plural.group`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupResource {
+    /// API group; empty for the core group.
+    pub group: String,
+    /// Plural name, lower case.
+    pub resource: String,
+}
+
+impl GroupResource {
+    /// Reads `configmaps` or `rolebindings.rbac.authorization.k8s.io`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let (resource, group) = text.split_once('.').unwrap_or((text, ""));
+        if !is_dns_subdomain(resource) || resource.contains('.') {
+            return Err("is not `plural` or `plural.group`, in lower case");
+        }
+        if !group.is_empty() && !is_dns_subdomain(group) {
+            return Err("has a group that is not a DNS subdomain");
+        }
+        Ok(Self { group: group.to_owned(), resource: resource.to_owned() })
+    }
+}
+
+impl fmt::Display for GroupResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource)?;
+        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_stands_once_in_the_table() {
+        for resource in ALL {
+            assert_eq!(Resource::of_kind(resource.group, resource.kind), Some(*resource));
+            assert_eq!(Resource::of_plural(resource.group, resource.plural), Some(*resource));
+            assert_eq!(plural(resource.kind), resource.plural);
+        }
+    }
+
+    #[test]
+    fn resources_are_plural_and_group() {
+        let read = GroupResource::parse("rolebindings.rbac.authorization.k8s.io").unwrap();
+        assert_eq!(
+            (read.resource.as_str(), read.group.as_str()),
+            ("rolebindings", "rbac.authorization.k8s.io")
+        );
+        assert_eq!(GroupResource::parse("configmaps").unwrap().to_string(), "configmaps");
+        for bad in ["", "ConfigMaps", "apps/deployments", ".apps", "a..b"] {
+            assert!(GroupResource::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
