@@ -35,7 +35,6 @@ use crate::policy::{Policy, provider::Provider};
 
 pub use self::{
     diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
-    duration::format_duration,
     schema::schema,
 };
 

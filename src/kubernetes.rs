@@ -15,6 +15,7 @@
 )]
 
 pub mod documents;
+pub mod duration;
 pub mod name;
 pub mod object;
 pub mod resource;

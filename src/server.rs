@@ -49,9 +49,9 @@ pub mod fault;
 mod handler;
 pub mod limits;
 mod pulse;
-pub mod quantity;
 pub mod readiness;
 pub mod shutdown;
+pub mod size;
 pub mod tls;
 mod watchdog;
 

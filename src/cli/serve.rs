@@ -22,7 +22,7 @@ use crate::{
     controllers::{certificates::files::Paths, config_file::ConfigFile},
     policy::Policy,
     runtime::{self, Certificate, Cluster, Live, Stream},
-    server::{limits::Limits, quantity::parse_size},
+    server::{limits::Limits, size::parse_size},
     service::PolicyAndSnapshot,
     telemetry::{
         audit::{self, RotatingFile},

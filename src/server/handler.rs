@@ -19,9 +19,8 @@ use super::{
     decision::{Asked, decide},
     exchange::Exchange,
     fault::Fault,
-    quantity::parse_duration,
 };
-use crate::telemetry::metrics::label::Webhook;
+use crate::{kubernetes::duration::parse_duration, telemetry::metrics::label::Webhook};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

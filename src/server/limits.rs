@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 
-use super::quantity::{parse_duration, parse_size};
+use super::size::parse_size;
+use crate::kubernetes::duration::parse_duration;
 
 /// What clients may use of the server, and for how long. Nothing is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]

@@ -72,7 +72,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("service", &["admission", "api", "policy", "server", "telemetry"]),
     ("api", &["admission", "check", "cluster", "json", "kubernetes", "policy", "telemetry"]),
-    ("server", &["telemetry"]),
+    ("server", &["kubernetes", "telemetry"]),
     ("telemetry", &["json", "kubernetes", "policy"]),
     ("check", &["cluster", "json", "kubernetes", "policy", "terraform"]),
     ("terraform", &["json", "kubernetes", "policy"]),

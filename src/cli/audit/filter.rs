@@ -7,9 +7,9 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::record::{DECISIONS, Record};
 use crate::{
+    kubernetes::duration::parse_duration,
     kubernetes::name::{Glob, any_matches},
     policy::{mode::RuleName, verdict::Decision},
-    server::quantity::parse_duration,
 };
 
 /// The flags that leave records out. Those that may be given several times take any of their values.

@@ -8,7 +8,8 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    config::{ConfigSettings, RegistrationMode, format_duration},
+    config::{ConfigSettings, RegistrationMode},
+    kubernetes::duration::format_duration,
     policy::{
         Policy,
         identity::{Exemption, Principals},

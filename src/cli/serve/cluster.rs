@@ -5,8 +5,8 @@ use std::{env, path::PathBuf, time::Duration};
 use crate::{
     admission::webhooks::Address,
     api::{client, rbac::Names},
+    kubernetes::duration::parse_duration,
     runtime::Installed,
-    server::quantity::parse_duration,
 };
 
 /// The API server, and what this replica is to it.
