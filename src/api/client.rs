@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::api::rbac::PolicyRule;
+use crate::{api::rbac::PolicyRule, json::JsonError};
 
 /// What an API server has to answer in, watches aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,31 +67,83 @@ pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
     Ok(format!("/apis/{}", version.ok_or_else(unnamed)?))
 }
 
-/// An error of a request, as one line.
-pub fn explain(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        let message = status.message.trim();
-        return if message.is_empty() {
-            format!("the API server answered {}", status.code)
-        } else {
-            message.to_owned()
-        };
+/// Why a request to the API server came to nothing, in one line that says whose fault it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// A right is missing, which an administrator has to add.
+    #[error("{message}. Add the rule {rule} to the {}", rule.scope)]
+    Forbidden {
+        /// What the API server said.
+        message: String,
+        /// The rule to add.
+        rule: Box<PolicyRule>,
+    },
+    /// The API server refused, or failed.
+    #[error("{0}")]
+    Answered(String),
+    /// There was no answer.
+    #[error("cannot ask the API server: {0}")]
+    NotAnswered(String),
+    /// What was asked, or what was answered, is no JSON of the expected shape: a fault of PoolGuard.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error.to_string())
     }
-    // Each error of the chain repeats the next one; the innermost says what happened.
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+}
+
+impl From<http::Error> for ApiError {
+    fn from(error: http::Error) -> Self {
+        Self::Unreadable(error.to_string())
     }
-    format!("cannot ask the API server: {innermost}")
+}
+
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        Self::Unreadable(format!("the list is not JSON: {error}"))
+    }
+}
+
+impl From<kube::core::request::Error> for ApiError {
+    fn from(error: kube::core::request::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+impl From<&kube::Error> for ApiError {
+    fn from(error: &kube::Error) -> Self {
+        if let kube::Error::Api(status) = error {
+            let message = status.message.trim();
+            return Self::Answered(if message.is_empty() {
+                format!("the API server answered {}", status.code)
+            } else {
+                message.to_owned()
+            });
+        }
+        // Each error of the chain repeats the next one; the innermost says what happened.
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        Self::NotAnswered(innermost.to_string())
+    }
+}
+
+/// An error of a request.
+pub fn explain(error: &kube::Error) -> ApiError {
+    error.into()
 }
 
 /// An error of a request that needed a right: one that was refused names the rule to add.
-pub fn explain_with(error: &kube::Error, right: &PolicyRule) -> String {
-    let text = explain(error);
+pub fn explain_with(error: &kube::Error, right: &PolicyRule) -> ApiError {
+    let explained = explain(error);
     if code(error) == Some(403) {
-        format!("{text}. Add the rule {right} to the {}", right.scope)
+        ApiError::Forbidden { message: explained.to_string(), rule: Box::new(right.clone()) }
     } else {
-        text
+        explained
     }
 }
 

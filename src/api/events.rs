@@ -13,7 +13,11 @@ use tracing::debug;
 
 pub use self::denials::{EventQueue, EventWriter, denials};
 use crate::{
-    api::{client, object_ref::ObjectRef, rbac},
+    api::{
+        client::{self, ApiError},
+        object_ref::ObjectRef,
+        rbac,
+    },
     json::text::cut,
 };
 
@@ -73,7 +77,7 @@ impl EventRecorder {
         }
     }
 
-    async fn write(&self, event: Event<'_>) -> Result<(), String> {
+    async fn write(&self, event: Event<'_>) -> Result<(), ApiError> {
         let Event { regarding, gravity, reason, action, note } = event;
         let namespace = match regarding.kept_in() {
             "" => CLUSTER_SCOPED_NAMESPACE,
@@ -96,10 +100,8 @@ impl EventRecorder {
             "reportingInstance": self.instance,
         });
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-        let request = Request::new(path)
-            .create(&kube::api::PostParams::default(), body)
-            .map_err(|error| error.to_string())?;
+        let body = serde_json::to_vec(&body)?;
+        let request = Request::new(path).create(&kube::api::PostParams::default(), body)?;
         let created = self.client.request::<Value>(request).await;
         let right = rbac::creating(rbac::RoleScope::Cluster, "events.k8s.io", "events");
         created.map(drop).map_err(|error| client::explain_with(&error, &right))

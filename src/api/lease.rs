@@ -25,7 +25,8 @@ use tracing::{info, warn};
 
 use crate::{
     api::{
-        client, owner,
+        client::{self, ApiError},
+        owner,
         rbac::{self, Names, RoleScope},
     },
     telemetry::log_once::LogOnce,
@@ -128,10 +129,12 @@ impl Candidate {
                 .borrow()
                 .map_or(RENEW_WITHIN, |until| until.saturating_duration_since(asked));
             let tried = timeout(deadline.max(PERIOD), self.try_once()).await;
-            match tried.unwrap_or_else(|_| Err("the API server does not answer".to_owned())) {
+            match tried
+                .unwrap_or_else(|_| Err(ApiError::NotAnswered("it does not answer".to_owned())))
+            {
                 Ok(true) => self.hold(asked + RENEW_WITHIN),
                 Ok(false) => self.lose("another replica holds the Lease"),
-                Err(why) => self.complain(&why),
+                Err(why) => self.complain(&why.to_string()),
             }
             if !is_held(*self.held.borrow(), Instant::now()) {
                 self.lose("the Lease could not be renewed in time");
@@ -163,7 +166,7 @@ impl Candidate {
     }
 
     /// Whether this replica holds the Lease now.
-    async fn try_once(&mut self) -> Result<bool, String> {
+    async fn try_once(&mut self) -> Result<bool, ApiError> {
         let right = rbac::leading(&self.names);
         let found = self.api.get_opt(&self.names.release).await;
         let Some(mut lease) = found.map_err(|error| client::explain_with(&error, &right))? else {
@@ -191,7 +194,7 @@ impl Candidate {
         }
     }
 
-    async fn create(&self) -> Result<bool, String> {
+    async fn create(&self) -> Result<bool, ApiError> {
         let owners = owner::references(&self.client, &self.names).await;
         let spec = LeaseSpec {
             holder_identity: Some(self.identity.clone()),

@@ -294,7 +294,7 @@ impl WatchSource {
     }
 
     fn failure(&self, error: &kube::Error) -> Failure {
-        let why = client::explain_with(error, &self.right);
+        let why = client::explain_with(error, &self.right).to_string();
         match client::code(error) {
             Some(410) => Failure::Gone,
             // A version that the server has not reached: it was restored from a backup.

@@ -41,7 +41,7 @@ pub async fn search(client: &Client, names: &Names) -> Search {
             Search::Found(Owner { name: name.clone(), uid: uid.to_owned() })
         }
         Err(error) if client::code(&error) == Some(404) => Search::Absent,
-        Err(error) => Search::Unreadable(client::explain_with(&error, &right)),
+        Err(error) => Search::Unreadable(client::explain_with(&error, &right).to_string()),
     }
 }
 

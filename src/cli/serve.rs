@@ -186,9 +186,10 @@ impl TlsFlags {
 /// Smaller files would be gone before anybody has read them.
 const FILE_SIZE_MIN: usize = 64 << 10;
 
-fn parse_file_size(text: &str) -> Result<usize, String> {
-    let size = parse_size(text).map_err(|error| error.to_string())?;
-    if size < FILE_SIZE_MIN { Err("is less than 64KiB".to_owned()) } else { Ok(size) }
+fn parse_file_size(text: &str) -> anyhow::Result<usize> {
+    let size = parse_size(text)?;
+    ensure!(size >= FILE_SIZE_MIN, "is less than 64KiB");
+    Ok(size)
 }
 
 impl AuditFlags {

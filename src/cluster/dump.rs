@@ -2,6 +2,7 @@
 
 use super::{Index, ObjectKey, node::ObservedNode, wire::ListPage};
 use crate::{
+    cluster::ObjectError,
     json::{self, Cursor, JsonError, Read, read_object, text::Text},
     kubernetes::{
         documents::{self, DocumentError, NoObject},
@@ -30,7 +31,7 @@ pub enum DumpError {
         /// Its kind, if it has one.
         kind: String,
         /// What is wrong with it.
-        error: Box<dyn std::error::Error + Send + Sync>,
+        error: ObjectError,
     },
     /// There is nothing in it.
     #[error("it holds no objects; `kubectl get nodes,namespaces -o yaml` prints a dump")]

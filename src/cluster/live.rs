@@ -4,10 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Index, Kind, Nodes, ObjectKey, Objects, node::ObservedNode};
-use crate::json;
+use crate::json::{self, JsonError};
 
-/// Why an object cannot be used. It is left out, and the others count.
-pub type ObjectError = Box<dyn std::error::Error + Send + Sync>;
+/// Why an observed object is not what its kind has.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// A field that is kept whole.
+    #[error(transparent)]
+    Whole(#[from] serde_json::Error),
+    /// A field that is read.
+    #[error(transparent)]
+    Read(#[from] JsonError),
+}
 
 /// What a list has shown so far. Nobody sees it before it is complete.
 #[derive(Debug, Default)]

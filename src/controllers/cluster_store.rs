@@ -19,6 +19,14 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+/// Not every kind has been listed, which may be the API server's fault.
+#[derive(Debug, thiserror::Error)]
+#[error("not read yet: {missing}")]
+pub struct NotReadYet {
+    /// The kinds, each with what is in the way.
+    missing: String,
+}
+
 /// The observed cluster, shared by the watches and by whoever makes snapshots.
 #[derive(Debug)]
 pub struct ClusterStore {
@@ -60,7 +68,7 @@ impl ClusterStore {
 
     /// Reads the index, if every kind has been listed; else what is in the way. Watches and other readers wait
     /// meanwhile, so that `read` takes what it needs and nothing more.
-    pub fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> Result<T, String> {
+    pub fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> Result<T, NotReadYet> {
         let state = self.state();
         if state.index.is_complete() {
             return Ok(read(&state.index));
@@ -73,7 +81,7 @@ impl ClusterStore {
                 None => kind.resource().plural.to_owned(),
             })
             .collect();
-        Err(format!("not read yet: {}", missing.join(", ")))
+        Err(NotReadYet { missing: missing.join(", ") })
     }
 
     /// Since when the oldest part of what is known has not been confirmed.

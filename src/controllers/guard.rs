@@ -25,7 +25,7 @@ use crate::{
     cluster::{Index, Moment},
     config::{self, ConfigSettings, Diagnostic, DiagnosticSeverity, Diagnostics},
     controllers::{
-        cluster_store::ClusterStore,
+        cluster_store::{ClusterStore, NotReadYet},
         config_file::{ConfigFile, FileChange},
     },
     policy::{
@@ -168,7 +168,7 @@ impl GuardReloader {
             }
             Ok(_) => self.make(self.accepted.clone(), None).await,
             Err(why) => {
-                self.loaded.fail(why);
+                self.loaded.fail(why.to_string());
                 return;
             }
         };
@@ -207,7 +207,7 @@ impl GuardReloader {
     }
 
     /// The provider that the nodes tell, and the config in force; else what is in the way.
-    fn known(&self) -> Result<(Option<Provider>, Option<AppliedConfig>), String> {
+    fn known(&self) -> Result<(Option<Provider>, Option<AppliedConfig>), NotReadYet> {
         let in_force = self.in_force.borrow().clone();
         match &self.facts {
             ClusterSource::Dump(_) => Ok((self.provider, in_force)),

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 use self::found::Found;
 use crate::{
     api::{
-        client,
+        client::{self, ApiError},
         lease::{LeaseHeld, is_held},
         rbac,
         reports::{
@@ -28,11 +28,12 @@ use crate::{
             writer::{ReportScope, Reports},
         },
     },
-    cluster::wire::ListPage,
+    cluster::{ObjectError, wire::ListPage},
     controllers::{
         guard::AppliedConfig,
         registration::{self, Deviation},
     },
+    json::JsonError,
     policy::mode::RuleModes,
     service::PolicyAndSnapshotCell,
     telemetry::{log_once::LogOnce, metrics::Metrics},
@@ -52,6 +53,34 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports are not written more often for what happens between two scans.
 const REPORT_REST: Duration = Duration::from_secs(10);
+
+/// Why a scan, or a part of it, is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// It is for the next scan.
+    #[error("nothing is loaded yet")]
+    NotLoaded,
+    /// The API server does not show what is looked at.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// An object is not what its kind has.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A cluster in which everything refers to something else would take the API server's time.
+    #[error("bindings refer to {wanted}, and {most} are looked for")]
+    TooManyRoles {
+        /// As many roles.
+        wanted: usize,
+        /// As many are looked at.
+        most: usize,
+    },
+}
+
+impl From<JsonError> for ScanError {
+    fn from(error: JsonError) -> Self {
+        Self::Api(error.into())
+    }
+}
 
 /// Where a scan looks, and where it tells.
 pub struct ScanInputs {
@@ -136,7 +165,7 @@ impl ScanController {
             let examined = match self.scan().await {
                 Ok((found, rules)) => Some((self.tell(found), rules)),
                 Err(why) => {
-                    if self.trouble.is_news(&why) {
+                    if self.trouble.is_news(&why.to_string()) {
                         warn!("cannot scan what is there already: {why}");
                     }
                     None
@@ -151,10 +180,10 @@ impl ScanController {
         }
     }
 
-    async fn scan(&self) -> Result<(Found, RuleModes), String> {
+    async fn scan(&self) -> Result<(Found, RuleModes), ScanError> {
         let mut found = Found::default();
         let Some(guard) = self.inputs.guard.load_full() else {
-            return Err("nothing is loaded yet".into());
+            return Err(ScanError::NotLoaded);
         };
         found.inspect_nodes(&guard.policy, &guard.snapshot);
         roles::inspect(&self.client, &guard.policy, &guard.snapshot, &mut found).await;
@@ -162,12 +191,11 @@ impl ScanController {
         parameters.field_selector = Some(RUNNING.to_owned());
         loop {
             let request = Request::new("/api/v1/pods").list(&parameters);
-            let request = request.map_err(|error| error.to_string())?;
+            let request = request.map_err(ApiError::from)?;
             let text = client::text(&self.client, request)
                 .await
                 .map_err(|error| client::explain_with(&error, &rbac::listing_pods()))?;
-            let page =
-                ListPage::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+            let page = ListPage::read(&text)?;
             // Facts may have changed between two pages: the newest count.
             let guard = self.inputs.guard.load_full().unwrap_or_else(|| Arc::clone(&guard));
             for object in page.items().into_iter().flatten() {
@@ -253,7 +281,7 @@ impl ScanController {
         let written = written.await;
         match &written {
             Ok(()) => self.reports_trouble.end(),
-            Err(why) if self.reports_trouble.is_news(why) => {
+            Err(why) if self.reports_trouble.is_news(&why.to_string()) => {
                 warn!("cannot report what the scan found: {why}");
             }
             Err(_) => {}

@@ -18,7 +18,8 @@ use tokio::time::sleep;
 
 use crate::{
     api::{
-        client, owner,
+        client::{self, ApiError},
+        owner,
         rbac::{self, Names},
         reports::{Api, Report, ReportPlace},
     },
@@ -72,11 +73,11 @@ impl Reports {
     }
 
     /// Which kinds of reports the cluster has. One whose server does not answer now is left for later.
-    pub async fn kinds(&self) -> Result<Vec<Api>, String> {
+    pub async fn kinds(&self) -> Result<Vec<Api>, ApiError> {
         let mut kinds = Vec::new();
         for api in Api::ALL {
             let request = http::Request::get(api.discovery()).body(Vec::new());
-            let request = request.map_err(|error| error.to_string())?;
+            let request = request?;
             match client::text(&self.client, request).await {
                 Ok(_) => kinds.push(api),
                 Err(error) if matches!(client::code(&error), Some(404 | 503)) => {}
@@ -92,7 +93,7 @@ impl Reports {
         api: Api,
         subject: ReportScope,
         wanted: &BTreeMap<String, Report>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         let edit = |namespace: &str, before: &Report| {
             wanted.get(namespace).map(|report| report.clone().since(before))
         };
@@ -116,7 +117,7 @@ impl Reports {
         subject: ReportScope,
         namespace: &str,
         add: impl Fn(&Report) -> Option<Report>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         for _ in 0..ATTEMPTS {
             let place = ReportPlace::of(namespace);
             let (edited, done) = self.edit(api, subject, place, |_, before| add(before)).await;
@@ -130,7 +131,7 @@ impl Reports {
                 return Ok(());
             }
         }
-        Err("others write the same report all the time".to_owned())
+        Err(ApiError::Answered("others write the same report all the time".to_owned()))
     }
 
     /// Changes the reports of a place: `edit` gets the namespace and what is said, and returns what is
@@ -142,7 +143,7 @@ impl Reports {
         subject: ReportScope,
         place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
-    ) -> (Vec<Edited>, Result<(), String>) {
+    ) -> (Vec<Edited>, Result<(), ApiError>) {
         let mut edited = Vec::new();
         let done = self.edit_pages(api, subject, place, edit, &mut edited).await;
         (edited, done)
@@ -155,21 +156,20 @@ impl Reports {
         place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
         edited: &mut Vec<Edited>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         let name = subject.name(&self.names);
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(format!("metadata.name={name}"));
         let mut failed = None;
         loop {
             let request = Request::new(api.path(place)).list(&parameters);
-            let request = request.map_err(|error| error.to_string())?;
+            let request = request?;
             let text = match client::text(&self.client, request).await {
                 Ok(text) => text,
                 Err(error) if client::code(&error) == Some(404) => return Ok(()),
                 Err(error) => return Err(self.explain(&error, api, place)),
             };
-            let unreadable = |error| format!("the list of reports is not JSON: {error}");
-            let page = ListPage::read(&text).map_err(unreadable)?;
+            let page = ListPage::read(&text)?;
             for item in page.items().into_iter().flatten() {
                 let Ok(object) = serde_json::from_str::<Value>(item) else { continue };
                 let field = |pointer| object.pointer(pointer).and_then(Value::as_str);
@@ -200,7 +200,7 @@ impl Reports {
         subject: ReportScope,
         namespace: &str,
         report: &Report,
-    ) -> Result<Written, String> {
+    ) -> Result<Written, ApiError> {
         let mut metadata = json!({
             "name": subject.name(&self.names),
             "labels": {
@@ -226,7 +226,7 @@ impl Reports {
         namespace: &str,
         object: &Value,
         report: &Report,
-    ) -> Result<Written, String> {
+    ) -> Result<Written, ApiError> {
         let place = ReportPlace::of(namespace);
         let metadata = object.get("metadata").and_then(Value::as_object);
         let metadata: Map<String, Value> = metadata.cloned().unwrap_or_default();
@@ -242,7 +242,7 @@ impl Reports {
         subject: ReportScope,
         namespace: &str,
         object: &Value,
-    ) -> Result<Written, String> {
+    ) -> Result<Written, ApiError> {
         let place = ReportPlace::of(namespace);
         let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let parameters = DeleteParams {
@@ -262,8 +262,8 @@ impl Reports {
         api: Api,
         place: ReportPlace<'_>,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Written, String> {
-        let request = request.map_err(|error| error.to_string())?;
+    ) -> Result<Written, ApiError> {
+        let request = request?;
         let written = client::text(&self.client, request).await;
         sleep(REQUEST_INTERVAL).await;
         match written {
@@ -276,7 +276,7 @@ impl Reports {
         }
     }
 
-    fn explain(&self, error: &kube::Error, api: Api, place: ReportPlace<'_>) -> String {
+    fn explain(&self, error: &kube::Error, api: Api, place: ReportPlace<'_>) -> ApiError {
         let right = rbac::report(api, place.is_namespaced(), &self.names);
         client::explain_with(error, &right)
     }

@@ -108,9 +108,10 @@ impl Reader {
         let resource = kind.group_resource();
         let found = self.list(&resource, &kind.path(), parameters, is_metadata_only(kind)).await;
         found.map_err(|error| match error {
-            Fault::Api(error) => {
-                Failure { code: client::code(&error), why: client::explain_with(&error, &right) }
-            }
+            Fault::Api(error) => Failure {
+                code: client::code(&error),
+                why: client::explain_with(&error, &right).to_string(),
+            },
             Fault::Other(failure) => failure,
         })
     }
@@ -120,7 +121,7 @@ impl Reader {
         let NamedObject { resource, namespace, name } = object;
         let explained = |fault| match fault {
             Fault::Api(error) => {
-                Failure { code: client::code(&error), why: client::explain(&error) }
+                Failure { code: client::code(&error), why: client::explain(&error).to_string() }
             }
             Fault::Other(failure) => failure,
         };

@@ -261,7 +261,7 @@ impl OwnAuthority {
         match written {
             Ok(_) => Ok(true),
             Err(error) if matches!(client::code(&error), Some(404 | 409)) => Ok(false),
-            Err(error) => Err(unwritten(client::explain_with(&error, &right))),
+            Err(error) => Err(unwritten(client::explain_with(&error, &right).to_string())),
         }
     }
 

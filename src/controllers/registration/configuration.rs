@@ -169,7 +169,7 @@ impl Configuration {
             Err(error) => {
                 self.metrics.registration_written(RegistrationWrite::Failed);
                 let why = client::explain_with(&error, &self.right);
-                if self.trouble.is_news(&why) {
+                if self.trouble.is_news(&why.to_string()) {
                     error!("cannot write the {} {}: {why}", self.kind, self.name);
                 }
                 false

@@ -56,7 +56,7 @@ impl Probe {
             }
             Err(why) => {
                 // Why a connection fails differs from one to the next.
-                if self.trouble.why().is_none() && self.trouble.is_news(&why) {
+                if self.trouble.why().is_none() && self.trouble.is_news(&why.to_string()) {
                     error!("waiting to register: the webhook cannot be reached: {why}");
                 }
                 false
@@ -65,9 +65,23 @@ impl Probe {
     }
 }
 
+/// Why the webhook cannot be reached.
+#[derive(Debug, thiserror::Error)]
+enum ProbeError {
+    /// The address that was configured is none.
+    #[error("{0}")]
+    Address(String),
+    /// The network, the name, or what answers there.
+    #[error("{host}:{port}: {error}")]
+    Unreachable { host: String, port: u16, error: std::io::Error },
+    /// Something on the way drops what is sent.
+    #[error("{host}:{port} does not answer")]
+    Silent { host: String, port: u16 },
+}
+
 /// Connects as the API server will, and shakes hands. With an authority to trust, the certificate is
 /// checked against it; without one it is the system's to trust, and only the connection is tried.
-async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<(), String> {
+async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<(), ProbeError> {
     let (host, port) = target(address, namespace)?;
     let attempt = async {
         let stream = TcpStream::connect((host.as_str(), port)).await?;
@@ -80,18 +94,21 @@ async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<
     };
     match timeout(ANSWER_WITHIN, attempt).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
-        Err(_) => Err(format!("{host}:{port} does not answer")),
+        Ok(Err(error)) => Err(ProbeError::Unreachable { host, port, error }),
+        Err(_) => Err(ProbeError::Silent { host, port }),
     }
 }
 
 /// Host and port that the API server connects to.
-fn target(address: &Address, namespace: &str) -> Result<(String, u16), String> {
+fn target(address: &Address, namespace: &str) -> Result<(String, u16), ProbeError> {
     match address {
         Address::Service { name, port } => Ok((format!("{name}.{namespace}.svc"), *port)),
         Address::Url(url) => {
-            let uri: http::Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
-            let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
+            let uri: http::Uri = url.parse().map_err(|error: http::uri::InvalidUri| {
+                ProbeError::Address(format!("{url}: {error}"))
+            })?;
+            let host =
+                uri.host().ok_or_else(|| ProbeError::Address(format!("{url} names no host")))?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             Ok((host.to_owned(), uri.port_u16().unwrap_or(HTTPS)))
         }
@@ -117,10 +134,10 @@ mod tests {
     fn the_target_is_what_the_api_server_connects_to() {
         let service = Address::Service { name: "poolguard".to_owned(), port: 443 };
         let of = |address: &Address| target(address, "automq-guard");
-        assert_eq!(of(&service), Ok(("poolguard.automq-guard.svc".to_owned(), 443)));
+        assert_eq!(of(&service).unwrap(), ("poolguard.automq-guard.svc".to_owned(), 443));
         let url = |url: &str| of(&Address::Url(url.to_owned()));
-        assert_eq!(url("https://127.0.0.1:9443"), Ok(("127.0.0.1".to_owned(), 9443)));
-        assert_eq!(url("https://[::1]/hooks"), Ok(("::1".to_owned(), 443)));
+        assert_eq!(url("https://127.0.0.1:9443").unwrap(), ("127.0.0.1".to_owned(), 9443));
+        assert_eq!(url("https://[::1]/hooks").unwrap(), ("::1".to_owned(), 443));
         assert!(url("nonsense").is_ok_and(|(host, _)| host == "nonsense"));
         assert!(url("/only/a/path").is_err());
     }

@@ -7,9 +7,13 @@ use kube::{Client, api::ListParams, core::Request};
 
 use super::found::Found;
 use crate::{
-    api::{client, rbac},
+    api::{
+        client::{self, ApiError},
+        rbac,
+    },
     check::{NamedObject, Status, examine_roles, named},
     cluster::{inventory::Inventory, wire::ListPage},
+    controllers::scan::ScanError,
     kubernetes::resource::{CLUSTER_ROLES, RBAC_GROUP, ROLES, Resource},
     policy::{
         Policy,
@@ -48,7 +52,7 @@ pub(super) async fn inspect(
         }
     }
     for (resource, why) in gaps {
-        inventory.mark_unreadable(&resource, why);
+        inventory.mark_unreadable(&resource, why.to_string());
     }
     for judged in examine_roles(policy, snapshot.protected(), &inventory) {
         match judged.status {
@@ -79,7 +83,7 @@ async fn read_named(
     client: &Client,
     object: &NamedObject,
     inventory: &mut Inventory,
-) -> Result<(), String> {
+) -> Result<(), ScanError> {
     let NamedObject { resource, namespace, name } = object;
     let explained = |error: &_| client::explain_with(error, &rbac::protected(object));
     let base = client::base(client, &resource.group).await.map_err(|error| explained(&error))?;
@@ -88,11 +92,11 @@ async fn read_named(
         None => format!("{base}/{}", resource.resource),
     };
     let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-    let request = Request::new(path).list(&parameters).map_err(|error| error.to_string())?;
+    let request = Request::new(path).list(&parameters).map_err(ApiError::from)?;
     let text = client::text(client, request).await.map_err(|error| explained(&error))?;
-    let page = ListPage::read(&text).map_err(|error| format!("the list is not JSON: {error}"))?;
+    let page = ListPage::read(&text)?;
     for item in page.items().into_iter().flatten() {
-        inventory.add(resource, item).map_err(|error| error.to_string())?;
+        inventory.add(resource, item)?;
     }
     Ok(())
 }
@@ -102,7 +106,7 @@ async fn read_roles(
     snapshot: &Snapshot,
     kind: Resource,
     inventory: &mut Inventory,
-) -> Result<(), String> {
+) -> Result<(), ScanError> {
     let resource = kind.group_resource();
     inventory.begin(&resource);
     let mut wanted = BTreeSet::new();
@@ -114,7 +118,7 @@ async fn read_roles(
         wanted.insert((namespace, role.name.as_str()));
     }
     if wanted.len() > ROLES_MAX {
-        return Err(format!("bindings refer to {}, and {ROLES_MAX} are looked for", wanted.len()));
+        return Err(ScanError::TooManyRoles { wanted: wanted.len(), most: ROLES_MAX });
     }
     for (namespace, name) in wanted {
         let path = if namespace.is_empty() {
@@ -123,10 +127,10 @@ async fn read_roles(
             format!("/apis/{RBAC_GROUP}/v1/namespaces/{namespace}/{}/{name}", kind.plural)
         };
         let request = http::Request::get(path).body(Vec::new());
-        match client::text(client, request.map_err(|error| error.to_string())?).await {
-            Ok(role) => inventory.add(&resource, &role).map_err(|error| error.to_string())?,
+        match client::text(client, request.map_err(ApiError::from)?).await {
+            Ok(role) => inventory.add(&resource, &role)?,
             Err(error) if client::code(&error) == Some(404) => {}
-            Err(error) => return Err(client::explain_with(&error, &rbac::role(kind.plural))),
+            Err(error) => return Err(client::explain_with(&error, &rbac::role(kind.plural)).into()),
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use super::{ReportScope, Reports};
 use crate::{
     api::{
+        client::ApiError,
         lease::{LeaseHeld, is_held},
         object_ref::ObjectRef,
         reports::{News, ReportPlace, recent},
@@ -101,7 +102,7 @@ impl DenialReports {
     }
 
     /// Adds what is new. What cannot be written is not kept: the records have it.
-    async fn tell(&self, news: News) -> Result<(), String> {
+    async fn tell(&self, news: News) -> Result<(), ApiError> {
         if news.is_empty() {
             return Ok(());
         }
@@ -119,7 +120,7 @@ impl DenialReports {
         done
     }
 
-    async fn prune(&self) -> Result<(), String> {
+    async fn prune(&self) -> Result<(), ApiError> {
         let now = Timestamp::now().as_second();
         let mut done = Ok(());
         for api in self.reports.kinds().await? {
@@ -131,10 +132,12 @@ impl DenialReports {
         done
     }
 
-    fn judge(&mut self, done: Result<(), String>) {
+    fn judge(&mut self, done: Result<(), ApiError>) {
         match done {
             Ok(()) => self.trouble.end(),
-            Err(why) if self.trouble.is_news(&why) => warn!("cannot report denials: {why}"),
+            Err(why) if self.trouble.is_news(&why.to_string()) => {
+                warn!("cannot report denials: {why}");
+            }
             Err(_) => {}
         }
     }
