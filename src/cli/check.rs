@@ -133,7 +133,7 @@ impl Check {
         match output {
             Output::Table => write!(out, "{}", table::CheckTable { checked: &checked })?,
             Output::Json => writeln!(out, "{}", json::render(&checked)?)?,
-            Output::Junit => write!(out, "{}", junit::JunitReport { checked: &checked, fail_on })?,
+            Output::Junit => write!(out, "{}", junit::render(&checked, fail_on)?)?,
             Output::Html => {
                 let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
                 write!(out, "{}", html::HtmlPage { checked: &checked, made: &made })?;

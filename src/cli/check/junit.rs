@@ -1,83 +1,64 @@
 //! The findings for a build server: what `--fail-on` counts is a failure, what the
 //! input does not tell is skipped.
 
-use std::fmt;
+use quick_junit::{
+    NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite, XmlString,
+};
 
-use super::{Checked, FailOn, markup::HtmlText, whole};
+use super::{Checked, FailOn, markup::printable, whole};
 use crate::check::{CheckFinding, Status};
 
-pub(super) struct JunitReport<'a> {
-    pub(super) checked: &'a [Checked],
-    pub(super) fail_on: FailOn,
+/// The report, without times: the same findings are the same text.
+pub(super) fn render(checked: &[Checked], fail_on: FailOn) -> Result<String, SerializeError> {
+    let mut report = Report::new("poolguard check");
+    report.add_test_suites(checked.iter().map(|it| suite(it, fail_on)));
+    report.to_string()
 }
 
-impl fmt::Display for JunitReport<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-        writeln!(f, r#"<testsuites name="poolguard check">"#)?;
-        for checked in self.checked {
-            self.suite(f, checked)?;
-        }
-        writeln!(f, "</testsuites>")
-    }
+fn suite(checked: &Checked, fail_on: FailOn) -> TestSuite {
+    let Checked { name, fitness, dump_command: _ } = checked;
+    let whole = whole(fitness);
+    let mut suite = TestSuite::new(text(name));
+    suite.add_test_cases(fitness.findings.iter().map(|it| case(it, whole, fail_on)));
+    suite.set_system_out(text(&fitness.verdict()));
+    suite
 }
 
-impl JunitReport<'_> {
-    fn suite(&self, f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
-        let Checked { name, fitness, dump_command: _ } = checked;
-        let findings = &fitness.findings;
-        let whole = whole(fitness);
-        let failures = findings.iter().filter(|it| self.fail_on.counts(it)).count();
-        let skipped = findings.iter().filter(|it| self.is_skipped(it)).count();
-        writeln!(
-            f,
-            r#"  <testsuite name="{}" tests="{}" failures="{failures}" errors="0" skipped="{skipped}">"#,
-            HtmlText(name),
-            findings.len()
-        )?;
-        for finding in findings {
-            self.case(f, finding, whole)?;
-        }
-        writeln!(f, "    <system-out>{}</system-out>", HtmlText(&fitness.verdict()))?;
-        writeln!(f, "  </testsuite>")
+fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn) -> TestCase {
+    let pool = finding.pool.as_deref().unwrap_or(whole);
+    // Two findings of a rule are two cases, and a build server tells cases apart by their name.
+    let about = finding.object.as_deref().or(finding.node.as_deref());
+    let name = about.unwrap_or(&finding.fact);
+    let message = finding.message();
+    let fix = finding.fix.as_deref().unwrap_or_default();
+    let severity = finding.severity.as_str();
+    let (mut status, mut out) = (TestCaseStatus::success(), None);
+    if fail_on.counts(finding) {
+        status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_type(severity).set_message(text(&message)).set_description(text(fix));
+    } else if finding.status == Status::Unknown {
+        status = TestCaseStatus::skipped();
+        status.set_message(text(&message));
+    } else if finding.status == Status::Fail {
+        out = Some(text(&format!("{severity}: {message}\n{fix}")));
     }
+    let mut case = TestCase::new(text(name), status);
+    case.set_classname(text(&format!("{pool}.{}", finding.rule)));
+    case.system_out = out;
+    case
+}
 
-    fn is_skipped(&self, finding: &CheckFinding) -> bool {
-        finding.status == Status::Unknown && !self.fail_on.counts(finding)
-    }
+/// Text of the report. The crate would drop tabs, and what an escape of a terminal swallows.
+fn text(text: &str) -> XmlString {
+    XmlString::new(printable(text).replace('\t', " "))
+}
 
-    fn case(&self, f: &mut fmt::Formatter<'_>, finding: &CheckFinding, whole: &str) -> fmt::Result {
-        let pool = finding.pool.as_deref().unwrap_or(whole);
-        // Two findings of a rule are two cases, and a build server tells cases apart by their name.
-        let about = finding.object.as_deref().or(finding.node.as_deref());
-        let name = about.unwrap_or(&finding.fact);
-        write!(
-            f,
-            r#"    <testcase classname="{}.{}" name="{}">"#,
-            HtmlText(pool),
-            finding.rule,
-            HtmlText(name)
-        )?;
-        let message = finding.message();
-        let fix = finding.fix.as_deref().unwrap_or_default();
-        let severity = finding.severity.as_str();
-        if self.fail_on.counts(finding) {
-            write!(
-                f,
-                r#"<failure type="{severity}" message="{}">{}</failure>"#,
-                HtmlText(&message),
-                HtmlText(fix)
-            )?;
-        } else if self.is_skipped(finding) {
-            write!(f, r#"<skipped message="{}"/>"#, HtmlText(&message))?;
-        } else if finding.status == Status::Fail {
-            write!(
-                f,
-                "<system-out>{severity}: {}\n{}</system-out>",
-                HtmlText(&message),
-                HtmlText(fix)
-            )?;
-        }
-        writeln!(f, "</testcase>")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_takes_no_text_with_it() {
+        assert_eq!(&*text("a\tb\u{1b}[31mc\u{1b}]0;d\ne\u{ffff}"), "a b[31mc]0;d\ne");
     }
 }

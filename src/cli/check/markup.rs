@@ -2,22 +2,29 @@
 
 use std::fmt;
 
-/// Text in an element, or in a quoted attribute. What XML has no character for is left out.
+/// Text without what XML has no character for.
+pub(super) fn printable(text: &str) -> String {
+    let is_printable = |it: &char| match it {
+        '\n' | '\t' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        it => !it.is_control(),
+    };
+    text.chars().filter(is_printable).collect()
+}
+
+/// Text in an element, or in a quoted attribute.
 pub(super) struct HtmlText<'a>(pub(super) &'a str);
 
 impl fmt::Display for HtmlText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        for character in self.0.chars() {
+        for character in printable(self.0).chars() {
             match character {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                '\n' | '\t' => f.write_char(character)?,
-                '\u{fffe}' | '\u{ffff}' => {}
-                character if character.is_control() => {}
                 character => f.write_char(character)?,
             }
         }
