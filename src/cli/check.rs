@@ -136,7 +136,7 @@ impl Check {
             Output::Junit => write!(out, "{}", junit::render(&checked, fail_on)?)?,
             Output::Html => {
                 let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
-                write!(out, "{}", html::HtmlPage { checked: &checked, made: &made })?;
+                writeln!(out, "{}", html::render(&checked, &made))?;
             }
         }
         let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));

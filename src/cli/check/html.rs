@@ -3,103 +3,108 @@
 
 mod drawing;
 
-use std::fmt;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{AFTER_PLAN, Checked, markup::HtmlText, node_count, whole};
+use super::{AFTER_PLAN, Checked, markup::printable, node_count, whole};
 use crate::{
     check::{CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status},
     cli::page::count,
 };
-
-pub(super) struct HtmlPage<'a> {
-    pub(super) checked: &'a [Checked],
-    /// When, for people.
-    pub(super) made: &'a str,
-}
 
 const STYLE: &str = include_str!("page.css");
 
 /// Nothing is loaded from anywhere, and nothing runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-impl fmt::Display for HtmlPage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { checked, made } = self;
-        let title = match checked {
-            [one] => format!("{}: {}", one.name, headline(&one.fitness)),
-            several => format!("{} checked for AutoMQ", count(several.len(), "cluster")),
-        };
-        write!(
-            f,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-             <meta name=\"referrer\" content=\"no-referrer\">\n\
-             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-            HtmlText(&title)
-        )?;
-        for (index, checked) in checked.iter().enumerate() {
-            cluster(f, index, checked)?;
+/// The page; `made` says when, for people.
+pub(super) fn render(checked: &[Checked], made: &str) -> String {
+    let title = match checked {
+        [one] => format!("{}: {}", one.name, headline(&one.fitness)),
+        several => format!("{} checked for AutoMQ", count(several.len(), "cluster")),
+    };
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="referrer" content="no-referrer";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    @for (index, checked) in checked.iter().enumerate() {
+                        (cluster(index, checked))
+                    }
+                    footer { "Made by poolguard " (env!("CARGO_PKG_VERSION")) " on " (made) }
+                }
+            }
         }
-        writeln!(
-            f,
-            "<footer>Made by poolguard {} on {}</footer>\n</main>\n</body>\n</html>",
-            env!("CARGO_PKG_VERSION"),
-            HtmlText(made)
-        )
+    };
+    printable(&page.into_string())
+}
+
+fn cluster(index: usize, checked: &Checked) -> Markup {
+    let Checked { name, fitness, dump_command: _ } = checked;
+    let Fitness { subject, provider, findings, pools, missing: _, nodes: _ } = fitness;
+    let verdict = fitness.verdict();
+    let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
+    let provider = provider.map_or("unknown provider", |it| it.as_str());
+    let whole = &format!("The whole {}", whole(fitness));
+    let whole_id = &format!("{index}-cluster");
+    let pool_id = |at: usize| format!("{index}-pool-{at}");
+    let own = |pool: &PoolPicture| -> Vec<&CheckFinding> {
+        findings.iter().filter(|it| it.pool.as_deref() == Some(&pool.name)).collect()
+    };
+    let is_pool = |name: &str| pools.iter().any(|it| it.name == name);
+    let rest: Vec<&CheckFinding> =
+        findings.iter().filter(|it| !it.pool.as_deref().is_some_and(is_pool)).collect();
+    html! {
+        h1 { "Is " (name) " fit for AutoMQ?" }
+        div.verdict.(tone(fitness)) role="status" {
+            strong { (headline(fitness)) }
+            span { (counts) }
+        }
+        p.facts { (provider) " · " (node_count(fitness)) " · " (count(pools.len(), "pool")) }
+        nav aria-label="Parts" {
+            @for (at, pool) in pools.iter().enumerate() {
+                (part_link(&pool_id(at), &pool.name, &own(pool)))
+            }
+            (part_link(whole_id, whole, &rest))
+        }
+        @if !pools.is_empty() && *subject == CheckedSubject::Cluster {
+            (drawing::legend())
+        }
+        @for (at, pool) in pools.iter().enumerate() {
+            (pool_section(&pool_id(at), pool, *subject, &own(pool)))
+        }
+        section.pool id=(whole_id) {
+            header { h2 { (whole) } }
+            (finding_list(&rest))
+            (untold(checked))
+        }
     }
 }
 
-fn cluster(f: &mut fmt::Formatter<'_>, index: usize, checked: &Checked) -> fmt::Result {
-    let Checked { name, fitness, dump_command } = checked;
-    let Fitness { subject, provider, findings, pools, missing, nodes: _ } = fitness;
-    writeln!(f, "<h1>Is {} fit for AutoMQ?</h1>", HtmlText(name))?;
-    let verdict = fitness.verdict();
-    let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
-    writeln!(
-        f,
-        "<div class=\"verdict {}\" role=\"status\"><strong>{}</strong><span>{}</span></div>",
-        tone(fitness),
-        headline(fitness),
-        HtmlText(counts)
-    )?;
-    let provider = provider.map_or("unknown provider", |it| it.as_str());
-    let whole = &format!("The whole {}", whole(fitness));
-    let nodes = node_count(fitness);
-    let pool_count = count(pools.len(), "pool");
-    writeln!(f, "<p class=\"facts\">{provider} · {nodes} · {pool_count}</p>")?;
-    writeln!(f, "<nav aria-label=\"Parts\">")?;
-    for (at, pool) in pools.iter().enumerate() {
-        let own = findings.iter().filter(|it| it.pool.as_deref() == Some(&pool.name));
-        part_link(f, &format!("{index}-pool-{at}"), &pool.name, own)?;
+/// What the input cannot tell, and where to ask.
+fn untold(checked: &Checked) -> Markup {
+    let Fitness { subject, missing, .. } = &checked.fitness;
+    html! {
+        @if let CheckedSubject::Plan { .. } = subject {
+            div.finding { p { (AFTER_PLAN) } }
+        }
+        @if let Some(dump_command) = &checked.dump_command && !missing.is_empty() {
+            div.finding {
+                p {
+                    "The input lacks " (missing.join(", ")) ". "
+                    "This dumps everything that is asked for:"
+                }
+                pre { code { (dump_command) } }
+            }
+        }
     }
-    let is_pool = |name: &str| pools.iter().any(|it| it.name == name);
-    let is_rest = |it: &&CheckFinding| !it.pool.as_deref().is_some_and(is_pool);
-    part_link(f, &format!("{index}-cluster"), whole, findings.iter().filter(is_rest))?;
-    writeln!(f, "</nav>")?;
-    if !pools.is_empty() && *subject == CheckedSubject::Cluster {
-        writeln!(f, "{}", drawing::LEGEND)?;
-    }
-    for (at, pool) in pools.iter().enumerate() {
-        let own = |it: &&CheckFinding| it.pool.as_deref() == Some(&pool.name);
-        let id = format!("{index}-pool-{at}");
-        pool_section(f, &id, pool, *subject, &findings.iter().filter(own))?;
-    }
-    writeln!(f, "<section class=\"pool\" id=\"{index}-cluster\">")?;
-    writeln!(f, "<header><h2>{whole}</h2></header>")?;
-    finding_list(f, &findings.iter().filter(is_rest))?;
-    if let CheckedSubject::Plan { .. } = subject {
-        writeln!(f, "<div class=\"finding\"><p>{}</p></div>", HtmlText(AFTER_PLAN))?;
-    }
-    if let Some(dump_command) = dump_command
-        && !missing.is_empty()
-    {
-        let missing = missing.join(", ");
-        writeln!(f, "<div class=\"finding\"><p>The input lacks {}.", HtmlText(&missing))?;
-        writeln!(f, "This dumps everything that is asked for:</p>")?;
-        writeln!(f, "<pre><code>{}</code></pre></div>", HtmlText(dump_command))?;
-    }
-    writeln!(f, "</section>")
 }
 
 /// The answer, as a heading.
@@ -120,105 +125,116 @@ fn tone(fitness: &Fitness) -> &'static str {
 }
 
 /// A link to a part, with a dot for the gravest of its findings.
-fn part_link<'a>(
-    f: &mut fmt::Formatter<'_>,
-    id: &str,
-    name: &str,
-    findings: impl Iterator<Item = &'a CheckFinding>,
-) -> fmt::Result {
-    let weight = |it: &CheckFinding| match (it.status, it.severity) {
+fn part_link(id: &str, name: &str, findings: &[&CheckFinding]) -> Markup {
+    let weight = |it: &&CheckFinding| match (it.status, it.severity) {
         (Status::Fail, FindingSeverity::Error) => 3,
         (Status::Fail, FindingSeverity::Warning) => 2,
         (Status::Unknown, _) => 1,
         (Status::Fail, FindingSeverity::Note) | (Status::Pass, _) => 0,
     };
-    let (class, word) = match findings.map(weight).max() {
+    let (class, word) = match findings.iter().map(weight).max() {
         Some(3) => ("error", "errors"),
         Some(2) => ("warning", "warnings"),
         Some(1) => ("unknown", "unknown in part"),
         Some(_) | None => ("good", "fine"),
     };
-    writeln!(
-        f,
-        "<a href=\"#{id}\"><i class=\"{class}\" role=\"img\" aria-label=\"{word}\"></i>{}</a>",
-        HtmlText(name)
-    )
+    html! {
+        a href={ "#" (id) } {
+            i.(class) role="img" aria-label=(word) {}
+            (name)
+        }
+    }
 }
 
-fn pool_section<'a>(
-    f: &mut fmt::Formatter<'_>,
+fn pool_section(
     id: &str,
     pool: &PoolPicture,
     subject: CheckedSubject,
-    findings: &(impl Iterator<Item = &'a CheckFinding> + Clone),
-) -> fmt::Result {
+    findings: &[&CheckFinding],
+) -> Markup {
     let PoolPicture { name, is_declared, taint, instances, zones: _ } = pool;
-    writeln!(f, "<section class=\"pool\" id=\"{id}\">")?;
-    writeln!(f, "<header><h2>{}</h2><div class=\"tags\">", HtmlText(name))?;
-    writeln!(f, "<span class=\"tag\">{}</span>", HtmlText(taint))?;
-    if !is_declared {
-        writeln!(f, "<span class=\"tag\">found by its taint</span>")?;
+    html! {
+        section.pool id=(id) {
+            header {
+                h2 { (name) }
+                div.tags {
+                    span.tag { (taint) }
+                    @if !is_declared {
+                        span.tag { "found by its taint" }
+                    }
+                    @for instance in instances {
+                        span.tag { (instance) }
+                    }
+                }
+            }
+            div.beside {
+                @match subject {
+                    CheckedSubject::Cluster => (drawing::zones(pool)),
+                    CheckedSubject::Plan { .. } => (drawing::planned_zones(pool)),
+                }
+                (finding_list(findings))
+            }
+        }
     }
-    for instance in instances {
-        writeln!(f, "<span class=\"tag\">{}</span>", HtmlText(instance))?;
-    }
-    writeln!(f, "</div></header>\n<div class=\"beside\">")?;
-    match subject {
-        CheckedSubject::Cluster => drawing::zones(f, pool)?,
-        CheckedSubject::Plan { .. } => drawing::planned_zones(f, pool)?,
-    }
-    finding_list(f, findings)?;
-    writeln!(f, "</div>\n</section>")
 }
 
 /// What fails, open; what holds and what is not known, folded.
-fn finding_list<'a>(
-    f: &mut fmt::Formatter<'_>,
-    findings: &(impl Iterator<Item = &'a CheckFinding> + Clone),
-) -> fmt::Result {
-    let of = |status| findings.clone().filter(move |it| it.status == status);
-    writeln!(f, "<div class=\"findings\">")?;
-    for found in of(Status::Fail) {
-        finding(f, found)?;
-    }
-    for (status, words) in [(Status::Unknown, "not known"), (Status::Pass, "as it should be")] {
-        let number = of(status).count();
-        if number == 0 {
-            continue;
+fn finding_list(findings: &[&CheckFinding]) -> Markup {
+    let of = |status| findings.iter().filter(move |it| it.status == status);
+    html! {
+        div.findings {
+            @for found in of(Status::Fail) {
+                (finding(found))
+            }
+            @for (status, words) in
+                [(Status::Unknown, "not known"), (Status::Pass, "as it should be")]
+            {
+                @let number = of(status).count();
+                @if number > 0 {
+                    details {
+                        summary { (number) " " (words) }
+                        @for found in of(status) {
+                            (finding(found))
+                        }
+                    }
+                }
+            }
         }
-        writeln!(f, "<details><summary>{number} {words}</summary>")?;
-        for found in of(status) {
-            finding(f, found)?;
-        }
-        writeln!(f, "</details>")?;
     }
-    writeln!(f, "</div>")
 }
 
-fn finding(f: &mut fmt::Formatter<'_>, finding: &CheckFinding) -> fmt::Result {
+fn finding(finding: &CheckFinding) -> Markup {
     let (class, word) = match (finding.status, finding.severity) {
         (Status::Pass, _) => ("good", "ok"),
         (Status::Unknown, _) => ("unknown", "unknown"),
         (Status::Fail, severity) => (severity.as_str(), severity.as_str()),
     };
-    let emphasis = if finding.status == Status::Fail { " class=\"fact\"" } else { "" };
-    writeln!(f, "<div class=\"finding\">")?;
-    writeln!(f, "<div class=\"mark\"><b class=\"{class}\">{word}</b>{}</div>", finding.rule)?;
-    writeln!(f, "<p{emphasis}>{}</p>", HtmlText(&finding.fact))?;
-    if let Some(why) = finding.why {
-        writeln!(f, "<p class=\"faint\">{}</p>", HtmlText(why))?;
-    }
-    if let Some(fix) = finding.fix.as_deref().filter(|it| !it.is_empty()) {
-        write!(f, "<pre><code>")?;
-        for (index, line) in fix.lines().enumerate() {
-            let end = if index == 0 { "" } else { "\n" };
-            if line.starts_with('#') {
-                write!(f, "{end}<span class=\"comment\">{}</span>", HtmlText(line))?;
-            } else {
-                write!(f, "{end}{}", HtmlText(line))?;
+    let emphasis = (finding.status == Status::Fail).then_some("fact");
+    let fix = finding.fix.as_deref().unwrap_or_default();
+    html! {
+        div.finding {
+            div.mark { b.(class) { (word) } (finding.rule.as_str()) }
+            p class=[emphasis] { (finding.fact) }
+            @if let Some(why) = finding.why {
+                p.faint { (why) }
+            }
+            @if !fix.is_empty() {
+                pre { code { (commands(fix)) } }
             }
         }
-        writeln!(f, "</code></pre>")?;
     }
-    writeln!(f, "</div>")
+}
+
+/// A fix, its comments set apart.
+fn commands(fix: &str) -> Markup {
+    html! {
+        @for (index, line) in fix.lines().enumerate() {
+            @if index > 0 { "\n" }
+            @if line.starts_with('#') {
+                span.comment { (line) }
+            } @else {
+                (line)
+            }
+        }
+    }
 }
