@@ -23,11 +23,12 @@
 )]
 
 pub mod approved_types;
-pub mod identity;
 pub mod membership;
 pub mod mode;
 pub mod placement;
+pub mod pod_owner;
 pub mod pool;
+pub mod principal;
 pub mod protection;
 pub mod provider;
 pub mod request;
@@ -38,9 +39,10 @@ mod advice;
 mod rules;
 
 use self::{
-    identity::{AutoMq, Exemption, TrustedPrincipals, User},
     mode::RuleModes,
+    pod_owner::{AutoMq, Exemption},
     pool::{Instance, PlacementSettings, Pool},
+    principal::{TrustedPrincipals, User},
     protection::Protected,
     provider::{MachineTypes, Provider},
     request::{Reads, Request, Target, View},

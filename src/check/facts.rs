@@ -12,8 +12,8 @@ use crate::{
     },
     policy::{
         Policy,
-        identity::PodIdentity,
         mode::{JoinMode, Mode, RuleModes},
+        pod_owner::{PodIdentity, PodOwner},
         pool::{MACHINE_TYPE_LABEL, Pool, ZONE_LABEL},
         snapshot::{Located, NodeRecord, PoolFacts, PoolOrigin, Snapshot},
     },
@@ -171,22 +171,13 @@ fn resident<'a>(policy: &Policy, snapshot: &Snapshot, text: &'a str) -> Option<R
 }
 
 fn standing(policy: &Policy, pod: &Pod<'_>) -> PodStanding {
-    let controller = pod.metadata.controller();
-    let identity = PodIdentity {
-        namespace: &pod.metadata.namespace,
-        labels: &pod.metadata.labels,
-        service_account: pod.spec.service_account(),
-        daemon_set: controller.filter(|it| it.is_daemon_set()).map(|it| it.name.as_str()),
-    };
-    if policy.automq.owns_pod(&identity) {
-        let instance = policy.instances.iter().position(|instance| {
-            pod.metadata.namespace == instance.namespace.as_str()
-                && instance.pods.matches(&pod.metadata.labels)
-        });
-        return PodStanding::AutoMq(instance);
+    match policy.pod_owner(&PodIdentity::stored(pod)) {
+        PodOwner::AutoMq => {
+            PodStanding::AutoMq(policy.instance_of(&pod.metadata.namespace, &pod.metadata.labels))
+        }
+        PodOwner::Exempt(_) => PodStanding::Exempt,
+        PodOwner::Neither => PodStanding::Stranger,
     }
-    let is_exempt = policy.exempt.iter().any(|exemption| exemption.covers(&identity));
-    if is_exempt { PodStanding::Exempt } else { PodStanding::Stranger }
 }
 
 /// What the rules do not read of a pod.

@@ -22,9 +22,9 @@ use crate::{
     },
     policy::{
         Phase, decide,
-        identity::{KUBE_CONTROLLER_MANAGER, User},
         mode::{Mode, RuleName},
         placement::{UnknownNames, reach},
+        principal::{KUBE_CONTROLLER_MANAGER, User},
         request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::PoolFacts,
         verdict::{Decision, Finding as Found, Outcome},

@@ -22,8 +22,8 @@ use crate::{
     },
     policy::{
         Policy,
-        identity::PodIdentity,
         mode::RuleName,
+        pod_owner::PodIdentity,
         protection::{
             Field, FieldChange, GuardedFields, KeepItem, Namespaces, Origin, Protected, Recognition,
         },

@@ -15,7 +15,7 @@ use super::{
     presets::presets,
     raw::Raw,
 };
-use crate::policy::{Policy, identity::TrustedPrincipals, pool::Pool, provider::Provider};
+use crate::policy::{Policy, pool::Pool, principal::TrustedPrincipals, provider::Provider};
 
 /// Makes the policy and the settings of a file.
 pub(super) fn compile(

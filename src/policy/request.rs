@@ -1,6 +1,6 @@
 //! What an admission request asks, as far as rules read it.
 
-use super::identity::User;
+use super::principal::User;
 use crate::kubernetes::resource::{Resource, V1, version_read};
 use crate::{
     json::text::Text,

@@ -18,9 +18,9 @@ use std::{
 
 use super::{
     Phase, Policy,
-    identity::{Exemption, PodIdentity},
     membership::Membership,
     placement::{Landing, Witness},
+    pod_owner::{PodIdentity, PodOwner, daemon_set},
     request::{Change, Request, RequestObjects},
     snapshot::Snapshot,
     verdict::FindingCollector,
@@ -152,18 +152,13 @@ impl<'a> Context<'a> {
     }
 
     /// Whether a pod, or a pod of a template, may run on dedicated nodes, and why.
-    fn freedom(
+    fn pod_owner(
         &self,
         metadata: &Metadata<'_>,
         spec: &PodSpec<'_>,
         daemon_set: Option<&str>,
     ) -> PodOwner<'a> {
-        let pod = self.identity(metadata, spec, daemon_set);
-        if self.policy.automq.owns_pod(&pod) {
-            return PodOwner::AutoMq;
-        }
-        let exemption = self.policy.exempt.iter().find(|exemption| exemption.covers(&pod));
-        exemption.map_or(PodOwner::None, PodOwner::Exempt)
+        self.policy.pod_owner(&self.identity(metadata, spec, daemon_set))
     }
 
     /// What lets a pod land. `path` is that of the pod's spec.
@@ -255,14 +250,6 @@ fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
 /// Stands for the name of a node that the snapshot does not know, for the scan to settle.
 const UNKNOWN_NODE: &str = "unknown";
 
-/// Whether a pod may run on dedicated nodes, and why.
-#[derive(Clone, Copy)]
-enum PodOwner<'p> {
-    AutoMq,
-    Exempt(&'p Exemption),
-    None,
-}
-
 /// `node ip-10-0-1-11`, or what stands for a node to come.
 fn witness_text(witness: &Witness<'_>) -> impl Display {
     fmt::from_fn(move |f| write_parts(f, witness_parts(witness)))
@@ -289,10 +276,4 @@ fn witness_name(witness: &Witness<'_>) -> Option<Arc<str>> {
 /// The pool of a node as the request shows it.
 fn membership<'p>(policy: &'p Policy, node: &Node<'_>) -> Membership<'p> {
     policy.membership(&node.metadata.labels, node.taints())
-}
-
-/// The DaemonSet that a pod names as its controller. It counts only in what is stored, or where the
-/// DaemonSet controller asks.
-fn daemon_set<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
-    metadata.controller().filter(|owner| owner.is_daemon_set()).map(|owner| owner.name.as_str())
 }

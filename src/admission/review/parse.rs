@@ -12,7 +12,7 @@ use crate::{
     },
     kubernetes::object::{Binding, Metadata, Node, Pod, Workload, WorkloadKind},
     policy::{
-        identity::User,
+        principal::User,
         request::{Change, Operation, Reads, Request, RequestObjects, Target, View},
     },
 };

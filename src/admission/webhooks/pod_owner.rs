@@ -13,7 +13,7 @@ use crate::{
     },
     policy::{
         Policy,
-        identity::{AutoMq, Exemption},
+        pod_owner::{AutoMq, Exemption},
         request::Operation,
     },
 };
@@ -111,10 +111,11 @@ pub(super) fn automq_namespaces(policy: &Policy) -> Vec<String> {
 
 /// Whether the pod of the request is AutoMQ's.
 pub(super) fn is_automq_pod(automq: &AutoMq) -> Cel {
+    let AutoMq { namespaces, pods, service_accounts } = automq;
     Cel::all([
-        matches_any(NAMESPACE, &automq.namespaces),
-        labels_match(&automq.pods),
-        service_account_matches(&automq.service_accounts),
+        matches_any(NAMESPACE, namespaces),
+        labels_match(pods),
+        service_account_matches(service_accounts),
     ])
 }
 
@@ -128,11 +129,12 @@ pub(super) enum OwnerCounts {
 }
 
 fn is_exempt(exemption: &Exemption, owner: OwnerCounts) -> Cel {
+    let Exemption { namespace, service_accounts, daemon_sets, pods, reason: _ } = exemption;
     Cel::all([
-        matches_any(NAMESPACE, [&exemption.namespace]),
-        labels_match(&exemption.pods),
-        service_account_matches(&exemption.service_accounts),
-        daemon_set_matches(&exemption.daemon_sets, owner),
+        matches_any(NAMESPACE, [namespace]),
+        labels_match(pods),
+        service_account_matches(service_accounts),
+        daemon_set_matches(daemon_sets, owner),
     ])
 }
 

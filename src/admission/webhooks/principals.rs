@@ -8,7 +8,7 @@ use super::{
 };
 use crate::policy::{
     Policy,
-    identity::{
+    principal::{
         DAEMON_SET_CONTROLLER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, NEVER_JUDGED, NODES_GROUP,
         Principals, SERVICE_ACCOUNT_PREFIX, WORKLOAD_CONTROLLERS,
     },

@@ -161,7 +161,7 @@ mod tests {
         let request = Request {
             uid: Text::from("1"),
             target: Target { namespace: namespace.to_owned().into(), ..Target::default() },
-            user: crate::policy::identity::User::default(),
+            user: crate::policy::principal::User::default(),
             dry_run: false,
             subject: RequestObjects::Irrelevant,
             raw_objects: None,

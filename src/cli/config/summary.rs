@@ -12,9 +12,10 @@ use crate::{
     kubernetes::duration::format_duration,
     policy::{
         Policy,
-        identity::{Exemption, Principals},
         mode::{JoinMode, Mode, RuleName},
+        pod_owner::Exemption,
         pool::{Instance, Pool},
+        principal::Principals,
         protection::Origin,
     },
 };

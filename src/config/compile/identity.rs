@@ -8,7 +8,8 @@ use crate::{
     },
     kubernetes::{name::Glob, selector::LabelSelector},
     policy::{
-        identity::{AutoMq, Exemption, Principals},
+        pod_owner::{AutoMq, Exemption},
+        principal::Principals,
         provider::Provider,
     },
 };

@@ -15,7 +15,7 @@ use crate::{
         taint::{NO_SCHEDULE, Taint},
     },
     policy::{
-        identity::AutoMq,
+        pod_owner::AutoMq,
         pool::{Instance, Pool},
     },
 };

@@ -4,7 +4,8 @@
 //! call at admission. Only `warn` and `enforce` judge every pod outside AutoMQ's and the exempt
 //! namespaces.
 
-use super::{Context, PodOwner, daemon_set};
+use super::Context;
+use crate::policy::pod_owner::{PodOwner, daemon_set};
 use crate::{
     kubernetes::object::Pod,
     policy::{
@@ -19,8 +20,8 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
         return;
     }
     let namespace = &context.request.target.namespace;
-    let free = context.freedom(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
-    if !matches!(free, PodOwner::None)
+    let owner = context.pod_owner(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
+    if !matches!(owner, PodOwner::Neither)
         || context.policy.automq.owns_namespace(namespace)
         || context.request.user.kubelet_of().is_some()
     {

@@ -3,12 +3,12 @@
 //!
 //! Modes do not matter here, but for `off`: a finding denies nothing.
 
-use super::{daemon_set, node_machine_type::list_name, pod_placement::misplaced};
+use super::{node_machine_type::list_name, pod_placement::misplaced};
+use crate::policy::pod_owner::{PodIdentity, PodOwner, daemon_set};
 use crate::{
     kubernetes::object::Pod,
     policy::{
         Policy,
-        identity::PodIdentity,
         mode::{Mode, RuleName},
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
@@ -23,39 +23,23 @@ impl Policy {
             return Vec::new();
         }
         let daemon_set = daemon_set(&pod.metadata);
-        let identity = PodIdentity {
-            namespace: &pod.metadata.namespace,
-            labels: &pod.metadata.labels,
-            service_account: pod.spec.service_account(),
-            daemon_set,
-        };
-        if self.automq.owns_pod(&identity) {
-            let is_placed = daemon_set.is_none() && !pod.metadata.mirror.0;
-            return is_placed
-                .then(|| self.out_of_place(snapshot, pod))
-                .flatten()
-                .into_iter()
-                .collect();
+        match self.pod_owner(&PodIdentity::stored(pod)) {
+            PodOwner::AutoMq if daemon_set.is_some() || pod.metadata.mirror.0 => Vec::new(),
+            PodOwner::AutoMq => self.out_of_place(snapshot, pod).into_iter().collect(),
+            PodOwner::Exempt(_) => Vec::new(),
+            PodOwner::Neither => {
+                let resident = self.resident(snapshot, pod, daemon_set);
+                resident.into_iter().chain(self.unrelated_pod(pod)).collect()
+            }
         }
-        if self.exempt.iter().any(|exemption| exemption.covers(&identity)) {
-            return Vec::new();
-        }
-        let resident = self.resident(snapshot, pod, daemon_set);
-        resident.into_iter().chain(self.unrelated_pod(pod)).collect()
     }
 
     /// A pod that an exemption lets stay on a dedicated node, and did not mean: an entry that names no
     /// more than a namespace is for the agents that every node needs, by DaemonSets or as static pods.
     pub fn inspect_exempt_pod(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
         let Pod { metadata, spec } = pod;
-        let daemon_set = daemon_set(metadata);
-        let identity = PodIdentity {
-            namespace: &metadata.namespace,
-            labels: &metadata.labels,
-            service_account: spec.service_account(),
-            daemon_set,
-        };
-        let is_agent = daemon_set.is_some() || metadata.mirror.0;
+        let identity = PodIdentity::stored(pod);
+        let is_agent = identity.daemon_set.is_some() || metadata.mirror.0;
         let is_leaving = metadata.deletion_timestamp.is_some();
         if is_agent || is_leaving || self.automq.owns_pod(&identity) {
             return None;
@@ -148,10 +132,8 @@ impl Policy {
 
     /// A pod of an instance on a node where its pool's pods do not belong.
     fn out_of_place(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
-        let instance = self.instances.iter().find(|instance| {
-            pod.metadata.namespace == instance.namespace.as_str()
-                && instance.pods.matches(&pod.metadata.labels)
-        })?;
+        let index = self.instance_of(&pod.metadata.namespace, &pod.metadata.labels)?;
+        let instance = self.instances.get(index)?;
         let pool = self.pools.get(instance.pool)?;
         let place = misplaced(snapshot, &pod.spec.node_name, instance.pool, pool)?;
         let fact = format!(

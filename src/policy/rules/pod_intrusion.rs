@@ -18,18 +18,16 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use super::{
-    Context, PodOwner, UNKNOWN_NODE, daemon_set, sentence, witness_name, witness_parts,
-    witness_text,
-};
+use super::{Context, UNKNOWN_NODE, sentence, witness_name, witness_parts, witness_text};
+use crate::policy::pod_owner::{PodOwner, daemon_set};
 use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
         advice::{pools_of, write_keep_off},
-        identity::Exemption,
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
+        pod_owner::Exemption,
         snapshot::PoolFacts,
         verdict::{Decision, Finding, FindingCollector},
     },
@@ -45,12 +43,12 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
     }
     let names = if daemon_set.is_some() { UnknownNames::AreThere } else { UnknownNames::MayCome };
     let reach = reach(context.snapshot, &context.policy.placement, &pod.spec, names);
-    let owner = context.freedom(&pod.metadata, &pod.spec, daemon_set);
-    if let (Some(landing), PodOwner::None) = (&reach.lost_taint, owner) {
+    let owner = context.pod_owner(&pod.metadata, &pod.spec, daemon_set);
+    if let (Some(landing), PodOwner::Neither) = (&reach.lost_taint, owner) {
         report.note(Decision::Audit, lost_taint(context, landing));
     }
     let Some(landing) = reach.landings.first() else {
-        if reach.names_unknown_node && matches!(owner, PodOwner::None) {
+        if reach.names_unknown_node && matches!(owner, PodOwner::Neither) {
             report.note(Decision::Unknown, unknown_node(context, pod));
         }
         return;
@@ -60,7 +58,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
         PodOwner::Exempt(exemption) => {
             report.exempt(&exemption.reason, intrusion(context, pod, daemon_set, &reach, landing));
         }
-        PodOwner::None if context.is_mirror_pod(pod) => {
+        PodOwner::Neither if context.is_mirror_pod(pod) => {
             let fact = format!(
                 "{} mirrors a static pod, which the kubelet of {} runs whatever is answered",
                 context.object_name("Pod"),
@@ -71,7 +69,7 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
                 .field("spec.nodeName");
             report.note(Decision::Audit, located(context, finding, landing));
         }
-        PodOwner::None => {
+        PodOwner::Neither => {
             report.violation(mode, intrusion(context, pod, daemon_set, &reach, landing));
         }
     }
@@ -90,7 +88,7 @@ pub(super) fn judge_update(
     if mode == Mode::Off || new.metadata.deletion_timestamp.is_some() {
         return;
     }
-    if !matches!(context.freedom(&new.metadata, &new.spec, kept_owner), PodOwner::None) {
+    if !matches!(context.pod_owner(&new.metadata, &new.spec, kept_owner), PodOwner::Neither) {
         return;
     }
     let stays = new.spec.is_placed_like(&old.spec);
@@ -98,20 +96,20 @@ pub(super) fn judge_update(
     if stays && context.request.user.is_pod_controller() {
         return;
     }
-    let before = context.freedom(&old.metadata, &old.spec, owner);
-    let was_free = !matches!(before, PodOwner::None);
-    if stays && !was_free {
+    let before = context.pod_owner(&old.metadata, &old.spec, owner);
+    let had_owner = !matches!(before, PodOwner::Neither);
+    if stays && !had_owner {
         return;
     }
     let settings = &context.policy.placement;
     let mut gained = reach(context.snapshot, settings, &new.spec, UnknownNames::MayCome);
-    if !was_free {
+    if !had_owner {
         let before = reach(context.snapshot, settings, &old.spec, UnknownNames::MayCome);
         gained.landings.retain(|landing| !before.includes(landing.pool));
     }
     let Some(landing) = gained.landings.first() else { return };
-    let finding = if was_free && stays {
-        lost_freedom(context, before, owner.filter(|_| kept_owner.is_none()), new, landing)
+    let finding = if had_owner && stays {
+        lost_exemption(context, before, owner.filter(|_| kept_owner.is_none()), new, landing)
     } else {
         intrusion(context, new, kept_owner, &gained, landing)
     };
@@ -237,7 +235,7 @@ fn advice(
 }
 
 /// A pod that stays where it is, and loses what let it be there: its owner, or else a label.
-fn lost_freedom(
+fn lost_exemption(
     context: Context<'_>,
     before: PodOwner<'_>,
     lost_owner: Option<&str>,
@@ -260,7 +258,7 @@ fn lost_freedom(
             ),
             "Keep the labels",
         ),
-        (PodOwner::AutoMq | PodOwner::None, _) => (
+        (PodOwner::AutoMq | PodOwner::Neither, _) => (
             "metadata.labels",
             format!(
                 "the labels ({}) that make it one of the AutoMQ pods",

@@ -39,8 +39,7 @@ fn instance_of<'p>(context: Context<'p>, pod: &Pod<'_>) -> Option<(&'p Instance,
     if !context.policy.automq.owns_pod(&identity) {
         return None;
     }
-    let instance = context.policy.instances.iter().find(|instance| {
-        namespace == instance.namespace.as_str() && instance.pods.matches(&pod.metadata.labels)
-    })?;
+    let index = context.policy.instance_of(namespace, &pod.metadata.labels)?;
+    let instance = context.policy.instances.get(index)?;
     Some((instance, context.policy.pools.get(instance.pool)?))
 }

@@ -33,8 +33,8 @@ use crate::{
     },
     policy::{
         Policy,
-        identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
         mode::{Mode, RuleName},
+        principal::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
         protection::{
             BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, GuardedFields, KeepItem,
             LabelMark, Namespaces, Protected, ROLE_FIELDS, Recognition,

@@ -6,7 +6,8 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use super::{Context, PodOwner, sentence, witness_name, witness_text};
+use super::{Context, sentence, witness_name, witness_text};
+use crate::policy::pod_owner::PodOwner;
 use crate::{
     kubernetes::{
         object::{OwnerReference, Workload, WorkloadKind},
@@ -42,26 +43,26 @@ pub(super) fn judge(
     if mode == Mode::Off || is_owned {
         return;
     }
-    let free = freedom(context, kind, new);
-    if let PodOwner::AutoMq = free {
+    let owner = owner_of_pods(context, kind, new);
+    if let PodOwner::AutoMq = owner {
         return;
     }
     let settings = &context.policy.placement;
     let names = UnknownNames::MayCome;
     let mut gained = reach(context.snapshot, settings, &new.template(kind).spec, names);
     if let Some(old) = old {
-        let loses_freedom = matches!(free, PodOwner::None)
-            && !matches!(freedom(context, kind, old), PodOwner::None);
-        if !loses_freedom {
+        let loses_owner = matches!(owner, PodOwner::Neither)
+            && !matches!(owner_of_pods(context, kind, old), PodOwner::Neither);
+        if !loses_owner {
             let before = reach(context.snapshot, settings, &old.template(kind).spec, names);
             gained.landings.retain(|landing| !before.includes(landing.pool));
         }
     }
     let Some(landing) = gained.landings.first() else { return };
     let finding = finding(context, kind, new, &gained, landing);
-    match free {
+    match owner {
         PodOwner::Exempt(exemption) => report.exempt(&exemption.reason, finding),
-        PodOwner::AutoMq | PodOwner::None => report.violation(mode, finding),
+        PodOwner::AutoMq | PodOwner::Neither => report.violation(mode, finding),
     }
 }
 
@@ -73,10 +74,14 @@ fn is_judged(owner: &OwnerReference<'_>) -> bool {
     })
 }
 
-fn freedom<'c>(context: Context<'c>, kind: WorkloadKind, workload: &Workload<'_>) -> PodOwner<'c> {
+fn owner_of_pods<'c>(
+    context: Context<'c>,
+    kind: WorkloadKind,
+    workload: &Workload<'_>,
+) -> PodOwner<'c> {
     let template = workload.template(kind);
     let daemon_set = (kind == WorkloadKind::DaemonSet).then_some(&*workload.metadata.name);
-    context.freedom(&template.metadata, &template.spec, daemon_set)
+    context.pod_owner(&template.metadata, &template.spec, daemon_set)
 }
 
 fn finding(

@@ -15,8 +15,8 @@ use poolguard::{
     admission::webhooks::entries,
     policy::{
         Phase,
-        identity::NEVER_JUDGED,
         mode::RuleName,
+        principal::NEVER_JUDGED,
         verdict::{Decision, Outcome, Record, Verdict},
     },
 };

@@ -7,7 +7,7 @@ use crate::{
     kubernetes::name::Glob,
     policy::{
         Policy,
-        identity::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
+        principal::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
     },
 };
 

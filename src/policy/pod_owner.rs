@@ -1,0 +1,140 @@
+//! Whose pod it is: AutoMQ's, exempt, or neither.
+
+use super::{Policy, pool::Instance};
+use crate::kubernetes::{
+    name::{Glob, any_matches},
+    object::{Labels, Metadata, Pod},
+    selector::{LabelSelector, LabelSet},
+};
+
+/// What tells whose a pod is: facts of the pod or of the template that makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct PodIdentity<'a, L> {
+    /// The namespace of the request, which nobody can write into an object.
+    pub namespace: &'a str,
+    /// Labels, which anyone can write.
+    pub labels: &'a L,
+    /// Empty stands for `default`.
+    pub service_account: &'a str,
+    /// The DaemonSet that controls the pod, if anything but the pod says so: its controller created the
+    /// pod, or the pod is stored with that owner.
+    pub daemon_set: Option<&'a str>,
+}
+
+impl<L> PodIdentity<'_, L> {
+    pub(in crate::policy) fn service_account(&self) -> &str {
+        if self.service_account.is_empty() { "default" } else { self.service_account }
+    }
+}
+
+/// Which pods are AutoMQ's. All conditions must hold.
+#[derive(Clone, Debug)]
+pub struct AutoMq {
+    /// Without a namespace of AutoMQ's, no label makes a pod AutoMQ's.
+    pub namespaces: Vec<Glob>,
+    /// Further condition; everything if the config says nothing.
+    pub pods: LabelSelector,
+    /// Further condition; empty: any service account.
+    pub service_accounts: Vec<Glob>,
+}
+
+impl AutoMq {
+    /// Whether the config gives this namespace to AutoMQ.
+    pub fn owns_namespace(&self, namespace: &str) -> bool {
+        any_matches(&self.namespaces, namespace)
+    }
+
+    /// Whether this pod is AutoMQ's.
+    pub fn owns_pod(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
+        let Self { namespaces, pods, service_accounts } = self;
+        any_matches(namespaces, pod.namespace)
+            && pods.matches(pod.labels)
+            && (service_accounts.is_empty() || any_matches(service_accounts, pod.service_account()))
+    }
+
+    /// Whether every pod of AutoMQ's namespaces is AutoMQ's.
+    pub fn is_by_namespace_only(&self) -> bool {
+        self.pods.is_everything() && self.service_accounts.is_empty()
+    }
+}
+
+/// Pods that may run on dedicated nodes. All conditions must hold.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// Namespace, or a glob over namespaces.
+    pub namespace: Glob,
+    /// Empty: any service account.
+    pub service_accounts: Vec<Glob>,
+    /// Empty: any pod; else only those that one of these DaemonSets controls.
+    pub daemon_sets: Vec<Glob>,
+    /// Everything if the config says nothing.
+    pub pods: LabelSelector,
+    /// Why, for people and records.
+    pub reason: String,
+}
+
+impl Exemption {
+    /// Whether this pod is exempt.
+    pub fn covers(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
+        let Self { namespace, service_accounts, daemon_sets, pods, reason: _ } = self;
+        namespace.matches(pod.namespace)
+            && (service_accounts.is_empty() || any_matches(service_accounts, pod.service_account()))
+            && (daemon_sets.is_empty()
+                || pod.daemon_set.is_some_and(|name| any_matches(daemon_sets, name)))
+            && pods.matches(pod.labels)
+    }
+
+    /// Whether the whole namespace is exempt, whatever the pod.
+    pub fn is_by_namespace_only(&self) -> bool {
+        let Self { namespace: _, service_accounts, daemon_sets, pods, reason: _ } = self;
+        service_accounts.is_empty() && daemon_sets.is_empty() && pods.is_everything()
+    }
+}
+
+/// Whether a pod may run on dedicated nodes, and why.
+#[derive(Clone, Copy, Debug)]
+pub enum PodOwner<'p> {
+    /// It is AutoMQ's.
+    AutoMq,
+    /// An entry lets it.
+    Exempt(&'p Exemption),
+    /// It may not.
+    Neither,
+}
+
+impl<'a, 'l> PodIdentity<'a, Labels<'l>> {
+    /// That of a pod that is stored, whose own word for its owner counts.
+    pub fn stored(pod: &'a Pod<'l>) -> Self {
+        Self {
+            namespace: &pod.metadata.namespace,
+            labels: &pod.metadata.labels,
+            service_account: pod.spec.service_account(),
+            daemon_set: daemon_set(&pod.metadata),
+        }
+    }
+}
+
+impl Policy {
+    /// Whose a pod is.
+    pub fn pod_owner(&self, pod: &PodIdentity<'_, impl LabelSet>) -> PodOwner<'_> {
+        if self.automq.owns_pod(pod) {
+            return PodOwner::AutoMq;
+        }
+        let exemption = self.exempt.iter().find(|exemption| exemption.covers(pod));
+        exemption.map_or(PodOwner::Neither, PodOwner::Exempt)
+    }
+}
+
+impl Policy {
+    /// The instance of one of AutoMQ's pods, by its place in the config: the first that matches.
+    pub fn instance_of(&self, namespace: &str, labels: &impl LabelSet) -> Option<usize> {
+        let is_its = |it: &Instance| namespace == it.namespace.as_str() && it.pods.matches(labels);
+        self.instances.iter().position(is_its)
+    }
+}
+
+/// The DaemonSet that a pod names as its controller. It counts only in what is stored, or where the
+/// DaemonSet controller asks.
+pub fn daemon_set<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
+    metadata.controller().filter(|owner| owner.is_daemon_set()).map(|owner| owner.name.as_str())
+}
