@@ -49,6 +49,11 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// The annotation that gives pods of a provider's service accounts their cloud identity, from the presets.
+pub fn identity_annotation(provider: Provider) -> Option<&'static str> {
+    presets::presets().of(provider)?.identity_annotations.first().map(String::as_str)
+}
+
 /// What the config says beside the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSettings {

@@ -217,7 +217,7 @@ impl Reinvocation {
     }
 }
 
-/// What pods and nodes wait for.
+/// What nodes and the placement of pods wait for.
 const SHORT_TIMEOUT_SECONDS: u8 = 1;
 /// What everything else waits for.
 const TIMEOUT_SECONDS: u8 = 3;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     cluster::inventory::{Inventory, ObjectName},
+    config::identity_annotation,
     json,
     kubernetes::{
         name::any_matches,
@@ -61,18 +62,6 @@ struct Account<'a> {
     identity: Option<(&'a str, String)>,
 }
 
-/// The annotation that gives pods of a provider their cloud identity.
-fn annotation(provider: Provider) -> Option<&'static str> {
-    match provider {
-        Provider::Aws => Some("eks.amazonaws.com/role-arn"),
-        Provider::Gcp => Some("iam.gke.io/gcp-service-account"),
-        Provider::Azure => Some("azure.workload.identity/client-id"),
-        Provider::Alibaba => Some("pod-identity.alibabacloud.com/role-name"),
-        Provider::Tencent => Some("tke.cloud.tencent.com/role-arn"),
-        Provider::Huawei | Provider::Oracle | Provider::Other => None,
-    }
-}
-
 fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let policy = facts.policy;
     if !facts.knows(SERVICE_ACCOUNTS) {
@@ -84,7 +73,7 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let (with, without): (Vec<&Account<'_>>, Vec<&Account<'_>>) =
         accounts.iter().partition(|account| account.identity.is_some());
     // Any of the annotations that are known does where the provider has none of its own.
-    let known = policy.provider.and_then(annotation);
+    let known = policy.provider.and_then(identity_annotation);
     let key = with.first().and_then(|it| it.identity.as_ref()).map(|(key, _)| *key).or(known);
     let role = policy.pools.iter().find_map(|pool| pool.role.as_deref());
     let is_expected = role.is_some() || !with.is_empty() || names_role(&policy.protected);
@@ -170,9 +159,9 @@ fn identity<'p>(protected: &'p [Protected], object: &Value) -> Option<(&'p str, 
     })
 }
 
-/// The annotation key of a pointer, as this file knows it.
+/// The annotation of a pointer, if it is a cloud identity.
 fn known_annotation(pointer: &str) -> Option<&'static str> {
-    let keys = Provider::ALL.into_iter().filter_map(annotation);
+    let keys = Provider::ALL.into_iter().filter_map(identity_annotation);
     keys.into_iter().find(|key| pointer.ends_with(&key.replace('/', "~1")))
 }
 

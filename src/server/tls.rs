@@ -27,7 +27,7 @@ pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Clocks differ: a certificate made now must be valid where it is an hour earlier.
-const CLOCK_SKEW: Duration = Duration::from_hours(1);
+pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// A certificate for one run lives longer than any run.
 const SELF_SIGNED_LIFETIME: Duration = Duration::from_hours(365 * 24);

@@ -74,7 +74,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("api", &["admission", "check", "cluster", "json", "kubernetes", "policy", "telemetry"]),
     ("server", &["kubernetes", "telemetry"]),
     ("telemetry", &["json", "kubernetes", "policy"]),
-    ("check", &["cluster", "json", "kubernetes", "policy", "terraform"]),
+    ("check", &["cluster", "config", "json", "kubernetes", "policy", "terraform"]),
     ("terraform", &["json", "kubernetes", "policy"]),
     ("config", &["json", "kubernetes", "policy"]),
     ("cluster", &["json", "kubernetes", "policy"]),
@@ -167,7 +167,8 @@ fn architecture_shows_the_rooms_and_their_arrows() {
     let shown: Vec<(String, Vec<String>)> = table("Rooms")
         .into_iter()
         .map(|row| {
-            let name = row[0].trim_matches('`').trim_end_matches('/').to_owned();
+            let name =
+                row[0].trim_matches('`').trim_end_matches('/').trim_end_matches(".rs").to_owned();
             let used = row[2].split(", ").filter(|it| !it.is_empty()).map(str::to_owned);
             (name, used.collect())
         })

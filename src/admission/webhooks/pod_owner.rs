@@ -220,7 +220,11 @@ pub(super) struct Changeable<'p> {
 impl<'p> Changeable<'p> {
     pub(super) fn of(policy: &'p Policy) -> Self {
         let automq = (!policy.automq.pods.is_everything()).then_some(&policy.automq.namespaces);
-        let depends = |it: &&Exemption| !it.pods.is_everything() || !it.daemon_sets.is_empty();
+        // A pod can change its labels and owners, and neither its namespace nor its service account.
+        let depends = |it: &&Exemption| {
+            let Exemption { namespace: _, service_accounts: _, daemon_sets, pods, reason: _ } = it;
+            !pods.is_everything() || !daemon_sets.is_empty()
+        };
         let exempt = || policy.exempt.iter().filter(depends);
         Self {
             namespaces: automq

@@ -11,9 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::P
 use x509_parser::parse_x509_certificate;
 
 use super::private::Private;
-
-/// Clocks differ: what is made now must be valid where it is an hour earlier.
-pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
+use crate::server::tls::CLOCK_SKEW;
 
 /// How long an authority lives. It is replaced long before: see [`super::plan`].
 pub const AUTHORITY_LIFETIME: Duration = Duration::from_hours(365 * 24);

@@ -1,24 +1,14 @@
 //! `caBundle`: the authorities that an API server trusts to have signed PoolGuard's certificate.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-
-/// Columns of base64 in PEM.
-const PEM_COLUMNS: usize = 64;
 
 /// Certificates as PEM, one behind the other.
 pub fn pem<'c>(certificates: impl IntoIterator<Item = &'c CertificateDer<'static>>) -> String {
-    let mut text = String::new();
-    for certificate in certificates {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let encoded = STANDARD.encode(certificate);
-        for line in encoded.as_bytes().chunks(PEM_COLUMNS) {
-            text.extend(line.iter().copied().map(char::from));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    let encode =
+        |it: &CertificateDer<'_>| encode_config(&Pem::new("CERTIFICATE", it.as_ref()), config);
+    certificates.into_iter().map(encode).collect()
 }
 
 /// The certificates of a PEM text. What is none is left out: others may have written there.
