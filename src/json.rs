@@ -69,19 +69,27 @@ pub trait Read<'a>: Sized {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError>;
 }
 
-/// Reads the only value of a text.
+/// Reads the only value of a text, however much it holds.
 pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
-    let mut cursor = Cursor::new(text);
+    read_all(Cursor::new(text))
+}
+
+/// Reads the only value of a text that anybody may have sent.
+pub fn from_request<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
+    read_all(Cursor::of_request(text))
+}
+
+fn read_all<'a, T: Read<'a>>(mut cursor: Cursor<'a>) -> Result<T, JsonError> {
     let value = T::read(&mut cursor)?;
     cursor.end().map(|()| value)
 }
 
-/// How many items the lists and maps that are read of one text may have together. An API server stores no
+/// How many items the lists and maps that are read of one request may have together. An API server stores no
 /// object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a hundred
 /// bytes, however few it has in the text.
 pub const ITEMS_MAX: usize = 1 << 16;
 
-/// How many values one text may have, read or skipped: what bounds the time that a text of many small values
+/// How many values one request may have, read or skipped: what bounds the time that a text of many small values
 /// takes. The largest objects that rules are about, nodes with all their images and workloads with many
 /// containers, have some thousands.
 pub const VALUES_MAX: usize = 100_000;
@@ -89,7 +97,7 @@ pub const VALUES_MAX: usize = 100_000;
 /// How deep lists and maps may stand in each other in what is skipped: as deep as `serde_json` reads them.
 pub const DEPTH_MAX: usize = 127;
 
-/// How long a text with escapes may be that is read. The longest that an API server stores, in a ConfigMap,
+/// How long a text with escapes may be that is read of a request. The longest that an API server stores, in a ConfigMap,
 /// has 1 MiB, and takes twice as much where each of its characters is escaped.
 const ESCAPED_BYTES_MAX: usize = (2 << 20) + 2;
 
@@ -102,15 +110,34 @@ pub struct Cursor<'a> {
     items_left: usize,
     /// Values that may still be read or skipped.
     values_left: usize,
+    /// How long a text with escapes may be.
+    escaped_max: usize,
     /// Where strings end around here.
     stops: Stops,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the beginning of a text.
+    /// At the beginning of a text that is as long as its sender, whom PoolGuard trusts, makes it: a list of the
+    /// API server, a dump, or a part of a request that was read within bounds.
     pub fn new(text: &'a str) -> Self {
-        let stops = Stops::around(0, text.as_bytes());
-        Self { text, at: 0, items_left: ITEMS_MAX, values_left: VALUES_MAX, stops }
+        Self {
+            text,
+            at: 0,
+            items_left: usize::MAX,
+            values_left: usize::MAX,
+            escaped_max: usize::MAX,
+            stops: Stops::around(0, text.as_bytes()),
+        }
+    }
+
+    /// At the beginning of what anybody may have sent: what it may hold is bounded.
+    pub fn of_request(text: &'a str) -> Self {
+        Self {
+            items_left: ITEMS_MAX,
+            values_left: VALUES_MAX,
+            escaped_max: ESCAPED_BYTES_MAX,
+            ..Self::new(text)
+        }
     }
 
     /// Checks that nothing follows but white space.
@@ -246,9 +273,9 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         self.skip_string()?;
         let quoted = self.text.get(start..self.at).unwrap_or_default();
-        if quoted.len() > ESCAPED_BYTES_MAX {
+        if quoted.len() > self.escaped_max {
             return Err(
-                self.bound(format!("no escaped text of more than {ESCAPED_BYTES_MAX} bytes"))
+                self.bound(format!("no escaped text of more than {} bytes", self.escaped_max))
             );
         }
         let unescaped: Result<String, _> = serde_json::from_str(quoted);
@@ -409,7 +436,7 @@ mod tests {
     }
 
     fn skips(text: &str) -> bool {
-        from_str::<Skipped>(text).is_ok()
+        from_request::<Skipped>(text).is_ok()
     }
 
     #[test]
@@ -482,14 +509,14 @@ mod tests {
             assert!(skips(&text), "{}", &text[..20]);
         }
         for text in [list(VALUES_MAX + 1), map(VALUES_MAX + 1), format!("[{}]", list(VALUES_MAX))] {
-            let error = from_str::<Skipped>(&text).err().unwrap();
+            let error = from_request::<Skipped>(&text).err().unwrap();
             assert!(error.is_bound(), "{error}");
             assert!(error.to_string().contains("expected no more than 100000 values"), "{error}");
         }
         // Nor is one that repeats a key.
         let repeated = |count: usize| {
             let text = map(count);
-            let read = Cursor::new(&text).object(|_, cursor| cursor.skip());
+            let read = Cursor::of_request(&text).object(|_, cursor| cursor.skip());
             read.map_err(|error: JsonError| error.is_bound())
         };
         assert_eq!(repeated(VALUES_MAX), Ok(()));
@@ -507,18 +534,27 @@ mod tests {
     #[test]
     fn json_lists_are_read_up_to_a_bound() {
         let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
-        assert_eq!(from_str::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
-        let error = from_str::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
+        assert_eq!(from_request::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
+        let error = from_request::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
         assert!(error.contains("no more than 65536 items"), "{error}");
         // What is skipped takes no memory, so that more of it may be there.
         assert!(skips(&list(ITEMS_MAX + 1)));
     }
 
     #[test]
+    fn json_of_the_api_server_and_of_dumps_is_read_however_much_it_holds() {
+        let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
+        assert!(from_str::<Vec<bool>>(&list(VALUES_MAX + 1)).is_ok());
+        assert!(from_str::<Skipped>(&list(VALUES_MAX + 1)).is_ok());
+        let escaped = format!("\"{}\"", "\\n".repeat(ESCAPED_BYTES_MAX));
+        assert!(from_str::<Text<'_>>(&escaped).is_ok());
+    }
+
+    #[test]
     fn escaped_text_is_read_up_to_a_bound() {
         let text = |count: usize| format!("\"{}\"", "\\n".repeat(count));
-        assert_eq!(from_str::<Text<'_>>(&text(1 << 20)).unwrap().len(), 1 << 20);
-        let error = from_str::<Text<'_>>(&text((1 << 20) + 1)).unwrap_err();
+        assert_eq!(from_request::<Text<'_>>(&text(1 << 20)).unwrap().len(), 1 << 20);
+        let error = from_request::<Text<'_>>(&text((1 << 20) + 1)).unwrap_err();
         assert!(error.is_bound(), "{error}");
         assert!(skips(&text((1 << 20) + 1)));
     }

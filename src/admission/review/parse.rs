@@ -75,7 +75,7 @@ fn read<'a>(
     order: Order,
 ) -> Result<Review<'a>, Interruption> {
     let mut review = Review::default();
-    let mut cursor = Cursor::new(body);
+    let mut cursor = Cursor::of_request(body);
     cursor.object(|key, cursor| {
         match key.as_str() {
             "kind" => cursor.fill(&mut review.kind)?,
@@ -376,7 +376,7 @@ impl<'a> Sides<Raw<'a>> {
     fn decode<T: Read<'a>>(&self) -> Result<Sides<T>, JsonError> {
         let decode = |raw: &Option<Raw<'a>>, key| {
             let read = |Raw(text): &Raw<'a>| {
-                json::from_str(text).map_err(|error| error.within(&["request", key]))
+                json::from_request(text).map_err(|error| error.within(&["request", key]))
             };
             raw.as_ref().map(read).transpose()
         };

@@ -114,12 +114,12 @@ impl<'a> RawValue<'a> {
 
     /// The value, if it is text.
     pub fn text(self) -> Option<Text<'a>> {
-        if self.0.starts_with('"') { json::from_str(self.0).ok() } else { None }
+        if self.0.starts_with('"') { json::from_request(self.0).ok() } else { None }
     }
 
     /// The value as what it is read as; `None` if it is something else.
     pub fn read<T: Read<'a>>(self) -> Option<T> {
-        json::from_str(self.0).ok()
+        json::from_request(self.0).ok()
     }
 
     /// Reads a list one item after another, so that it takes no memory. `None` if it is none, or if an item
