@@ -250,7 +250,15 @@ impl Connection {
         name: &'static str,
         config: ClientConfig,
     ) -> Result<Self, std::io::Error> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, name, config).await
+    }
+
+    /// On a connection of TCP that is there.
+    pub(crate) async fn over(
+        stream: TcpStream,
+        name: &'static str,
+        config: ClientConfig,
+    ) -> Result<Self, std::io::Error> {
         let name = ServerName::try_from(name).unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let stream = timeout(PATIENCE, connecting).await.unwrap()?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use poolguard::server::{Received, Service, limits::Limits};
-use tokio::{io::AsyncReadExt, net::TcpStream, time::sleep};
+use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::http::{Connection, Gate, Harness, Stub, client_config, echo, large, request, until};
 
@@ -26,10 +26,17 @@ async fn an_idle_connection_outlives_the_header_limit() {
     let limits = Limits { header_timeout: Duration::from_millis(20), ..Limits::default() };
     let harness = Harness::start(echo(), limits).await;
     let mut connection = harness.connect().await;
-    sleep(Duration::from_millis(100)).await;
-    assert_eq!(connection.post("/mutate", "{}").await.status, 200);
-    sleep(Duration::from_millis(100)).await;
-    assert_eq!(connection.post("/mutate", "{}").await.status, 200);
+    for _ in 0..2 {
+        a_header_is_cut(&harness).await;
+        assert_eq!(connection.post("/mutate", "{}").await.status, 200);
+    }
+}
+
+/// Another connection goes silent in the middle of its header, and has been cut: the limit of headers has passed.
+async fn a_header_is_cut(harness: &Harness) {
+    let mut slow = harness.connect().await;
+    slow.send("POST /mut").await;
+    assert!(slow.is_closed().await);
 }
 
 #[tokio::test]
@@ -39,7 +46,7 @@ async fn a_slow_body_has_the_limit_of_bodies_and_not_that_of_headers() {
     let mut connection = harness.connect().await;
     connection.send(&crate::http::header("/mutate", 4)).await;
     connection.send("tr").await;
-    sleep(Duration::from_millis(100)).await;
+    a_header_is_cut(&harness).await;
     connection.send("ue").await;
     assert_eq!(connection.reply().await.status, 200);
 }
@@ -145,14 +152,14 @@ async fn a_connection_whose_request_is_being_decided_makes_no_room() {
     let mut first = harness.connect().await;
     first.send(&request("/mutate", &large())).await;
     until(|| gate.waiting() == 1).await;
-    let second = async { harness.connect().await.post("/mutate", "{}").await.status };
-    let first = async {
-        // The second one waits for a place meanwhile: it is there before the gate opens.
-        sleep(Duration::from_millis(50)).await;
-        gate.open();
-        first.reply().await.status
-    };
-    assert_eq!(tokio::join!(second, first), (200, 200));
+    // The second one is there, and waits for a place, before the gate opens.
+    let waiting = TcpStream::connect(harness.address).await.unwrap();
+    gate.open();
+    assert_eq!(first.reply().await.status, 200);
+    drop(first);
+    let config = client_config(&harness.roots, &[]);
+    let mut second = Connection::over(waiting, "localhost", config).await.unwrap();
+    assert_eq!(second.post("/mutate", "{}").await.status, 200);
 }
 
 /// More than the kernel and TLS take off the server's hands.
@@ -213,7 +220,6 @@ async fn streams_whose_answers_nobody_reads_make_room_for_other_requests() {
         responses.push(sender.clone().send_request(request).await.unwrap());
     }
     assert_eq!(harness.metrics.requests_in_flight.current(), 8, "until they have been read");
-    sleep(Duration::from_millis(20)).await;
     assert_eq!(harness.connect().await.post("/mutate", "{}").await.status, 200);
     drop(driving.await.unwrap());
     until(|| harness.metrics.requests_in_flight.current() == 0).await;
