@@ -399,8 +399,8 @@ pub(super) struct MachineTypes {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Snapshot {
-    /// How old the facts may become before decisions are no longer made from them. A duration in
-    /// `h`, `m`, `s` and `ms`, as `10m` or `1h30m`.
+    /// The age of the cluster facts above which PoolGuard marks its decisions with `staleSnapshot`. It goes on
+    /// deciding. A duration in `h`, `m`, `s` and `ms`, as `10m` or `1h30m`.
     #[serde(default = "ten_minutes")]
     #[schemars(regex(pattern = super::duration::PATTERN), example = &"10m")]
     pub(super) max_age: String,
