@@ -7,6 +7,9 @@ CLUSTER ?= tests/data/cluster.json
 SOAK_MINUTES ?= 10
 FUZZ_SECONDS ?= 600
 
+# Tests that take minutes: `make test` compiles them, and runs the others.
+LONG_TESTS := --test rollout --test soak
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
@@ -20,7 +23,7 @@ run: ## Serve the webhook on a recorded cluster: CONFIG=… CLUSTER=… for your
 
 test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked
 	$(MAKE) test-cases
@@ -68,7 +71,7 @@ fmt: ## Format the code
 	$(CARGO) fmt
 
 lint: ## Check lints only
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 
 bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide

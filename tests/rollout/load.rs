@@ -6,8 +6,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::client::Caller, it::live::cluster::CONFIGURATIONS, pair::Pair, reviews::Reviews,
-    tally::Tally,
+    client::Caller, it::live::cluster::CONFIGURATIONS, pair::Pair, reviews::Reviews, tally::Tally,
 };
 
 /// The pause of a worker after each call.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::api::client::Call;
+use crate::client::Call;
 
 /// Failures that are printed; the others are counted only.
 const SHOWN: usize = 10;
