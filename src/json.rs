@@ -19,49 +19,24 @@
     )
 )]
 
+mod error;
 mod fingerprint;
 mod path;
 mod skip;
 mod stops;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod write;
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
+pub use self::error::JsonError;
 pub use self::fingerprint::fingerprint;
 pub use self::path::{JsonPath, PathStep};
 use self::stops::Stops;
 use self::text::Text;
 pub use self::write::{ObjectFields, write_object};
-
-/// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room
-/// for one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonError(Box<Mistake>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Mistake {
-    expected: Cow<'static, str>,
-    path: JsonPath,
-    /// Line and column, where the text is one that its sender has seen.
-    place: Option<(usize, usize)>,
-    is_bound: bool,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { expected, path, place, is_bound: _ } = self;
-        if !path.steps().is_empty() {
-            write!(f, "{path}: ")?;
-        }
-        write!(f, "expected {expected}")?;
-        match place {
-            Some((line, column)) => write!(f, " at line {line}, column {column}"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// Something that can be read from a cursor.
 pub trait Read<'a>: Sized {
@@ -322,44 +297,7 @@ impl<'a> Cursor<'a> {
     /// An error at the cursor: there is more than is read.
     #[cold]
     fn bound(&self, expected: String) -> JsonError {
-        let JsonError(mut mistake) = self.expected(expected);
-        mistake.is_bound = true;
-        JsonError(mistake)
-    }
-}
-
-impl JsonError {
-    #[cold]
-    fn at(text: &str, at: usize, expected: Cow<'static, str>) -> Self {
-        let before = text.get(..at).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let place = Some((line, column));
-        Self(Box::new(Mistake { expected, path: JsonPath::to(text, at), place, is_bound: false }))
-    }
-
-    /// The error as one of a whole of which the text that was read is the part below these keys.
-    #[must_use]
-    pub fn within(self, keys: &[&str]) -> Self {
-        let Self(mut mistake) = self;
-        mistake.path = mistake.path.within(keys);
-        mistake.place = None;
-        Self(mistake)
-    }
-
-    /// Whether the text is JSON so far, but holds more than is read.
-    pub fn is_bound(&self) -> bool {
-        self.0.is_bound
-    }
-
-    /// What was expected.
-    pub fn expectation(&self) -> &str {
-        &self.0.expected
-    }
-
-    /// The field that cannot be read, or the one that holds what cannot.
-    pub fn path(&self) -> &JsonPath {
-        &self.0.path
+        self.expected(expected).into_bound()
     }
 }
 
@@ -418,165 +356,3 @@ macro_rules! read_object {
 }
 
 pub(crate) use read_object;
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde::de::IgnoredAny;
-    use serde_json::Value;
-
-    use super::*;
-
-    struct Skipped;
-
-    impl<'a> Read<'a> for Skipped {
-        fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-            cursor.skip().map(|()| Self)
-        }
-    }
-
-    fn skips(text: &str) -> bool {
-        from_request::<Skipped>(text).is_ok()
-    }
-
-    #[test]
-    fn what_is_skipped_is_json_all_the_same() {
-        for json in [
-            "0",
-            "-1.5e+10",
-            "true",
-            "null",
-            "\"\"",
-            "\"\\u00e9\\n\"",
-            "[]",
-            "{}",
-            " [ 1 , {\"a\":[]} ] ",
-            "\"ünïcode that is longer than one word\"",
-        ] {
-            assert!(skips(json), "{json}");
-        }
-        for other in [
-            "",
-            "nul",
-            "[1,]",
-            "[1 2]",
-            "{\"a\"}",
-            "{\"a\":1,}",
-            "{a:1}",
-            "[}",
-            "\"open",
-            "\"\\x\"",
-            "\"\\u12g4\"",
-            "\"line\nbreak\"",
-            "01",
-            "1.",
-            "-",
-            "1e",
-            "+1",
-            "[] []",
-            "tru",
-            "'a'",
-        ] {
-            assert!(!skips(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn what_is_skipped_is_as_deep_as_serde_json_reads() {
-        for depth in [1, 63, 64, 65, DEPTH_MAX, DEPTH_MAX + 1, 100_000] {
-            let arrays = "[".repeat(depth) + "1" + &"]".repeat(depth);
-            let objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
-            for text in [&arrays, &objects] {
-                assert_eq!(skips(text), depth <= DEPTH_MAX, "{depth}");
-                assert_eq!(skips(text), serde_json::from_str::<Value>(text).is_ok(), "{depth}");
-                assert!(!skips(&text[..text.len() - 1]), "{depth}");
-                assert!(!skips(&format!("{text}]")), "{depth}");
-            }
-        }
-        for depth in [1, 31, 32, 33, 63] {
-            let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
-            assert!(skips(&mixed), "{depth}");
-            let crossed = "[{\"a\":".repeat(depth) + "1" + &"]}".repeat(depth);
-            assert!(!skips(&crossed), "{depth}");
-        }
-    }
-
-    #[test]
-    fn json_of_more_values_than_any_object_has_is_not_read() {
-        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
-        let map = |count: usize| format!("{{{}\"\":[]}}", "\"\":{},".repeat(count - 1));
-        for text in [list(VALUES_MAX), map(VALUES_MAX), format!("[{}]", list(VALUES_MAX - 1))] {
-            assert!(skips(&text), "{}", &text[..20]);
-        }
-        for text in [list(VALUES_MAX + 1), map(VALUES_MAX + 1), format!("[{}]", list(VALUES_MAX))] {
-            let error = from_request::<Skipped>(&text).err().unwrap();
-            assert!(error.is_bound(), "{error}");
-            assert!(error.to_string().contains("expected no more than 100000 values"), "{error}");
-        }
-        // Nor is one that repeats a key.
-        let repeated = |count: usize| {
-            let text = map(count);
-            let read = Cursor::of_request(&text).object(|_, cursor| cursor.skip());
-            read.map_err(|error: JsonError| error.is_bound())
-        };
-        assert_eq!(repeated(VALUES_MAX), Ok(()));
-        assert_eq!(repeated(VALUES_MAX + 1), Err(true));
-    }
-
-    #[test]
-    fn strings_are_borrowed_unless_they_are_escaped() {
-        assert_eq!(from_str::<Text<'_>>("\"a\\u0062\"").unwrap(), "ab");
-        assert_eq!(from_str::<Text<'_>>("null").unwrap(), "");
-        assert_eq!(from_str::<Vec<Text<'_>>>("[\"a\", null]").unwrap(), ["a", ""]);
-        assert!(from_str::<Text<'_>>("\"\\ud800\"").is_err());
-    }
-
-    #[test]
-    fn json_lists_are_read_up_to_a_bound() {
-        let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
-        assert_eq!(from_request::<Vec<bool>>(&list(ITEMS_MAX)).unwrap().len(), ITEMS_MAX);
-        let error = from_request::<Vec<bool>>(&list(ITEMS_MAX + 1)).unwrap_err().to_string();
-        assert!(error.contains("no more than 65536 items"), "{error}");
-        // What is skipped takes no memory, so that more of it may be there.
-        assert!(skips(&list(ITEMS_MAX + 1)));
-    }
-
-    #[test]
-    fn json_of_the_api_server_and_of_dumps_is_read_however_much_it_holds() {
-        let list = |count: usize| format!("[{}null]", "null,".repeat(count - 1));
-        assert!(from_str::<Vec<bool>>(&list(VALUES_MAX + 1)).is_ok());
-        assert!(from_str::<Skipped>(&list(VALUES_MAX + 1)).is_ok());
-        let escaped = format!("\"{}\"", "\\n".repeat(ESCAPED_BYTES_MAX));
-        assert!(from_str::<Text<'_>>(&escaped).is_ok());
-    }
-
-    #[test]
-    fn escaped_text_is_read_up_to_a_bound() {
-        let text = |count: usize| format!("\"{}\"", "\\n".repeat(count));
-        assert_eq!(from_request::<Text<'_>>(&text(1 << 20)).unwrap().len(), 1 << 20);
-        let error = from_request::<Text<'_>>(&text((1 << 20) + 1)).unwrap_err();
-        assert!(error.is_bound(), "{error}");
-        assert!(skips(&text((1 << 20) + 1)));
-    }
-
-    #[test]
-    fn an_error_says_where() {
-        let error = from_str::<Vec<bool>>("[true,\n  7]").unwrap_err();
-        assert_eq!(error.to_string(), "[1]: expected true or false at line 2, column 3");
-    }
-
-    proptest! {
-        #[test]
-        fn skipping_agrees_with_serde_json(text in "[\\[\\]{}:,\"\\\\0-9eE.+tfn a-zäu-]{0,24}") {
-            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
-        }
-
-        #[test]
-        fn strings_agree_with_serde_json(text in "[a-zü]{0,150}([\"\\\\\n]?[nu\"0-9a-f]{0,9}[a-zü]{0,70}){0,3}") {
-            let text = format!("\"{text}\"");
-            let read = from_str::<Text<'_>>(&text).ok().map(|text| text.to_string());
-            prop_assert_eq!(&read, &serde_json::from_str::<String>(&text).ok(), "{}", text);
-            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
-        }
-    }
-}

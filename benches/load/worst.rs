@@ -66,7 +66,7 @@ fn worst_alone(load: &Load, server: &Server, request: &[u8]) -> anyhow::Result<f
     })
 }
 
-/// The worst come from a thread of their own, so that plain reviews do not wait for their encryption.
+/// A thread of its own sends the worst requests: plain reviews must not wait for their encryption.
 fn worst_beside(
     load: &Load,
     server: &Server,
@@ -120,7 +120,7 @@ const HOST: &str = "kubernetes.io/hostname";
 /// Every kind of them at three sizes: a cost that is linear doubles with the size.
 fn worst() -> Vec<Worst> {
     const INPUTS: [(&str, usize); 11] = [
-        ("text that nobody reads, KiB", 1_750),
+        ("unread text, KiB", 1_750),
         ("labels", 16_000),
         ("keys of a nodeSelector", 16_000),
         ("hosts in a list", 15_000),

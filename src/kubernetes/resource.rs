@@ -108,7 +108,7 @@ impl Resource {
     }
 }
 
-/// Whether objects of a kind are known to have no namespace, whatever their group.
+/// Whether PoolGuard knows that objects of a kind have no namespace, in any API group.
 pub fn is_cluster_scoped(kind: &str) -> bool {
     let is_known = |it: &Resource| it.kind == kind && !it.is_namespaced;
     ALL.iter().any(is_known) || OTHER_CLUSTER_SCOPED.contains(&kind)

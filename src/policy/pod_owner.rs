@@ -126,7 +126,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// The instance of one of AutoMQ's pods, by its place in the config: the first that matches.
+    /// The instance of an AutoMQ pod, by its place in the config: the first that matches.
     pub fn instance_of(&self, namespace: &str, labels: &impl LabelSet) -> Option<usize> {
         let is_its = |it: &Instance| namespace == it.namespace.as_str() && it.pods.matches(labels);
         self.instances.iter().position(is_its)

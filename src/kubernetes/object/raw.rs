@@ -122,8 +122,8 @@ impl<'a> RawValue<'a> {
         json::from_request(self.0).ok()
     }
 
-    /// Reads a list one item after another, so that it takes no memory. `None` if it is none, or if an item
-    /// cannot be read, in which case `item` has seen those before it.
+    /// Reads a list item by item, without keeping the items. `None` if the value is no list, or if an item
+    /// cannot be read; `item` has then seen those before it.
     pub fn each<T: Read<'a>>(self, mut item: impl FnMut(T)) -> Option<()> {
         let mut cursor = Cursor::new(self.0);
         let read = cursor.array(|cursor| {
