@@ -9,15 +9,6 @@
     reason = "reading JSON has no clock, environment, file or task"
 )]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        reason = "a test may fail"
-    )
-)]
 
 mod error;
 mod fingerprint;

@@ -4,15 +4,6 @@
     reason = "reading objects has no clock, environment, file or task"
 )]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        reason = "a test may fail"
-    )
-)]
 
 pub mod documents;
 pub mod duration;

@@ -12,15 +12,6 @@
 //! under `rules/`; its documentation is what users read.
 #![deny(clippy::disallowed_methods, reason = "a decision has no clock, environment, file or task")]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        reason = "a test may fail"
-    )
-)]
 
 pub mod approved_types;
 pub mod membership;

@@ -15,15 +15,6 @@
 //! kube-system, whose pods must start while PoolGuard does not.
 #![deny(clippy::disallowed_methods, reason = "values in, values out")]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        reason = "a test may fail"
-    )
-)]
 
 mod backstop;
 mod cel;
