@@ -22,6 +22,12 @@ use super::{
 /// How long after its publication an authority may sign: every API server must have seen it.
 pub const DEFAULT_WAIT: Duration = Duration::from_mins(2);
 
+/// The number of retired authorities that stay trusted. Each rotation moves [`Previous::until`], so rotations
+/// that follow each other faster than leaves expire would let the `caBundle` of every entry grow without end.
+/// A replica signs a new leaf as soon as it reads the Secret, so only one that has missed this many rotations
+/// still presents an older authority's leaf.
+const PREVIOUS_MAX: usize = 4;
+
 /// What is known when a step is planned.
 #[derive(Debug)]
 pub struct Situation<'s> {
@@ -176,6 +182,7 @@ fn previous(
             certificates.push(certificate.clone());
         }
     }
+    certificates.drain(..certificates.len().saturating_sub(PREVIOUS_MAX));
     let until = now.saturating_add(LEAF_LIFETIME).unwrap_or(Timestamp::MAX);
     (!certificates.is_empty()).then_some(Previous { certificates, until })
 }
@@ -380,5 +387,21 @@ mod tests {
             seen.push(cluster.secret().current.certificate().clone());
         }
         assert!(seen.iter().all(|certificate| cluster.registered.contains(certificate)));
+    }
+
+    #[test]
+    fn rotations_without_end_keep_the_bundle_bounded_and_the_newest_authorities_trusted() {
+        let mut cluster = Cluster::with(made(start()), start());
+        let mut seen = vec![cluster.secret().current.certificate().clone()];
+        for _ in 0..3 * PREVIOUS_MAX {
+            cluster.secret.as_mut().expect("is there").is_rotation_asked_for = true;
+            cluster.settle();
+            cluster.now += WAIT;
+            cluster.settle();
+            seen.push(cluster.secret().current.certificate().clone());
+        }
+        let (dropped, kept) = seen.split_at(seen.len() - PREVIOUS_MAX - 1);
+        assert!(kept.iter().all(|certificate| cluster.registered.contains(certificate)));
+        assert!(!dropped.iter().any(|certificate| cluster.registered.contains(certificate)));
     }
 }
