@@ -434,11 +434,15 @@ class Dashboard(unittest.TestCase):
 
 
 class Page(unittest.TestCase):
-    def test_it_lists_every_metric_with_its_labels(self):
+    def test_it_lists_every_metric_with_its_labels_type_and_unit(self):
         listed = {}
-        for name, labels, meaning in table(PAGE.read_text(), "## Metrics"):
+        for name, labels, unit, meaning in table(PAGE.read_text(), "## Metrics"):
             self.assertTrue(meaning)
-            listed[name.strip("`")] = re.findall(r"`(\w+)`", labels)
+            name = name.strip("`")
+            listed[name] = re.findall(r"`(\w+)`", labels)
+            ends = {"_total": "counter", "_duration_seconds": "histogram"}
+            kind = next((kind for end, kind in ends.items() if name.endswith(end)), "gauge")
+            self.assertTrue(unit.startswith(f"{kind}, "), f"{name}: {unit}")
         self.assertEqual(listed, {name: labels for name, (labels, _) in CODE.items()})
 
     def test_it_lists_every_value_of_a_closed_label(self):
