@@ -13,7 +13,7 @@ LONG_TESTS := --test rollout --test soak
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-attacks
 	$(MAKE) test-chart
 	$(MAKE) test-alerts
+	$(MAKE) prose
 
 test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
 	$(CARGO) test --locked --quiet --no-run --test it
@@ -66,6 +67,11 @@ soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no c
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
+
+# Its questions never fail `make test`; only a mistake in the script itself does.
+prose: ## Ask about new sentences of the documentation that may be hard to read: BASE=… to compare with
+	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
+	$(PYTHON) -B tests/docs/prose.py $(BASE)
 
 fmt: ## Format the code
 	$(CARGO) fmt
