@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+ROOT = Path(__file__).resolve().parents[2]
+
 WORDS_MAX = 35
 
 # A phrase, and the question to its writer. "{}" is the phrase as it was found.
@@ -27,7 +29,7 @@ PHRASES: list[tuple[re.Pattern[str], str]] = [
         (r"\bwhatever\b", '"{}": can the thing be named?'),
         (r"\b(?:is|are|was|were) told\b", '"{}": who reports what to whom?'),
         (r", so that\b", '"{}": is it a purpose? For a consequence, write ", so" or a second sentence.'),
-        (r"\bof (?:AutoMQ|PoolGuard)['’]s\b", '"{}": could it be "the AutoMQ pods" instead of "pods of AutoMQ\'s"?'),
+        (r"\bof (?:AutoMQ|PoolGuard)['’]s\b", '"{}": could the noun come first, as in "the AutoMQ pods"?'),
     ]
 ]
 
@@ -140,7 +142,7 @@ def new_sentences(before: str, after: str) -> list[Sentence]:
 def git(*arguments: str) -> str | None:
     """What git prints, or None if it fails."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=True)
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout
@@ -172,7 +174,7 @@ def main(arguments: list[str]) -> None:
     pages, count = changed_pages(base), 0
     for page in pages:
         before = git("show", f"{base}:{page}") or ""
-        for sentence in new_sentences(before, Path(page).read_text(encoding="utf-8")):
+        for sentence in new_sentences(before, (ROOT / page).read_text(encoding="utf-8")):
             for question in sentence.questions():
                 count += 1
                 print(f"{page}:{sentence.line}: {question}")

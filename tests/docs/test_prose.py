@@ -34,7 +34,7 @@ QUESTIONS: list[tuple[str, list[str]]] = [
     ("The user is told why.", ['"is told": who reports what to whom?']),
     ("Add it, so that the pod can start.", ['"so that": is it a purpose? For a consequence, write ", so" or a second sentence.']),
     ("Add it so that the pod can start.", []),
-    ("A pod of AutoMQ's waits.", ['"of AutoMQ\'s": could it be "the AutoMQ pods" instead of "pods of AutoMQ\'s"?']),
+    ("A pod of AutoMQ's waits.", ['"of AutoMQ\'s": could the noun come first, as in "the AutoMQ pods"?']),
     ("AutoMQ's pods wait.", []),
     ("See [the page](audit.md#nobody).", []),
     ("`whatever` is a name.", []),
