@@ -1,6 +1,6 @@
 """Asks about new sentences of the documentation that may be hard to read.
 
-    tests/docs/prose.py [BASE]
+    python3 tests/docs/prose.py [BASE]
 
 Reads every Markdown file that differs from the commit BASE, uncommitted changes included, and reports each
 sentence that BASE does not have and that is long, or that has a phrase which often hides who acts. These
@@ -178,7 +178,7 @@ def main(arguments: list[str]) -> None:
             for question in sentence.questions():
                 count += 1
                 print(f"{page}:{sentence.line}: {question}")
-    print(f"prose: {count} questions about the new sentences of {len(pages)} pages since {base[:12]}")
+    print(f"prose: {count} question(s) about {len(pages)} changed page(s) since {base[:12]}")
 
 
 if __name__ == "__main__":
