@@ -185,7 +185,7 @@ def without_files(text):
 
 
 class Values(unittest.TestCase):
-    # What somebody might write, and a part of what he is told.
+    # Values with a mistake, and a part of Helm's message.
     WRONG = [
         ({"replica": 3}, "additional properties 'replica' not allowed"),
         ({"replicas": "3"}, "at '/replicas': got string, want integer"),
@@ -460,18 +460,43 @@ class Notes(unittest.TestCase):
     def notes(self, name):
         return rendered(name)["NOTES.txt"]
 
+    def notes_of(self, values):
+        return engine.render(values)["NOTES.txt"]
+
     def test_they_name_pools_and_modes(self):
         self.assertIn("pool-abc  eks.amazonaws.com/nodegroup=automq-abc  in us-east-1a", self.notes("aws"))
+        self.assertIn("connect  team In (connect, connectors)", self.notes("pools-by-several-labels"))
         self.assertRegex(self.notes("audit"), r"pod-intrusion +audit")
         self.assertIn("every node with the taint dedicated=automq:NoSchedule", self.notes("defaults"))
+        given = {"config": {"rules": {"pod-intrusion": {"mode": "audit", "daemonSets": "enforce"}}}}
+        self.assertIn("pods of DaemonSets: enforce", self.notes_of(given))
+
+    def test_they_say_what_becomes_of_the_test_pod(self):
+        pools = {"pools": [{"name": "a", "nodes": {"matchLabels": {"pool": "a"}}}]}
+        closed = {"discovery": {"enabled": False}}
+        answers = {"enforce": "denies", "warn": "allows", "audit": "allows"}
+        for mode, answer in answers.items():
+            rules = {"rules": {"pod-intrusion": {"mode": mode}}}
+            declared = self.notes_of({"config": {**pools, **rules}})
+            self.assertIn(f"PoolGuard {answer} the pod", declared)
+            # Without a pool in the config, only the cluster knows whether there is one.
+            found = self.notes_of({"config": rules})
+            self.assertIn(f"If a node has the taint dedicated=automq:NoSchedule:\n   PoolGuard {answer}", found)
+            self.assertIn("If no node has this taint", found)
+            nothing = self.notes_of({"config": {**closed, **rules}})
+            self.assertIn("because it protects no node", nothing)
+            self.assertNotIn("denies the pod", nothing)
+        self.assertIn("is off.", self.notes_of({"config": {"rules": {"pod-intrusion": {"mode": "off"}}}}))
 
     def test_they_warn_when_the_console_will_be_denied(self):
-        self.assertIn("nobody is trusted", self.notes("defaults"))
+        warning = "config.principals.trusted is empty"
+        self.assertIn(warning, self.notes("defaults"))
         for name in ["aws", "audit", "warn", "enforce"]:
-            self.assertNotIn("nobody is trusted", self.notes(name))
+            self.assertNotIn(warning, self.notes(name))
 
     def test_they_warn_when_nothing_is_registered(self):
         notes = self.notes("external")
+        self.assertIn("PoolGuard protects nothing until you apply", notes)
         command = next(it for it in notes.splitlines() if "poolguard render" in it)
         words = shlex.split(command.split("|")[0])[1:]
         self.assertEqual(engine.poolguard(*words, "--help").returncode, 0)
@@ -479,7 +504,10 @@ class Notes(unittest.TestCase):
 
     def test_they_say_what_to_do_in_an_emergency(self):
         for name in SETS:
-            self.assertRegex(self.notes(name), r"scale deployment/\S+ --replicas=0\n +kubectl delete")
+            steps = r"scale deployment/\S+ --replicas=0\n(.*\n)+ +kubectl delete mutating"
+            self.assertRegex(self.notes(name), steps)
+            backstop = "kubectl delete validatingadmissionpolicybinding" in self.notes(name)
+            self.assertEqual(backstop, name == "backstop")
 
 
 if __name__ == "__main__":
