@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import yaml
 from helm_python import HelmError, _native
@@ -27,6 +28,9 @@ LAYERS = {
 }
 
 SETS = sorted(path.stem for path in VALUES.glob("*.yaml"))
+
+# Temporary files, open until the tests end.
+FILES = []
 
 
 def merged(base, top):
@@ -110,6 +114,16 @@ def config_text(found):
 def binary():
     """PoolGuard, as `make test-chart` built it."""
     return os.environ.get("POOLGUARD", str(ROOT / "target/debug/poolguard"))
+
+
+@functools.cache
+def written(text):
+    """The path of a file that holds a text, as long as the tests run."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+    file.write(text)
+    file.flush()
+    FILES.append(file)
+    return file.name
 
 
 def poolguard(*arguments):

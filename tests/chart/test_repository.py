@@ -9,6 +9,7 @@ import ssl
 import socket
 import subprocess
 import tempfile
+import textwrap
 import unittest
 
 import yaml
@@ -63,9 +64,10 @@ class Generated(unittest.TestCase):
 
 
 def blocks(path, language):
-    """The blocks of code of a page, with the line above each."""
-    pattern = rf"^([^\n]*)\n```{language}\n(.*?)^```$"
-    return re.findall(pattern, path.read_text(), re.MULTILINE | re.DOTALL)
+    """The blocks of code of a page, those of a list included, with the line above each."""
+    pattern = rf"^([^\n]*)\n *```{language}\n(.*?)^ *```$"
+    found = re.findall(pattern, path.read_text(), re.MULTILINE | re.DOTALL)
+    return [(above, textwrap.dedent(text)) for above, text in found]
 
 
 PAGES = [ROOT / "docs/install.md", ROOT / "README.md", CHART / "README.md", ROOT / "certs/README.md"]
