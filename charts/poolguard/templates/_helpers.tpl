@@ -1,4 +1,4 @@
-{{/* What the objects are called. Short enough for every suffix to fit 63 characters. */}}
+{{/* The name of the objects. It is short enough that every suffix fits into 63 characters. */}}
 {{- define "poolguard.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels by which pods are selected; they never change. */}}
+{{/* The labels that select the pods. They never change. */}}
 {{- define "poolguard.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* What each rule does when nobody says. */}}
+{{/* The default mode of each rule. */}}
 {{- define "poolguard.defaultModes" -}}
 pod-intrusion: enforce
 workload-intrusion: warn
@@ -48,7 +48,7 @@ node-zone: warn
 role-binding: enforce
 {{- end -}}
 
-{{/* The mode of each rule, with `mode` as a cap on those that are not given one. */}}
+{{/* The mode of each rule. `mode` is the upper limit for rules that have no mode under config.rules. */}}
 {{- define "poolguard.modes" -}}
 {{- $strength := dict "off" 0 "audit" 1 "warn" 2 "enforce" 3 -}}
 {{- $cap := default "enforce" .Values.mode -}}
@@ -64,7 +64,7 @@ role-binding: enforce
 {{- toYaml $modes -}}
 {{- end -}}
 
-{{/* The config as it is mounted: that of the values, with the modes that `mode` lowers. */}}
+{{/* The config in the ConfigMap: the config of the values, with the modes that `mode` lowers. */}}
 {{- define "poolguard.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $rules := default dict $config.rules -}}
@@ -82,7 +82,7 @@ role-binding: enforce
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* The taint of every pool, and the one by which pools are discovered. */}}
+{{/* The taints of all pools, and the taint by which PoolGuard discovers pools. */}}
 {{- define "poolguard.taints" -}}
 {{- $default := mergeOverwrite (dict "key" "dedicated" "value" "automq" "effect" "NoSchedule") (default dict .Values.config.taint) -}}
 {{- $taints := list $default -}}
@@ -92,7 +92,7 @@ role-binding: enforce
 {{- dict "taints" ($taints | uniq) | toYaml -}}
 {{- end -}}
 
-{{/* Refuses a toleration that lets PoolGuard onto the nodes that it guards. */}}
+{{/* Rejects a toleration that lets PoolGuard run on the nodes that it protects. */}}
 {{- define "poolguard.checkTolerations" -}}
 {{- $taints := (include "poolguard.taints" . | fromYaml).taints -}}
 {{- range $index, $toleration := .Values.tolerations -}}
@@ -109,9 +109,9 @@ role-binding: enforce
 {{- end -}}
 
 {{/*
-Node selector terms that no node of a declared pool matches, even one that has lost its taint.
-A pool is left when one of its conditions does not hold, so that a pool with several of them multiplies
-the terms; beyond 32 of them the taint alone keeps PoolGuard away from that pool.
+Node selector terms that no node of a declared pool matches, not even a node that has lost its taint. A node is outside a
+pool if it does not meet one of the pool's conditions. Each pool with several conditions therefore multiplies the number of
+terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 */}}
 {{- define "poolguard.nodeSelectorTerms" -}}
 {{- $opposite := dict "In" "NotIn" "NotIn" "In" "Exists" "DoesNotExist" "DoesNotExist" "Exists" -}}
@@ -149,7 +149,7 @@ the terms; beyond 32 of them the taint alone keeps PoolGuard away from that pool
 {{- end -}}
 {{- end -}}
 
-{{/* The groups that break the glass. */}}
+{{/* The break-glass groups. */}}
 {{- define "poolguard.breakGlassGroups" -}}
 {{- $breakGlass := default dict .Values.config.breakGlass -}}
 {{- $groups := list "poolguard:break-glass" -}}
@@ -159,7 +159,7 @@ the terms; beyond 32 of them the taint alone keeps PoolGuard away from that pool
 {{- dict "groups" (default list $groups) | toYaml -}}
 {{- end -}}
 
-{{/* The Secret that holds the certificate that is served, if PoolGuard does not make its own. */}}
+{{/* The Secret with the serving certificate, if PoolGuard does not make its own. */}}
 {{- define "poolguard.certificateSecret" -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- include "poolguard.fullname" . }}-tls
@@ -168,7 +168,7 @@ the terms; beyond 32 of them the taint alone keeps PoolGuard away from that pool
 {{- end -}}
 {{- end -}}
 
-{{/* Never on a node of a declared pool; rather not two on one host; and what the values add. */}}
+{{/* Never on a node of a declared pool, if possible not two replicas on one host, and the affinity of the values. */}}
 {{- define "poolguard.affinity" -}}
 {{- $affinity := deepCopy .Values.affinity -}}
 {{- if not (hasKey $affinity "podAntiAffinity") -}}
