@@ -67,8 +67,8 @@ HELM = {
 
 # The other programs. Only `bash -n` checks their arguments.
 OTHERS = {
-    *{"cargo", "cp", "curl", "docker", "echo", "export", "gcloud", "grep", "head", "jq", "sed", "sort"},
-    *{"uniq", "{", "}"},
+    *{"cargo", "cp", "curl", "diff", "docker", "echo", "export", "gcloud", "grep", "head", "jq", "sed"},
+    *{"sort", "uniq", "{", "}"},
 }
 
 # Every kind of object that a command may name: singular and plural, and whether it has a namespace.

@@ -497,10 +497,14 @@ class Notes(unittest.TestCase):
     def test_they_warn_when_nothing_is_registered(self):
         notes = self.notes("external")
         self.assertIn("PoolGuard protects nothing until you apply", notes)
-        command = next(it for it in notes.splitlines() if "poolguard render" in it)
+        command = next(it for it in notes.splitlines() if it.startswith("  poolguard render"))
         words = shlex.split(command.split("|")[0])[1:]
         self.assertEqual(engine.poolguard(*words, "--help").returncode, 0)
         self.assertNotIn("poolguard render webhooks", self.notes("aws"))
+        # In the cluster, PoolGuard knows the provider from the nodes.
+        self.assertIn("First set config.provider", notes)
+        given = {"config": {"registration": "external", "provider": "aws"}}
+        self.assertNotIn("First set config.provider", self.notes_of(given))
 
     def test_they_say_what_to_do_in_an_emergency(self):
         for name in SETS:
