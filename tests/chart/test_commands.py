@@ -249,6 +249,14 @@ class Shell(unittest.TestCase):
                 checked = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
                 self.assertEqual((checked.returncode, checked.stderr), (0, ""))
 
+    def test_each_step_says_what_the_reader_sees_then(self):
+        for page in PAGES:
+            text = page.read_text()
+            for step in re.finditer(r"^( +)```sh\n(.*?)^ +```\n\n?([^\n]*)", text, re.MULTILINE | re.DOTALL):
+                with self.subTest(page.name, command=step[2].strip()):
+                    self.assertTrue(step[3].startswith(step[1]), "no sentence follows in this step")
+                    self.assertNotIn("```", step[3])
+
     def test_they_use_known_programs(self):
         for command in every_command():
             known = {"kubectl", "helm", "poolguard"} | OTHERS
