@@ -140,7 +140,7 @@ def texts():
         # The commands within sentences and tables, without those that a sentence only mentions.
         outside = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
         for code in re.findall(r"`((?:kubectl|helm|poolguard) [^`]+)`", outside):
-            is_mentioned = code.startswith("poolguard") or code in ("helm upgrade", "helm uninstall")
+            is_mentioned = " -" not in code and code.startswith(("helm", "poolguard"))
             if not is_mentioned:
                 found.append((name, code + "\n"))
     for name in SETS:
