@@ -5,7 +5,7 @@
 //! namespaces.
 
 use super::Context;
-use crate::policy::pod_owner::{PodOwner, daemon_set};
+use crate::policy::pod_owner::PodOwner;
 use crate::{
     kubernetes::object::Pod,
     policy::{
@@ -20,7 +20,8 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
         return;
     }
     let namespace = &context.request.target.namespace;
-    let owner = context.pod_owner(&pod.metadata, &pod.spec, daemon_set(&pod.metadata));
+    let owner =
+        context.pod_owner(&pod.metadata, &pod.spec, context.creating_daemon_set(&pod.metadata));
     if !matches!(owner, PodOwner::Neither)
         || context.policy.automq.owns_namespace(namespace)
         || context.request.user.kubelet_of().is_some()

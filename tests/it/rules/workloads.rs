@@ -117,3 +117,20 @@ fn a_cluster_of_its_own_is_kept_where_the_rule_says_so() {
     let kubelet = by(pod("{}"), "system:node:ip-10-0-9-91.ec2.internal", &["system:nodes"]);
     assert_eq!(enforces.verdict(&kubelet), "allow");
 }
+
+#[test]
+fn cluster_exclusive_takes_a_daemon_sets_name_from_its_controller_only() {
+    let exempts = Scenario::replacing(&[(
+        "exempt:\n",
+        "rules: {cluster-exclusive: {mode: enforce}}\nexempt:\n\
+         - {namespace: shop, daemonSets: [agent], reason: node metrics}\n",
+    )]);
+    let mut forged = pod("{}");
+    forged["request"]["object"]["metadata"]["ownerReferences"] = serde_json::json!([
+        {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "1", "controller": true},
+    ]);
+    assert!(!exempts.validate(&forged).is_allowed());
+    let controller = "system:serviceaccount:kube-system:daemon-set-controller";
+    let made = by(forged, controller, &["system:serviceaccounts"]);
+    assert!(exempts.validate(&made).is_allowed());
+}
