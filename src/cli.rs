@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod input;
 mod page;
+mod provider;
 mod render;
 mod review;
 mod serve;
@@ -47,6 +48,7 @@ enum Command {
     /// Print the objects that a config asks for, to read or to apply
     #[command(subcommand)]
     Render(render::RenderCommand),
+    Provider(provider::ProviderCommand),
 }
 
 impl Cli {
@@ -59,6 +61,7 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
+            Command::Provider(provider) => provider::run(&provider),
         }
     }
 }

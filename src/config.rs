@@ -11,6 +11,7 @@
 //! is what is checked, printed and documented.
 #![deny(clippy::disallowed_methods, reason = "text in, values out: the caller reads the file")]
 
+mod catalog;
 mod check;
 mod compile;
 mod cursor;
@@ -21,8 +22,6 @@ mod presets;
 mod raw;
 mod schema;
 mod tree;
-
-pub mod catalog;
 
 use std::time::Duration;
 
@@ -35,6 +34,7 @@ use crate::policy::{Policy, provider::Provider};
 
 pub use self::{
     diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
+    presets::{COMMON as COMMON_PRESET, preset_file},
     schema::schema,
 };
 

@@ -25,6 +25,7 @@ pub mod provider;
 pub mod request;
 pub mod snapshot;
 pub mod verdict;
+pub mod zone;
 
 mod advice;
 mod rules;

@@ -130,11 +130,18 @@ impl PoolNodes<'_> {
         zones
     }
 
+    /// The declared zones, as nodes spell them.
+    pub(super) fn declared_zones(&self) -> Vec<&str> {
+        self.facts.declared_zones.names.iter().map(AsRef::as_ref).collect()
+    }
+
     /// The zones that pods of the pool can be in: those declared, else those with nodes.
     pub(super) fn zones(&self) -> BTreeSet<&str> {
-        match self.declared {
-            Some(pool) if !pool.zones.is_empty() => pool.zones.iter().map(String::as_str).collect(),
-            Some(_) | None => self.by_zone().into_keys().collect(),
+        let declared = self.declared_zones();
+        if declared.is_empty() {
+            self.by_zone().into_keys().collect()
+        } else {
+            declared.into_iter().collect()
         }
     }
 

@@ -12,13 +12,15 @@ use super::{
     words::{capital, count, list, named, verb},
 };
 use crate::{
+    cluster::inventory::ObjectName,
     kubernetes::{
+        name::any_matches,
         resource::{
             NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES,
         },
         selector::LabelSet,
     },
-    policy::{mode::RuleName, pool::Instance},
+    policy::{mode::RuleName, placement::Ternary, pool::Instance},
 };
 
 const PLACE: Constraint = Constraint::Rule(RuleName::PodPlacement);
@@ -191,34 +193,13 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             continue;
         };
         let zones = volume_zones(facts, volume);
-        let expected = pool.zones();
-        if expected.is_empty() || zones.is_empty() {
+        if pool.zones().is_empty() || zones.is_empty() {
             continue;
         }
-        if zones.iter().any(|zone| expected.contains(zone.as_str())) {
-            fine += 1;
-            continue;
+        match volume_zone(facts, instance, pool, name, volume, &zones) {
+            Some(finding) => findings.push(finding),
+            None => fine += 1,
         }
-        let zones: Vec<String> = zones.into_iter().collect();
-        let expected: Vec<&str> = expected.into_iter().collect();
-        let fact = format!(
-            "Volume {volume} of claim {name} is in {}, and instance {} belongs to pool {} in {}",
-            list(&zones),
-            instance.name,
-            pool.name(),
-            list(&expected)
-        );
-        findings.push(
-            CheckFinding::fail(rule, FindingSeverity::Error, fact)
-                .why("A pod with this claim can be scheduled on no node of its pool, and waits for ever")
-                .pool(pool.name())
-                .object(format!("PersistentVolumeClaim {name}"))
-                .fix(format!(
-                    "# once its data is elsewhere: delete the claim and its pod, and it is made anew in the pool's zones\n\
-                     kubectl delete persistentvolumeclaim -n {} {} --wait=false",
-                    name.namespace, name.name
-                )),
-        );
     }
     if findings.len() == before {
         let fact = match fine {
@@ -227,6 +208,55 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         };
         findings.push(CheckFinding::pass(rule, FindingSeverity::Error, fact));
     }
+}
+
+/// What is wrong with the zones of a volume, or not known; `None` if one of them is the pool's.
+fn volume_zone(
+    facts: &CheckFacts<'_>,
+    instance: &Instance,
+    pool: &PoolNodes<'_>,
+    claim: &ObjectName,
+    volume: &str,
+    zones: &BTreeSet<String>,
+) -> Option<CheckFinding> {
+    let expected: Vec<&str> = pool.zones().into_iter().collect();
+    let places = facts.snapshot.zones();
+    let answers = zones.iter().map(|zone| places.find(zone, expected.iter().copied()));
+    let zones: Vec<&String> = zones.iter().collect();
+    let finding = match answers.max()? {
+        Ternary::Yes => return None,
+        Ternary::Maybe => {
+            let fact = format!(
+                "Whether {} of volume {volume} is one of {}, where pool {} is, neither the nodes nor the provider \
+                 tell",
+                list(&zones),
+                list(&expected),
+                pool.name()
+            );
+            CheckFinding::unknown(Constraint::VolumeZone, FindingSeverity::Error, fact)
+        }
+        Ternary::No => {
+            let fact = format!(
+                "Volume {volume} of claim {claim} is in {}, and instance {} belongs to pool {} in {}",
+                list(&zones),
+                instance.name,
+                pool.name(),
+                list(&expected)
+            );
+            let fix = format!(
+                "# look first: which pod uses the claim, and what the volume holds\n\
+                 kubectl describe persistentvolumeclaim -n {} {}\n\
+                 # then bind the instance to a pool in {}, or ask AutoMQ to move the broker's data",
+                claim.namespace,
+                claim.name,
+                list(&zones)
+            );
+            CheckFinding::fail(Constraint::VolumeZone, FindingSeverity::Error, fact)
+                .why("A pod with this claim can be scheduled on no node of its pool, and waits for ever")
+                .fix(fix)
+        }
+    };
+    Some(finding.pool(pool.name()).object(format!("PersistentVolumeClaim {claim}")))
 }
 
 /// The instance that a claim belongs to: that of the pods that use it, else the only one of its
@@ -280,6 +310,7 @@ fn unbound(
 
 /// The zones that a volume can be used in; empty if it does not say.
 fn volume_zones(facts: &CheckFacts<'_>, name: &str) -> BTreeSet<String> {
+    let is_zone_key = |key: &str| any_matches(&facts.policy.placement.zone_labels, key);
     let found = facts.inventory.get(&PERSISTENT_VOLUMES.group_resource(), "", name);
     let Some(text) = found else { return BTreeSet::new() };
     let volume: Value = serde_json::from_str(text).unwrap_or_default();
@@ -303,12 +334,7 @@ fn volume_zones(facts: &CheckFacts<'_>, name: &str) -> BTreeSet<String> {
         let values = labels.filter_map(|(_, value)| value.as_str());
         zones = values.flat_map(|it| it.split("__")).map(str::to_owned).collect();
     }
+    // Azure's driver writes an empty text for a disk in no zone.
+    zones.remove("");
     zones
-}
-
-/// `topology.kubernetes.io/zone`, or what a CSI driver calls it: `topology.ebs.csi.aws.com/zone`.
-fn is_zone_key(key: &str) -> bool {
-    let is_topology =
-        key.starts_with("topology.") || key.starts_with("failure-domain.beta.kubernetes.io/");
-    is_topology && key.ends_with("/zone")
 }

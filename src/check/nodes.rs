@@ -4,20 +4,22 @@
 use std::collections::BTreeSet;
 
 use super::{
-    facts::{CheckFacts, PoolNodes, machine_type},
+    facts::{CheckFacts, PoolNodes, Resident, machine_type},
     finding::{CheckFinding, Constraint, FindingSeverity},
     fix,
     words::{capital, count, list, named, verb},
 };
 use crate::{
     kubernetes::{
-        resource::NODES,
-        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+        name::any_matches,
+        resource::{NODES, PODS},
+        taint::{NO_EXECUTE, NO_SCHEDULE, Taint, tolerating},
     },
     policy::{
         Policy,
         approved_types::{ApprovedTypes, TypeSource},
         mode::RuleName,
+        pod_owner::daemon_set,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         snapshot::{NodeRecord, PoolOrigin},
     },
@@ -58,10 +60,6 @@ pub(super) const UNDECLARED: &str =
     "Instances belong to declared pools, so that no broker is scheduled there";
 pub(super) const DECLARE: &str =
     "# give the nodes the labels of their pool's selector, or declare the pool under `pools`";
-
-/// The taint of system pools on AKS, which pods of the system tolerate.
-const SYSTEM_TAINT_KEYS: [&str; 2] =
-    ["CriticalAddonsOnly", "node-role.kubernetes.io/control-plane"];
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
@@ -288,13 +286,15 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
         // The missing labels are told.
         return;
     }
-    let declared: Vec<&str> = pool
-        .declared
-        .map(|pool| pool.zones.iter().map(String::as_str).collect())
-        .unwrap_or_default();
+    let zones = &pool.facts.declared_zones;
+    let declared = pool.declared_zones();
     let spans: Vec<&str> = populated.keys().copied().collect();
-    let is_stray = |zone: &&&str| !declared.is_empty() && !declared.contains(zone);
+    let is_stray = |zone: &&&str| !zones.may_have(zone);
     let stray: Vec<&str> = spans.iter().filter(is_stray).copied().collect();
+    if let Some(finding) = unclear_zones(pool, &spans).filter(|_| stray.is_empty()) {
+        findings.push(finding);
+        return;
+    }
     let empty: Vec<&str> =
         declared.iter().filter(|zone| !populated.contains_key(*zone)).copied().collect();
     let is_one_or_three = matches!(spans.len(), 1 | 3);
@@ -340,6 +340,25 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
             .nodes(&strays)
             .fix(fix),
     );
+}
+
+/// Zones of nodes that may be declared ones in another spelling.
+fn unclear_zones(pool: &PoolNodes<'_>, spans: &[&str]) -> Option<CheckFinding> {
+    let unclear = pool.facts.declared_zones.unclear.iter().map(AsRef::as_ref);
+    let unclear: Vec<&str> = unclear.filter(|zone| spans.contains(zone)).collect();
+    if unclear.is_empty() {
+        return None;
+    }
+    let name = pool.name();
+    let fact = format!(
+        "Pool {name} has nodes in {}, and the config declares {}: neither the nodes nor the provider tell whether \
+         these are the same",
+        list(&unclear),
+        list(&pool.declared_zones())
+    );
+    let fix =
+        "# write the pool's `zones` as the nodes spell them (label topology.kubernetes.io/zone)";
+    Some(CheckFinding::unknown(ZONE, FindingSeverity::Error, fact).pool(name).fix(fix))
 }
 
 fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
@@ -404,22 +423,54 @@ pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> b
     let keeps_out = |taint: &Taint<'static>| {
         taint.keeps_pods_out()
             && !policy.is_transient(taint)
-            && !SYSTEM_TAINT_KEYS.contains(&taint.key.as_str())
+            && !any_matches(&policy.placement.system_taints, &taint.key)
     };
     !taints.iter().any(keeps_out)
 }
 
+const OS_LABEL: &str = "kubernetes.io/os";
+const WINDOWS: &str = "windows";
+/// The namespace of DNS and of the cloud's components.
+const SYSTEM_NAMESPACE: &str = "kube-system";
+
+/// Whether a pod of the system runs on a node and tolerates what keeps others off. DaemonSets are on every node
+/// and show nothing.
+fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
+    let policy = facts.policy;
+    let comparison = policy.placement.comparison_operators;
+    facts.pods.iter().any(|Resident { pod, .. }| {
+        let tolerates = |taint: &Taint<'_>| {
+            !taint.keeps_pods_out()
+                || policy.is_transient(taint)
+                || tolerating(pod.spec.tolerations(), taint, comparison).is_some()
+        };
+        pod.metadata.namespace == SYSTEM_NAMESPACE
+            && pod.spec.node_name == *node.name
+            && !pod.metadata.mirror.0
+            && daemon_set(&pod.metadata).is_none()
+            && node.taints.iter().all(tolerates)
+    })
+}
+
 fn system_pool(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let rule = Constraint::SystemPool;
+    let is_windows = |node: &NodeRecord| node.label(OS_LABEL).is_some_and(|os| **os == *WINDOWS);
+    let usable =
+        facts.elsewhere.iter().filter(|node| node.ready && !node.cordoned && !is_windows(node));
     let is_open = |node: &&&NodeRecord| {
-        node.ready && !node.cordoned && takes_system_pods(facts.policy, &node.taints)
+        takes_system_pods(facts.policy, &node.taints) || hosts_system_pod(facts, node)
     };
-    let open = facts.elsewhere.iter().filter(is_open).count();
-    let finding = if open == 0 {
+    let open = usable.clone().filter(is_open).count();
+    let finding = if open == 0 && usable.count() > 0 && !facts.knows(PODS) {
+        let fact = "Every ready node outside AutoMQ's pools has a taint, and the input holds no pods that \
+                    tell whether pods of the system run there";
+        CheckFinding::unknown(rule, FindingSeverity::Error, fact.to_owned())
+    } else if open == 0 {
         let fact = if facts.elsewhere.is_empty() {
             "Every node belongs to a pool of AutoMQ's".to_owned()
         } else {
-            "No node outside AutoMQ's pools is ready and free of taints".to_owned()
+            "No node outside AutoMQ's pools is ready, runs Linux and takes pods of the system"
+                .to_owned()
         };
         CheckFinding::fail(rule, FindingSeverity::Error, fact)
             .why("Pods of the system, as CoreDNS, have no place to run, or run beside the brokers")

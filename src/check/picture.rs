@@ -86,13 +86,14 @@ pub(super) fn draw(facts: &CheckFacts<'_>) -> Vec<PoolPicture> {
     let pools = facts.pools.iter().enumerate();
     pools
         .map(|(index, pool)| {
-            let declared = pool.declared.map(|it| it.zones.as_slice()).unwrap_or_default();
+            let declared = &pool.facts.declared_zones;
             let with_nodes = pool.nodes.iter().map(|node| zone(node).to_owned());
-            let mut names: Vec<String> = declared.iter().cloned().chain(with_nodes).collect();
+            let named = declared.names.iter().map(|zone| zone.to_string());
+            let mut names: Vec<String> = named.chain(with_nodes).collect();
             names.sort();
             names.dedup();
             let zones = names.into_iter().map(|name| ZonePicture {
-                is_meant: declared.is_empty() || declared.contains(&name),
+                is_meant: declared.may_have(&name),
                 nodes: pool
                     .nodes
                     .iter()

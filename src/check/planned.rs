@@ -5,7 +5,6 @@ mod constraints;
 
 use std::collections::BTreeSet;
 
-use self::constraints::is_zone;
 use super::{
     CheckedSubject, Fitness, demote,
     finding::{CheckFinding, Constraint, FindingSeverity},
@@ -220,10 +219,14 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
 
 fn picture(policy: &Policy, pool: &Planned<'_>) -> PoolPicture {
     let declared: Vec<&String> = pool.declared.iter().flat_map(|(_, pool)| &pool.zones).collect();
+    let is_declared = |zone: &str| {
+        let declared = declared.iter().map(|it| it.as_str());
+        policy.placement.zone_spelling.find(zone, declared) != Ternary::No
+    };
     let instances = policy.instances.iter();
     let instances = instances.filter(|it| pool.declared.is_some_and(|(index, _)| it.pool == index));
     let zones = pool.zones().unwrap_or_default().into_iter().map(|zone| ZonePicture {
-        is_meant: declared.is_empty() || declared.iter().any(|declared| is_zone(zone, declared)),
+        is_meant: declared.is_empty() || is_declared(zone),
         name: zone.to_owned(),
         nodes: Vec::new(),
     });

@@ -15,7 +15,9 @@ use super::{
     presets::presets,
     raw::Raw,
 };
-use crate::policy::{Policy, pool::Pool, principal::TrustedPrincipals, provider::Provider};
+use crate::policy::{
+    Policy, pod_owner::Exemption, pool::Pool, principal::TrustedPrincipals, provider::Provider,
+};
 
 /// Makes the policy and the settings of a file.
 pub(super) fn compile(
@@ -29,10 +31,16 @@ pub(super) fn compile(
     let automq = identity::automq(&raw.automq, &root.key("automq"), report);
     let pools = pools::pools(&raw.pools, &root.key("pools"), &taint, report);
     let instances = pools::instances(raw, root, &automq, report);
-    let exempt = match &raw.exempt {
-        Some(entries) => identity::exemptions(entries, &root.key("exempt"), report),
-        None => identity::default_exemptions(provider),
-    };
+    let mut exempt = identity::exemptions(&raw.exempt, &root.key("exempt"), report);
+    if raw.presets.exempt {
+        let is_covered = |preset: &Exemption| {
+            let mut configured = exempt.iter().filter(|it| it.is_by_namespace_only());
+            configured.any(|it| it.namespace == preset.namespace)
+        };
+        let presets = identity::preset_exemptions(provider).into_iter();
+        let presets: Vec<_> = presets.filter(|it| !is_covered(it)).collect();
+        exempt.extend(presets);
+    }
     let taints: Vec<_> =
         std::iter::once(&taint).chain(pools.iter().flat_map(Pool::all_taints)).collect();
     let at = root.key("placement");
@@ -41,7 +49,7 @@ pub(super) fn compile(
     protected.extend(protected::preset(provider, &pools));
     let policy = Policy {
         provider,
-        node_pool_labels: node_pool_labels(provider),
+        node_pool_labels: presets().node_pool_labels(provider).cloned().collect(),
         automq,
         taint,
         discovery: raw.discovery.enabled,
@@ -74,17 +82,4 @@ pub(super) fn compile(
     let settings = settings::settings(raw, root, report);
     warnings::warn(&policy, raw, root, report);
     (policy, settings)
-}
-
-/// The labels of the provider; as long as it is unknown, those of all.
-fn node_pool_labels(provider: Option<Provider>) -> Vec<String> {
-    let presets = presets();
-    match provider {
-        None | Some(Provider::Other) => {
-            presets.all().flat_map(|preset| preset.node_pool_labels.iter().cloned()).collect()
-        }
-        Some(provider) => {
-            presets.of(provider).map(|preset| preset.node_pool_labels.clone()).unwrap_or_default()
-        }
-    }
 }

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
 
-use crate::policy::provider::Provider;
+use super::catalog;
+use crate::policy::{
+    provider::Provider,
+    zone::{ZoneForm, ZoneSpelling},
+};
 
 /// All presets.
 #[derive(Debug, Deserialize)]
@@ -12,6 +16,10 @@ use crate::policy::provider::Provider;
 pub(super) struct Presets {
     /// Labels that AutoMQ puts on its objects.
     pub(super) automq_labels: Vec<LabelMark>,
+    /// Labels of node pools on every provider, after those of its own.
+    node_pool_labels: Vec<String>,
+    /// Agents of what runs on any provider.
+    agents: Vec<Agent>,
     /// Taints that come and go on every provider.
     transient_taints: Vec<String>,
     /// Labels that differ from node to node on every provider.
@@ -22,7 +30,11 @@ pub(super) struct Presets {
     pub(super) provisioners: Vec<Provisioner>,
     /// Protected on every provider.
     pub(super) protected: Vec<Protected>,
-    providers: BTreeMap<String, Preset>,
+    /// Taints of nodes that pods of the system run on all the same, as globs over keys.
+    system_taints: Vec<String>,
+    /// What is particular to each provider, from files of their own.
+    #[serde(skip)]
+    providers: BTreeMap<Provider, Preset>,
 }
 
 /// What is particular to a provider.
@@ -30,7 +42,7 @@ pub(super) struct Presets {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Preset {
     #[serde(default)]
-    pub(super) node_pool_labels: Vec<String>,
+    node_pool_labels: Vec<String>,
     #[serde(default)]
     transient_taints: Vec<String>,
     #[serde(default)]
@@ -38,7 +50,11 @@ pub(super) struct Preset {
     #[serde(default)]
     zone_labels: Vec<String>,
     #[serde(default)]
+    zones: ZonePreset,
+    #[serde(default)]
     pub(super) exempt_namespaces: Vec<String>,
+    #[serde(default)]
+    agents: Vec<Agent>,
     #[serde(default)]
     pub(super) identity_annotations: Vec<String>,
     #[serde(default)]
@@ -46,6 +62,46 @@ pub(super) struct Preset {
     pub(super) console_identity: String,
     #[serde(default)]
     pub(super) protected: Vec<Protected>,
+    #[serde(default)]
+    system_taints: Vec<String>,
+    /// Machine types that pools may have unless the config lists its own.
+    #[serde(default)]
+    pub(super) machine_types: Vec<catalog::Entry>,
+}
+
+/// Agents that a provider runs on every node.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Agent {
+    /// Names or globs.
+    pub(super) namespaces: Vec<String>,
+    /// Names or globs.
+    pub(super) daemon_sets: Vec<String>,
+    /// What they are, for people and records.
+    pub(super) reason: String,
+    /// Where that is documented.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
+    pub(super) source: String,
+}
+
+/// How a provider spells its zones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ZonePreset {
+    #[serde(default)]
+    form: ZoneFormPreset,
+    #[serde(default)]
+    none: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ZoneFormPreset {
+    #[default]
+    Name,
+    RegionalNumber,
+    Prefixed,
+    Numbered(BTreeMap<String, u32>),
 }
 
 /// A provisioner that gives a new node the labels which a waiting pod asks for.
@@ -122,16 +178,38 @@ pub(super) enum Guard {
 /// The presets, read once.
 pub(super) fn presets() -> &'static Presets {
     static PRESETS: LazyLock<Presets> = LazyLock::new(|| {
-        serde_saphyr::from_str(include_str!("presets.yaml"))
-            .expect("the presets compiled in are read by a test")
+        const GOOD: &str = "the presets compiled in are read by a test";
+        let mut presets: Presets = serde_saphyr::from_str(COMMON).expect(GOOD);
+        for provider in Provider::ALL {
+            let preset = serde_saphyr::from_str(preset_file(provider)).expect(GOOD);
+            presets.providers.insert(provider, preset);
+        }
+        presets
     });
     &PRESETS
+}
+
+/// The file of what holds for every provider.
+pub const COMMON: &str = include_str!("presets/common.yaml");
+
+/// The file of a provider's preset.
+pub fn preset_file(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Aws => include_str!("presets/aws.yaml"),
+        Provider::Gcp => include_str!("presets/gcp.yaml"),
+        Provider::Azure => include_str!("presets/azure.yaml"),
+        Provider::Alibaba => include_str!("presets/alibaba.yaml"),
+        Provider::Huawei => include_str!("presets/huawei.yaml"),
+        Provider::Tencent => include_str!("presets/tencent.yaml"),
+        Provider::Oracle => include_str!("presets/oracle.yaml"),
+        Provider::Other => include_str!("presets/other.yaml"),
+    }
 }
 
 impl Presets {
     /// The preset of a provider.
     pub(super) fn of(&self, provider: Provider) -> Option<&Preset> {
-        self.providers.get(provider.as_str())
+        self.providers.get(&provider)
     }
 
     /// The presets of every provider, in the order of [`Provider::ALL`].
@@ -155,12 +233,36 @@ impl Presets {
         common.iter().chain(presets.flat_map(own))
     }
 
+    /// The labels by which nodes name their pool, the usual one first; as long as the provider is unknown, those
+    /// of all.
+    pub(super) fn node_pool_labels(
+        &self,
+        provider: Option<Provider>,
+    ) -> impl Iterator<Item = &String> {
+        let own = self.with_common(&[], provider, |preset| &preset.node_pool_labels);
+        own.chain(&self.node_pool_labels)
+    }
+
+    /// Agents that run on every node, of a provider that is known.
+    pub(super) fn agents(&self, provider: Option<Provider>) -> impl Iterator<Item = &Agent> {
+        let preset = provider.and_then(|provider| self.of(provider));
+        preset.into_iter().flat_map(|preset| &preset.agents).chain(&self.agents)
+    }
+
     /// Keys of taints that come and go, as globs.
     pub(super) fn transient_taints(
         &self,
         provider: Option<Provider>,
     ) -> impl Iterator<Item = &String> {
         self.with_common(&self.transient_taints, provider, |preset| &preset.transient_taints)
+    }
+
+    /// Keys of taints of nodes that pods of the system run on all the same, as globs.
+    pub(super) fn system_taints(
+        &self,
+        provider: Option<Provider>,
+    ) -> impl Iterator<Item = &String> {
+        self.with_common(&self.system_taints, provider, |preset| &preset.system_taints)
     }
 
     /// Keys of labels that differ from node to node, as globs; those of the zone among them.
@@ -177,6 +279,20 @@ impl Presets {
         self.with_common(&self.zone_labels, provider, |preset| &preset.zone_labels)
     }
 
+    /// How a provider spells its zones; of a provider that is not known, as they are written.
+    pub(super) fn zone_spelling(&self, provider: Option<Provider>) -> ZoneSpelling {
+        let Some(preset) = provider.and_then(|provider| self.of(provider)) else {
+            return ZoneSpelling::default();
+        };
+        let form = match &preset.zones.form {
+            ZoneFormPreset::Name => ZoneForm::Name,
+            ZoneFormPreset::RegionalNumber => ZoneForm::RegionalNumber,
+            ZoneFormPreset::Prefixed => ZoneForm::Prefixed,
+            ZoneFormPreset::Numbered(regions) => ZoneForm::Numbered(regions.clone()),
+        };
+        ZoneSpelling { form, none: preset.zones.none.clone() }
+    }
+
     /// What AutoMQ's console looks like to the API server.
     pub(super) fn console_identity(&self, provider: Option<Provider>) -> &str {
         self.of(provider.unwrap_or(Provider::Other)).map_or("", |preset| &preset.console_identity)
@@ -189,9 +305,8 @@ mod tests {
     use crate::kubernetes::name::{Glob, any_matches, check_label_key, check_label_value};
 
     #[test]
-    fn every_provider_has_a_preset_and_every_preset_a_provider() {
+    fn every_provider_has_a_preset() {
         assert_eq!(presets().all().count(), Provider::ALL.len());
-        assert_eq!(presets().providers.len(), Provider::ALL.len());
     }
 
     #[test]
@@ -200,6 +315,7 @@ mod tests {
             let presets = presets();
             let keys = presets.transient_taints(provider);
             let keys = keys.chain(presets.individual_labels(provider));
+            let keys = keys.chain(presets.system_taints(provider));
             for key in keys.chain(presets.zone_labels(provider)) {
                 assert!(Glob::parse(key).is_ok(), "{key}");
             }
@@ -234,11 +350,26 @@ mod tests {
     #[test]
     fn labels_annotations_and_namespaces_are_well_formed() {
         for preset in presets().all() {
-            for key in preset.node_pool_labels.iter().chain(&preset.identity_annotations) {
+            let labels = presets().node_pool_labels.iter().chain(&preset.node_pool_labels);
+            for key in labels.chain(&preset.identity_annotations) {
                 assert_eq!(check_label_key(key), Ok(()), "{key}");
             }
             for namespace in &preset.exempt_namespaces {
                 assert_eq!(check_label_value(namespace), Ok(()), "{namespace}");
+            }
+            for Agent { namespaces, daemon_sets, reason, source } in
+                preset.agents.iter().chain(&presets().agents)
+            {
+                assert!(!namespaces.is_empty() && !daemon_sets.is_empty(), "{reason}");
+                assert!(!reason.is_empty() && !source.is_empty(), "{namespaces:?}");
+                let globs: Vec<Glob> = namespaces
+                    .iter()
+                    .chain(daemon_sets)
+                    .map(|it| Glob::parse(it).unwrap())
+                    .collect();
+                assert_eq!(globs.len(), namespaces.len() + daemon_sets.len());
+                // Everybody can make a DaemonSet of any name in a namespace of theirs.
+                assert!(namespaces.iter().all(|it| !it.starts_with('*')), "{namespaces:?}");
             }
             assert!(!preset.console_identity.is_empty());
         }

@@ -53,9 +53,12 @@ pub(super) struct Raw {
     /// The AutoMQ clusters, each bound to a pool. The first that matches a pod has it.
     #[serde(default)]
     pub(super) instances: Vec<Instance>,
-    /// Pods of others that may run on dedicated nodes. Left out: `kube-system` and the namespaces
-    /// in which the provider runs its CNI and CSI drivers. Given: exactly these.
-    pub(super) exempt: Option<Vec<Exemption>>,
+    /// Which built-in lists are in force.
+    #[serde(default)]
+    pub(super) presets: Presets,
+    /// Pods that may run on dedicated nodes, beside those of the presets.
+    #[serde(default)]
+    pub(super) exempt: Vec<Exemption>,
     /// Objects that hold a pool's role together, beside those that the provider's preset protects.
     #[serde(default)]
     pub(super) protected: Vec<Protected>,
@@ -226,6 +229,22 @@ pub(super) struct AdditionalTaint {
         "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out and need not be declared"
     }))]
     pub(super) effect: Option<Effect>,
+}
+
+/// Which built-in lists are in force.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Presets {
+    /// Whether `kube-system` and the agents that the provider runs on every node are exempt, as
+    /// `poolguard provider NAME` lists them. With `false`, only the entries of `exempt` count.
+    #[serde(default = "yes")]
+    pub(super) exempt: bool,
+}
+
+impl Default for Presets {
+    fn default() -> Self {
+        Self { exempt: true }
+    }
 }
 
 /// An AutoMQ cluster.

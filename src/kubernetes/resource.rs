@@ -94,6 +94,23 @@ impl Resource {
         ALL.iter().find(|it| it.plural == plural).copied()
     }
 
+    /// The resource of Kubernetes that a name means which the API server does not know: its singular, or its
+    /// plural with a part of its group, as people write them.
+    pub fn meant_by(written: &GroupResource) -> Option<Self> {
+        let GroupResource { group, resource } = written;
+        let is_part = |whole: &str| {
+            group.is_empty()
+                || whole.strip_prefix(group.as_str()).is_some_and(|it| it.starts_with('.'))
+        };
+        let is_meant = |it: &&Self| {
+            let is_plural = it.plural == resource;
+            let is_singular = it.kind.eq_ignore_ascii_case(resource);
+            (is_plural && it.group != group && is_part(it.group))
+                || (is_singular && (it.group == group || is_part(it.group)))
+        };
+        ALL.iter().find(is_meant).copied()
+    }
+
     /// The same, as rules name it.
     pub fn group_resource(self) -> GroupResource {
         GroupResource { group: self.group.to_owned(), resource: self.plural.to_owned() }

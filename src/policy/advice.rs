@@ -5,8 +5,9 @@ use std::fmt;
 use super::{
     Policy,
     placement::Landing,
-    pool::ZONE_LABEL,
+    pool::{Pool, ZONE_LABEL},
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
+    zone::PoolZones,
 };
 use crate::{
     json::text::write_parts,
@@ -127,14 +128,14 @@ pub(in crate::policy) fn pools_of<'s>(
     landings.iter().filter_map(|landing| snapshot.pool(landing.pool)).collect()
 }
 
-/// What a pod needs of its nodes to stay in a pool: the pool's selector, and its zones.
-pub(in crate::policy) fn pool_requirements(pool: &super::pool::Pool) -> Vec<Requirement> {
+/// What a pod needs of its nodes to stay in a pool: the pool's selector, and its zones as nodes spell them.
+pub(in crate::policy) fn pool_requirements(pool: &Pool, zones: &PoolZones) -> Vec<Requirement> {
     let mut requirements = pool.nodes.requirements().to_vec();
-    if !pool.zones.is_empty() {
+    if zones.are_clear() {
         requirements.push(Requirement {
             key: ZONE_LABEL.to_owned(),
             operator: Operator::In,
-            values: pool.zones.clone(),
+            values: zones.names.iter().map(|zone| zone.to_string()).collect(),
         });
     }
     requirements

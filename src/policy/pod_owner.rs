@@ -1,6 +1,6 @@
 //! Whose pod it is: AutoMQ's, exempt, or neither.
 
-use super::{Policy, pool::Instance};
+use super::{Policy, pool::Instance, protection::Origin};
 use crate::kubernetes::{
     name::{Glob, any_matches},
     object::{Labels, Metadata, Pod},
@@ -71,12 +71,14 @@ pub struct Exemption {
     pub pods: LabelSelector,
     /// Why, for people and records.
     pub reason: String,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 impl Exemption {
     /// Whether this pod is exempt.
     pub fn covers(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
-        let Self { namespace, service_accounts, daemon_sets, pods, reason: _ } = self;
+        let Self { namespace, service_accounts, daemon_sets, pods, reason: _, origin: _ } = self;
         namespace.matches(pod.namespace)
             && (service_accounts.is_empty() || any_matches(service_accounts, pod.service_account()))
             && (daemon_sets.is_empty()
@@ -84,9 +86,14 @@ impl Exemption {
             && pods.matches(pod.labels)
     }
 
+    /// Whether this is a preset for DaemonSets that the provider runs on every node.
+    pub fn is_agent(&self) -> bool {
+        self.origin == Origin::Preset && !self.daemon_sets.is_empty()
+    }
+
     /// Whether the whole namespace is exempt, whatever the pod.
     pub fn is_by_namespace_only(&self) -> bool {
-        let Self { namespace: _, service_accounts, daemon_sets, pods, reason: _ } = self;
+        let Self { namespace: _, service_accounts, daemon_sets, pods, reason: _, origin: _ } = self;
         service_accounts.is_empty() && daemon_sets.is_empty() && pods.is_everything()
     }
 }

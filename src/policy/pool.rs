@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::zone::ZoneSpelling;
 use crate::kubernetes::{
     name::Glob,
     selector::LabelSelector,
@@ -26,7 +27,7 @@ pub struct Pool {
     pub name: Arc<str>,
     /// Selects the nodes of the pool; never everything.
     pub nodes: LabelSelector,
-    /// One or three; empty: zones are not judged.
+    /// One or three, as the config spells them; empty: zones are not judged. [`super::zone`] compares them.
     pub zones: Vec<String>,
     /// `None`: the provider's catalog.
     pub machine_types: Option<Vec<String>>,
@@ -42,11 +43,6 @@ impl Pool {
     /// The taints that its nodes carry for good: its own, and those beside it.
     pub fn all_taints(&self) -> impl Iterator<Item = &Taint<'static>> {
         std::iter::once(&self.taint).chain(&self.additional_taints)
-    }
-
-    /// Whether nodes of this zone may be the pool's: it is declared, or none is.
-    pub fn has_zone(&self, zone: &str) -> bool {
-        self.zones.is_empty() || self.zones.iter().any(|declared| declared == zone)
     }
 }
 
@@ -95,6 +91,10 @@ pub struct PlacementSettings {
     pub individual_labels: Vec<Glob>,
     /// Keys of labels that name the zone of a node, in any spelling.
     pub zone_labels: Vec<Glob>,
+    /// Keys of taints of nodes that pods of the system run on all the same.
+    pub system_taints: Vec<Glob>,
+    /// How the provider spells its zones.
+    pub zone_spelling: ZoneSpelling,
     /// Provisioners that give a new node the labels which a waiting pod asks for.
     pub provisioners: Vec<Provisioner>,
 }

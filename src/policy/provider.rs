@@ -49,6 +49,20 @@ impl Provider {
             Self::Other => "other",
         }
     }
+
+    /// The managed Kubernetes, as its vendor calls it.
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Aws => "Amazon EKS",
+            Self::Gcp => "Google Kubernetes Engine (GKE)",
+            Self::Azure => "Azure Kubernetes Service (AKS)",
+            Self::Alibaba => "Alibaba Cloud ACK",
+            Self::Huawei => "Huawei Cloud CCE",
+            Self::Tencent => "Tencent Cloud TKE",
+            Self::Oracle => "Oracle Cloud OKE",
+            Self::Other => "any other provider",
+        }
+    }
 }
 
 impl Provider {

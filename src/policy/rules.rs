@@ -52,7 +52,7 @@ pub(in crate::policy) fn judge(
     let context = Context { policy, snapshot, request };
     match (phase, &request.subject) {
         (Phase::Mutate, RequestObjects::Pod(Change::Create { new })) => {
-            pod_placement::place(context, new, report);
+            pod_placement::patch_placement(context, new, report);
         }
         (Phase::Mutate, RequestObjects::Node(change)) => node_taint::add(context, change, report),
         (Phase::Mutate, _) => {}

@@ -12,6 +12,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 pub use class::{Class, ClassNode, Member};
 pub use node_to_come::NodeToCome;
 
+use super::zone::{PoolZones, Zones};
 use crate::kubernetes::{resource::GroupResource, taint::Taint};
 
 /// A node as it is observed.
@@ -78,6 +79,8 @@ pub struct PoolFacts {
     pub taint: Taint<'static>,
     /// Zones in which it has nodes, sorted.
     pub zones: Vec<Arc<str>>,
+    /// The zones that the config declares, as nodes spell them.
+    pub declared_zones: PoolZones,
     /// How many nodes it has.
     pub nodes: usize,
     /// How many of them lack the pool's taint.
@@ -149,6 +152,7 @@ pub struct Snapshot {
     hosts: HashMap<Arc<str>, Vec<Arc<str>>>,
     conflicts: Vec<PoolConflict>,
     protected: Vec<ProtectedReference>,
+    zones: Zones,
 }
 
 /// A taint that keeps pods out for good, by its place in the snapshot.
@@ -246,6 +250,17 @@ impl Snapshot {
     /// Nodes that several declared pools claim.
     pub fn conflicts(&self) -> &[PoolConflict] {
         &self.conflicts
+    }
+
+    /// The spellings of the cluster's zones.
+    pub fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// The declared zones of the pool with this index, as nodes spell them.
+    pub(in crate::policy) fn declared_zones(&self, pool: usize) -> &PoolZones {
+        static NONE: PoolZones = PoolZones::NONE;
+        self.pools.get(pool).map_or(&NONE, |pool| &pool.declared_zones)
     }
 
     /// Protected objects that are there.

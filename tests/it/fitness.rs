@@ -298,6 +298,16 @@ fn the_system_has_nodes_of_its_own() {
     let aks =
         Cluster::sound().change("s1", tainted("CriticalAddonsOnly")).change("s2", tainted("gpu"));
     assert_eq!(aks.facts(Status::Fail), [""; 0]);
+    // Where DNS runs and tolerates the taint, the system has a place.
+    let dns = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "coredns", "namespace": "kube-system"},
+        "spec": {"nodeName": "s1", "tolerations": [{"key": "gpu", "operator": "Exists"}]}});
+    let hosts =
+        Cluster::sound().change("s1", tainted("gpu")).change("s2", tainted("gpu")).with(dns);
+    assert_eq!(hosts.facts(Status::Fail), [""; 0]);
+    let windows =
+        |node: &mut Value| node["metadata"]["labels"]["kubernetes.io/os"] = json!("windows");
+    Cluster::sound().change("s1", windows).change("s2", windows).only("error system-pool - - -");
 }
 
 #[test]

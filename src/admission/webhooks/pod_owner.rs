@@ -92,7 +92,9 @@ impl<'p> Outside<'p> {
         let automq = &self.policy.automq;
         let is_automq =
             if automq.is_by_namespace_only() { Cel::Never } else { is_automq_pod(automq) };
-        let partial = self.policy.exempt.iter().filter(|it| !it.is_by_namespace_only());
+        // A filter of ten agents would cost every pod more than the few requests about agents do.
+        let partial = self.policy.exempt.iter();
+        let partial = partial.filter(|it| !it.is_by_namespace_only() && !it.is_agent());
         let partial = partial.filter(|it| {
             !it.namespace.as_exact().is_some_and(|namespace| self.includes(namespace))
         });
@@ -129,7 +131,8 @@ pub(super) enum OwnerCounts {
 }
 
 fn is_exempt(exemption: &Exemption, owner: OwnerCounts) -> Cel {
-    let Exemption { namespace, service_accounts, daemon_sets, pods, reason: _ } = exemption;
+    let Exemption { namespace, service_accounts, daemon_sets, pods, reason: _, origin: _ } =
+        exemption;
     Cel::all([
         matches_any(NAMESPACE, [namespace]),
         labels_match(pods),
@@ -222,10 +225,17 @@ impl<'p> Changeable<'p> {
         let automq = (!policy.automq.pods.is_everything()).then_some(&policy.automq.namespaces);
         // A pod can change its labels and owners, and neither its namespace nor its service account.
         let depends = |it: &&Exemption| {
-            let Exemption { namespace: _, service_accounts: _, daemon_sets, pods, reason: _ } = it;
+            let Exemption {
+                namespace: _,
+                service_accounts: _,
+                daemon_sets,
+                pods,
+                reason: _,
+                origin: _,
+            } = it;
             !pods.is_everything() || !daemon_sets.is_empty()
         };
-        let exempt = || policy.exempt.iter().filter(depends);
+        let exempt = || policy.exempt.iter().filter(|it| !it.is_agent() && depends(it));
         Self {
             namespaces: automq
                 .into_iter()

@@ -22,7 +22,7 @@ pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<CheckFinding> {
     actions(pool, &mut findings);
     taints(policy, pool, &mut findings);
     machine_types(policy, pool, &mut findings);
-    zones(pool, &mut findings);
+    zones(policy, pool, &mut findings);
     size(pool, &mut findings);
     spot(pool, &mut findings);
     declaration(policy, pool, &mut findings);
@@ -221,13 +221,7 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFi
     }
 }
 
-/// Whether a zone of the plan is one of the config. AKS has numbers, where its nodes will have a region
-/// before them.
-pub(super) fn is_zone(planned: &str, declared: &str) -> bool {
-    planned == declared || declared.strip_suffix(planned).is_some_and(|it| it.ends_with('-'))
-}
-
-fn zones(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
+fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     let attribute = leaf(first.attributes.zones);
     let Some(zones) = pool.zones() else {
@@ -242,16 +236,33 @@ fn zones(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     };
     let declared: Vec<&str> =
         pool.declared.iter().flat_map(|(_, pool)| &pool.zones).map(String::as_str).collect();
+    let is_among = |zone: &str, zones: &[&str]| {
+        policy.placement.zone_spelling.find(zone, zones.iter().copied())
+    };
     let stray: Vec<&str> = zones
         .iter()
         .copied()
-        .filter(|zone| !declared.is_empty() && !declared.iter().any(|it| is_zone(zone, it)))
+        .filter(|zone| !declared.is_empty() && is_among(zone, &declared) == Ternary::No)
         .collect();
-    let empty: Vec<&str> = declared
+    let planned: Vec<&str> = zones.iter().copied().collect();
+    let is_empty = |zone: &&str| is_among(zone, &planned) == Ternary::No;
+    let empty: Vec<&str> = declared.iter().copied().filter(is_empty).collect();
+    let unclear: Vec<&str> = planned
         .iter()
         .copied()
-        .filter(|declared| !zones.iter().any(|zone| is_zone(zone, declared)))
+        .filter(|zone| is_among(zone, &declared) == Ternary::Maybe)
         .collect();
+    if stray.is_empty() && !unclear.is_empty() {
+        let fact = format!(
+            "Whether {} of the plan {} of {}, which the config declares, the provider does not tell",
+            list(&unclear),
+            verb(&unclear, "is one", "are some"),
+            list(&declared)
+        );
+        let finding = CheckFinding::unknown(ZONE, FindingSeverity::Error, fact);
+        findings.push(finding.object(&first.address));
+        return;
+    }
     let names: Vec<&str> = zones.iter().copied().collect();
     let spans = format!("{}: {}", count(zones.len(), "zone"), names.join(", "));
     if stray.is_empty() && empty.is_empty() && matches!(zones.len(), 1 | 3) {

@@ -147,15 +147,28 @@ fn instances(policy: &Policy) -> Vec<String> {
 }
 
 fn exempt(policy: &Policy) -> Vec<String> {
-    if policy.exempt.is_empty() {
-        return vec![none()];
-    }
-    let names: Vec<_> = policy.exempt.iter().map(|it| it.namespace.to_string()).collect();
+    let shown: Vec<&Exemption> = policy.exempt.iter().filter(|it| !it.is_agent()).collect();
+    let agents = policy.exempt.len() - shown.len();
+    let names: Vec<_> = shown.iter().copied().map(exempt_pods).collect();
     let width = names.iter().map(String::len).max().unwrap_or_default();
-    let line = |(name, entry): (&String, &Exemption)| {
+    let line = |(name, entry): (&String, &&Exemption)| {
         format!("{name:width$}  {DIM}{}{DIM:#}", entry.reason)
     };
-    names.iter().zip(&policy.exempt).map(line).collect()
+    let mut lines: Vec<String> = names.iter().zip(&shown).map(line).collect();
+    if agents > 0 {
+        let presets = if agents == 1 { "preset" } else { "presets" };
+        lines.push(format!("{agents} {presets} for agents of the cloud"));
+    }
+    if lines.is_empty() { vec![none()] } else { lines }
+}
+
+/// `kube-system`, or `gmp-system/collector` where only pods of DaemonSets are exempt.
+fn exempt_pods(entry: &Exemption) -> String {
+    let daemon_sets: Vec<String> = entry.daemon_sets.iter().map(ToString::to_string).collect();
+    match daemon_sets.as_slice() {
+        [] => entry.namespace.to_string(),
+        names => format!("{}/{}", entry.namespace, names.join(",")),
+    }
 }
 
 fn protected(policy: &Policy) -> String {
@@ -249,7 +262,8 @@ mod tests {
         automq       automq
         pools        undeclared ones are discovered by the taint
         instances    none
-        exempt       kube-system  pods of Kubernetes and the cloud (default)
+        exempt       kube-system  pods of Kubernetes and the cloud (preset)
+                     1 preset for agents of the cloud
         protected    0 of the config, 3 of presets
         trusted      none
         break-glass  poolguard:break-glass
@@ -282,8 +296,9 @@ mod tests {
         instances    instance-1  automq-instance-1 → pool-a
                      instance-2  automq-instance-2 → pool-b
                      instance-3  automq-instance-3 → pool-abc, zones DoNotSchedule
-        exempt       kube-system  VPC CNI, kube-proxy, EBS CSI
-                     monitoring   node metrics
+        exempt       kube-system               VPC CNI, kube-proxy, EBS CSI
+                     monitoring/node-exporter  node metrics
+                     14 presets for agents of the cloud
         protected    1 of the config, 4 of presets
         trusted      arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-production/*
                      arn:aws:sts::111122223333:assumed-role/platform-terraform/*

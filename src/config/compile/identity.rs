@@ -10,6 +10,7 @@ use crate::{
     policy::{
         pod_owner::{AutoMq, Exemption},
         principal::Principals,
+        protection::Origin,
         provider::Provider,
     },
 };
@@ -106,23 +107,33 @@ fn exemption(
         daemon_sets,
         pods,
         reason: reason.clone(),
+        origin: Origin::Config,
     })
 }
 
-/// Kubernetes' own namespace, and those in which the provider runs CNI and CSI pods.
-pub(super) fn default_exemptions(provider: Option<Provider>) -> Vec<Exemption> {
-    let exempt = |namespace: &str, reason: &str| Exemption {
-        namespace: Glob::exact(namespace),
+/// Kubernetes' own namespace, the namespaces in which the provider runs CNI and CSI pods, and the DaemonSets
+/// that the provider runs on every node.
+pub(super) fn preset_exemptions(provider: Option<Provider>) -> Vec<Exemption> {
+    let exempt = |namespace: Glob, daemon_sets: Vec<Glob>, reason: &str| Exemption {
+        namespace,
         service_accounts: Vec::new(),
-        daemon_sets: Vec::new(),
+        daemon_sets,
         pods: LabelSelector::default(),
-        reason: reason.to_owned(),
+        reason: format!("{reason} (preset)"),
+        origin: Origin::Preset,
     };
+    let whole = |name: &str, reason: &str| exempt(Glob::exact(name), Vec::new(), reason);
+    let mut exemptions = vec![whole("kube-system", "pods of Kubernetes and the cloud")];
     let preset = provider.and_then(|provider| presets().of(provider));
-    let namespaces = preset.map(|preset| preset.exempt_namespaces.as_slice()).unwrap_or_default();
-    std::iter::once(exempt("kube-system", "pods of Kubernetes and the cloud (default)"))
-        .chain(namespaces.iter().map(|name| exempt(name, "CNI or CSI of the cloud (default)")))
-        .collect()
+    let namespaces = preset.into_iter().flat_map(|preset| &preset.exempt_namespaces);
+    exemptions.extend(namespaces.map(|name| whole(name, "CNI or CSI of the cloud")));
+    for agent in presets().agents(provider) {
+        let read = |texts: &[String]| texts.iter().filter_map(|it| Glob::parse(it).ok()).collect();
+        let namespaces: Vec<Glob> = read(&agent.namespaces);
+        let of_agent = |namespace| exempt(namespace, read(&agent.daemon_sets), &agent.reason);
+        exemptions.extend(namespaces.into_iter().map(of_agent));
+    }
+    exemptions
 }
 
 pub(super) fn trusted(

@@ -86,12 +86,11 @@ fn resource(
 ) -> Option<GroupResource> {
     match GroupResource::parse(text) {
         Ok(resource) => {
-            // People leave out the group.
-            let meant = Resource::of_plural_in_any_group(text).filter(|it| !it.group.is_empty());
-            if let Some(Resource { group, plural, .. }) = meant {
+            if let Some(meant) = Resource::meant_by(&resource) {
+                let meant = meant.group_resource();
                 report.push(
-                    at.error(format!("`{plural}` are not in the core group"))
-                        .with_help(format!("write `{plural}.{group}`")),
+                    at.error(format!("the API server has no resource `{text}`"))
+                        .with_help(format!("write `{meant}`")),
                 );
             }
             Some(resource)

@@ -84,6 +84,8 @@ pub(super) fn placement(
         transient_taints,
         individual_labels: read(&mut presets.individual_labels(provider)),
         zone_labels: read(&mut presets.zone_labels(provider)),
+        zone_spelling: presets.zone_spelling(provider),
+        system_taints: read(&mut presets.system_taints(provider)),
         provisioners: presets
             .provisioners
             .iter()
@@ -103,11 +105,10 @@ pub(super) fn machine_types(
     at: &TreeCursor<'_>,
     report: &mut DiagnosticCollector,
 ) -> MachineTypes {
-    let built_in = match (raw.mode, provider) {
-        (raw::CatalogMode::Extend, Some(provider)) => catalog::entries(provider),
-        (raw::CatalogMode::Replace, _) | (raw::CatalogMode::Extend, None) => &[],
+    let mut names = match (raw.mode, provider) {
+        (raw::CatalogMode::Extend, Some(provider)) => catalog::machine_types(provider),
+        (raw::CatalogMode::Replace, _) | (raw::CatalogMode::Extend, None) => Vec::new(),
     };
-    let mut names: Vec<_> = built_in.iter().map(|entry| entry.machine_type.clone()).collect();
     let raw::MachineTypes { small, medium, large } = &raw.machine_types;
     for (size, types) in [("small", small), ("medium", medium), ("large", large)] {
         label_values("machine type", types, &at.key("machineTypes").key(size), report);

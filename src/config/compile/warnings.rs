@@ -181,8 +181,7 @@ fn zone_spread(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollecto
 
 fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("exempt");
-    let Some(entries) = &raw.exempt else { return };
-    for (at, entry) in at.items(entries) {
+    for (at, entry) in at.items(&raw.exempt) {
         let Some(namespace) = &entry.namespace else { continue };
         let at = at.key("namespace");
         if is_wide(namespace) && entry.service_accounts.is_empty() && entry.daemon_sets.is_empty() {
@@ -205,13 +204,13 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
         && !report.is_broken(&at)
     {
         report.push(
-            at.warning(
+            root.key("presets").warning(
                 "no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers \
                 run",
             )
             .with_help(
-                "the default is only in force while `exempt` is left out; add `{namespace: \
-                kube-system, reason: \"CNI, kube-proxy, CSI\"}`",
+                "leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: \
+                \"CNI, kube-proxy, CSI\"}` to `exempt`",
             ),
         );
     }
@@ -226,6 +225,13 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
         ("serviceAccounts", &trusted.service_accounts),
     ] {
         for (at, text) in at.key(key).items(list) {
+            if key == "users" && BROAD_GROUPS.contains(&text.as_str()) {
+                let warning = at.warning(format!("`{text}` is a group, and no user has this name"));
+                report.push(
+                    warning.with_help("write it under `groups` if all its members are meant"),
+                );
+                continue;
+            }
             let is_broad = key == "groups" && BROAD_GROUPS.contains(&text.as_str());
             if is_wide(text) || is_broad {
                 report.push(at.warning(format!(

@@ -24,6 +24,25 @@ pub(in crate::config) enum Kind {
 /// A cloud with its managed Kubernetes.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-refusals" = {
+    "eks": "EKS is the provider `aws`",
+    "amazon": "EKS is the provider `aws`",
+    "gke": "GKE is the provider `gcp`",
+    "google": "GKE is the provider `gcp`",
+    "gce": "GKE is the provider `gcp`",
+    "aks": "AKS is the provider `azure`",
+    "ack": "ACK is the provider `alibaba`",
+    "alicloud": "ACK is the provider `alibaba`",
+    "aliyun": "ACK is the provider `alibaba`",
+    "cce": "CCE is the provider `huawei`",
+    "huaweicloud": "CCE is the provider `huawei`",
+    "tke": "TKE is the provider `tencent`",
+    "qcloud": "TKE is the provider `tencent`",
+    "tencentcloud": "TKE is the provider `tencent`",
+    "oke": "OKE is the provider `oracle`",
+    "oci": "OKE is the provider `oracle`",
+    "openshift": "name the cloud that OpenShift runs on, or `other`"
+}))]
 pub(in crate::config) enum Provider {
     /// Amazon EKS
     Aws,

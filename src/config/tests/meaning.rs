@@ -163,7 +163,13 @@ fn exempt_entries_say_where_and_why() {
 fn protected_entries_name_what_exists() {
     let entry = |rest: &str| lines_of(&format!("protected: [{{name: p, {rest}}}]"));
     assert_snapshot!(entry("resource: RoleBinding, names: [a]"), @"1:33: the resource `RoleBinding` is not `plural` or `plural.group`, in lower case; help: `kubectl api-resources` lists them, as `configmaps` or `rolebindings.rbac.authorization.k8s.io`");
-    assert_snapshot!(entry("resource: rolebindings, names: [a]"), @"1:33: `rolebindings` are not in the core group; help: write `rolebindings.rbac.authorization.k8s.io`");
+    assert_snapshot!(entry("resource: rolebindings, names: [a]"), @"1:33: the API server has no resource `rolebindings`; help: write `rolebindings.rbac.authorization.k8s.io`");
+    assert_snapshot!(entry("resource: clusterrolebinding, names: [a]"), @"1:33: the API server has no resource `clusterrolebinding`; help: write `clusterrolebindings.rbac.authorization.k8s.io`");
+    assert_snapshot!(entry("resource: rolebindings.rbac, names: [a]"), @"1:33: the API server has no resource `rolebindings.rbac`; help: write `rolebindings.rbac.authorization.k8s.io`");
+    assert_snapshot!(entry("resource: configmap, names: [a]"), @"1:33: the API server has no resource `configmap`; help: write `configmaps`");
+    // The plurals of other groups are theirs.
+    assert_eq!(entry("resource: jobs.batch.volcano.sh, names: [a]"), "");
+    assert_eq!(entry("resource: roles.iam.aws.crossplane.io, names: [a]"), "");
     assert_snapshot!(entry("resource: configmaps, names: []"), @r#"1:52: `names` is empty, so that nothing is protected; help: name the objects, or write `["*"]` for all of them"#);
     assert_snapshot!(entry("resource: configmaps"), @"1:13: missing key `names` in `protected[0]`; help: Names of the objects, names or globs");
     assert_snapshot!(entry("resource: configmaps, names: [a], fields: [data, '']"), @r"

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::{
-    kubernetes::taint::{ComparisonOperators, Taint},
+    kubernetes::{
+        object::Labels,
+        taint::{ComparisonOperators, Taint},
+    },
     policy::{
         mode::{JoinMode, Mode, RuleModes},
+        pod_owner::PodIdentity,
         pool::ZoneSpread,
         protection::{FieldChange, GuardedFields, Origin, Recognition},
         provider::Strength,
@@ -113,13 +117,34 @@ instances: [{name: i, namespace: kf-1, pool: b, zoneSpread: ScheduleAnyway}, {na
 }
 
 #[test]
-fn exemptions_default_to_kube_system_and_the_providers_own() {
+fn exemptions_are_those_of_the_config_and_of_the_presets_beside_them() {
     let namespaces = |body: &str| -> Vec<String> {
-        policy_of(body).exempt.iter().map(|it| it.namespace.to_string()).collect()
+        let exempt = policy_of(body).exempt;
+        let whole = exempt.iter().filter(|it| it.is_by_namespace_only());
+        whole.map(|it| it.namespace.to_string()).collect()
     };
     assert_eq!(namespaces(""), ["kube-system"]);
     assert_eq!(namespaces("provider: azure"), ["kube-system", "calico-system", "tigera-operator"]);
-    assert_eq!(namespaces("provider: azure\nexempt: [{namespace: m, reason: r}]"), ["m"]);
+    let own = "provider: aws\nexempt: [{namespace: m, reason: r}]";
+    assert_eq!(namespaces(own), ["m", "kube-system"]);
+    assert_eq!(namespaces(&format!("{own}\npresets: {{exempt: false}}")), ["m"]);
+    let same = policy_of("exempt: [{namespace: kube-system, reason: r}]").exempt;
+    assert_eq!(same.iter().map(|it| it.reason.as_str()).collect::<Vec<_>>(), ["r"]);
+}
+
+#[test]
+fn agents_of_the_provider_are_exempt_as_pods_of_their_daemon_sets_only() {
+    let exempt = policy_of("provider: gcp").exempt;
+    let covers = |namespace: &str, daemon_set: Option<&str>| {
+        let labels = Labels::default();
+        let pod = PodIdentity { namespace, labels: &labels, service_account: "", daemon_set };
+        exempt.iter().any(|it| it.covers(&pod))
+    };
+    assert!(covers("gmp-system", Some("collector")));
+    assert!(covers("gke-managed-lustrecsi", Some("lustre-csi-node")));
+    assert!(!covers("gmp-system", None), "a pod that no DaemonSet controls");
+    assert!(!covers("gmp-system", Some("miner")));
+    assert!(!covers("shop", Some("collector")), "anyone can call a DaemonSet so");
 }
 
 #[test]

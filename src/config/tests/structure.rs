@@ -56,6 +56,8 @@ pools:
       |
     4 | provider: amazon
       |           ^^^^^^
+      |
+      = help: EKS is the provider `aws`
 
     error: expected a string in `pools[0].name`, found the number 1
      --> config.yaml:6:9

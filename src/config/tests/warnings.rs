@@ -96,11 +96,11 @@ instances:
 #[test]
 fn exempt_entries_that_miss_their_mark_are_pointed_at() {
     assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @r#"
-    1:9: warning: no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run; help: the default is only in force while `exempt` is left out; add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}`
     1:22: warning: `automq` is one of AutoMQ's namespaces, whose pods belong on dedicated nodes anyhow; help: take the entry out
     "#);
-    assert_snapshot!(lines_of("exempt: []"), @r#"1:9: warning: no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run; help: the default is only in force while `exempt` is left out; add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}`"#);
-    assert_eq!(lines_of("exempt: [{namespace: 'kube-*', reason: x}]"), "");
+    let without = "presets: {exempt: false}";
+    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run; help: leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
+    assert_eq!(lines_of(&format!("{without}\nexempt: [{{namespace: 'kube-*', reason: x}}]")), "");
 }
 
 #[test]

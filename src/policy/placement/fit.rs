@@ -14,7 +14,7 @@ use crate::{
         taint::Taint,
     },
     policy::{
-        pool::{HOST_NAME_LABEL, PlacementSettings, Pool, ZONE_LABEL},
+        pool::{HOST_NAME_LABEL, PlacementSettings, ZONE_LABEL},
         snapshot::{Class, NodeToCome, Snapshot, TaintId},
     },
 };
@@ -65,9 +65,10 @@ pub(in crate::policy) struct Candidates<'s> {
 
 impl<'s> Candidates<'s> {
     /// The candidates of the declared pool with this index.
-    pub(in crate::policy) fn of_pool(snapshot: &'s Snapshot, index: usize, pool: &Pool) -> Self {
+    pub(in crate::policy) fn of_pool(snapshot: &'s Snapshot, index: usize) -> Self {
+        let zones = snapshot.declared_zones(index);
         let in_zones =
-            |class: &&Class| class.label(ZONE_LABEL).is_none_or(|zone| pool.has_zone(zone));
+            |class: &&Class| class.label(ZONE_LABEL).is_none_or(|zone| zones.may_have(zone));
         let classes = snapshot.classes().iter().filter(|class| class.pool == index);
         let to_come = snapshot.nodes_to_come().iter().filter(|node| node.pool == index);
         Self { snapshot, classes: classes.filter(in_zones).collect(), to_come: to_come.collect() }

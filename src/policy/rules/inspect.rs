@@ -3,7 +3,7 @@
 //!
 //! Modes do not matter here, but for `off`: a finding denies nothing.
 
-use super::{node_machine_type::list_name, pod_placement::misplaced};
+use super::{node_machine_type::list_name, pod_placement::why_misplaced};
 use crate::policy::pod_owner::{PodIdentity, PodOwner, daemon_set};
 use crate::{
     kubernetes::object::Pod,
@@ -135,7 +135,7 @@ impl Policy {
         let index = self.instance_of(&pod.metadata.namespace, &pod.metadata.labels)?;
         let instance = self.instances.get(index)?;
         let pool = self.pools.get(instance.pool)?;
-        let place = misplaced(snapshot, &pod.spec.node_name, instance.pool, pool)?;
+        let place = why_misplaced(snapshot, &pod.spec.node_name, instance.pool)?;
         let fact = format!(
             "{} of instance {} runs on node {}, which is {place}, and belongs to pool {}",
             pod_name(pod),
@@ -222,7 +222,7 @@ impl Policy {
         let pool = self.pools.get(index)?;
         let member = class.member(node);
         let zone = member.label(ZONE_LABEL)?;
-        let is_fine = pool.has_zone(zone);
+        let is_fine = facts.declared_zones.may_have(zone);
         if self.rules.node_zone.mode == Mode::Off || is_fine {
             return None;
         }

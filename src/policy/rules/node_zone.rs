@@ -15,6 +15,7 @@ use crate::{
         Policy,
         membership::Membership,
         mode::{Mode, RuleName},
+        placement::Ternary,
         pool::ZONE_LABEL,
         request::Change,
         snapshot::PoolOrigin,
@@ -50,7 +51,9 @@ pub(super) fn judge(
         Membership::Elsewhere => return,
         Membership::Declared(index) => {
             let Some(pool) = policy.pools.get(index) else { return };
-            if pool.zones.is_empty() || pool.zones.iter().any(|declared| declared == zone) {
+            let declared = pool.zones.iter().map(String::as_str);
+            if pool.zones.is_empty() || context.snapshot.zones().find(zone, declared) != Ternary::No
+            {
                 return;
             }
             let zones = pool.zones.join(", ");

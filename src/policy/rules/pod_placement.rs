@@ -14,8 +14,8 @@ mod place;
 
 pub(super) use self::{
     binding::judge as judge_binding,
-    fit::{judge as judge_create, place as misplaced},
-    place::place,
+    fit::{judge as judge_create, why_misplaced},
+    place::patch_placement,
 };
 
 use super::Context;

@@ -9,7 +9,7 @@ use super::{
     Class, ClassNode, NodeRecord, NodeState, PoolConflict, PoolFacts, PoolOrigin, Position,
     ProtectedReference, Snapshot, TaintId,
     class::key_order,
-    node_to_come::{Mould, declared_zones},
+    node_to_come::{Mould, zones_to_come},
 };
 use crate::{
     kubernetes::{
@@ -19,7 +19,8 @@ use crate::{
     policy::{
         Policy,
         membership::Membership,
-        pool::{HOST_NAME_LABEL, ZONE_LABEL},
+        pool::{HOST_NAME_LABEL, PlacementSettings, ZONE_LABEL},
+        zone::{PoolZones, Zones},
     },
 };
 
@@ -38,7 +39,9 @@ impl Snapshot {
         nodes: &[&NodeRecord],
         protected: Vec<ProtectedReference>,
     ) -> Self {
-        let mut snapshot = Self { protected, ..Self::default() };
+        let PlacementSettings { zone_spelling, zone_labels, .. } = &policy.placement;
+        let zones = Zones::of_nodes(zone_spelling, zone_labels, nodes);
+        let mut snapshot = Self { protected, zones, ..Self::default() };
         let mut members: Vec<Vec<&NodeRecord>> = vec![Vec::new(); policy.pools.len()];
         let mut tainted: BTreeMap<(String, Option<&str>, &Taint<'static>), Vec<&NodeRecord>> =
             BTreeMap::new();
@@ -61,14 +64,16 @@ impl Snapshot {
         let mut taints = TaintIds::default();
         for (index, (pool, live)) in policy.pools.iter().zip(&members).enumerate() {
             let origin = PoolOrigin::Declared(index);
-            let facts = PoolFacts::new(Arc::clone(&pool.name), origin, None, &pool.taint, live);
+            let mut facts = PoolFacts::new(Arc::clone(&pool.name), origin, None, &pool.taint, live);
+            facts.declared_zones = snapshot.zones.of_pool(&pool.zones);
+            let zones = zones_to_come(&facts.declared_zones);
             snapshot.add_pool(policy, facts, live, &mut taints);
             let mould = Mould {
                 settings: &policy.placement,
                 node_pool_labels: &policy.node_pool_labels,
                 demands: pool.nodes.requirements(),
                 machine_types: pool.machine_types.as_deref(),
-                zones: declared_zones(pool),
+                zones,
                 taints: taints.of_nodes_to_come(policy, &pool.taint, &pool.additional_taints, live),
             };
             snapshot.nodes_to_come.extend(mould.nodes_to_come(index, live));
@@ -207,6 +212,7 @@ impl PoolFacts {
             label: label.map(Into::into),
             taint: taint.clone(),
             zones: zones.into_iter().cloned().collect(),
+            declared_zones: PoolZones::NONE,
             nodes: live.len(),
             lost_taints: live.iter().filter(|node| !node.taints.contains(taint)).count(),
             states: states(live),

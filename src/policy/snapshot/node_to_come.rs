@@ -31,8 +31,9 @@ use crate::{
         placement::Expected,
         pool::{
             BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL,
-            PlacementSettings, Pool, Provisioner, ZONE_LABEL,
+            PlacementSettings, Provisioner, ZONE_LABEL,
         },
+        zone::PoolZones,
     },
 };
 
@@ -103,12 +104,12 @@ pub(super) struct Mould<'b> {
     pub(super) taints: Arc<[TaintId]>,
 }
 
-/// The zones that a declared pool brings nodes in.
-pub(super) fn declared_zones(pool: &Pool) -> Vec<Option<Arc<str>>> {
-    if pool.zones.is_empty() {
+/// The zones that a declared pool brings nodes in; any zone where it is not known how nodes spell them.
+pub(super) fn zones_to_come(declared: &PoolZones) -> Vec<Option<Arc<str>>> {
+    if !declared.are_clear() {
         return vec![None];
     }
-    pool.zones.iter().map(|zone| Some(zone.as_str().into())).collect()
+    declared.names.iter().cloned().map(Some).collect()
 }
 
 impl Mould<'_> {

@@ -1,6 +1,6 @@
 //! Bindings of an instance's pods: the node must be one of a pool that the pod can belong to.
 
-use super::{Context, RULE, fit::place};
+use super::{Context, RULE, fit::why_misplaced};
 use crate::{
     kubernetes::object::Binding,
     policy::{
@@ -22,9 +22,7 @@ pub(in crate::policy::rules) fn judge(
     let Some(pools) = possible_pools(context) else { return };
     let node = &binding.target.name;
     // A node that one of the pools takes may be meant; else the first pool says what is wrong.
-    let places = pools
-        .iter()
-        .map(|index| policy.pools.get(*index).and_then(|pool| place(snapshot, node, *index, pool)));
+    let places = pools.iter().map(|index| why_misplaced(snapshot, node, *index));
     let Some(places) = places.collect::<Option<Vec<String>>>() else { return };
     let Some(place) = places.first() else { return };
     let names: Vec<&str> =

@@ -38,7 +38,7 @@ pub(in crate::policy::rules) fn judge(
     // Below enforce the mutating half only reports what it would have added, once. A pod that it has
     // not placed is taken to tolerate what it would have been given.
     let is_placed = mode == Mode::Enforce;
-    let candidates = Candidates::of_pool(context.snapshot, instance.pool, pool);
+    let candidates = Candidates::of_pool(context.snapshot, instance.pool);
     let assumed = if is_placed { Vec::new() } else { pool.all_taints().collect() };
     let fit = candidates.fit(&context.policy.placement, &pod.spec, &assumed);
     if let Fit::Obstacle(obstacle) = fit {
@@ -75,7 +75,7 @@ fn judge_node_name(
     let finding = |fact: String, node: &str| {
         Finding::new(RULE, fact).field("spec.nodeName").pool(&*pool.name).node(node)
     };
-    let Some(place) = place(context.snapshot, node, instance.pool, pool) else {
+    let Some(place) = why_misplaced(context.snapshot, node, instance.pool) else {
         if let Located::Unknown = context.snapshot.locate(node) {
             let fact = format!("{who} is bound to node {node}, which PoolGuard does not know");
             report.note(Decision::Unknown, finding(fact, UNKNOWN_NODE));
@@ -92,18 +92,18 @@ fn judge_node_name(
 }
 
 /// Where a known node is, if that is not where a pool's pods belong.
-pub(in crate::policy::rules) fn place(
+pub(in crate::policy::rules) fn why_misplaced(
     snapshot: &Snapshot,
     node: &str,
     index: usize,
-    pool: &Pool,
 ) -> Option<String> {
     match snapshot.locate(node) {
         Located::Unknown => None,
         Located::Elsewhere => Some("in no pool".to_owned()),
         Located::Dedicated { class, node } if class.pool == index => {
             let zone = class.member(node).label(ZONE_LABEL)?;
-            (!pool.has_zone(zone)).then(|| format!("in zone {zone}"))
+            let is_its = snapshot.declared_zones(index).may_have(zone);
+            (!is_its).then(|| format!("in zone {zone}"))
         }
         Located::Dedicated { class, .. } => {
             snapshot.pool(class.pool).map(|other| format!("in pool {}", other.name))
@@ -219,7 +219,7 @@ fn escaping_field(
     index: usize,
     pool: &Pool,
 ) -> Option<&'static str> {
-    let requirements = pool_requirements(pool);
+    let requirements = pool_requirements(pool, snapshot.declared_zones(index));
     let Some(required) = spec.required_node_affinity() else {
         let missing = missing_in_term(spec, None, &requirements);
         return (!missing.is_empty()).then_some("spec.affinity.nodeAffinity");

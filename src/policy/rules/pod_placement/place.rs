@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-pub(in crate::policy::rules) fn place(
+pub(in crate::policy::rules) fn patch_placement(
     context: Context<'_>,
     pod: &Pod<'_>,
     report: &mut FindingCollector,
@@ -53,12 +53,13 @@ pub(in crate::policy::rules) fn place(
     let missing: Vec<_> = pool.all_taints().filter(is_missing).collect();
     operations.extend(add_tolerations(&pod.spec, &missing));
     added.extend(missing.iter().map(|taint| format!("toleration of {taint}")));
-    let affinity = add_affinity(&pod.spec, &pool_requirements(pool));
+    let zones = context.snapshot.declared_zones(instance.pool);
+    let affinity = add_affinity(&pod.spec, &pool_requirements(pool, zones));
     if !affinity.is_empty() {
         operations.extend(affinity);
         added.push(format!("node affinity to pool {}", pool.name));
-        if !pool.zones.is_empty() {
-            added.push(format!("zones {}", pool.zones.join(", ")));
+        if zones.are_clear() {
+            added.push(format!("zones {}", zones.names.join(", ")));
         }
     }
     if let Some(spread) = add_spread(&pod.spec, instance) {

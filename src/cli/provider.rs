@@ -1,0 +1,91 @@
+//! `poolguard provider`: what is compiled in for a provider, with its sources.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+
+use super::page::{FAINT, Styled};
+use crate::{config, policy::provider::Provider};
+
+/// Show what PoolGuard knows of a cloud provider without a config, with the sources.
+///
+/// Without a name, it lists the providers. With a name, it prints the provider's preset and then what holds for
+/// every provider: labels of node pools and zones, taints that come and go, the provider's own agents and
+/// controllers, protected objects, and machine types.
+#[derive(Args, Debug)]
+pub(super) struct ProviderCommand {
+    /// The provider, as the key `provider` of the config names it
+    #[arg(value_enum, value_name = "NAME")]
+    name: Option<Name>,
+
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Name(Provider);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// The file that is compiled in, with its comments
+    #[default]
+    Yaml,
+    /// The same data without the comments
+    Json,
+}
+
+impl ValueEnum for Name {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Name; Provider::ALL.len()] = {
+            let mut all = [Name(Provider::Other); Provider::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = Name(Provider::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        let Self(provider) = self;
+        Some(clap::builder::PossibleValue::new(provider.as_str()).help(provider.service()))
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(command: &ProviderCommand) -> anyhow::Result<ExitCode> {
+    let mut out = anstream::stdout().lock();
+    let ProviderCommand { name, output } = command;
+    match (name, output) {
+        (None, Output::Yaml) => list(&mut out)?,
+        (None, Output::Json) => {
+            let all = Provider::ALL.map(|it| (it.as_str(), it.service()));
+            let all =
+                all.map(|(name, service)| serde_json::json!({"name": name, "service": service}));
+            writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+        }
+        (Some(Name(provider)), Output::Yaml) => {
+            write!(out, "{}\n---\n{}", config::preset_file(*provider), config::COMMON_PRESET)?;
+        }
+        (Some(Name(provider)), Output::Json) => {
+            let read = serde_saphyr::from_str::<serde_json::Value>;
+            let preset = read(config::preset_file(*provider))?;
+            let common = read(config::COMMON_PRESET)?;
+            let both = serde_json::json!({"provider": preset, "common": common});
+            writeln!(out, "{}", serde_json::to_string_pretty(&both)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(out: &mut impl Write) -> std::io::Result<()> {
+    let width = Provider::ALL.iter().map(|it| it.as_str().len()).max().unwrap_or_default();
+    for provider in Provider::ALL {
+        writeln!(out, "{:width$}  {}", provider.as_str(), provider.service())?;
+    }
+    let hint = "poolguard provider NAME prints what is compiled in for one of them.";
+    writeln!(out, "\n{}", Styled(FAINT, hint))
+}
