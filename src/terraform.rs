@@ -6,6 +6,7 @@
 //! are found in `subnets.rs`.
 #![deny(clippy::disallowed_methods, reason = "a plan is read without clock, environment or files")]
 
+mod instance;
 mod labels;
 mod resource;
 mod subnets;
@@ -15,9 +16,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-pub use self::labels::PlannedLabels;
+pub use self::{instance::PlannedInstance, labels::PlannedLabels};
 use self::{
-    resource::{RESOURCES, Resource, Zones},
+    resource::{FlagTaint, LOOKALIKES, RESOURCES, Resource, Zones},
     subnets::Subnets,
     values::{Planned, Values},
 };
@@ -32,6 +33,10 @@ use crate::{
 pub struct Plan {
     /// In the order of the plan, which is that of their addresses.
     pub pools: Vec<PlannedPool>,
+    /// AutoMQ's own resources.
+    pub instances: Vec<PlannedInstance>,
+    /// What may make nodes as well, and is not read.
+    pub lookalikes: Vec<Lookalike>,
 }
 
 /// A node pool of a plan. What is `None` is known once the plan is applied.
@@ -126,12 +131,14 @@ pub enum PlanError {
     #[error("it is incomplete: Terraform says that planning failed (`errored`)")]
     Errored,
     /// Nothing to check.
-    #[error("no resource in it is a node pool ({})", known_resources())]
+    #[error("no resource of the plan is a node pool ({})", known_resources())]
     NoPool,
 }
 
 fn known_resources() -> String {
-    RESOURCES.map(|resource| resource.name).join(", ")
+    let mut names = RESOURCES.map(|resource| resource.name).to_vec();
+    names.dedup();
+    names.join(", ")
 }
 
 impl Plan {
@@ -151,9 +158,15 @@ impl Plan {
             return Err(PlanError::Errored);
         }
         let changes = plan.get("resource_changes").and_then(Value::as_array).into_iter().flatten();
-        let pools: Vec<PlannedPool> =
-            changes.filter_map(|change| PlannedPool::of(&plan, change)).collect();
-        if pools.is_empty() { Err(PlanError::NoPool) } else { Ok(Self { pools }) }
+        let changes: Vec<Change<'_>> = changes.filter_map(Change::read).collect();
+        let pools: Vec<PlannedPool> = changes.iter().flat_map(|it| it.pools(&plan)).collect();
+        let instances: Vec<PlannedInstance> =
+            changes.iter().filter_map(PlannedInstance::of).collect();
+        let lookalikes: Vec<Lookalike> = changes.iter().filter_map(Lookalike::of).collect();
+        if pools.is_empty() && instances.is_empty() && lookalikes.is_empty() {
+            return Err(PlanError::NoPool);
+        }
+        Ok(Self { pools, instances, lookalikes })
     }
 
     /// Where the node pools are; `None` if they are in several places.
@@ -163,45 +176,105 @@ impl Plan {
     }
 }
 
-impl PlannedPool {
-    /// `None` for a change of something else: a data source, or what is left of an earlier replacement.
-    fn of(plan: &Value, change: &Value) -> Option<Self> {
+/// A change of a resource that Terraform manages.
+struct Change<'p> {
+    change: &'p Value,
+    /// `aws_eks_node_group`
+    kind: &'p str,
+    address: &'p str,
+    action: Action,
+    values: Values<'p>,
+}
+
+impl<'p> Change<'p> {
+    /// `None` for a data source, and for what is left of an earlier replacement.
+    fn read(change: &'p Value) -> Option<Self> {
         let text = |key: &str| change.get(key).and_then(Value::as_str).unwrap_or_default();
-        let resource = RESOURCES.into_iter().find(|resource| resource.name == text("type"))?;
         if text("mode") != "managed" || change.get("deposed").is_some() {
             return None;
         }
         let action = Action::of(change)?;
-        let null = Value::Null;
-        let part =
-            |key: &str| change.pointer("/change").and_then(|it| it.get(key)).unwrap_or(&null);
+        let part = |key: &str| {
+            change.pointer("/change").and_then(|it| it.get(key)).unwrap_or(&Value::Null)
+        };
         let values = match action {
-            Action::Delete => Values { known: part("before"), unknown: &null },
+            Action::Delete => Values { known: part("before"), unknown: &Value::Null },
             Action::Keep | Action::Replace | Action::Renew => {
                 Values { known: part("after"), unknown: part("after_unknown") }
             }
         };
-        let address = text("address").to_owned();
+        Some(Self { change, kind: text("type"), address: text("address"), action, values })
+    }
+
+    /// The node pools that the resource is or has.
+    fn pools(&self, plan: &Value) -> Vec<PlannedPool> {
+        let is_meant = |resource: &Resource| {
+            resource.name == self.kind && resource.conditions.iter().all(|it| it.holds(self.values))
+        };
+        let mut pools = Vec::new();
+        for resource in RESOURCES.into_iter().filter(is_meant) {
+            let Some(block) = resource.block else {
+                pools.push(self.pool(plan, &resource, self.values, self.address.to_owned()));
+                continue;
+            };
+            let blocks = self.values.items(block);
+            let is_one = blocks.len() == 1;
+            for (index, values) in blocks.into_iter().enumerate() {
+                let place = if is_one { String::new() } else { format!("[{index}]") };
+                let address = format!("{}.{block}{place}", self.address);
+                pools.push(self.pool(plan, &resource, values, address));
+            }
+        }
+        pools
+    }
+
+    fn pool(
+        &self,
+        plan: &Value,
+        resource: &Resource,
+        values: Values<'_>,
+        address: String,
+    ) -> PlannedPool {
         let name = resource.names.iter().find_map(|path| values.text(path));
         let is_plain = !resource.others.iter().any(|path| values.has_some(path));
-        let zones = zones(plan, change, &resource, values).filter(|_| is_plain);
-        let machine_types = machine_types(&resource, values).filter(|_| is_plain);
-        let (size_path, size) = size(&resource, values, zones.as_ref());
+        let zones = zones(plan, self.change, resource, values).filter(|_| is_plain);
+        let machine_types = machine_types(resource, values).filter(|_| is_plain);
+        let (size_path, size) = size(resource, values, zones.as_ref());
         let is_spot = |(path, is): &(&str, &str)| values.text(path).as_deref() == Some(*is);
-        Some(Self {
+        let cluster = match resource.block {
+            Some(_) => Some(self.address.to_owned()),
+            None => values.text(resource.cluster),
+        };
+        PlannedPool {
             name: name.clone().unwrap_or_else(|| address.clone()),
             address,
             provider: resource.provider,
-            cluster: values.text(resource.cluster),
-            action,
-            labels: PlannedLabels::of(&resource, values, name.as_deref(), machine_types.as_deref()),
-            taints: taints(&resource, values),
+            cluster,
+            action: self.action,
+            labels: PlannedLabels::of(resource, values, name.as_deref(), machine_types.as_deref()),
+            taints: taints(resource, values),
             machine_types,
             zones,
             size,
             is_spot: resource.spot.iter().any(is_spot),
             attributes: resource.attributes(size_path),
-        })
+        }
+    }
+}
+
+/// A resource that makes machines which may be nodes, and that PoolGuard does not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookalike {
+    /// As Terraform has it.
+    pub address: String,
+    /// `aws_autoscaling_group`
+    pub kind: String,
+}
+
+impl Lookalike {
+    fn of(change: &Change<'_>) -> Option<Self> {
+        let is_one = change.action != Action::Delete && LOOKALIKES.contains(&change.kind);
+        is_one.then(|| Self { address: change.address.to_owned(), kind: change.kind.to_owned() })
     }
 }
 
@@ -232,6 +305,14 @@ fn machine_types(resource: &Resource, values: Values<'_>) -> Option<Vec<String>>
 }
 
 fn taints(resource: &Resource, values: Values<'_>) -> Option<Vec<Taint<'static>>> {
+    if let Some(FlagTaint { path, key, value }) = resource.flag_taint {
+        let taint = || Taint { key: key.into(), value: value.into(), effect: NO_SCHEDULE.into() };
+        return match values.get(path) {
+            Planned::Is(Value::Bool(true)) => Some(vec![taint()]),
+            Planned::Is(_) | Planned::Absent => Some(Vec::new()),
+            Planned::Unknown => None,
+        };
+    }
     // Without a way to write them, something else makes them.
     resource.taint?;
     match values.get(resource.taints) {

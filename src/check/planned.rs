@@ -2,6 +2,7 @@
 //! nodes, pods, roles or volumes. What the plan does not know yet is unknown.
 
 mod constraints;
+mod instances;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     kubernetes::{selector::LabelSelector, taint::Taint},
     policy::{Policy, placement::Ternary, pool::Pool},
-    terraform::{Action, Plan, PlannedPool},
+    terraform::{Action, Lookalike, Plan, PlannedPool},
 };
 
 /// A pool of AutoMQ's, with the node pools that make it: one, or one for each zone.
@@ -71,7 +72,8 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
         found.sort_by_key(|finding| std::cmp::Reverse((finding.status, finding.severity)));
         findings.extend(found.into_iter().map(|finding| finding.pool(&pool.name)));
     }
-    absent(policy, &pools, &unclear, &mut findings);
+    absent(policy, plan, &pools, &unclear, &mut findings);
+    instances::judge(policy, plan, &pools, &mut findings);
     system_pool(policy, &others, &mut findings);
     for finding in &mut findings {
         demote(policy, finding);
@@ -104,15 +106,18 @@ fn owner<'a>(policy: &'a Policy, part: &PlannedPool) -> Owner<'a> {
     }
     let Some(taints) = &part.taints else { return Owner::Unknown };
     let mut own = std::iter::once(&policy.taint).chain(policy.pools.iter().map(|pool| &pool.taint));
-    // With another effect, it is this taint that was meant.
-    let is_meant = |own: &&Taint<'static>| {
-        taints.iter().any(|taint| taint.key == own.key && taint.value == own.value)
-    };
-    match own.find(is_meant) {
+    match own.find(|own| taints.iter().any(|taint| is_meant(taint, own))) {
         Some(taint) => Owner::Tainted(taint),
         None if may_be_declared => Owner::Unknown,
         None => Owner::Others,
     }
+}
+
+/// Whether a taint is this one, or was meant to be it: it differs in its effect, its spelling, or has no value.
+pub(in crate::check) fn is_meant(taint: &Taint<'_>, own: &Taint<'_>) -> bool {
+    let is_like = |one: &str, other: &str| one.trim().eq_ignore_ascii_case(other);
+    is_like(&taint.key, &own.key)
+        && (is_like(&taint.value, &own.value) || (taint.value.is_empty() && !own.value.is_empty()))
 }
 
 /// Whether a selector takes the nodes of a pool, by what is known of their labels.
@@ -168,6 +173,7 @@ impl Planned<'_> {
 /// What the plan does not make, as far as it tells.
 fn absent(
     policy: &Policy,
+    plan: &Plan,
     pools: &[Planned<'_>],
     unclear: &[&PlannedPool],
     findings: &mut Vec<CheckFinding>,
@@ -194,8 +200,20 @@ fn absent(
     }
     if pools.is_empty() && unclear.is_empty() && policy.pools.is_empty() {
         let taint = &policy.taint;
-        let fact = format!("No node pool of the plan has the taint {taint}; another may be there");
+        let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
+        let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
+        let fact =
+            format!("No node pool of the plan{which} has the taint {taint}; another may be there");
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
+    }
+    // Beside node pools, what only looks like one is hardly one.
+    for Lookalike { address, kind } in plan.lookalikes.iter().filter(|_| plan.pools.is_empty()) {
+        let fact = format!(
+            "{address} may make nodes, and PoolGuard does not read {kind}: it cannot tell their taints, machine types \
+             and zones"
+        );
+        let finding = CheckFinding::unknown(TAINT, FindingSeverity::Error, fact);
+        findings.push(finding.object(address).fix("# once the nodes are there: poolguard check"));
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{
-    input::{ConfigText, Named, read},
+    input::{ConfigText, Named, add_dump, no_dump, read},
     page::count,
 };
 use crate::{
@@ -21,9 +21,12 @@ use crate::{
         CheckFinding, CheckedSubject, FindingSeverity, Fitness, Status, examine, examine_plan,
         named,
     },
-    cluster::inventory::{Inventory, dump_command},
+    cluster::{
+        DumpError,
+        inventory::{Inventory, dump_command},
+    },
     policy::Policy,
-    terraform::Plan,
+    terraform::{Plan, PlanError},
 };
 
 /// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
@@ -37,8 +40,8 @@ pub(super) struct Check {
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it; `-` for standard
-    /// input
+    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it, or the folder that
+    /// `kubectl cluster-info dump --output-directory` writes; `-` for standard input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
@@ -113,15 +116,21 @@ impl Check {
         let config = ConfigText::read(config.as_deref())?;
         let checked = match (&cluster, &terraform_plan) {
             (Some(file), _) => {
-                let text = read(file)?;
-                let inventory = Inventory::read_dump(&text)
-                    .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
+                let mut inventory = Inventory::default();
+                add_dump(file, |text| inventory.add_dump(text))?;
+                if !inventory.has_something_to_check() {
+                    return Err(DumpError::NothingToCheck).with_context(|| no_dump(file));
+                }
                 let policy = config.load(inventory.index().provider())?.policy;
                 vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
             }
             (None, Some(file)) => {
-                let plan = Plan::read(&read(file)?).with_context(|| {
-                    format!("{} is no plan as `terraform show -json PLAN` prints it", Named(file))
+                let plan = Plan::read(&read(file)?).map_err(|error| match error {
+                    PlanError::NoPool => anyhow::Error::new(error).context(Named(file).to_string()),
+                    error => anyhow::Error::new(error).context(format!(
+                        "{} is no plan as `terraform show -json PLAN` prints it",
+                        Named(file)
+                    )),
                 })?;
                 let policy = config.load(plan.provider())?.policy;
                 let name = Named(file).to_string();

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context;
 
-use super::page::{BAD, Styled};
+use super::page::{BAD, Styled, WARNING};
 use crate::{
-    cluster::Index,
+    cluster::{DumpError, Index},
     config::{self, ConfigSource, Decoration, Loaded},
     controllers::config_file::DEFAULTS,
     policy::provider::Provider,
@@ -23,7 +23,8 @@ pub(super) struct Input {
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// The cluster, as `kubectl get nodes,namespaces -o yaml` (or json) prints it
+    /// The cluster, as `kubectl get nodes,namespaces -o yaml` (or json) prints it, or the folder that
+    /// `kubectl cluster-info dump --output-directory` writes
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     pub(super) cluster: Option<PathBuf>,
 }
@@ -46,10 +47,13 @@ impl Input {
     /// Reads both. Warnings of the config are for the caller to show.
     pub(super) fn load(&self) -> anyhow::Result<ConfigAndCluster> {
         let index = match &self.cluster {
-            Some(file) => {
-                let text = read(file)?;
-                Index::read_dump(&text)
-                    .with_context(|| format!("{} is no dump of a cluster", file.display()))?
+            Some(path) => {
+                let mut index = Index::default();
+                add_dump(path, |text| index.add_dump(text))?;
+                if index.is_empty() {
+                    return Err(DumpError::Empty).with_context(|| no_dump(path));
+                }
+                index
             }
             None => Index::default(),
         };
@@ -100,6 +104,55 @@ impl ConfigAndCluster {
     pub(super) fn warning_lines(&self) -> impl Iterator<Item = String> {
         self.loaded.warnings.iter().map(|warning| warning.one_line(&self.config_name))
     }
+}
+
+/// Reads a dump: a file, standard input, or every file of a folder. A file of a folder that cannot be read is named
+/// on standard error, and the others count.
+pub(super) fn add_dump(
+    path: &Path,
+    mut add: impl FnMut(&str) -> Result<(), DumpError>,
+) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        return add(&read(path)?).with_context(|| no_dump(path));
+    }
+    let mut files = Vec::new();
+    list_files(path, 0, &mut files).with_context(|| format!("cannot read {}", path.display()))?;
+    files.sort();
+    if files.is_empty() {
+        anyhow::bail!("{} holds no file that ends in .json, .yaml or .yml", path.display());
+    }
+    for file in files {
+        let text = read(&file).map_err(|error| format!("{error:#}"));
+        if let Err(why) = text.and_then(|text| add(&text).map_err(|error| error.to_string())) {
+            let file = file.display();
+            anstream::eprintln!("{}: {file} is left out: {why}", Styled(WARNING, "warning"));
+        }
+    }
+    Ok(())
+}
+
+/// What an error about a dump begins with.
+pub(super) fn no_dump(path: &Path) -> String {
+    format!("{} is no dump of a cluster", Named(path))
+}
+
+/// Folders in folders are read to this depth: `kubectl cluster-info dump` has one for each namespace.
+const DEPTH_MAX: usize = 3;
+
+fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_document = path
+            .extension()
+            .and_then(|it| it.to_str())
+            .is_some_and(|it| matches!(it, "json" | "yaml" | "yml"));
+        if path.is_dir() && depth < DEPTH_MAX {
+            list_files(&path, depth + 1, files)?;
+        } else if is_document && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// A file's text; `-` is standard input.

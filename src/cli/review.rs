@@ -133,7 +133,7 @@ fn review_file(
 ) {
     let name = Named(file).to_string();
     let documents = read(file).and_then(|text| {
-        let documents = documents::read(&text)?;
+        let documents = documents::read(&text)?.objects;
         anyhow::ensure!(!documents.is_empty(), "it holds no objects");
         Ok((text, documents))
     });

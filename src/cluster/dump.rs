@@ -75,18 +75,31 @@ impl Index {
     /// Reads a dump: a list or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut index = Self::default();
+        index.add_dump(text)?;
+        if index.is_empty() { Err(DumpError::Empty) } else { Ok(index) }
+    }
+
+    /// Whether there is no object of any kind.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Adds what a text holds, one of several files of a dump say.
+    pub fn add_dump(&mut self, text: &str) -> Result<(), DumpError> {
         // A dump of 5,000 nodes has 40 MB: its items are read where they lie.
         let page = ListPage::read(text);
         if let Some(items) = page.as_ref().ok().and_then(ListPage::items) {
+            let list: TypeMeta<'_> = json::from_str(text).unwrap_or_default();
             for (position, item) in items.enumerate() {
-                index.apply_item(position, item)?;
+                self.apply_item(position, item, &list)?;
             }
-        } else {
-            for (position, document) in documents::read(text)?.into_iter().enumerate() {
-                index.apply_item(position, &document?.to_string())?;
-            }
+            return Ok(());
         }
-        if index.kinds.is_empty() { Err(DumpError::Empty) } else { Ok(index) }
+        let list = TypeMeta::default();
+        for (position, document) in documents::read(text)?.objects.into_iter().enumerate() {
+            self.apply_item(position, &document?.to_string(), &list)?;
+        }
+        Ok(())
     }
 
     /// Adds a node, as JSON.
@@ -96,13 +109,23 @@ impl Index {
         Ok(())
     }
 
-    fn apply_item(&mut self, position: usize, item: &str) -> Result<(), DumpError> {
+    /// `list` says of its items what they do not say themselves.
+    fn apply_item(
+        &mut self,
+        position: usize,
+        item: &str,
+        list: &TypeMeta<'_>,
+    ) -> Result<(), DumpError> {
         let fault = |kind: &str| {
             let kind = kind.to_owned();
             move |error: JsonError| DumpError::Item { index: position, kind, error: error.into() }
         };
         let meta = TypeMeta::of(item).map_err(fault("without a kind"))?;
-        let (group, kind) = (meta.group(), &meta.kind);
+        let (group, kind) = if meta.kind.is_empty() {
+            (list.group(), list.kind.as_str().strip_suffix("List").unwrap_or_default())
+        } else {
+            (meta.group(), meta.kind.as_str())
+        };
         if kind == "Node" && group.is_empty() {
             self.add_node(item).map_err(fault("Node"))?;
         } else if let Some(resource) =

@@ -16,7 +16,7 @@ use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::ListPage};
 use crate::{
     json,
     kubernetes::{
-        documents,
+        documents::{self, Documents, TypedList},
         resource::{
             CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS,
             GroupResource, JOBS, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES,
@@ -93,6 +93,21 @@ impl Inventory {
     /// Reads a dump: lists or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut inventory = Self::default();
+        inventory.add_dump(text)?;
+        if inventory.has_something_to_check() {
+            Ok(inventory)
+        } else {
+            Err(DumpError::NothingToCheck)
+        }
+    }
+
+    /// Whether there is a kind that a check reads.
+    pub fn has_something_to_check(&self) -> bool {
+        READ.iter().any(|it| self.knows(&it.group_resource()))
+    }
+
+    /// Adds what a text holds, one of several files of a dump say.
+    pub fn add_dump(&mut self, text: &str) -> Result<(), DumpError> {
         let page = ListPage::read(text);
         if let Some(items) = page.as_ref().ok().and_then(ListPage::items) {
             let list: TypeMeta<'_> = json::from_str(text).unwrap_or_default();
@@ -100,18 +115,22 @@ impl Inventory {
             let kind = list.kind.as_str().strip_suffix("List").unwrap_or_default();
             let group = list.group();
             if !kind.is_empty() {
-                inventory.begin(&resource_of(group, kind));
+                self.begin(&resource_of(group, kind));
             }
             for (position, item) in items.enumerate() {
-                inventory.add_item(position, item, (group, kind))?;
+                self.add_item(position, item, (group, kind))?;
             }
-        } else {
-            for (position, document) in documents::read(text)?.into_iter().enumerate() {
-                inventory.add_item(position, &document?.to_string(), ("", ""))?;
-            }
+            return Ok(());
         }
-        let is_read = READ.iter().any(|it| inventory.knows(&it.group_resource()));
-        if is_read { Ok(inventory) } else { Err(DumpError::NothingToCheck) }
+        let Documents { objects, lists } = documents::read(text)?;
+        for TypedList { api_version, kind } in lists {
+            let group = api_version.split_once('/').map_or("", |(group, _)| group);
+            self.begin(&resource_of(group, &kind));
+        }
+        for (position, document) in objects.into_iter().enumerate() {
+            self.add_item(position, &document?.to_string(), ("", ""))?;
+        }
+        Ok(())
     }
 
     fn add_item(

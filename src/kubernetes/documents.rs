@@ -2,7 +2,7 @@
 
 mod place;
 
-use std::cell::OnceCell;
+use std::{borrow::Cow, cell::OnceCell};
 
 use serde_json::Value;
 
@@ -29,10 +29,49 @@ pub struct NoObject {
     pub place: Option<TextPlace>,
 }
 
+/// What a text holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// The documents, and the items of those that are lists.
+    pub objects: Vec<Result<Value, NoObject>>,
+    /// The typed lists, which tell of a kind that there is no other object.
+    pub lists: Vec<TypedList>,
+}
+
+/// A list such as `PodList`: its items need not say their kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedList {
+    /// `v1`, `apps/v1`
+    pub api_version: String,
+    /// The kind of the items: `Pod`.
+    pub kind: String,
+}
+
+impl TypedList {
+    /// `None` for `kind: List`, and for what is no list.
+    fn of(document: &Value) -> Option<Self> {
+        let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("kind").strip_suffix("List").filter(|kind| !kind.is_empty())?;
+        document.get("items").filter(|items| items.is_array())?;
+        Some(Self { api_version: text("apiVersion").to_owned(), kind: kind.to_owned() })
+    }
+
+    /// Says of an item what it does not say itself.
+    fn complete(&self, item: &mut Value) {
+        let Some(item) = item.as_object_mut() else { return };
+        if !item.contains_key("kind") {
+            item.insert("kind".to_owned(), self.kind.clone().into());
+            item.insert("apiVersion".to_owned(), self.api_version.clone().into());
+        }
+    }
+}
+
 /// The documents of a text, and the items of those that are lists.
 ///
-/// Empty documents are left out, as kubectl does.
-pub fn read(text: &str) -> Result<Vec<Result<Value, NoObject>>, DocumentError> {
+/// Empty documents are left out, as kubectl does, and so are the logs of containers that
+/// `kubectl cluster-info dump` prints between them.
+pub fn read(text: &str) -> Result<Documents, DocumentError> {
+    let text = &*without_logs(text);
     let as_json = || serde_json::Deserializer::from_str(text).into_iter().collect();
     let documents: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
         // A flow mapping of YAML starts like JSON, but whoever wrote a brace mostly meant JSON.
@@ -43,7 +82,9 @@ pub fn read(text: &str) -> Result<Vec<Result<Value, NoObject>>, DocumentError> {
     } else {
         yaml(text)?
     };
-    let documents = documents.into_iter().filter(|document| !document.is_null()).flat_map(items);
+    let documents: Vec<Value> = documents.into_iter().filter(|it| !it.is_null()).collect();
+    let lists = documents.iter().filter_map(TypedList::of).collect();
+    let documents = documents.into_iter().flat_map(items);
     let places = OnceCell::new();
     let place_of = |index| {
         let places: &Vec<TextPlace> = places.get_or_init(|| place::objects(text));
@@ -60,7 +101,26 @@ pub fn read(text: &str) -> Result<Vec<Result<Value, NoObject>>, DocumentError> {
         };
         Err(NoObject { found, place: place_of(index) })
     });
-    Ok(checked.collect())
+    Ok(Documents { objects: checked.collect(), lists })
+}
+
+const LOGS_BEGIN: &str = "==== START logs for ";
+const LOGS_END: &str = "==== END logs for ";
+
+fn without_logs(text: &str) -> Cow<'_, str> {
+    if !text.contains(LOGS_BEGIN) {
+        return Cow::Borrowed(text);
+    }
+    let mut is_log = false;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        is_log |= line.starts_with(LOGS_BEGIN);
+        if !is_log {
+            kept.push_str(line);
+        }
+        is_log &= !line.starts_with(LOGS_END);
+    }
+    Cow::Owned(kept)
 }
 
 fn yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
@@ -77,8 +137,13 @@ fn items(mut document: Value) -> Vec<Value> {
     let has_items = document.get("items").is_some_and(Value::is_array);
     let is_list = kind == "List" || (kind.ends_with("List") && has_items);
     if is_list {
+        let list = TypedList::of(&document);
         document = document.get_mut("items").map(Value::take).unwrap_or_default();
-        return if let Value::Array(items) = document { items } else { Vec::new() };
+        let Value::Array(mut items) = document else { return Vec::new() };
+        if let Some(list) = list {
+            items.iter_mut().for_each(|item| list.complete(item));
+        }
+        return items;
     }
     if let Value::Array(items) = document { items } else { vec![document] }
 }
@@ -104,9 +169,30 @@ mod tests {
                 "line 1, column 28: expected an object, found a boolean",
             ),
         ] {
-            let mut faults = read(text).unwrap().into_iter().filter_map(Result::err);
+            let mut faults = read(text).unwrap().objects.into_iter().filter_map(Result::err);
             assert_eq!(faults.next().unwrap().to_string(), expected, "{text}");
         }
-        assert_eq!(read("---\n---\n# nothing\n").unwrap(), []);
+        assert_eq!(read("---\n---\n# nothing\n").unwrap(), Documents::default());
+    }
+
+    #[test]
+    fn items_of_a_typed_list_have_its_kind() {
+        for text in [
+            "apiVersion: v1\nkind: NodeList\nitems:\n- {metadata: {name: a}}\n---\nkind: PodList\nitems: []\n",
+            r#"{"apiVersion": "v1", "kind": "NodeList", "items": [{"metadata": {"name": "a"}}]}
+               {"kind": "PodList", "items": []}"#,
+            "{\"apiVersion\": \"v1\", \"kind\": \"NodeList\", \"items\": [{\"metadata\": {\"name\": \"a\"}}]}\n\
+             {\"kind\": \"PodList\", \"items\": []}\n\
+             ==== START logs for container a of pod b/c ====\n{ no JSON\n==== END logs for container a of pod b/c ====\n",
+        ] {
+            let Documents { objects, lists } = read(text).unwrap();
+            let kinds: Vec<&str> = lists.iter().map(|list| list.kind.as_str()).collect();
+            assert_eq!(kinds, ["Node", "Pod"], "{text}");
+            let [Ok(node)] = objects.as_slice() else { panic!("{objects:?}") };
+            assert_eq!(
+                *node,
+                serde_json::json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}})
+            );
+        }
     }
 }

@@ -45,7 +45,7 @@ impl PlannedLabels {
             Some(Value::Array(list)) => {
                 for entry in list {
                     let part = |key: &str| entry.get(key).and_then(scalar);
-                    match part("key") {
+                    match part("key").or_else(|| part("name")) {
                         Some(key) => labels.add(&key, part("value")),
                         None => labels.has_more = true,
                     }

@@ -1,6 +1,6 @@
 //! The resources of Terraform that are node pools, and which of their attributes matter.
 
-use super::{Attributes, TaintSyntax};
+use super::{Attributes, TaintSyntax, values::Values};
 use crate::policy::provider::Provider;
 
 /// A kind of resource that is a node pool. Paths are in keys and indices, since Terraform has blocks as
@@ -35,7 +35,69 @@ pub(super) struct Resource {
     pub(super) size_is_of_zone: bool,
     /// What makes its nodes preemptible: attributes with these values.
     pub(super) spot: &'static [(&'static str, &'static str)],
+    /// The list of blocks that are the pools; `None` where the resource itself is the pool.
+    pub(super) block: Option<&'static str>,
+    /// What must hold of the resource, so that it has such pools.
+    pub(super) conditions: &'static [Condition],
+    /// A taint that the provider sets where a flag of the pool is set, and no other.
+    pub(super) flag_taint: Option<FlagTaint>,
 }
+
+/// What must hold of a resource.
+#[derive(Clone, Copy)]
+pub(super) enum Condition {
+    /// The text at this path begins so.
+    Begins(&'static str, &'static str),
+    /// Something is set at this path.
+    Has(&'static str),
+    /// Nothing is set at this path.
+    HasNot(&'static str),
+    /// The flag at this path is not set.
+    IsNot(&'static str),
+}
+
+impl Condition {
+    pub(super) fn holds(self, values: Values<'_>) -> bool {
+        match self {
+            Self::Begins(path, start) => values.text(path).is_some_and(|it| it.starts_with(start)),
+            Self::Has(path) => values.has_some(path),
+            Self::HasNot(path) => !values.has_some(path),
+            Self::IsNot(path) => values.text(path).as_deref() != Some("true"),
+        }
+    }
+}
+
+/// A taint that a flag stands for.
+#[derive(Clone, Copy)]
+pub(super) struct FlagTaint {
+    pub(super) path: &'static str,
+    pub(super) key: &'static str,
+    pub(super) value: &'static str,
+}
+
+/// What most resources have in common.
+const PLAIN: Resource = Resource {
+    name: "",
+    provider: Provider::Other,
+    cluster: "",
+    names: &["name"],
+    name_labels: &[],
+    id_labels: &[],
+    labels: "labels",
+    taints: "taints",
+    taint: Some(TaintSyntax::Block),
+    machine_type: "",
+    has_type_list: false,
+    further_types: &[],
+    others: &[],
+    zones: Zones::Names { path: "zones", no_zone: "" },
+    sizes: &[],
+    size_is_of_zone: false,
+    spot: &[],
+    block: None,
+    conditions: &[],
+    flag_taint: None,
+};
 
 /// What tells the zones of a node pool.
 #[derive(Clone, Copy)]
@@ -66,7 +128,7 @@ impl Resource {
     }
 }
 
-pub(super) const RESOURCES: [Resource; 7] = [
+pub(super) const RESOURCES: [Resource; 16] = [
     Resource {
         name: "aws_eks_node_group",
         provider: Provider::Aws,
@@ -89,6 +151,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["scaling_config.0.desired_size"],
         size_is_of_zone: false,
         spot: &[("capacity_type", "SPOT")],
+        ..PLAIN
     },
     Resource {
         name: "google_container_node_pool",
@@ -109,6 +172,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["node_count", "initial_node_count"],
         size_is_of_zone: true,
         spot: &[("node_config.0.spot", "true"), ("node_config.0.preemptible", "true")],
+        ..PLAIN
     },
     Resource {
         name: "azurerm_kubernetes_cluster_node_pool",
@@ -128,6 +192,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["node_count", "min_count"],
         size_is_of_zone: false,
         spot: &[("priority", "Spot")],
+        ..PLAIN
     },
     Resource {
         name: "alicloud_cs_kubernetes_node_pool",
@@ -147,6 +212,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["desired_size"],
         size_is_of_zone: false,
         spot: &[("spot_strategy", "SpotWithPriceLimit"), ("spot_strategy", "SpotAsPriceGo")],
+        ..PLAIN
     },
     Resource {
         name: "huaweicloud_cce_node_pool",
@@ -166,6 +232,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["initial_node_count"],
         size_is_of_zone: false,
         spot: &[],
+        ..PLAIN
     },
     Resource {
         name: "tencentcloud_kubernetes_node_pool",
@@ -189,6 +256,7 @@ pub(super) const RESOURCES: [Resource; 7] = [
         sizes: &["desired_capacity"],
         size_is_of_zone: false,
         spot: &[("auto_scaling_config.0.instance_charge_type", "SPOTPAID")],
+        ..PLAIN
     },
     Resource {
         name: "oci_containerengine_node_pool",
@@ -215,5 +283,160 @@ pub(super) const RESOURCES: [Resource; 7] = [
             "node_config_details.0.placement_configs.0.preemptible_node_config.0.preemption_action.0.type",
             "TERMINATE",
         )],
+        ..PLAIN
     },
+    Resource {
+        name: "azurerm_kubernetes_cluster",
+        provider: Provider::Azure,
+        name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        labels: "node_labels",
+        taints: "only_critical_addons_enabled",
+        taint: None,
+        machine_type: "vm_size",
+        sizes: &["node_count", "min_count"],
+        block: Some("default_node_pool"),
+        flag_taint: Some(FlagTaint {
+            path: "only_critical_addons_enabled",
+            key: "CriticalAddonsOnly",
+            value: "true",
+        }),
+        ..PLAIN
+    },
+    Resource {
+        name: "google_container_cluster",
+        provider: Provider::Gcp,
+        name_labels: &["cloud.google.com/gke-nodepool"],
+        labels: "node_config.0.labels",
+        taints: "node_config.0.taint",
+        taint: Some(TaintSyntax::Shouted),
+        machine_type: "node_config.0.machine_type",
+        zones: Zones::Names { path: "node_locations", no_zone: "" },
+        sizes: &["node_count", "initial_node_count"],
+        size_is_of_zone: true,
+        spot: &[("node_config.0.spot", "true"), ("node_config.0.preemptible", "true")],
+        block: Some("node_pool"),
+        ..PLAIN
+    },
+    // The pool that a cluster starts with, unless it is removed.
+    Resource {
+        name: "google_container_cluster",
+        provider: Provider::Gcp,
+        names: &[],
+        labels: "node_config.0.labels",
+        taints: "node_config.0.taint",
+        taint: Some(TaintSyntax::Shouted),
+        machine_type: "node_config.0.machine_type",
+        zones: Zones::Names { path: "node_locations", no_zone: "" },
+        sizes: &["initial_node_count"],
+        size_is_of_zone: true,
+        conditions: &[
+            Condition::HasNot("node_pool"),
+            Condition::IsNot("remove_default_node_pool"),
+            Condition::IsNot("enable_autopilot"),
+        ],
+        ..PLAIN
+    },
+    Resource {
+        name: "azapi_resource",
+        provider: Provider::Azure,
+        cluster: "parent_id",
+        name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        labels: "body.properties.nodeLabels",
+        taints: "body.properties.nodeTaints",
+        taint: Some(TaintSyntax::Texts),
+        machine_type: "body.properties.vmSize",
+        zones: Zones::Names { path: "body.properties.availabilityZones", no_zone: "" },
+        sizes: &["body.properties.count", "body.properties.minCount"],
+        spot: &[("body.properties.scaleSetPriority", "Spot")],
+        conditions: &[Condition::Begins(
+            "type",
+            "Microsoft.ContainerService/managedClusters/agentPools@",
+        )],
+        ..PLAIN
+    },
+    // Worker nodes as attributes of the cluster: the provider took them until 1.212.
+    Resource {
+        name: "alicloud_cs_kubernetes",
+        provider: Provider::Alibaba,
+        machine_type: "worker_instance_types",
+        has_type_list: true,
+        zones: Zones::Subnets {
+            path: "worker_vswitch_ids",
+            subnet: "alicloud_vswitch",
+            zone: "zone_id",
+        },
+        sizes: &["worker_number"],
+        conditions: &[Condition::Has("worker_number")],
+        ..PLAIN
+    },
+    Resource {
+        name: "alicloud_cs_managed_kubernetes",
+        provider: Provider::Alibaba,
+        machine_type: "worker_instance_types",
+        has_type_list: true,
+        zones: Zones::Subnets {
+            path: "worker_vswitch_ids",
+            subnet: "alicloud_vswitch",
+            zone: "zone_id",
+        },
+        sizes: &["worker_number"],
+        conditions: &[Condition::Has("worker_number")],
+        ..PLAIN
+    },
+    Resource {
+        name: "tencentcloud_kubernetes_cluster",
+        provider: Provider::Tencent,
+        names: &["instance_name"],
+        // They are of the cluster, for all its workers.
+        labels: "",
+        taints: "",
+        taint: None,
+        machine_type: "instance_type",
+        zones: Zones::Names { path: "availability_zone", no_zone: "" },
+        sizes: &["count"],
+        block: Some("worker_config"),
+        ..PLAIN
+    },
+    Resource {
+        name: "tencentcloud_kubernetes_native_node_pool",
+        provider: Provider::Tencent,
+        cluster: "cluster_id",
+        id_labels: &["node.tke.cloud.tencent.com/machineset"],
+        machine_type: "native.0.instance_types",
+        has_type_list: true,
+        zones: Zones::Subnets {
+            path: "native.0.subnet_ids",
+            subnet: "tencentcloud_subnet",
+            zone: "availability_zone",
+        },
+        sizes: &["native.0.replicas"],
+        ..PLAIN
+    },
+    Resource {
+        name: "huaweicloud_cce_node",
+        provider: Provider::Huawei,
+        cluster: "cluster_id",
+        machine_type: "flavor_id",
+        zones: Zones::Names { path: "availability_zone", no_zone: "random" },
+        ..PLAIN
+    },
+];
+
+/// Resources that make machines which may be nodes, and that PoolGuard does not read.
+pub(super) const LOOKALIKES: [&str; 15] = [
+    "aws_autoscaling_group",
+    "aws_eks_fargate_profile",
+    "aws_instance",
+    "aws_spot_fleet_request",
+    "azurerm_linux_virtual_machine_scale_set",
+    "azurerm_orchestrated_virtual_machine_scale_set",
+    "google_compute_instance_group_manager",
+    "google_compute_region_instance_group_manager",
+    "kubectl_manifest",
+    "kubernetes_manifest",
+    "oci_containerengine_virtual_node_pool",
+    "oci_core_instance_pool",
+    "rancher2_cluster_v2",
+    "rhcs_machine_pool",
+    "tencentcloud_kubernetes_scale_worker",
 ];

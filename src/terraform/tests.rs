@@ -6,17 +6,22 @@ use super::*;
 
 /// A plan of one resource to be made, with the rest of the plan.
 fn plan(kind: &str, after: &Value, rest: &Value) -> Plan {
-    let mut plan = json!({
+    let mut plan: Value = serde_json::from_str(&plan_text(kind, after)).expect("is JSON");
+    for (key, value) in rest.as_object().expect("is an object") {
+        plan[key] = value.clone();
+    }
+    Plan::read(&plan.to_string()).expect("is a plan")
+}
+
+fn plan_text(kind: &str, after: &Value) -> String {
+    let plan = json!({
         "format_version": "1.2",
         "resource_changes": [{
             "address": format!("{kind}.pool"), "mode": "managed", "type": kind, "name": "pool",
             "change": {"actions": ["create"], "before": null, "after": after, "after_unknown": {}},
         }],
     });
-    for (key, value) in rest.as_object().expect("is an object") {
-        plan[key] = value.clone();
-    }
-    Plan::read(&plan.to_string()).expect("is a plan")
+    plan.to_string()
 }
 
 /// What is read of it, in one line.
@@ -276,4 +281,108 @@ fn other_changes_are_none_of_a_pool() {
         let read = Plan::read(&plan.to_string());
         assert!(matches!(read, Err(PlanError::NoPool)), "{key}: {read:?}");
     }
+}
+
+#[test]
+fn pools_within_a_cluster_are_pools() {
+    let aks = json!({"name": "c", "default_node_pool": [
+        {"name": "system", "vm_size": "Standard_D4s_v5", "zones": ["1", "2", "3"], "node_count": 3,
+         "only_critical_addons_enabled": true},
+    ]});
+    assert_eq!(
+        only("azurerm_kubernetes_cluster", &aks, &json!({})),
+        format!(
+            "system [agentpool=system kubernetes.azure.com/agentpool=system {TYPE}=Standard_D4s_v5] \
+             CriticalAddonsOnly=true:NoSchedule Standard_D4s_v5 1 2 3 3"
+        )
+    );
+    let gke = json!({"name": "c", "node_pool": [
+        {"name": "kafka", "initial_node_count": 1, "node_locations": ["a", "b", "c"], "node_config": [
+            {"machine_type": "n4d-standard-2", "labels": {},
+             "taint": [{"key": "dedicated", "value": "automq", "effect": "NO_SCHEDULE"}]}]},
+        {"name": "other"},
+    ]});
+    let plan = plan("google_container_cluster", &gke, &json!({}));
+    let addresses: Vec<&str> = plan.pools.iter().map(|pool| pool.address.as_str()).collect();
+    assert_eq!(
+        addresses,
+        [
+            "google_container_cluster.pool.node_pool[0]",
+            "google_container_cluster.pool.node_pool[1]"
+        ]
+    );
+    assert_eq!(
+        line(&plan.pools[0]),
+        format!(
+            "kafka [cloud.google.com/gke-nodepool=kafka {TYPE}=n4d-standard-2] dedicated=automq:NoSchedule \
+             n4d-standard-2 a b c 3"
+        )
+    );
+}
+
+#[test]
+fn the_pool_that_gke_starts_with_counts_unless_it_is_removed() {
+    let pools = |cluster: Value| {
+        let text = plan_text("google_container_cluster", &cluster);
+        Plan::read(&text).map(|plan| plan.pools.len()).map_err(|error| error.to_string())
+    };
+    let config = json!([{"machine_type": "e2-medium"}]);
+    assert_eq!(pools(json!({"initial_node_count": 1, "node_config": config})), Ok(1));
+    let removed = json!({"initial_node_count": 1, "remove_default_node_pool": true});
+    assert!(pools(removed).unwrap_err().starts_with("no resource of the plan is a node pool"));
+}
+
+#[test]
+fn an_agent_pool_of_azapi_and_a_native_pool_of_tke_are_read() {
+    let azapi = json!({
+        "type": "Microsoft.ContainerService/managedClusters/agentPools@2024-09-01", "name": "kafka",
+        "parent_id": "/c", "body": {"properties": {
+            "vmSize": "Standard_D4as_v5", "count": 3, "availabilityZones": ["1"],
+            "nodeTaints": ["dedicated=automq:NoSchedule"], "nodeLabels": {"a": "b"}}},
+    });
+    assert_eq!(
+        only("azapi_resource", &azapi, &json!({})),
+        format!(
+            "kafka [a=b agentpool=kafka kubernetes.azure.com/agentpool=kafka {TYPE}=Standard_D4as_v5] \
+             dedicated=automq:NoSchedule Standard_D4as_v5 1 3"
+        )
+    );
+    let native = json!({
+        "name": "kafka", "labels": [{"name": "a", "value": "b"}],
+        "taints": [{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}],
+        "native": [{"instance_types": ["SA5.LARGE16"], "replicas": 3, "subnet_ids": ["s-1"]}],
+    });
+    let subnets = prior(
+        "tencentcloud_subnet",
+        &[json!({"id": "s-1", "availability_zone": "ap-guangzhou-3"})],
+    );
+    assert_eq!(
+        only("tencentcloud_kubernetes_native_node_pool", &native, &subnets),
+        format!(
+            "kafka [a=b {TYPE}=SA5.LARGE16] dedicated=automq:NoSchedule SA5.LARGE16 ap-guangzhou-3 3"
+        )
+    );
+}
+
+#[test]
+fn a_plan_without_pools_says_what_may_make_nodes() {
+    let plan = plan("aws_autoscaling_group", &json!({"name_prefix": "automq-"}), &json!({}));
+    let seen: Vec<&str> = plan.lookalikes.iter().map(|it| it.address.as_str()).collect();
+    assert_eq!((plan.pools.len(), seen), (0, vec!["aws_autoscaling_group.pool"]));
+}
+
+#[test]
+fn an_instance_on_kubernetes_is_read_and_one_on_virtual_machines_is_not() {
+    let instance = |deploy_type: &str| {
+        json!({"name": "kafka", "features": {"wal_mode": "S3WAL"}, "compute_specs": {
+            "deploy_type": deploy_type, "instance_types": ["r6in.large"],
+            "networks": [{"zone": "us-east-1a", "subnets": ["s"]}],
+            "schedule_spec": "nodeSelector: {a: b}\n"}})
+    };
+    let plan = plan("automq_kafka_instance", &instance("K8S"), &json!({}));
+    let [it] = plan.instances.as_slice() else { panic!("is one") };
+    assert_eq!(it.zones.as_deref(), Some(["us-east-1a".to_owned()].as_slice()));
+    assert_eq!(it.machine_types.as_deref(), Some(["r6in.large".to_owned()].as_slice()));
+    assert!(it.schedule.is_some() && !it.changes_schedule);
+    assert!(Plan::read(&plan_text("automq_kafka_instance", &instance("IAAS"))).is_err());
 }

@@ -38,6 +38,21 @@ impl<'p> Values<'p> {
         (known, unknown)
     }
 
+    /// The values of each item of a list.
+    pub(super) fn items(self, path: &str) -> Vec<Self> {
+        let (known, unknown) = self.parts(path);
+        let known = known.and_then(Value::as_array).into_iter().flatten();
+        let of_item = |(index, known)| {
+            let unknown = match unknown {
+                Some(all @ Value::Bool(true)) => Some(all),
+                Some(list) => list.get(index),
+                None => None,
+            };
+            Self { known, unknown: unknown.unwrap_or(&Value::Null) }
+        };
+        known.enumerate().map(of_item).collect()
+    }
+
     pub(super) fn get(self, path: &str) -> Planned<'p> {
         match self.parts(path) {
             // A list with something unknown in it is not known.

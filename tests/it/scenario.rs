@@ -34,7 +34,7 @@ pub(crate) fn yaml(text: &str) -> Value {
 
 /// The documents of a YAML text.
 pub(crate) fn documents_of(text: &str) -> Vec<Value> {
-    documents::read(text).unwrap().into_iter().collect::<Result<_, _>>().unwrap()
+    documents::read(text).unwrap().objects.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 /// A policy and a snapshot.

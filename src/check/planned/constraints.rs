@@ -1,6 +1,6 @@
 //! A pool of a plan, constraint by constraint.
 
-use super::{Planned, selects};
+use super::{Planned, is_meant, selects};
 use crate::{
     check::{
         finding::{CheckFinding, Constraint, FindingSeverity},
@@ -89,9 +89,7 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
             findings.push(finding);
             continue;
         };
-        let other_effect = taints.iter().find(|taint| {
-            taint.key == wanted.key && taint.value == wanted.value && *taint != wanted
-        });
+        let other_effect = taints.iter().find(|taint| is_meant(taint, wanted) && *taint != wanted);
         if !taints.contains(wanted) {
             let fact = match other_effect {
                 Some(other) => format!("{} has the taint {other} and not {wanted}", called(part)),

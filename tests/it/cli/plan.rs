@@ -230,7 +230,7 @@ fn what_is_no_plan_is_exit_code_2() {
         ("format_version", json!("2.0"), "\"2.0\""),
         ("errored", json!(true), "planning failed"),
         ("resource_changes", json!([]), "aws_eks_node_group, google_container"),
-        ("resource_changes", json!(null), "no resource in it is a node pool"),
+        ("resource_changes", json!(null), "no resource of the plan is a node pool"),
     ] {
         let said = changed(|plan| plan[key] = value, &[]);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{words}: {said:?}");
@@ -242,4 +242,80 @@ fn what_is_no_plan_is_exit_code_2() {
     let both = check(DIRECT, &["--cluster", "cluster.json"]);
     assert_eq!(both.code, 2);
     assert!(both.err.contains("cannot be used with"), "{}", both.err);
+}
+
+/// A plan of two node pools, one in one zone, with AutoMQ's own resource beside them.
+fn with_instance(change: impl FnOnce(&mut Value)) -> Said {
+    changed(
+        |plan| {
+            let pool = one_zone(plan)["change"]["after"].clone();
+            let mut instance = json!({
+                "address": "automq_kafka_instance.kafka", "mode": "managed",
+                "type": "automq_kafka_instance", "name": "kafka",
+                "change": {"actions": ["create"], "before": null, "after_unknown": {}, "after": {
+                    "name": "kafka", "features": {"wal_mode": "S3WAL"},
+                    "compute_specs": {
+                        "deploy_type": "K8S",
+                        "networks": [{"zone": "us-east-1a", "subnets": ["subnet-a"]}],
+                        "instance_types": pool["instance_types"],
+                        "schedule_spec": format!(
+                            "nodeSelector: {{eks.amazonaws.com/nodegroup: {}}}\n\
+                             tolerations: [{{key: dedicated, operator: Equal, value: automq, effect: NoSchedule}}]\n",
+                            pool["node_group_name"].as_str().unwrap()
+                        ),
+                    },
+                }},
+            });
+            change(&mut instance["change"]);
+            plan["resource_changes"].as_array_mut().unwrap().push(instance);
+        },
+        &["-o", "json"],
+    )
+}
+
+/// What is said of the instance, without what passes.
+fn said_of_instance(said: &Said) -> Vec<String> {
+    let answer = said.json();
+    let findings = answer["findings"].as_array().unwrap().iter();
+    let own = findings
+        .filter(|it| it["object"] == "automq_kafka_instance.kafka" && it["status"] != "pass");
+    own.map(|it| it["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn plan_holds_an_instance_against_its_pool_and_against_what_automq_asks() {
+    assert_eq!(said_of_instance(&with_instance(|_| {})), [""; 0]);
+    let specs = |change: &mut Value, key: &str, value: Value| {
+        change["after"]["compute_specs"][key] = value;
+    };
+    for (key, value, expected) in [
+        (
+            "networks",
+            json!([{"zone": "us-east-1a"}, {"zone": "us-east-1b"}]),
+            "is planned in 2 zones",
+        ),
+        ("instance_types", json!(["a", "b"]), "has 2 machine types"),
+        ("instance_types", json!(["m5.large"]), "asks for m5.large"),
+        ("networks", json!([{"zone": "us-east-1c"}]), "is planned in us-east-1c, where node pool"),
+        ("schedule_spec", json!("nodeSelector: {a: b}"), "selects no node pool of the plan"),
+        (
+            "schedule_spec",
+            json!("tolerations: []"),
+            "does not tolerate dedicated=automq:NoSchedule",
+        ),
+        ("schedule_spec", json!("{"), "is not YAML"),
+    ] {
+        let said = said_of_instance(&with_instance(|change| specs(change, key, value.clone())));
+        assert!(said.iter().any(|it| it.contains(expected)), "{key} {value}: {said:?}");
+    }
+    let wal = with_instance(|change| change["after"]["features"]["wal_mode"] = json!("FSWAL"));
+    assert!(said_of_instance(&wal)[0].contains("FSWAL"));
+    let changed = with_instance(|change| {
+        change["actions"] = json!(["update"]);
+        change["before"] = change["after"].clone();
+        change["before"]["compute_specs"]["schedule_spec"] = json!("nodeSelector: {a: c}");
+    });
+    assert!(
+        said_of_instance(&changed)[0].starts_with("The plan changes compute_specs.schedule_spec")
+    );
 }
