@@ -34,7 +34,7 @@ test: ## Check formatting, lints and documentation, and run every test
 
 test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
 	$(CARGO) test --locked --quiet --no-run --test it
-	$(VENV)/bin/python -B tests/data/cases/run $(TARGET)/debug/poolguard --pending tests/data/cases/pending
+	$(VENV)/bin/python -B tests/data/cases/run $(TARGET)/debug/poolguard
 
 # Those that need no timing: 25 seconds. The others are for a release build.
 test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, and SIGTERM under load
