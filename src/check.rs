@@ -119,8 +119,8 @@ fn demote(policy: &Policy, finding: &mut CheckFinding) {
     }
 }
 
-/// Kinds that a check reads, and the input has no object of. A dump with some workloads does not say
-/// that there is none of the other kinds, but whoever made it hardly left them out.
+/// The kinds that a check reads and of which the input has no object. If the input contains any workload kind,
+/// PoolGuard assumes that it contains all of them.
 fn missing(inventory: &Inventory) -> Vec<String> {
     let knows = |kind: &Resource| inventory.knows(&kind.group_resource());
     let has_workloads = READ.iter().filter(|it| WorkloadKind::of(**it).is_some()).any(knows);
@@ -147,7 +147,7 @@ impl NamedObject {
     }
 }
 
-/// The objects that the config protects, by their names; a glob may stand for nothing.
+/// The objects that the config protects by their exact names.
 pub fn named(policy: &Policy) -> Vec<NamedObject> {
     let mut named = Vec::new();
     for entry in policy.protected.iter().filter(|it| it.origin == Origin::Config) {
@@ -163,8 +163,8 @@ pub fn named(policy: &Policy) -> Vec<NamedObject> {
     named
 }
 
-/// What of the roles a look at a few objects tells: whether what the config protects is there, and the
-/// roles that these bindings refer to. The same that [`examine`] finds of them.
+/// The findings about roles that need only a few objects: whether the objects that the config protects exist, and
+/// the roles that these bindings refer to. [`examine`] reports the same findings.
 pub fn examine_roles(
     policy: &Policy,
     references: &[ProtectedReference],
@@ -174,18 +174,26 @@ pub fn examine_roles(
 }
 
 impl Fitness {
-    /// How many constraints do not hold, with this severity.
+    /// The number of constraints with this severity that do not hold.
     pub fn failures(&self, severity: FindingSeverity) -> usize {
         self.findings.iter().filter(|it| it.fails_with(severity)).count()
     }
 
-    /// How many constraints the input does not tell of.
+    /// The number of constraints that PoolGuard could not check with this input.
     pub fn unknowns(&self) -> usize {
         self.findings.iter().filter(|it| it.status == Status::Unknown).count()
     }
 
-    /// Everything in one line.
+    /// The answer and the counts in one line.
     pub fn verdict(&self) -> String {
+        match (self.headline(), self.counts()) {
+            (headline, counts) if counts.is_empty() => headline,
+            (headline, counts) => format!("{headline}: {counts}"),
+        }
+    }
+
+    /// The numbers of errors, warnings and unknown checks, as far as the headline does not say them.
+    pub fn counts(&self) -> String {
         let errors = self.failures(FindingSeverity::Error);
         let warnings = self.failures(FindingSeverity::Warning);
         let unknowns = self.unknowns();
@@ -196,30 +204,42 @@ impl Fitness {
         if warnings > 0 {
             parts.push(count(warnings, "warning"));
         }
-        if unknowns > 0 {
-            parts.push(format!("{unknowns} unknown"));
+        let is_in_headline = errors == 0 && !self.shows_nothing();
+        if unknowns > 0 && !is_in_headline {
+            parts.push(format!("{unknowns} of {} unknown", count(self.findings.len(), "check")));
         }
-        let parts =
-            if parts.is_empty() { "every constraint holds".to_owned() } else { list(&parts) };
-        format!("{}: {parts}", self.headline())
+        match parts.is_empty() {
+            true if unknowns > 0 => String::new(),
+            true => "every constraint holds".to_owned(),
+            false => list(&parts),
+        }
     }
 
-    /// The answer, in a few words.
-    pub fn headline(&self) -> &'static str {
+    /// The answer, in a few words. It does not say `fit` if a check is unknown.
+    pub fn headline(&self) -> String {
+        let is_plan = matches!(self.subject, CheckedSubject::Plan { .. });
+        let unknowns = self.unknowns();
         if self.failures(FindingSeverity::Error) > 0 {
-            "not fit for AutoMQ"
-        } else if let CheckedSubject::Plan { .. } = self.subject {
-            if self.pools.is_empty() {
-                "not known whether it is fit for AutoMQ"
-            } else {
-                "fit for AutoMQ, as far as the plan tells"
-            }
-        } else if self.nodes == 0 {
-            "not known whether it is fit for AutoMQ"
-        } else if self.unknowns() > 0 {
-            "fit for AutoMQ, as far as the input tells"
+            "not fit for AutoMQ".to_owned()
+        } else if self.shows_nothing() {
+            "not known whether it is fit for AutoMQ".to_owned()
+        } else if unknowns > 0 {
+            let place = if is_plan { " in the plan" } else { "" };
+            let are = if unknowns == 1 { "is" } else { "are" };
+            let checks = count(self.findings.len(), "check");
+            format!("no error found{place}, but {unknowns} of {checks} {are} unknown")
+        } else if is_plan {
+            "no error found in the plan".to_owned()
         } else {
-            "fit for AutoMQ"
+            "fit for AutoMQ".to_owned()
+        }
+    }
+
+    /// Whether the input has nothing to judge: no node, or no planned pool.
+    fn shows_nothing(&self) -> bool {
+        match self.subject {
+            CheckedSubject::Plan { .. } => self.pools.is_empty(),
+            CheckedSubject::Cluster => self.nodes == 0,
         }
     }
 }

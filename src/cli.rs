@@ -16,9 +16,9 @@ use clap::{Parser, Subcommand};
 
 /// Keeps AutoMQ's dedicated Kubernetes node pools dedicated.
 ///
-/// PoolGuard is a validating and mutating admission webhook: it rejects other workloads that would
-/// land on AutoMQ's nodes, gives AutoMQ's pods their toleration and zones, and guards the nodes'
-/// taints and labels and the pools' roles.
+/// PoolGuard is a validating and mutating admission webhook. It denies other workloads that could run on
+/// AutoMQ's nodes, adds tolerations and zones to AutoMQ's pods, and protects the nodes' taints and labels and
+/// the pools' cloud roles.
 #[derive(Debug, Parser)]
 #[command(name = "poolguard", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -34,7 +34,7 @@ Examples:
   poolguard serve --config poolguard.yaml --cluster cluster.yaml
   poolguard check --config poolguard.yaml --context production
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
-  kubectl logs -n poolguard -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
+  kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,14 +45,14 @@ enum Command {
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Print the objects that a config asks for, to read or to apply
+    /// Print the Kubernetes objects that belong to a config
     #[command(subcommand)]
     Render(render::RenderCommand),
     Provider(provider::ProviderCommand),
 }
 
 impl Cli {
-    /// Runs the command. The exit code is the command's answer; an error is what kept it from one.
+    /// Runs the command and returns its exit code, or the error that stopped it.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve(serve) => serve.run(),
@@ -69,7 +69,7 @@ impl Cli {
 /// The exit code of a command whose input or environment is at fault.
 pub const UNREADABLE: u8 = 2;
 
-/// What a command that failed prints last; nothing if whoever read its output has gone, as `head` does.
+/// Prints the error of a failed command; nothing if the reader of its output has closed the pipe, as `head` does.
 pub fn error_text(error: &anyhow::Error) -> Option<String> {
     let is_broken_pipe = error.chain().any(|cause| {
         let cause = cause.downcast_ref::<std::io::Error>();

@@ -124,7 +124,7 @@ fn examine(
             match serde_json::from_value(value) {
                 Ok(raw) => (raw, root),
                 Err(error) => {
-                    report.push(root.error(format!("the config cannot be read: {error}")));
+                    report.push(root.error(format!("PoolGuard cannot read the config: {error}")));
                     return None;
                 }
             }

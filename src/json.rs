@@ -40,7 +40,7 @@ pub fn from_str<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
     read_all(Cursor::new(text))
 }
 
-/// Reads the only value of a text that anybody may have sent.
+/// Reads the only value of a text from an untrusted client.
 pub fn from_request<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
     read_all(Cursor::of_request(text))
 }
@@ -96,7 +96,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// At the beginning of what anybody may have sent: what it may hold is bounded.
+    /// A cursor at the beginning of a text from an untrusted client, with bounds on its contents.
     pub fn of_request(text: &'a str) -> Self {
         Self {
             items_left: ITEMS_MAX,
@@ -110,7 +110,7 @@ impl<'a> Cursor<'a> {
     pub fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.expected("nothing more")),
+            Some(_) => Err(self.expected("the end of the text")),
         }
     }
 

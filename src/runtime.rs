@@ -150,7 +150,7 @@ async fn run(
     let lifecycle = Lifecycle::default();
     let metrics = Arc::new(Metrics::new().context("cannot register the metrics")?);
     let readiness = Readiness::new(lifecycle.clone());
-    let loaded = readiness.condition("snapshot", "the cluster has not been read yet");
+    let loaded = readiness.condition("snapshot", "PoolGuard has not read the cluster yet");
     let certified = readiness.condition("certificate", "there is no certificate yet");
     let shared = Shared { metrics, readiness, certified, clock: settings.clock };
     let listener = bind(settings.listen, "--listen")?;
@@ -300,14 +300,18 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 fn task_ended(ended: Result<Infallible, JoinError>) -> anyhow::Error {
     match ended {
         Ok(never) => match never {},
-        Err(error) => anyhow!(error).context("a part that should run for ever has ended"),
+        Err(error) => anyhow!(error).context("a task that must run until shutdown has ended"),
     }
 }
 
 fn report(ending: Ending<anyhow::Result<Drained>>) -> anyhow::Result<()> {
     match ending {
         Ending::Finished(Ok(Drained { cut: 0 })) => info!("stopped: every request was answered"),
-        Ending::Finished(Ok(Drained { cut })) => info!(cut, "stopped: connections had to be cut"),
+        Ending::Finished(Ok(Drained { cut })) => info!(
+            cut,
+            "stopped: PoolGuard closed \
+         connections whose requests had no answer yet"
+        ),
         Ending::Finished(Err(error)) => return Err(error),
         Ending::Interrupted => info!("stopped at once by a second signal"),
     }

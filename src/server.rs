@@ -119,8 +119,8 @@ impl<S: Service> Server<S> {
         if limits.idle_timeout <= Limits::API_SERVER_IDLE {
             warn!(
                 idle_timeout = ?limits.idle_timeout,
-                "the API server keeps idle connections for 90 s: one that it uses just as this \
-                 server closes it is a failed call"
+                "--idle-timeout is shorter than 90s, the time for which the API server keeps idle \
+                 connections: a call fails if PoolGuard closes its connection first"
             );
         }
         let capacity = Capacity::new(&limits, &metrics);
@@ -164,7 +164,7 @@ impl<S: Service> Server<S> {
             return Drained { cut: 0 };
         }
         let cut = accept::cut(&mut connections).await;
-        warn!(cut, "the drain took too long: connections were cut");
+        warn!(cut, "the drain took longer than --drain-timeout: closing the remaining connections");
         Drained { cut }
     }
 }
@@ -194,8 +194,8 @@ fn max_connections(limits: &Limits) -> usize {
         warn!(
             wanted,
             allowed,
-            "the process may open too few files for --max-connections: there are fewer connections. \
-             Raise the limit of open files (ulimit -n, LimitNOFILE)"
+            "the limit of open files is too low for --max-connections, so PoolGuard accepts fewer \
+             connections. Raise the limit (ulimit -n, LimitNOFILE)"
         );
     }
     wanted.min(allowed)

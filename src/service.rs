@@ -74,7 +74,7 @@ impl Service for AdmissionService {
         self.metrics.asked(is_authenticated);
         let guard = self.guard.load();
         let Some(guard) = guard.as_ref() else {
-            return Err(Fault::NotLoaded("the cluster's nodes have not been read yet".into()));
+            return Err(Fault::NotLoaded("it has not read the nodes of the cluster yet".into()));
         };
         let PolicyAndSnapshot { policy, snapshot } = &**guard;
         let phase = match webhook {

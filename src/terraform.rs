@@ -122,16 +122,19 @@ pub enum PlanError {
     #[error("it has no `format_version`")]
     NotPlan,
     /// What `terraform show -json` prints without a plan.
-    #[error("it is a state and not a plan")]
+    #[error("it is a Terraform state, not a plan")]
     State,
     /// A format to come.
-    #[error("its `format_version` is {0:?}, and 1.x is what can be read")]
+    #[error("its `format_version` is {0:?}, but PoolGuard reads only 1.x")]
     Version(String),
     /// Terraform says that planning failed.
     #[error("it is incomplete: Terraform says that planning failed (`errored`)")]
     Errored,
     /// Nothing to check.
-    #[error("no resource of the plan is a node pool ({})", known_resources())]
+    #[error(
+        "the plan contains no resource that PoolGuard knows as a node pool ({})",
+        known_resources()
+    )]
     NoPool,
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::{api::rbac::PolicyRule, json::JsonError};
 
-/// What an API server has to answer in, watches aside.
+/// The time limit for an answer of the API server, except for watches.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,31 +22,36 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
     let mut config = if let Some(file) = kubeconfig {
+        std::fs::metadata(file)
+            .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
         let kubeconfig = Kubeconfig::read_from(file)
-            .with_context(|| format!("{} is no kubeconfig", file.display()))?;
-        Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .with_context(|| format!("{} does not lead to a cluster", file.display()))?
+            .with_context(|| format!("{} is not a valid kubeconfig", file.display()))?;
+        Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(|| {
+            format!("{} does not describe a cluster that PoolGuard can reach", file.display())
+        })?
     } else if context.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         Config::incluster()
-            .context("this looks like a pod, but its service account is not usable")?
+            .context("PoolGuard runs in a pod, but it cannot use the pod's service account")?
     } else if let Ok(config) = Config::from_kubeconfig(&options).await {
         config
     } else if let Some(context) = context {
-        bail!("no kubeconfig has the context {context}: see `kubectl config get-contexts`");
+        bail!(
+            "no kubeconfig contains the context {context}; `kubectl config get-contexts` lists \
+         the contexts"
+        );
     } else {
         bail!(
-            "there is no cluster to look at: run it in a pod, give it a kubeconfig with --kubeconfig \
-             FILE, or a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
+            "PoolGuard found no cluster: run it in a pod, name a kubeconfig with --kubeconfig \
+             FILE, or name a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
         );
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    // Whoever asks waits and asks again, and can say why; the client would do so in silence.
+    // PoolGuard retries by itself and logs the reason; the client would retry without a message.
     config.default_retry = false;
     Ok(config)
 }
 
-/// Asks, and waits for the answer, but not for ever.
+/// Sends a request and waits for the answer, at most [`REQUEST_TIMEOUT`].
 pub async fn text(client: &Client, request: http::Request<Vec<u8>>) -> Result<String, kube::Error> {
     match timeout(REQUEST_TIMEOUT, client.request_text(request)).await {
         Ok(answer) => answer,
@@ -63,7 +68,7 @@ pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
     let found = text(client, request.map_err(kube::Error::HttpError)?).await?;
     let found: Value = serde_json::from_str(&found).map_err(kube::Error::SerdeError)?;
     let version = found.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
-    let unnamed = || kube::Error::Service(format!("{group} names no version").into());
+    let unnamed = || kube::Error::Service(format!("{group} has no version").into());
     Ok(format!("/apis/{}", version.ok_or_else(unnamed)?))
 }
 
@@ -82,7 +87,7 @@ pub enum ApiError {
     #[error("{0}")]
     Answered(String),
     /// There was no answer.
-    #[error("cannot ask the API server: {0}")]
+    #[error("cannot send a request to the API server: {0}")]
     NotAnswered(String),
     /// What was asked, or what was answered, is no JSON of the expected shape: a fault of PoolGuard.
     #[error("{0}")]

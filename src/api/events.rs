@@ -35,7 +35,7 @@ const CLUSTER_SCOPED_NAMESPACE: &str = "default";
 pub enum EventType {
     /// As it should be.
     Normal,
-    /// Somebody may have to look.
+    /// An event that an administrator should look at.
     Warning,
 }
 

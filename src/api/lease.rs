@@ -49,7 +49,7 @@ pub fn is_held(held: LeaseHeld, now: Instant) -> bool {
     held.is_some_and(|until| now < until)
 }
 
-/// Completes when the Lease is gained or lost, for whoever has seen it to be otherwise.
+/// Completes when the state of the Lease differs from the given one: gained or lost.
 pub async fn turned(held: &mut watch::Receiver<LeaseHeld>, was_held: bool) {
     let is_other = |held: &LeaseHeld| is_held(*held, Instant::now()) != was_held;
     let is_gone = held.wait_for(is_other).await.is_err();
@@ -137,7 +137,7 @@ impl Candidate {
                 Err(why) => self.complain(&why.to_string()),
             }
             if !is_held(*self.held.borrow(), Instant::now()) {
-                self.lose("the Lease could not be renewed in time");
+                self.lose("this replica could not renew the Lease in time");
             }
             sleep(PERIOD.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
         }
@@ -159,9 +159,9 @@ impl Candidate {
             Ok::<_, kube::Error>(())
         };
         match timeout(PERIOD, freed).await {
-            Ok(Ok(())) => info!("let the Lease go"),
-            Ok(Err(error)) => warn!("could not let the Lease go: {}", client::explain(&error)),
-            Err(_) => warn!("could not let the Lease go: the API server does not answer"),
+            Ok(Ok(())) => info!("released the Lease"),
+            Ok(Err(error)) => warn!("could not release the Lease: {}", client::explain(&error)),
+            Err(_) => warn!("could not release the Lease: the API server does not answer"),
         }
     }
 
@@ -225,20 +225,21 @@ impl Candidate {
         if self.held.send_replace(Some(until)).is_none() {
             info!(
                 identity = self.identity,
-                "holding the Lease: this replica registers and rotates"
+                "this replica holds the Lease: it registers the webhooks and rotates the \
+                 certificate authority"
             );
         }
     }
 
     fn lose(&self, why: &str) {
         if self.held.send_replace(None).is_some() {
-            warn!("not holding the Lease any more: {why}");
+            warn!("this replica no longer holds the Lease: {why}");
         }
     }
 
     fn complain(&mut self, why: &str) {
         if self.trouble.is_news(why) {
-            warn!("cannot take part in choosing who holds the Lease: {why}");
+            warn!("this replica cannot compete for the Lease: {why}");
         }
     }
 }

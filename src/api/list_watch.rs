@@ -84,14 +84,14 @@ enum Failure {
     Gone,
     /// Anything else, and when the server wants to be asked again.
     Other(String, Option<Duration>),
-    /// Somebody has to grant a right first.
+    /// A right is missing, and an administrator must grant it.
     Refused(String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("the version is too old"),
+            Self::Gone => f.write_str("the resource version is too old"),
             Self::Other(why, _) | Self::Refused(why) => f.write_str(why),
         }
     }
@@ -107,7 +107,7 @@ impl Failure {
         }
     }
 
-    /// For whoever can help: the API server's troubles pass by themselves, a missing right does not.
+    /// Logs the error: as an error if a right is missing, and else as a warning, because the API server recovers.
     fn tell(&self, path: &str) {
         if matches!(self, Self::Refused(_)) {
             error!(path, "cannot follow {path}: {self}");
@@ -144,7 +144,11 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
             Ok(()) if is_news || started.elapsed() > SHORT => {}
             Ok(()) => sleep(backoff.wait()).await,
             Err(Failure::Gone) => {
-                debug!(path = source.path, "the watch is too far behind: listing again");
+                debug!(
+                    path = source.path,
+                    "the watch is too far behind, so PoolGuard lists all \
+                 objects again"
+                );
                 version = None;
                 if !is_news {
                     sleep(backoff.wait()).await;
@@ -212,7 +216,15 @@ async fn read_page(
     text.clear();
     let body = client.request_stream(request).await.map_err(|error| source.failure(&error))?;
     let read = pin!(body).read_to_end(text).await;
-    read.map(drop).map_err(|error| Failure::Other(format!("the list broke off: {error}"), None))
+    read.map(drop).map_err(|error| {
+        Failure::Other(
+            format!(
+                "the connection broke during the list: \
+     {error}"
+            ),
+            None,
+        )
+    })
 }
 
 /// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
@@ -239,8 +251,10 @@ async fn watch(
                 }
                 Err(failure) => failure,
             },
-            Ok(Err(error)) => Failure::Other(format!("the watch broke off: {error}"), None),
-            Err(_) => Failure::Other("the watch is silent".to_owned(), None),
+            Ok(Err(error)) => {
+                Failure::Other(format!("the connection of the watch broke: {error}"), None)
+            }
+            Err(_) => Failure::Other("the watch has sent nothing for too long".to_owned(), None),
         };
         return (Err(failure), is_news);
     }
@@ -270,7 +284,7 @@ async fn open(
 /// as it was: a watch from no version would begin anywhere.
 fn take(line: &[u8], sink: &mut impl WatchSink, version: &mut String) -> Result<(), Failure> {
     let damaged = |error: &dyn fmt::Display| {
-        Failure::Other(format!("the watch sent a line that cannot be read: {error}"), None)
+        Failure::Other(format!("the watch sent a line that PoolGuard cannot read: {error}"), None)
     };
     let text = str::from_utf8(line).map_err(|error| damaged(&error))?;
     let (line, next) = WatchLine::read(text.trim_end()).map_err(|error| damaged(&error))?;

@@ -51,7 +51,7 @@ impl Report {
         &self.results
     }
 
-    /// What an object of either kind says; nothing if somebody has made it unreadable.
+    /// The results of a report object of either kind; none if the object is not readable.
     pub fn read(object: &Value) -> Self {
         let results = object.get("results").cloned().unwrap_or_default();
         let left_out = object.pointer("/metadata/annotations").and_then(|it| it.get(LEFT_OUT));

@@ -56,8 +56,8 @@ pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]
     let taint = &pool.facts.taint;
     let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
     match tool(facts.policy, pool).map(|tool| pool_taint(&tool, taint)) {
-        Some(later) => format!("{now}\n# and for nodes to come\n{later}"),
-        None => format!("{now}\n# and give the node pool the taint, for nodes to come"),
+        Some(later) => format!("{now}\n# and for future nodes of the node pool\n{later}"),
+        None => format!("{now}\n# and add the taint to the node pool's settings, for future nodes"),
     }
 }
 
@@ -81,11 +81,14 @@ fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
             )
         }
         Tool::Gke(group) => format!(
-            "gcloud container node-pools update {group} --cluster $CLUSTER --node-taints {taint}"
+            "# this replaces all taints of the node pool: add its other taints, separated by \
+             commas\ngcloud container node-pools update {group} --cluster $CLUSTER --node-taints \
+             {taint}"
         ),
         Tool::Aks(group) => format!(
-            "az aks nodepool update --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER \
-             --name {group} --node-taints {taint}"
+            "# this replaces all taints of the node pool: add its other taints, separated by \
+             commas\naz aks nodepool update --resource-group $RESOURCE_GROUP --cluster-name \
+             $CLUSTER --name {group} --node-taints {taint}"
         ),
     }
 }
@@ -126,9 +129,9 @@ pub(super) fn replace(
             let tainted = pool_taint(&Tool::Eks("$NEW_POOL"), taint);
             return format!(
                 "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
-                 {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n\
-                 # let the pool's selector take $NEW_POOL, then\n\
-                 eksctl delete nodegroup --cluster $CLUSTER --name {group}"
+                 {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
+                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, wait until the brokers \
+                 run on it, then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
             );
         }
         Some(Tool::Gke(_)) => format!(
@@ -141,10 +144,13 @@ pub(super) fn replace(
              {taint}"
         ),
         None => {
-            format!("# make a node pool of type {machine_type} in {zones} with the taint {taint}")
+            format!("# create a node pool of type {machine_type} in {zones} with the taint {taint}")
         }
     };
-    format!("{made}\n# let the pool's selector take it, then drain and delete the old one")
+    format!(
+        "{made}\n# add it to the pool's `nodes` in PoolGuard's config, then drain and delete \
+     the old one"
+    )
 }
 
 /// Takes nodes out of the cluster, and their pool out of the zones that it is not for.
@@ -157,14 +163,11 @@ pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: 
             zones.join(",")
         ),
         Some(_) | None => format!(
-            "# give the node pool {} only, then",
+            "# limit the node pool to {}, then",
             if zones.is_empty() { "its zones".to_owned() } else { zones.join(" ") }
         ),
     };
-    format!(
-        "{limit}\nkubectl drain {nodes} --ignore-daemonsets --delete-emptydir-data\n\
-         kubectl delete node {nodes}"
-    )
+    format!("{limit}\nkubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}")
 }
 
 /// Text as a shell takes it for one word.

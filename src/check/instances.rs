@@ -49,14 +49,21 @@ fn namespace(
             facts.inventory.why_unknown(NAMESPACES),
         )
     } else if facts.inventory.has(&NAMESPACES.group_resource(), "", namespace) {
-        let fact = format!("Instance {} has its namespace {namespace}", instance.name);
+        let fact = format!("Namespace {namespace} of instance {} exists", instance.name);
         CheckFinding::pass(rule, FindingSeverity::Warning, fact)
     } else {
-        let fact = format!("Namespace {namespace} of instance {} is not there", instance.name);
+        let fact = format!("Namespace {namespace} of instance {} does not exist", instance.name);
         CheckFinding::fail(rule, FindingSeverity::Warning, fact)
-            .why("The instance is not deployed, or runs where it is not known as AutoMQ's")
+            .why(
+                "The instance is not deployed, or it runs in a namespace that the config does \
+             not name",
+            )
             .object(format!("Namespace {namespace}"))
-            .fix(format!("kubectl create namespace {namespace}"))
+            .fix(format!(
+                "# if the instance runs in another namespace, correct its `namespace` \
+             under `instances` in PoolGuard's config\n# if it is not deployed yet:\nkubectl \
+             create namespace {namespace}"
+            ))
     };
     findings.push(finding.pool(pool.name()));
 }
@@ -108,10 +115,17 @@ fn pods(
         pool.name()
     );
     let finding = CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
-        .why("Its machine type, role and zone are not the instance's: storage may be out of reach, and its volumes bind it to the wrong place")
+        .why(
+            "The node can have another machine type, cloud role or zone than the pool: the pod \
+         may not reach its storage, and its volumes keep it in the wrong zone",
+        )
         .pool(pool.name())
         .nodes(&nodes)
-        .fix(format!("kubectl delete pod -n {namespace} {}", pods.join(" ")));
+        .fix(format!(
+            "# first check that the volumes of the pod are in the zones of the pool; its \
+         controller then creates the pod again\nkubectl delete pod -n {namespace} {}",
+            pods.join(" ")
+        ));
     findings.push(match pods.as_slice() {
         [pod] => finding.object(format!("Pod {namespace}/{pod}")),
         _ => finding,
@@ -137,16 +151,22 @@ fn shared_pools(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         let populated: Vec<&BTreeSet<&str>> = zones.iter().filter(|it| !it.is_empty()).collect();
         let is_mixed = populated.windows(2).any(|pair| matches!(pair, [a, b] if a != b));
         let (severity, mix) = if is_mixed {
-            (FindingSeverity::Error, ", and their pods are in different zones")
+            (FindingSeverity::Error, ", and their pods run in different zones")
         } else {
             (FindingSeverity::Warning, "")
         };
         let fact = format!("Instances {} share pool {}{mix}", list(&names), pool.name());
         findings.push(
             CheckFinding::fail(Constraint::Instance, severity, fact)
-                .why("AutoMQ does not mix pools: instances in one zone and in three need pools of their own")
+                .why(
+                    "An AutoMQ instance needs its own pool: instances in one zone and instances \
+                 in three zones cannot share nodes",
+                )
                 .pool(pool.name())
-                .fix("# make a node pool for each, declare it under `pools`, and move all instances but one"),
+                .fix(
+                    "# create a node pool for each instance, declare it under `pools` in \
+                 PoolGuard's config, and move all instances but one",
+                ),
         );
     }
 }
@@ -203,7 +223,7 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     }
     if findings.len() == before {
         let fact = match fine {
-            0 => "No volume of an instance is bound to a zone".to_owned(),
+            0 => "No instance has a volume in a zone".to_owned(),
             fine => format!("{} of instances in the zones of their pools", count(fine, "volume")),
         };
         findings.push(CheckFinding::pass(rule, FindingSeverity::Error, fact));
@@ -237,7 +257,7 @@ fn volume_zone(
         }
         Ternary::No => {
             let fact = format!(
-                "Volume {volume} of claim {claim} is in {}, and instance {} belongs to pool {} in {}",
+                "Volume {volume} of claim {claim} is in {}, but instance {} belongs to pool {} in {}",
                 list(&zones),
                 instance.name,
                 pool.name(),
@@ -252,7 +272,7 @@ fn volume_zone(
                 list(&zones)
             );
             CheckFinding::fail(Constraint::VolumeZone, FindingSeverity::Error, fact)
-                .why("A pod with this claim can be scheduled on no node of its pool, and waits for ever")
+                .why("The scheduler finds no node of the pool for a pod with this claim, so the pod stays Pending")
                 .fix(fix)
         }
     };
@@ -298,14 +318,15 @@ fn unbound(
         return None;
     }
     let fact = format!(
-        "Claim {claim} of instance {} waits for a volume of StorageClass {class}, which does not wait for the pod",
+        "Claim {claim} of instance {} has no volume yet, and its StorageClass {class} has \
+         volumeBindingMode Immediate",
         instance.name
     );
     let finding = CheckFinding::fail(Constraint::VolumeZone, FindingSeverity::Warning, fact)
-        .why("The volume may be made in a zone where the pool has no node")
+        .why("Kubernetes may create the volume in a zone where the pool has no node")
         .pool(pool.name())
         .object(format!("StorageClass {class}"));
-    Some(finding.fix("# use a class with volumeBindingMode: WaitForFirstConsumer"))
+    Some(finding.fix("# use a StorageClass with volumeBindingMode: WaitForFirstConsumer"))
 }
 
 /// The zones that a volume can be used in; empty if it does not say.

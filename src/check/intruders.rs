@@ -35,10 +35,10 @@ const POD: Constraint = Constraint::Rule(RuleName::PodIntrusion);
 const WORKLOAD: Constraint = Constraint::Rule(RuleName::WorkloadIntrusion);
 const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
-const RESERVED: &str = "It takes network, disk and CPU from the brokers, and AutoMQ's next change may \
-                        find no room";
-const WOULD_LAND: &str = "Without PoolGuard they run beside the brokers; with it they are denied, and \
-                          the workload is stuck";
+const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
+ change may not find enough free resources";
+const WOULD_LAND: &str = "Without PoolGuard these pods run on the brokers' nodes; PoolGuard \
+ denies them, so the workload stays incomplete";
 
 /// What makes pods, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +132,7 @@ fn residents(
         let who = who(maker, pods);
         let verb = verb(pods, "runs", "run");
         let fact = if nodes.is_empty() {
-            format!("{who} can land on pool {pool}, which is reserved for AutoMQ")
+            format!("{who} can run on pool {pool}, which is reserved for AutoMQ")
         } else {
             let nodes = named("node", &nodes);
             format!("{who} {verb} on {nodes} of pool {pool}, which is reserved for AutoMQ")
@@ -141,7 +141,7 @@ fn residents(
         let fix = match denied.get(maker) {
             Some(Denied { fix, .. }) => fix.clone(),
             None if is_static => {
-                "# it is a static pod: remove its manifest from the node".to_owned()
+                "# this is a static pod: remove its manifest from the node".to_owned()
             }
             None => pod_fix(facts, maker, pods),
         };
@@ -168,14 +168,16 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
     for ((maker, pool), pods) in found {
         let namespace = &maker.namespace;
         let fact = format!(
-            "{} {} on nodes of pool {pool}, exempt by namespace {namespace} alone, and {} no agent of a \
-             node",
+            "{} {} on nodes of pool {pool} without belonging to a DaemonSet; the exempt entry for \
+             namespace {namespace} has no other condition",
             who(&maker, &pods),
             verb(&pods, "runs", "run"),
-            verb(&pods, "is", "are"),
         );
         let finding = CheckFinding::fail(POD, FindingSeverity::Note, fact)
-            .why("An exemption of a whole namespace is for what every node needs")
+            .why(
+                "An exempt entry for a whole namespace is meant for agents that every node \
+             needs, not for ordinary pods",
+            )
             .pool(&pool)
             .object(maker.object())
             .fix(exempt_fix(&maker, &pods));
@@ -189,8 +191,8 @@ fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     let account = pods.first().map_or("", |it| it.pod.spec.service_account());
     let account = if account.is_empty() { "default" } else { account };
     format!(
-        "kubectl edit {} -n {namespace} {name}\n\
-         # keep it off the pool by node affinity; or, if it belongs there, under `exempt`: \
+        "kubectl edit {} -n {namespace} {name}\n# keep its pods off the pool with node \
+         affinity\n# or, if they must run there, add under `exempt` in PoolGuard's config: \
          {{namespace: {namespace}, serviceAccounts: [{account}], reason: …}}",
         kind.to_lowercase()
     )
@@ -228,12 +230,12 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
     });
     let keep_off = keep_off.unwrap_or_default();
     let source = if maker.kind == "Pod" {
-        "where it comes from".to_owned()
+        "in the workload or manifest that creates it".to_owned()
     } else {
         format!("in {}", maker.object())
     };
     format!(
-        "kubectl delete pod -n {namespace} {}\n# {source}, {keep_off}\n{}",
+        "# first, {source}, {keep_off}; then\nkubectl delete pod -n {namespace} {}\n{}",
         names.join(" "),
         exempt_entry(maker)
     )
@@ -242,7 +244,8 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
 fn workload_fix(maker: &Maker, keep_off: &str) -> String {
     let Maker { kind, namespace, name } = maker;
     format!(
-        "kubectl edit {} -n {namespace} {name}\n# {keep_off}\n{}",
+        "kubectl edit {} -n {namespace} {name}\n# {keep_off}; if an operator manages it, change \
+         the operator's settings instead\n{}",
         kind.to_lowercase(),
         exempt_entry(maker)
     )
@@ -253,7 +256,8 @@ fn exempt_entry(maker: &Maker) -> String {
     let Maker { kind, namespace, name } = maker;
     let which = if kind == "DaemonSet" { format!(", daemonSets: [{name}]") } else { String::new() };
     format!(
-        "# or, if it belongs there, under `exempt`: {{namespace: {namespace}{which}, reason: …}}"
+        "# or, if its pods must run there, add under `exempt` in PoolGuard's config: {{namespace: \
+         {namespace}{which}, reason: …}}"
     )
 }
 
@@ -375,9 +379,9 @@ fn knowledge(
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
         let exempt = on_pools.filter(|it| matches!(it.standing, PodStanding::Exempt)).count();
         let fact = match exempt {
-            0 => "Nothing but AutoMQ's pods on AutoMQ's nodes".to_owned(),
+            0 => "Only AutoMQ's pods run on AutoMQ's nodes".to_owned(),
             exempt => format!(
-                "Nothing but AutoMQ's pods and {} on AutoMQ's nodes",
+                "Only AutoMQ's pods and {} run on AutoMQ's nodes",
                 count(exempt, "exempt pod")
             ),
         };
@@ -394,15 +398,15 @@ fn knowledge(
         let names: Vec<&str> = failed.iter().map(|it| it.plural).collect();
         let fact = match failed.iter().find_map(gap) {
             Some(why) => format!("{} could not be read: {why}", capital(&list(&names))),
-            None => "The input holds no workload of any kind".to_owned(),
+            None => "The input contains no workloads".to_owned(),
         };
         findings.push(CheckFinding::unknown(WORKLOAD, FindingSeverity::Error, fact));
     } else if no_denial && no_intruder {
         let fact = match exempt {
-            0 => "No workload could put a pod on AutoMQ's nodes".to_owned(),
+            0 => "No workload can create a pod that runs on AutoMQ's nodes".to_owned(),
             exempt => format!(
-                "No workload could put a pod on AutoMQ's nodes but {}",
-                count(exempt, "exempt one")
+                "Only {} can create a pod that runs on AutoMQ's nodes",
+                count(exempt, "exempt workload")
             ),
         };
         findings.push(CheckFinding::pass(WORKLOAD, FindingSeverity::Error, fact));
@@ -443,7 +447,7 @@ fn exclusive(
         }
     }
     if namespaces.is_empty() {
-        let fact = "No pods of others elsewhere in the cluster".to_owned();
+        let fact = "No other pods run in the cluster".to_owned();
         findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }
     for (namespace, pods) in namespaces {
@@ -452,11 +456,14 @@ fn exclusive(
             format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
         findings.push(
             CheckFinding::fail(EXCLUSIVE, severity, fact)
-                .why("AutoMQ asks for a cluster of its own: other pods share its network, and what AutoMQ is authorised to do reaches them")
+                .why(
+                    "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
+                 permissions also cover them",
+                )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(
-                    "# run it in another cluster, or accept it under `exempt`: {{namespace: \
-                     {namespace}, reason: …}}"
+                    "# run these pods in another cluster, or accept them: add under `exempt` in \
+                     PoolGuard's config {{namespace: {namespace}, reason: …}}"
                 )),
         );
     }

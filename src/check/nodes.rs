@@ -34,32 +34,33 @@ pub(super) const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity)
 pub(super) const READY_MIN: usize = 3;
 
 /// Why it matters that a pool has fewer.
-pub(super) const TOO_SMALL: &str =
-    "A cluster of AutoMQ's has three nodes at least, and a rolling change needs them all";
+pub(super) const TOO_SMALL: &str = "A rolling update of AutoMQ needs all three nodes";
 
 /// Why it matters that the pool's taint is missing.
-pub(super) const OPEN_TO_ALL: &str =
-    "Any pod may be scheduled there, and takes network and disks from the brokers";
+pub(super) const OPEN_TO_ALL: &str = "The scheduler can place any pod on these nodes, and the pod \
+     then takes network and disk from the brokers";
 
-/// What it means that another taint with this effect is beside the pool's.
+/// The severity and the reason of a further taint, by its effect.
 pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [
     (
         NO_EXECUTE,
         FindingSeverity::Error,
-        "AutoMQ's pods tolerate the pool's own taint only, and are evicted",
+        "AutoMQ's pods tolerate only the pool's own taint, so Kubernetes evicts them from these \
+         nodes",
     ),
     (
         NO_SCHEDULE,
         FindingSeverity::Warning,
-        "AutoMQ's pods tolerate the pool's own taint only, and are not scheduled there",
+        "AutoMQ's pods tolerate only the pool's own taint, so the scheduler does not place them \
+         on these nodes",
     ),
 ];
 
-/// Why it matters that no declared pool selects nodes of AutoMQ's, and what to do.
+/// Why it matters that no declared pool selects nodes with AutoMQ's taint, and what to do.
 pub(super) const UNDECLARED: &str =
-    "Instances belong to declared pools, so that no broker is scheduled there";
-pub(super) const DECLARE: &str =
-    "# give the nodes the labels of their pool's selector, or declare the pool under `pools`";
+    "An instance uses only declared pools, so no broker is scheduled onto these nodes";
+pub(super) const DECLARE: &str = "# add the labels of the pool's selector to the nodes, or declare \
+     the pool under `pools` in PoolGuard's config";
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
@@ -74,10 +75,16 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             CheckFinding::fail(
                 TAINT,
                 FindingSeverity::Error,
-                format!("There is no pool: the config declares none, and no node carries {taint}"),
+                format!(
+                    "There is no pool: the config declares none, and no node has the taint \
+                 {taint}"
+                ),
             )
-            .why("AutoMQ runs on node pools of its own, and finds them by their taint")
-            .fix(format!("# make a node pool with the taint {taint}, or declare it under `pools`")),
+            .why("AutoMQ runs on dedicated node pools, which it finds by their taint")
+            .fix(format!(
+                "# create a node pool with the taint {taint}, and declare it under \
+             `pools` in PoolGuard's config"
+            )),
         );
     }
     for pool in &facts.pools {
@@ -125,24 +132,26 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
     let idle: Vec<&str> = not_ready.iter().chain(&cordoned).copied().collect();
     let finding = if pool.nodes.is_empty() {
         CheckFinding::fail(rule, FindingSeverity::Error, format!("Pool {name} has no node"))
-            .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+            .why("The scheduler cannot place any broker, so a deployment or change of AutoMQ fails")
     } else if open == 0 {
         CheckFinding::fail(
             rule,
             FindingSeverity::Error,
             format!("Pool {name} has no ready node{closed}"),
         )
-        .why("No broker can be scheduled, so that AutoMQ cannot be deployed or changed")
+        .why("The scheduler cannot place any broker, so a deployment or change of AutoMQ fails")
     } else if open < READY_MIN {
-        let fact =
-            format!("Pool {name} has {ready} of the {READY_MIN} that AutoMQ asks for{closed}");
+        let fact = format!("Pool {name} has {ready}; AutoMQ needs {READY_MIN}{closed}");
         CheckFinding::fail(rule, FindingSeverity::Warning, fact).why(TOO_SMALL)
     } else if idle.is_empty() {
         findings.push(CheckFinding::pass(rule, FindingSeverity::Warning, ready).pool(name));
         return;
     } else {
         CheckFinding::fail(rule, FindingSeverity::Note, format!("Pool {name} has {ready}{closed}"))
-            .why("What is closed takes no broker when another node fails")
+            .why(
+                "If another node fails, its brokers cannot move to a node that is cordoned or \
+             not ready",
+            )
     };
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
 }
@@ -153,7 +162,8 @@ fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
     let lost = pool.names(|node| !node.taints.contains(taint));
     if !lost.is_empty() {
         let lack = verb(&lost, "lacks", "lack");
-        let fact = format!("{} of pool {name} {lack} {taint}", capital(&named("node", &lost)));
+        let fact =
+            format!("{} of pool {name} {lack} the taint {taint}", capital(&named("node", &lost)));
         found.push(
             CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
                 .why(OPEN_TO_ALL)
@@ -174,12 +184,16 @@ fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
         if let Some(other) = other {
             let carry = verb(&nodes, "carries", "carry");
             let node = capital(&named("node", &nodes));
-            let fact = format!("{node} of pool {name} {carry} {other} beside the pool's taint");
+            let fact = format!(
+                "{node} of pool {name} {carry} the taint {other} in addition to \
+             the pool's taint"
+            );
             let Taint { key, value, effect } = other;
             let fix = format!(
-                "# if the taint is there for good: let AutoMQ's pods tolerate it, and declare it under the pool's \
-                 `additionalTaints`: {{key: {key}, value: {value:?}, effect: {effect}}}\n\
-                 # if it is not:\nkubectl taint node {} {other}-",
+                "# if this taint is permanent: add a toleration for it to AutoMQ's pods, and add \
+                 to the pool's `additionalTaints` in PoolGuard's config: {{key: {key}, value: \
+                 {value:?}, effect: {effect}}}\n# if it is not permanent:\nkubectl taint node {} \
+                 {other}-",
                 nodes.join(" "),
                 value = value.as_str(),
             );
@@ -209,38 +223,41 @@ fn untainted_siblings(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> Option<Ch
     }
     let (lack, taint) = (verb(&nodes, "lacks", "lack"), &pool.facts.taint);
     let fact = format!(
-        "{} of the same node pool {} {lack} {taint}",
+        "{} of the same node pool {} {lack} the taint {taint}",
         capital(&named("node", &nodes)),
         pool.name()
     );
-    let finding = CheckFinding::fail(TAINT, FindingSeverity::Warning, fact)
-        .why("Without the taint they are not AutoMQ's, and any pod may be scheduled there");
+    let finding = CheckFinding::fail(TAINT, FindingSeverity::Warning, fact).why(
+        "PoolGuard finds this pool by its taint, so nodes without the taint do not belong to \
+         it, and any pod can run on them",
+    );
     Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
 }
 
-/// What a list of machine types is called in findings, and what it means to have another type.
+/// The name of a list of machine types in findings, and the severity of a type that is not in it.
 pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, FindingSeverity) {
     let provider = policy.provider_name();
     match source {
         TypeSource::Pool => ("the pool's list".to_owned(), FindingSeverity::Error),
         TypeSource::Published => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
         TypeSource::Unpublished => (
-            format!("the catalog for {provider}, which AutoMQ has not published"),
+            format!("PoolGuard's catalog for {provider} (AutoMQ publishes no list for it)"),
             FindingSeverity::Warning,
         ),
     }
 }
 
-/// What there is to say of machine types where no list approves any.
+/// The finding where no list of machine types exists.
 pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
-    let fact = format!("No list of machine types is published for {}", policy.provider_name());
-    let fix = "# list the types that AutoMQ approved under the pool's `machineTypes`";
+    let fact = format!("PoolGuard has no list of machine types for {}", policy.provider_name());
+    let fix = "# add the types that AutoMQ approved to the pool's `machineTypes` in PoolGuard's \
+     config";
     CheckFinding::unknown(TYPE, FindingSeverity::Warning, fact).fix(fix)
 }
 
 /// Why it matters that a machine type is not approved.
-pub(super) const WRONG_TYPE: &str = "AutoMQ takes the types that it has approved; on others a deployment fails, or its \
-     network and memory are not enough";
+pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved; on \
+ other types a deployment fails, or network and memory are too small";
 
 fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
@@ -261,9 +278,9 @@ fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Ve
         let types: Vec<&str> = types.into_iter().collect();
         CheckFinding::pass(TYPE, severity, format!("{} in {source}", list(&types)))
     } else {
-        let (is, node) = (verb(&nodes, "is", "are"), capital(&named("node", &nodes)));
+        let (has, node) = (verb(&nodes, "has", "have"), capital(&named("node", &nodes)));
         let fact = format!(
-            "{node} of pool {name} {is} of {}, which is not in {source}: {}",
+            "{node} of pool {name} {has} {}, which is not in {source}: {}",
             named("machine type", &wrong),
             approved.join(", ")
         );
@@ -276,8 +293,8 @@ fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Ve
     findings.push(finding.pool(name));
 }
 
-pub(super) const TWO_ZONES: &str = "An instance of AutoMQ's runs in one zone or in three, so that its deployment \
-                         and its changes fail";
+pub(super) const TWO_ZONES: &str = "An AutoMQ instance runs in exactly one zone or three; otherwise \
+     its deployments and changes fail";
 
 fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
@@ -309,7 +326,7 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
     if !stray.is_empty() {
         let (nodes, are) = (named("node", &strays), verb(&strays, "is", "are"));
         details.push(format!(
-            "{nodes} {are} in {}, and it is for {}",
+            "{nodes} {are} in {}, but the config declares {}",
             list(&stray),
             list(&declared)
         ));
@@ -319,9 +336,9 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
         details.push(format!("{} {has} no node", named("its zone", &empty)));
     }
     let what = if is_one_or_three {
-        "is not in its zones".to_owned()
+        "does not match its declared zones".to_owned()
     } else {
-        format!("spans {} ({})", count(spans.len(), "zone"), spans.join(", "))
+        format!("has {} ({})", count(spans.len(), "zone"), spans.join(", "))
     };
     let colon = if details.is_empty() { "" } else { ": " };
     let fact = format!("Pool {name} {what}{colon}{}", details.join("; "));
@@ -329,7 +346,7 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
         fix::out_of_zones(facts, pool, &strays)
     } else if !empty.is_empty() {
         let scaled = fix::scale(facts, pool, declared.len());
-        format!("# bring a node into {}\n{scaled}", list(&empty))
+        format!("# add a node in {}\n{scaled}", list(&empty))
     } else {
         fix::replace(facts, pool, pool.nodes.first().and_then(|node| machine_type(node)))
     };
@@ -373,7 +390,10 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
         let fact = format!("{} of pool {name} {lack} {label}", capital(&named("node", &nodes)));
         found.push(
             CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
-                .why("AutoMQ schedules its pods by zone and machine type, and does not find such a node")
+                .why(
+                    "AutoMQ selects nodes by zone and machine type, so it does not use a node \
+                 without these labels",
+                )
                 .nodes(&nodes)
                 .fix(format!("kubectl label node {} {label}={example}", nodes.join(" "))),
         );
@@ -383,7 +403,7 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
         let nodes = pool.names(|_| true);
         let carry = verb(&nodes, "carries", "carry");
         let fact = format!(
-            "{} {carry} {}, and no declared pool selects {}",
+            "{} {carry} the taint {}, but no declared pool selects {}",
             capital(&named("node", &nodes)),
             pool.facts.taint,
             verb(&nodes, "it", "them")
@@ -410,10 +430,16 @@ fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         let fact = capital(&conflict.to_string());
         findings.push(
             CheckFinding::fail(IDENTITY, FindingSeverity::Error, fact)
-                .why("Two instances would share the node, and neither pool has the nodes that it counts on")
+                .why(
+                    "Two instances would share this node, and each pool has fewer nodes than its \
+                 config expects",
+                )
                 .pool(&conflict.pool)
                 .nodes(&[&conflict.node])
-                .fix("# let the selectors of the two pools exclude each other"),
+                .fix(
+                    "# change `nodes` of one of the two pools in PoolGuard's config, so that no \
+                 node matches both",
+                ),
         );
     }
 }
@@ -467,14 +493,17 @@ fn system_pool(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         CheckFinding::unknown(rule, FindingSeverity::Error, fact.to_owned())
     } else if open == 0 {
         let fact = if facts.elsewhere.is_empty() {
-            "Every node belongs to a pool of AutoMQ's".to_owned()
+            "Every node belongs to an AutoMQ pool".to_owned()
         } else {
             "No node outside AutoMQ's pools is ready, runs Linux and takes pods of the system"
                 .to_owned()
         };
         CheckFinding::fail(rule, FindingSeverity::Error, fact)
-            .why("Pods of the system, as CoreDNS, have no place to run, or run beside the brokers")
-            .fix("# add a node pool without AutoMQ's taint, of two small nodes or more")
+            .why(
+                "System pods such as CoreDNS have no node to run on, or they run on the brokers' \
+             nodes",
+            )
+            .fix("# add a node pool without AutoMQ's taint, with at least two small nodes")
     } else {
         let fact = format!("{} outside AutoMQ's pools", count(open, "ready node"));
         CheckFinding::pass(rule, FindingSeverity::Error, fact)

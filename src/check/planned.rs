@@ -19,7 +19,7 @@ use crate::{
     terraform::{Action, Lookalike, Plan, PlannedPool},
 };
 
-/// A pool of AutoMQ's, with the node pools that make it: one, or one for each zone.
+/// An AutoMQ pool with the planned node pools that form it: one, or one for each zone.
 struct Planned<'a> {
     name: String,
     declared: Option<(usize, &'a Pool)>,
@@ -181,7 +181,8 @@ fn absent(
     for part in unclear {
         let what = if part.taints.is_none() { "taints" } else { "labels" };
         let fact = format!(
-            "Whether node pool {} is for AutoMQ is not in the plan, since its {what} are not",
+            "The plan does not contain the {what} of node pool {}, so PoolGuard cannot tell \
+             whether it is for AutoMQ",
             part.name
         );
         findings
@@ -190,7 +191,7 @@ fn absent(
     for (index, pool) in policy.pools.iter().enumerate() {
         if !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index)) {
             let fact = format!(
-                "No node pool of the plan is pool {} of the config, by what it says of labels ({})",
+                "No node pool of the plan has the labels of pool {} of the config ({})",
                 pool.name, pool.nodes
             );
             findings.push(
@@ -226,11 +227,12 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
     let open: Vec<&str> = others.iter().filter(is_open).map(|part| part.name.as_str()).collect();
     findings.push(if open.is_empty() {
         let fact =
-            "No node pool of the plan is for the pods of the system for sure; another may be there";
+            "The plan shows no node pool that can certainly run system pods; the cluster may \
+             already have one";
         CheckFinding::unknown(Constraint::SystemPool, FindingSeverity::Error, fact)
     } else {
-        let is = verb(&open, "is", "are");
-        let fact = format!("{} {is} without AutoMQ's taint, for the pods of others", list(&open));
+        let has = verb(&open, "has", "have");
+        let fact = format!("{} {has} no AutoMQ taint and can run other pods", list(&open));
         CheckFinding::pass(Constraint::SystemPool, FindingSeverity::Error, fact)
     });
 }

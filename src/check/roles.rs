@@ -55,7 +55,7 @@ pub(super) fn judge_named(
     findings
 }
 
-/// A service account of AutoMQ's.
+/// A service account in an AutoMQ namespace.
 struct Account<'a> {
     name: &'a ObjectName,
     object: Value,
@@ -98,15 +98,15 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             RULE,
             severity,
             format!(
-                "ServiceAccount {name} has no {key} annotation, so that its pods have no cloud role"
+                "ServiceAccount {name} has no annotation {key}, so its pods have no cloud role"
             ),
         )
-        .why("Brokers cannot reach object storage and disks, and fail at their next start")
+        .why("Brokers cannot reach object storage and disks, so they fail at their next start")
         .object(format!("ServiceAccount {name}"))
         .fix(format!(
-            "kubectl annotate serviceaccount -n {namespace} {account} {key}={value}\n\
-             # then restart its pods; if it needs no role, name those that do in \
-             `automq.serviceAccounts`"
+            "kubectl annotate serviceaccount -n {namespace} {account} {key}={value}\n# then \
+             restart its pods\n# or, if it needs no role, list the service accounts that do under \
+             `automq.serviceAccounts` in PoolGuard's config"
         ));
         findings.push(match pool {
             Some(pool) => finding.pool(&pool.name),
@@ -115,17 +115,20 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     }
     if without.is_empty() || with.len() == accounts.len() {
         let fact = if with.is_empty() {
-            "AutoMQ's namespaces hold no service account".to_owned()
+            "AutoMQ's namespaces contain no service account".to_owned()
         } else {
-            let has = if with.len() == 1 { "has its" } else { "have their" };
-            format!("{} of AutoMQ's {has} cloud identity", count(with.len(), "service account"))
+            let has = if with.len() == 1 { "has a" } else { "have a" };
+            format!(
+                "{} in AutoMQ's namespaces {has} cloud identity",
+                count(with.len(), "service account")
+            )
         };
         let status = if with.is_empty() { CheckFinding::unknown } else { CheckFinding::pass };
         findings.push(status(RULE, FindingSeverity::Error, fact));
     }
 }
 
-/// Service accounts that may be those of AutoMQ's pods.
+/// The service accounts that AutoMQ's pods may use.
 fn accounts<'a>(facts: &'a CheckFacts<'_>) -> Vec<Account<'a>> {
     let policy = facts.policy;
     let objects = facts.inventory.objects(&SERVICE_ACCOUNTS.group_resource());
@@ -188,7 +191,7 @@ fn carries_mark(protected: &[Protected], object: &Value) -> bool {
     })
 }
 
-/// Whether a pod of AutoMQ's runs as this service account.
+/// Whether an AutoMQ pod runs as this service account.
 fn is_used(facts: &CheckFacts<'_>, name: &ObjectName) -> bool {
     facts.pods.iter().any(|resident| {
         let pod = &resident.pod;
@@ -221,10 +224,11 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
             let fact = match inventory.gap(resource) {
                 Some(why) => format!("{resource} could not be read: {why}"),
                 None => format!(
-                    "The input holds no {resource}: whether {} of entry {} {} there is not known",
+                    "The input contains no {resource}, so PoolGuard cannot check that {} \
+                     (protected entry {}) {}",
                     list(&names),
                     entry.name,
-                    if names.len() == 1 { "is" } else { "are" },
+                    if names.len() == 1 { "exists" } else { "exist" },
                 ),
             };
             findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
@@ -238,8 +242,8 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
             }
         }
         if findings.len() == before {
-            let are = if names.len() == 1 { "is" } else { "are" };
-            let fact = format!("{} of entry {} {are} there", list(&names), entry.name);
+            let exist = if names.len() == 1 { "exists" } else { "exist" };
+            let fact = format!("{} of protected entry {} {exist}", list(&names), entry.name);
             findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
         }
     }
@@ -266,12 +270,17 @@ fn missing(entry: &Protected, name: &str) -> CheckFinding {
         Namespaces::Any | Namespaces::AutoMq => String::new(),
     };
     let resource = &entry.resource;
-    let fact =
-        format!("{resource} {place}{name} is not there, and entry {} protects it", entry.name);
+    let fact = format!(
+        "{resource} {place}{name} does not exist, but entry {} of `protected` names it",
+        entry.name
+    );
     CheckFinding::fail(RULE, FindingSeverity::Error, fact)
-        .why("It holds a role of AutoMQ's together: without it brokers or their nodes lose access")
+        .why("AutoMQ's permissions depend on it: without it, brokers or their nodes lose access")
         .object(format!("{resource} {place}{name}"))
-        .fix("# create it again, or take it out of `protected` if it is not used")
+        .fix(
+            "# create it again, or remove it from `protected` in PoolGuard's config if AutoMQ \
+         does not use it",
+        )
 }
 
 /// Items that a protected list must hold, and does not.
@@ -286,9 +295,9 @@ fn lost_items(
     let finding = |(field, item): (&Field, &KeepItem)| {
         let (resource, pointer) = (&entry.resource, &field.pointer);
         let fact =
-            format!("{resource} {name} has no item with {} {} in {pointer}", item.by, item.value);
+            format!("{resource} {name} has no item with {}: {} in {pointer}", item.by, item.value);
         CheckFinding::fail(RULE, FindingSeverity::Error, fact)
-            .why("Nodes of that role cannot join, or lose what they may do")
+            .why("Nodes with this role cannot join the cluster, or lose their permissions")
             .object(format!("{resource} {name}"))
             .fix(edit(resource, name))
     };
@@ -338,14 +347,16 @@ fn bindings(
         }
     }
     if let Some(kind) = unknown {
-        let fact =
-            format!("{}: whether bindings refer to any is not known", inventory.why_unknown(kind));
+        let fact = format!(
+            "{}, so PoolGuard cannot check that the roles of AutoMQ's bindings exist",
+            inventory.why_unknown(kind)
+        );
         findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
     }
     if intact > 0 && findings.len() == before {
         let refer =
-            if intact == 1 { "refers to a role that is" } else { "refer to roles that are" };
-        let fact = format!("{} of AutoMQ's {refer} there", count(intact, "binding"));
+            if intact == 1 { "refers to a role that exists" } else { "refer to roles that exist" };
+        let fact = format!("{} {refer}", count(intact, "AutoMQ binding"));
         findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
     }
 }
@@ -359,9 +370,9 @@ fn without_role(binding: &ProtectedReference, role: Resource, role_name: &str) -
     };
     let name = ObjectName { namespace: namespace.clone(), name: name.clone() };
     let binding = format!("{} {name}", bindings.kind);
-    let fact = format!("{binding} refers to {} {role_name}, which is not there", role.kind);
+    let fact = format!("{binding} refers to {} {role_name}, which does not exist", role.kind);
     CheckFinding::fail(RULE, FindingSeverity::Error, fact)
-        .why("The binding grants nothing, and AutoMQ's service accounts may do nothing by it")
+        .why("The binding grants nothing, so AutoMQ's service accounts lack these permissions")
         .object(binding)
-        .fix(format!("# create {} {role_name} again, as AutoMQ's chart has it", role.kind))
+        .fix(format!("# create {} {role_name} again from AutoMQ's Helm chart", role.kind))
 }

@@ -34,27 +34,27 @@ use super::{
     page::{BAD, Styled},
 };
 
-/// Sum up the audit stream: what was rejected, when, and whose it was.
+/// Summarize the audit stream: what PoolGuard denied, when, and which workload it was.
 ///
-/// Takes the JSON lines of --audit-file, and those of `kubectl logs` where PoolGuard runs with
-/// `--log-format json`. Prefixes and other lines are passed over, and damaged lines are counted. Exits
-/// with 0, or with 2 if a file cannot be read.
+/// Reads the JSON lines of --audit-file, and those of `kubectl logs` if PoolGuard runs with `--log-format
+/// json`. It ignores prefixes and other lines, and counts damaged lines. Exit code 0: it printed the summary.
+/// 2: it could not read a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct AuditCommand {
-    /// Files, rotated ones in any order, or `-` for standard input
+    /// Files, including rotated files in any order, or `-` for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     files: Vec<PathBuf>,
 
-    /// One table of all values, instead of the first of each
+    /// Print one table with all values of this kind, instead of several short tables
     #[arg(long, value_name = "WHAT", value_enum)]
     by: Option<Dimension>,
 
-    /// So many rows of each table [default: 10, with --by 50]
+    /// Largest number of rows in each table [default: 10, with --by 50]
     #[arg(long, value_name = "NUMBER")]
     top: Option<usize>,
 
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 
@@ -65,14 +65,14 @@ pub(super) struct AuditCommand {
 const EXAMPLES: &str = "\
 Examples:
   poolguard audit /var/log/poolguard/audit.jsonl*
-  kubectl logs -n poolguard -l app.kubernetes.io/name=poolguard --tail=-1 --prefix | poolguard audit
+  kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 --prefix | poolguard audit
   poolguard audit --since 2h --decision deny,warn --namespace 'shop*' --by owner audit.jsonl";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    /// A table for people
     Table,
-    /// For machines: one object
+    /// One JSON object
     Json,
 }
 
@@ -107,7 +107,7 @@ impl AuditCommand {
     }
 }
 
-/// The table and the JSON object that `poolguard audit` prints of one file: for tests that have no file.
+/// The table and the JSON object that `poolguard audit` prints for one file; for tests without a file.
 #[doc(hidden)]
 pub fn summarize(text: &[u8]) -> anyhow::Result<[String; 2]> {
     let filter = Filters::default().at(Timestamp::MAX);
@@ -123,7 +123,7 @@ fn read(file: &Path, filter: &Filter, summary: &mut Summary) -> io::Result<()> {
     if file == Path::new("-") {
         let stdin = io::stdin();
         if stdin.is_terminal() {
-            anstream::eprintln!("reading lines from standard input, up to Ctrl-D");
+            anstream::eprintln!("reading lines from standard input; press Ctrl-D to end");
         }
         lines::each(&mut stdin.lock(), &mut take)
     } else {

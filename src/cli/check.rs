@@ -29,24 +29,25 @@ use crate::{
     terraform::{Plan, PlanError},
 };
 
-/// Is this cluster fit for AutoMQ? Every constraint, with the command that mends what is wrong.
+/// Check whether a cluster is fit for AutoMQ, and print the commands that fix what is wrong.
 ///
-/// Reads a live cluster, a dump of one, or the Terraform plan of its node pools. Exits with 0 if the
-/// cluster is fit, 1 if it is not (from what severity up is what --fail-on says), 2 if it cannot be read.
-/// What the input does not hold is unknown, and named.
+/// Reads a live cluster, a dump of a cluster, or a Terraform plan of its node pools. If the input does not
+/// contain something, the result of that check is `unknown`, and the output names what is missing. Exit code 0:
+/// no check failed. 1: a check failed (--fail-on sets the lowest severity that counts). 2: PoolGuard could not
+/// read the input.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// Config file; without it everything is at its defaults and pools are found by their taint
+    /// Config file; without it PoolGuard uses the defaults and finds pools by their taint
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it, or the folder that
-    /// `kubectl cluster-info dump --output-directory` writes; `-` for standard input
+    /// Check this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`, or the folder
+    /// that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
-    /// A Terraform plan instead, before there is a cluster, as `terraform show -json PLAN` prints it;
-    /// `-` for standard input
+    /// Check this Terraform plan, the output of `terraform show -json PLAN`, before the cluster exists; `-`
+    /// reads standard input
     #[arg(
         long,
         env = "POOLGUARD_TERRAFORM_PLAN",
@@ -55,11 +56,11 @@ pub(super) struct Check {
     )]
     terraform_plan: Option<PathBuf>,
 
-    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
     #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
     kubeconfig: Option<PathBuf>,
 
-    /// Which context of the kubeconfig; given several times, several clusters are checked
+    /// Context of the kubeconfig; repeat it to check several clusters
     #[arg(
         long = "context",
         env = "POOLGUARD_CONTEXT",
@@ -73,31 +74,31 @@ pub(super) struct Check {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Error)]
     fail_on: FailOn,
 
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// From what on a cluster is not fit.
+/// The lowest severity that makes a check fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum FailOn {
     /// Errors
     Error,
     /// Errors and warnings
     Warning,
-    /// Errors, warnings, and what the input does not tell
+    /// Errors, warnings, and unknown checks
     Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    /// A table for people
     Table,
-    /// For machines: {"verdict": …, "findings": […]}
+    /// JSON for programs: {"verdict": …, "findings": […]}
     Json,
-    /// For a build server: failures are what --fail-on counts
+    /// An XML test report for a build server; what --fail-on counts is a failure
     Junit,
-    /// One page for a colleague, self-contained
+    /// One self-contained HTML page
     Html,
 }
 
@@ -106,7 +107,7 @@ struct Checked {
     /// Context or file.
     name: String,
     fitness: Fitness,
-    /// The command that dumps all that is asked for of a cluster.
+    /// The command that dumps every kind that a check reads.
     dump_command: Option<String>,
 }
 
@@ -128,7 +129,7 @@ impl Check {
                 let plan = Plan::read(&read(file)?).map_err(|error| match error {
                     PlanError::NoPool => anyhow::Error::new(error).context(Named(file).to_string()),
                     error => anyhow::Error::new(error).context(format!(
-                        "{} is no plan as `terraform show -json PLAN` prints it",
+                        "{} is not a plan in the format of `terraform show -json PLAN`",
                         Named(file)
                     )),
                 })?;
@@ -158,7 +159,7 @@ impl FailOn {
         fitness.findings.iter().any(|finding| self.counts(finding))
     }
 
-    /// Whether a finding makes a cluster unfit.
+    /// Whether a finding makes the exit code 1.
     fn counts(self, finding: &CheckFinding) -> bool {
         match finding.status {
             Status::Pass => false,
@@ -183,11 +184,11 @@ impl Checked {
     }
 }
 
-/// What a plan cannot tell, and where to ask.
-const AFTER_PLAN: &str = "A plan knows no pods, roles and volumes: once it is applied, `poolguard check` looks at the \
-     cluster.";
+/// The sentence about what a plan does not contain.
+const AFTER_PLAN: &str = "A plan does not contain pods, roles and volumes. After you apply it, \
+ run `poolguard check` on the cluster.";
 
-/// What findings are about that belong to no pool.
+/// The subject of findings without a pool: the cluster or the plan.
 fn whole(fitness: &Fitness) -> &'static str {
     match fitness.subject {
         CheckedSubject::Cluster => "cluster",
@@ -195,7 +196,7 @@ fn whole(fitness: &Fitness) -> &'static str {
     }
 }
 
-/// How many nodes there are, or are planned.
+/// The number of nodes, or of planned nodes.
 fn node_count(fitness: &Fitness) -> String {
     let nodes = count(fitness.nodes, "node");
     match fitness.subject {
@@ -205,7 +206,7 @@ fn node_count(fitness: &Fitness) -> String {
     }
 }
 
-/// Several clusters in one line, each by its name; one by its verdict.
+/// The verdict of one cluster, or the verdicts of several clusters with their names in one line.
 fn verdict(checked: &[Checked]) -> String {
     match checked {
         [one] => one.fitness.verdict(),

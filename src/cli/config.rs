@@ -15,45 +15,46 @@ use crate::config::{self, ConfigSource, Decoration, Diagnostic, Loaded};
 
 mod summary;
 
-/// Checks a config, prints its schema.
+/// The subcommands of `poolguard config`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a config: every mistake with its line, or a summary of what it says.
+    /// Check a config: print every mistake with its line, or else a summary.
     ///
-    /// Exit code 0: it can be used, perhaps with warnings. 1: it has errors. 2: it cannot be read.
+    /// Exit code 0: PoolGuard can use the config, possibly with warnings. 1: the config has errors. 2:
+    /// PoolGuard could not read the file.
     Check(CheckArguments),
-    /// Print the JSON Schema of the config, for editors.
+    /// Print the JSON Schema of the config, for example for an editor.
     Schema,
 }
 
 /// Arguments of `poolguard config check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckArguments {
-    /// The config; `-` is standard input.
+    /// The config; `-` reads standard input.
     file: Option<PathBuf>,
-    /// The config, when no FILE is given.
+    /// The config, if you do not give FILE.
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How the result is written.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
 
-/// How the result of a check is written.
+/// The output format of `poolguard config check`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// For people: mistakes on standard error, a summary on standard output.
+    /// Text for people: mistakes on standard error, a summary on standard output.
     #[default]
     Text,
-    /// For machines: a list of severity, message, line, column, key and help.
+    /// A JSON list of mistakes with severity, message, line, column, key and help.
     Json,
 }
 
-/// The config can be used.
+/// Exit code for a config that PoolGuard can use.
 const EXIT_OK: u8 = 0;
-/// The config has errors.
+/// Exit code for a config with errors.
 const EXIT_ERRORS: u8 = 1;
-/// The config cannot be read.
+/// Exit code for a file that PoolGuard cannot read.
 const EXIT_UNREADABLE: u8 = 2;
 
 /// Runs the command.
@@ -71,7 +72,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The exit code, with the result written to `out` and what is wrong to `err`.
+/// Checks the config, writes the summary to `out` and the mistakes to `err`, and returns the exit code.
 fn check(
     arguments: &CheckArguments,
     out: &mut impl Write,
@@ -102,10 +103,12 @@ fn check(
     Ok(if result.is_ok() { EXIT_OK } else { EXIT_ERRORS })
 }
 
-/// The name that messages call the config by, and its text.
+/// The name of the config in messages, and its text.
 fn read(path: Option<&Path>) -> anyhow::Result<(String, String)> {
-    let path = path
-        .context("no config: give FILE, --config or POOLGUARD_CONFIG; `-` reads standard input")?;
+    let path = path.context(
+        "no config: name it as FILE, or with --config or POOLGUARD_CONFIG; `-` reads \
+         standard input",
+    )?;
     if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -177,7 +180,10 @@ mod tests {
     fn the_exit_code_says_whether_the_config_can_be_used() {
         let (code, out, err) = check_text("", Output::Text);
         assert_eq!(code, 0);
-        assert!(out.contains("1 warning") && err.contains("warning: `role-binding`"), "{out}{err}");
+        assert!(
+            out.contains("1 warning") && err.contains("warning: `principals.trusted`"),
+            "{out}{err}"
+        );
         let (code, out, err) = check_text("zones: []\n", Output::Text);
         assert_eq!((code, out.as_str()), (1, ""));
         assert!(err.contains("unknown key `zones` at the top level"), "{err}");

@@ -16,25 +16,25 @@ use crate::{
     policy::provider::Provider,
 };
 
-/// Which config and which cluster.
+/// The flags that name the config and the cluster.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Input {
-    /// Config file; without it everything is at its defaults and pools are found by their taint
+    /// Config file; without it PoolGuard uses the defaults and finds pools by their taint
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// The cluster, as `kubectl get nodes,namespaces -o yaml` (or json) prints it, or the folder that
+    /// Dump of the cluster: the output of `kubectl get nodes,namespaces -o yaml` (or json), or the folder that
     /// `kubectl cluster-info dump --output-directory` writes
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     pub(super) cluster: Option<PathBuf>,
 }
 
-/// The config is wrong; its diagnostics, ready to be read.
+/// The error for a config with mistakes: its diagnostics as text.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct ConfigRefused(String);
 
-/// An error as the last thing that a command prints.
+/// Prints the error with which a command ends.
 pub(super) fn error_text(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ConfigRefused>() {
         // Every diagnostic has its own heading.
@@ -44,7 +44,7 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
 }
 
 impl Input {
-    /// Reads both. Warnings of the config are for the caller to show.
+    /// Reads the config and the cluster. The caller shows the warnings of the config.
     pub(super) fn load(&self) -> anyhow::Result<ConfigAndCluster> {
         let index = match &self.cluster {
             Some(path) => {
@@ -63,7 +63,7 @@ impl Input {
     }
 }
 
-/// A config that is still text: what it means depends on where the cluster runs.
+/// The text of a config before it is loaded: its meaning depends on the provider of the cluster.
 pub(super) struct ConfigText {
     name: String,
     text: String,
@@ -78,7 +78,7 @@ impl ConfigText {
         })
     }
 
-    /// What it says in a cluster of this provider.
+    /// Loads the config for a cluster of this provider.
     pub(super) fn load(&self, provider: Option<Provider>) -> anyhow::Result<Loaded> {
         config::load(&self.name, &self.text, provider)
             .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)).into())
@@ -133,7 +133,7 @@ pub(super) fn add_dump(
 
 /// What an error about a dump begins with.
 pub(super) fn no_dump(path: &Path) -> String {
-    format!("{} is no dump of a cluster", Named(path))
+    format!("cannot use {} as a dump of a cluster", Named(path))
 }
 
 /// Folders in folders are read to this depth: `kubectl cluster-info dump` has one for each namespace.
@@ -164,14 +164,14 @@ pub(super) fn read(file: &Path) -> anyhow::Result<String> {
     } else {
         fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
     };
-    String::from_utf8(bytes).with_context(|| format!("{} is not text in UTF-8", Named(file)))
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", Named(file)))
 }
 
 fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// A file as people call it.
+/// The name of a file in messages.
 pub(super) struct Named<'p>(pub(super) &'p Path);
 
 impl fmt::Display for Named<'_> {

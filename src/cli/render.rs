@@ -16,45 +16,45 @@ use crate::{
 /// Prints the objects that a config asks for.
 #[derive(Debug, Subcommand)]
 pub(super) enum RenderCommand {
-    /// Print the webhook configurations: what the API server sends to PoolGuard, and what becomes
-    /// of it while PoolGuard does not answer.
+    /// Print the webhook configurations: which requests the API server sends to PoolGuard, and what it does if
+    /// PoolGuard does not answer.
     ///
-    /// They are what PoolGuard registers by itself. Print them to read them, to see what a change
-    /// of the config changes, or to apply them by other means with `registration: external`;
-    /// without --ca-bundle, PoolGuard then writes the caBundle into them.
+    /// By default PoolGuard registers these objects itself. Print them to read them, to compare them before and
+    /// after a change of the config, or to apply them with another tool (`registration: external`). If you
+    /// apply them without --ca-bundle, PoolGuard writes the caBundle.
     Webhooks(Webhooks),
-    /// Print the backstop: a ValidatingAdmissionPolicy and its binding, which the API server evaluates
-    /// by itself, also while PoolGuard does not answer.
+    /// Print the backstop: a ValidatingAdmissionPolicy and its binding. The API server evaluates them itself,
+    /// also while PoolGuard does not answer.
     ///
-    /// It keeps the part of pod-intrusion that needs no look at the cluster, and never denies what
-    /// PoolGuard allows. It costs every pod an evaluation in the API server.
+    /// The backstop enforces the part of pod-intrusion that depends only on the pod and the config. It never
+    /// denies a pod that PoolGuard allows. The API server evaluates it once for every pod.
     Policy(Common),
 }
 
 /// Arguments of every rendering.
 #[derive(Args, Debug)]
 pub(super) struct Common {
-    /// Config file; without it everything is at its defaults
+    /// Config file; without it PoolGuard uses the defaults
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The namespace that PoolGuard runs in
+    /// Namespace in which PoolGuard runs
     ///
-    /// Its pods are never judged, so that PoolGuard can start.
+    /// The objects exclude the pods of this namespace, so that PoolGuard itself can always start.
     #[arg(
         short,
         long,
         env = "POOLGUARD_NAMESPACE",
         value_name = "NAMESPACE",
-        default_value = "poolguard"
+        default_value = "poolguard-system"
     )]
     namespace: String,
 
-    /// The name of the objects
+    /// Name of the objects
     #[arg(long, env = "POOLGUARD_NAME", value_name = "NAME", default_value = "poolguard")]
     name: String,
 
-    /// How they are written
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
@@ -65,11 +65,11 @@ pub(super) struct Webhooks {
     #[command(flatten)]
     common: Common,
 
-    /// The Service that the API server calls
+    /// Service through which the API server calls PoolGuard
     #[arg(long, env = "POOLGUARD_SERVICE", value_name = "NAME", default_value = "poolguard")]
     service: String,
 
-    /// The port of the Service
+    /// Port of the Service
     #[arg(
         long,
         alias = "port",
@@ -80,7 +80,8 @@ pub(super) struct Webhooks {
     )]
     service_port: u16,
 
-    /// Call this address instead of a Service: https://host:port, for a PoolGuard outside the cluster
+    /// URL that the API server calls instead of a Service: https://host:port, if PoolGuard runs outside the
+    /// cluster
     #[arg(
         long,
         alias = "url",
@@ -90,18 +91,18 @@ pub(super) struct Webhooks {
     )]
     webhook_url: Option<String>,
 
-    /// The certificates, in PEM, that the API server trusts for the webhook
+    /// PEM file with the CA certificates that the API server trusts for the webhook
     #[arg(long, env = "POOLGUARD_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
 }
 
-/// How objects are written.
+/// The output format of `poolguard render`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// A document an object.
+    /// YAML, one document for each object.
     #[default]
     Yaml,
-    /// One List.
+    /// JSON, one List.
     Json,
 }
 
@@ -119,11 +120,11 @@ fn render_policy(common: &Common) -> anyhow::Result<ExitCode> {
     let installation = common.installation(Address::Url(String::new()));
     let Some(objects) = backstop(&policy, &installation) else {
         bail!(
-            "there is nothing that can be decided without a look at the cluster: the config declares \
-             no pool under `pools`, or pod-intrusion is off"
+            "the config leaves nothing for the backstop to decide: it declares no pool under \
+             `pools`, or the rule pod-intrusion is off"
         );
     };
-    common.write("policy", "docs/backstop.md says what it decides", &objects)
+    common.write("policy", "docs/backstop.md explains it", &objects)
 }
 
 impl Webhooks {
@@ -133,7 +134,8 @@ impl Webhooks {
         let address = match webhook_url {
             Some(url) if !url.starts_with("https://") => {
                 bail!(
-                    "--webhook-url {url} does not begin with https://, which the API server demands"
+                    "--webhook-url {url} must begin with https://, because the API server \
+                     requires it"
                 )
             }
             Some(url) => Address::Url(url.clone()),
@@ -143,7 +145,7 @@ impl Webhooks {
         let installation = common.installation(address);
         let entries = entries(&policy, &common.namespace);
         let objects = entries.objects(&installation, ca_bundle.as_deref());
-        common.write("webhooks", "docs/webhooks.md says what each entry is for", &objects)
+        common.write("webhooks", "docs/webhooks.md explains each entry", &objects)
     }
 }
 
@@ -183,15 +185,15 @@ impl Common {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Where the objects come from, for those who find them in a repository.
+    /// The comment at the top of the output: which command and config it comes from.
     fn heading(&self, what: &str, where_to_read: &str) -> String {
         let config = match &self.config {
             Some(file) => file.display().to_string(),
             None => "the built-in defaults".to_owned(),
         };
         format!(
-            "# Made by poolguard {} (`poolguard render {what}`) from {config}.\n\
-             # Change the config and not this: {where_to_read}.\n",
+            "# Generated by poolguard {} (`poolguard render {what}`) from {config}.\n# Do not \
+             edit this file: change the config and generate it again. {where_to_read}.\n",
             env!("CARGO_PKG_VERSION"),
         )
     }
@@ -202,10 +204,10 @@ fn certificates(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     let pem = read(file)?.into_bytes();
     let count = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .with_context(|| format!("{} is no PEM", file.display()))?
+        .with_context(|| format!("{} is not PEM", file.display()))?
         .len();
     if count == 0 {
-        bail!("{} holds no certificate in PEM", file.display());
+        bail!("{} contains no PEM certificate", file.display());
     }
     Ok(pem)
 }

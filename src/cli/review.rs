@@ -21,29 +21,29 @@ use super::{
 };
 use crate::{admission::review::Asker, kubernetes::documents};
 
-/// Decide offline what the webhook would: mutate, apply the patch, validate the result.
+/// Show offline what the webhook would decide: mutate, apply the patch, validate the result.
 ///
-/// Takes AdmissionReviews and plain manifests, as JSON or YAML with any number of documents.
-/// Manifests are judged as if they were created. Exits with 0 if everything is allowed, 1 if
-/// something is denied, 2 if something cannot be read.
+/// Reads AdmissionReviews and plain manifests, as JSON or as YAML with any number of documents. It judges a
+/// manifest as if you created it. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
+/// read something.
 #[derive(Debug, clap::Args)]
 pub(super) struct Review {
-    /// Files, folders (searched for .json, .yaml and .yml), or `-` for standard input
+    /// Files, folders (with all their .json, .yaml and .yml files), or `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
     input: Input,
 
-    /// The user who applies the manifests
+    /// User who applies the manifests
     #[arg(long = "as", value_name = "USER", default_value = "kubernetes-admin")]
     user: String,
 
-    /// A group of that user; may be given several times
+    /// Group of this user; you can repeat it
     #[arg(long = "as-group", value_name = "GROUP", default_values = ["system:authenticated"])]
     groups: Vec<String>,
 
-    /// The namespace of manifests that name none
+    /// Namespace for manifests that do not name one
     #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
     namespace: String,
 
@@ -51,7 +51,7 @@ pub(super) struct Review {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Deny)]
     fail_on: FailOn,
 
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -66,11 +66,11 @@ enum FailOn {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    /// A table for people
     Table,
-    /// For machines: {"results": [...], "errors": [...]}
+    /// JSON for programs: {"results": [...], "errors": [...]}
     Json,
-    /// The JSON patch of every review, one a line
+    /// The JSON patch of each review, one per line
     Patch,
 }
 
@@ -90,8 +90,8 @@ impl Review {
         match output {
             Output::Table => {
                 if input.cluster.is_none() {
-                    let note = "note: without --cluster no node is known, so that only declared \
-                                pools are guarded, as if they had no node yet";
+                    let note = "note: without --cluster, PoolGuard knows no nodes. It judges only \
+                     pools that the config declares, as if they had no nodes yet";
                     anstream::eprintln!("{note}");
                 }
                 write!(out, "{}", table::ReviewTable { results: &results, errors: &errors })?;
@@ -134,7 +134,7 @@ fn review_file(
     let name = Named(file).to_string();
     let documents = read(file).and_then(|text| {
         let documents = documents::read(&text)?.objects;
-        anyhow::ensure!(!documents.is_empty(), "it holds no objects");
+        anyhow::ensure!(!documents.is_empty(), "it contains no objects");
         Ok((text, documents))
     });
     let (text, documents) = match documents {
@@ -164,7 +164,7 @@ fn review_file(
     }
 }
 
-/// What is wrong with a document, with the place in the file that its author has seen.
+/// The error of a document with its line and column in the file.
 fn in_file(text: &str, index: usize, document: &Value, error: &anyhow::Error) -> String {
     let Some(misshapen) = Misshapen::of(error, document) else { return format!("{error:#}") };
     match documents::place(text, index, misshapen.path.steps()) {
@@ -173,7 +173,7 @@ fn in_file(text: &str, index: usize, document: &Value, error: &anyhow::Error) ->
     }
 }
 
-/// Folders as the files in them, in order.
+/// The files, with each folder replaced by its files in order.
 fn expand(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut expanded = Vec::new();
     for file in files {
@@ -182,7 +182,7 @@ fn expand(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             expand_folder(file, &mut expanded)?;
             anyhow::ensure!(
                 expanded.len() > before,
-                "{} holds no .json, .yaml or .yml file",
+                "{} contains no .json, .yaml or .yml file",
                 file.display()
             );
         } else {

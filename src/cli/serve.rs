@@ -32,23 +32,25 @@ use crate::{
 
 /// Run the webhook.
 ///
-/// In a cluster it watches nodes and role bindings, keeps its own certificates and registers itself.
-/// With --cluster it guards an embedded snapshot on loopback, with a certificate made in memory: to
-/// try a config on a laptop, without any cluster.
+/// In a cluster, PoolGuard watches nodes and role bindings, manages its own certificates and registers its
+/// webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard then reads the dump FILE,
+/// listens only on loopback, and uses a temporary certificate.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     input: Input,
 
-    /// Address of the webhook; port 0 picks one [default: 0.0.0.0:8443 with --service or --webhook-url, else 127.0.0.1:8443]
+    /// Address of the webhook; with port 0 the system chooses a free port [default: 0.0.0.0:8443 with --service
+    /// or --webhook-url, else 127.0.0.1:8443]
     #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// Address of /livez, /readyz and /metrics; port 0 picks one [default: port 8080, as above]
+    /// Address of /livez, /readyz and /metrics; with port 0 the system chooses a free port [default:
+    /// 0.0.0.0:8080 with --service or --webhook-url, else 127.0.0.1:8080]
     #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
 
-    /// Certificate authority of the clients, as PEM; without it any client may ask
+    /// PEM file with the CA of the clients; without it PoolGuard accepts requests from every client
     #[arg(long, env = "POOLGUARD_CLIENT_CA", value_name = "FILE")]
     client_ca: Option<PathBuf>,
 
@@ -68,16 +70,17 @@ pub(super) struct Serve {
     log: Log,
 }
 
-/// A file for the audit stream, beside standard output.
+/// The flags of the audit file.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Audit")]
 #[expect(clippy::struct_field_names, reason = "flags and variables are named after the fields")]
 struct AuditFlags {
-    /// File that gets the audit stream as well, as JSON lines; it is rotated to FILE.1, FILE.2 and so on
+    /// File to which PoolGuard also writes the audit stream, as JSON lines; PoolGuard rotates it to FILE.1,
+    /// FILE.2 and so on
     #[arg(long, env = "POOLGUARD_AUDIT_FILE", value_name = "FILE")]
     audit_file: Option<PathBuf>,
 
-    /// Size at which the audit file is rotated; 64KiB at least
+    /// Size at which PoolGuard rotates the audit file; at least 64KiB
     #[arg(
         long,
         env = "POOLGUARD_AUDIT_FILE_SIZE",
@@ -87,7 +90,7 @@ struct AuditFlags {
     )]
     audit_file_size: usize,
 
-    /// How many audit files there are at most, the one that is written included
+    /// Largest number of audit files, including the current one
     #[arg(
         long,
         env = "POOLGUARD_AUDIT_FILE_COUNT",
@@ -98,20 +101,20 @@ struct AuditFlags {
     audit_file_count: usize,
 }
 
-/// Given certificate files, which are followed as they change.
+/// The flags for certificate files, which PoolGuard reloads when they change.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Certificate")]
 #[expect(clippy::struct_field_names, reason = "flags and variables are named after the fields")]
 struct TlsFlags {
-    /// Certificate chain, as PEM; without it PoolGuard makes its own
+    /// PEM file with the certificate chain; without it PoolGuard creates its own certificate
     #[arg(long, env = "POOLGUARD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// Private key of the certificate, as PEM
+    /// PEM file with the private key of the certificate
     #[arg(long, env = "POOLGUARD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Authority of the certificate, as PEM, to be registered as caBundle
+    /// PEM file with the CA of the certificate, which PoolGuard registers as caBundle
     #[arg(long, env = "POOLGUARD_TLS_CA", value_name = "FILE", requires = "tls_cert")]
     tls_ca: Option<PathBuf>,
 }
@@ -122,14 +125,17 @@ const ADMIN_PORT: u16 = 8080;
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { input, live, listen, admin_listen, tls, client_ca, audit, limits, log } = self;
-        // Before anything is said: without a cluster there is nothing to say.
+        // First of all, because without a cluster the command only reports this error.
         let config = if input.cluster.is_none() { Some(live.configure()?) } else { None };
         let inputs = input.load()?;
         log.start()?;
         let people = log.log_format == LogFormat::Human;
-        show_warnings(&inputs, people);
         let is_installed = live.is_installed();
         let is_dump = input.cluster.is_some();
+        // In a live cluster the guard logs the warnings once it knows the provider.
+        if is_dump {
+            show_warnings(&inputs, people);
+        }
         let unseen = if is_dump { banner::unseen(&inputs.index) } else { Vec::new() };
         let text = inputs.config_text;
         let cluster = match (input.cluster, config) {
@@ -183,7 +189,7 @@ impl TlsFlags {
     }
 }
 
-/// Smaller files would be gone before anybody has read them.
+/// The smallest size of an audit file: smaller files would be rotated away before you can read them.
 const FILE_SIZE_MIN: usize = 64 << 10;
 
 fn parse_file_size(text: &str) -> anyhow::Result<usize> {
@@ -227,8 +233,8 @@ fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Policy
     let snapshot = index.snapshot(&policy);
     ensure!(
         !snapshot.pools().is_empty(),
-        "there is nothing to guard: the config declares no pool, and no node of the cluster carries \
-         the taint {}. Declare a pool under `pools`, or taint the nodes",
+        "there is no pool to protect: the config declares none, and no node of the cluster has \
+         the taint {}. Declare a pool under `pools`, or add the taint to the nodes",
         policy.taint
     );
     Ok(PolicyAndSnapshot { policy: policy.into(), snapshot })

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Why a dump cannot be read.
+/// The reason why PoolGuard cannot read a dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
     /// Neither JSON nor YAML.
@@ -24,20 +24,20 @@ pub enum DumpError {
     #[error(transparent)]
     NoObject(#[from] NoObject),
     /// An item is not an object of the API.
-    #[error("item {index} ({kind}): {error}")]
+    #[error("item {} ({title}): {error}", index + 1)]
     Item {
-        /// Position in the dump, from 0.
+        /// Its position in the dump, from 0.
         index: usize,
-        /// Its kind, if it has one.
-        kind: String,
-        /// What is wrong with it.
+        /// Its kind and name, as far as it has them.
+        title: String,
+        /// The mistake in it.
         error: ObjectError,
     },
     /// There is nothing in it.
-    #[error("it holds no objects; `kubectl get nodes,namespaces -o yaml` prints a dump")]
+    #[error("it contains no objects; create a dump with `kubectl get nodes,namespaces -o yaml`")]
     Empty,
     /// There are objects in it, of other kinds.
-    #[error("it holds nothing that a check reads: nodes above all")]
+    #[error("it contains nothing that a check reads, such as nodes")]
     NothingToCheck,
 }
 
@@ -117,8 +117,8 @@ impl Index {
         list: &TypeMeta<'_>,
     ) -> Result<(), DumpError> {
         let fault = |kind: &str| {
-            let kind = kind.to_owned();
-            move |error: JsonError| DumpError::Item { index: position, kind, error: error.into() }
+            let title = item_title(kind, item);
+            move |error: JsonError| DumpError::Item { index: position, title, error: error.into() }
         };
         let meta = TypeMeta::of(item).map_err(fault("without a kind"))?;
         let (group, kind) = if meta.kind.is_empty() {
@@ -144,6 +144,15 @@ impl Index {
     }
 }
 
+/// `Node a`: the kind of an item, and its name if it has one.
+pub(super) fn item_title(kind: &str, item: &str) -> String {
+    let object = json::from_str::<RawObject<'_>>(item);
+    match object.map(|object| object.text_at("/metadata/name")) {
+        Ok(name) if !name.is_empty() => format!("{kind} {name}"),
+        Ok(_) | Err(_) => kind.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,9 +163,11 @@ mod tests {
         for item in ["null", "7", "\"text\"", "[]"] {
             let node = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
             let list = format!(r#"{{"kind":"List","items":[{node},{item}]}}"#);
-            let expected = "item 1 (without a kind): expected an object at line 1, column 1";
+            let expected = "item 2 (without a kind): expected an object";
             assert_eq!(fault(&list), expected, "{item}");
         }
+        let node = r#"{"kind":"Node","metadata":{"name":"a","labels":{"x":1}}}"#;
+        assert_eq!(fault(node), "item 1 (Node a): metadata.labels.x: expected a string");
         assert_eq!(fault("- null"), "line 1, column 3: expected an object, found null");
     }
 }

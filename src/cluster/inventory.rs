@@ -12,7 +12,11 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{DumpError, Index, ObjectError, dump::TypeMeta, wire::ListPage};
+use super::{
+    DumpError, Index, ObjectError,
+    dump::{TypeMeta, item_title},
+    wire::ListPage,
+};
 use crate::{
     json,
     kubernetes::{
@@ -141,7 +145,7 @@ impl Inventory {
     ) -> Result<(), DumpError> {
         let fault = |kind: &str, error: ObjectError| DumpError::Item {
             index: position,
-            kind: kind.to_owned(),
+            title: item_title(kind, item),
             error,
         };
         let meta = TypeMeta::of(item).map_err(|error| fault("without a kind", error.into()))?;
@@ -205,7 +209,7 @@ impl Inventory {
     pub fn why_unknown(&self, resource: Resource) -> String {
         match self.gap(&resource.group_resource()) {
             Some(why) => format!("{} could not be read: {why}", resource.plural),
-            None => format!("The input holds no {}", resource.plural),
+            None => format!("The input contains no {}", resource.plural),
         }
     }
 
@@ -245,7 +249,7 @@ fn resource_of(group: &str, kind: &str) -> GroupResource {
 /// Annotations that repeat the object, or are long and tell nothing.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Takes out what nobody asks for: containers above all, whose environment is nobody's business.
+/// Removes the fields that no check reads, such as containers, whose environment can contain secrets.
 fn trim(resource: &GroupResource, object: &mut Value) {
     let Some(object) = object.as_object_mut() else { return };
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -12,12 +12,12 @@ pub enum ObjectError {
     /// A field that is kept whole.
     #[error(transparent)]
     Whole(#[from] serde_json::Error),
-    /// A field that is read.
-    #[error(transparent)]
+    /// A field that is read. The message has no line and column, because users do not see the text of the object.
+    #[error("{}", .0.clone().within(&[]))]
     Read(#[from] JsonError),
 }
 
-/// What a list has shown so far. Nobody sees it before it is complete.
+/// The objects that a list has shown so far. The index shows them only when the list is complete.
 #[derive(Debug, Default)]
 pub(super) struct Relist {
     nodes: Nodes,
@@ -27,7 +27,7 @@ pub(super) struct Relist {
 /// Annotations that repeat the object, or are long and tell nothing.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An object other than a node, as far as anybody asks for it.
+/// An object other than a node, with the fields that PoolGuard reads.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Observed {

@@ -1,4 +1,4 @@
-//! What an API server writes when it lists and watches: objects stay text until somebody wants them.
+//! The wire format of lists and watches. Objects stay text until a caller reads them.
 
 use crate::json::{self, Cursor, JsonError, Read, read_object, text::Text};
 

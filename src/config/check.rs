@@ -210,7 +210,8 @@ impl<'s> Walker<'s, '_> {
         let schema = properties.get(key).map(|schema| self.resolve(schema));
         let help = schema.and_then(|schema| match choices(schema).as_slice() {
             [only] => Some(format!("add the line `{key}: {only}`")),
-            _ => text_of(schema, "description").map(|what| first_sentence(what).to_owned()),
+            _ => text_of(schema, "description")
+                .map(|what| format!("add `{key}: …`: {}", lower_case_first(first_sentence(what)))),
         });
         self.report.push(match help {
             Some(help) => error.with_help(help),
@@ -265,7 +266,7 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
         ("boolean", Value::String(text), _)
             if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") =>
         {
-            Some("take it out of the quotes".to_owned())
+            Some("remove the quotes".to_owned())
         }
         ("boolean", Value::String(text), _) => match text.to_ascii_lowercase().as_str() {
             "yes" | "on" => Some("write `true`".to_owned()),
@@ -273,7 +274,7 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
             _ => None,
         },
         ("array", Value::String(text), _) => Some(format!("write `[{text}]`")),
-        ("array", Value::Mapping(_), _) => Some("put `- ` before each item".to_owned()),
+        ("array", Value::Mapping(_), _) => Some("write `- ` before each item".to_owned()),
         _ => None,
     }
 }
@@ -305,6 +306,18 @@ fn text_of<'s>(schema: &'s Json, key: &str) -> Option<&'s str> {
 
 fn text<'s>(schema: &'s Json, key: &str) -> &'s str {
     text_of(schema, key).unwrap_or_default()
+}
+
+/// The text with its first letter in lower case, for the middle of a sentence. Names such as `AutoMQ` and `JSON`
+/// stay as they are.
+fn lower_case_first(text: &str) -> String {
+    let is_name =
+        text.split(' ').next().is_some_and(|word| word.chars().skip(1).any(char::is_uppercase));
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !is_name => first.to_lowercase().chain(letters).collect(),
+        Some(_) | None => text.to_owned(),
+    }
 }
 
 fn first_sentence(text: &str) -> &str {

@@ -81,7 +81,7 @@ impl<'t> TreeCursor<'t> {
 #[derive(Debug, Default)]
 pub(super) struct DiagnosticCollector {
     diagnostics: Vec<Diagnostic>,
-    /// What the check of the structure took out, so that nobody complains of its absence.
+    /// The paths that the check of the structure removed, so that later checks do not report them as missing.
     broken: Vec<KeyPath>,
 }
 

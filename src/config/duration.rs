@@ -7,7 +7,7 @@ use crate::kubernetes::duration::parse_duration;
 /// What the schema says of a duration.
 pub(super) const PATTERN: &str = "^([0-9]+(ms|s|m|h))+$";
 
-/// Longer than anybody means.
+/// The longest duration of a config.
 const DAYS_MAX: u64 = 365;
 
 const NO_DURATION: &str = "is not a duration such as `10m`, `90s` or `1h30m`";
@@ -21,8 +21,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
     let is_for_people = text.chars().all(|it| it.is_ascii_digit() || "hms".contains(it));
     match parse_duration(text) {
         Ok(_) if !is_for_people => Err(NO_DURATION),
-        Ok(Duration::ZERO) => Err("is no time at all"),
-        Ok(total) if total > Duration::from_hours(24 * DAYS_MAX) => Err("is too long"),
+        Ok(Duration::ZERO) => Err("is zero"),
+        Ok(total) if total > Duration::from_hours(24 * DAYS_MAX) => Err("is longer than 365 days"),
         Ok(total) => Ok(total),
         Err(_) => Err(NO_DURATION),
     }

@@ -17,10 +17,10 @@ pub(super) use self::{
     rules::{JoinRule, Rule, Rules},
 };
 
-/// Configuration of PoolGuard, which keeps AutoMQ's dedicated node pools dedicated.
+/// The configuration of PoolGuard, which keeps AutoMQ's dedicated node pools dedicated.
 ///
-/// Everything but `apiVersion` and `kind` may be left out: pools are then discovered from the
-/// taint, and the provider is read from the nodes.
+/// Only `apiVersion` and `kind` are required. Without the other keys, PoolGuard finds pools by their taint and
+/// reads the provider from the nodes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "PoolGuardConfig")]
@@ -33,92 +33,93 @@ pub(super) struct Raw {
     #[schemars(required)]
     #[expect(dead_code, reason = "the check of the structure is all there is to say about it")]
     pub(super) kind: Option<Kind>,
-    /// The cloud that the cluster runs on. Left out, it is read from the nodes' `providerID`.
+    /// The cloud on which the cluster runs. If you omit it, PoolGuard reads it from the nodes' `providerID`.
     #[schemars(example = &"aws")]
     pub(super) provider: Option<Provider>,
-    /// The taint of every pool's nodes, by which undeclared pools are found as well. A part that is
-    /// left out is that of `dedicated=automq:NoSchedule`.
+    /// The taint of every pool's nodes. PoolGuard also finds undeclared pools by it. Parts that you omit have
+    /// the values of `dedicated=automq:NoSchedule`.
     #[serde(default)]
     #[schemars(extend("default" = {"key": "dedicated", "value": "automq", "effect": "NoSchedule"}))]
     pub(super) taint: Taint,
-    /// Which pods are AutoMQ's.
+    /// The conditions that make a pod an AutoMQ pod.
     #[serde(default)]
     pub(super) automq: AutoMq,
-    /// Pools that this file does not declare.
+    /// The discovery of pools that this file does not declare.
     #[serde(default)]
     pub(super) discovery: Discovery,
-    /// The node pools that are dedicated to AutoMQ. Should two claim one node, the first has it.
+    /// The node pools that are dedicated to AutoMQ. If a node matches two pools, the first one counts.
     #[serde(default)]
     pub(super) pools: Vec<Pool>,
-    /// The AutoMQ clusters, each bound to a pool. The first that matches a pod has it.
+    /// The AutoMQ clusters (instances), each with its pool. If a pod matches two instances, the first one
+    /// counts.
     #[serde(default)]
     pub(super) instances: Vec<Instance>,
     /// Which built-in lists are in force.
     #[serde(default)]
     pub(super) presets: Presets,
-    /// Pods that may run on dedicated nodes, beside those of the presets.
+    /// Other pods that may run on dedicated nodes, in addition to those of the presets.
     #[serde(default)]
     pub(super) exempt: Vec<Exemption>,
     /// Objects that hold a pool's role together, beside those that the provider's preset protects.
     #[serde(default)]
     pub(super) protected: Vec<Protected>,
-    /// Who may change nodes and protected objects.
+    /// The users who may change nodes and protected objects.
     #[serde(default)]
     pub(super) principals: Principals,
-    /// Who is always allowed, and always recorded.
+    /// The groups whose requests PoolGuard always allows and always records.
     #[serde(default)]
     pub(super) break_glass: BreakGlass,
-    /// How tolerations and taints are read.
+    /// How PoolGuard evaluates tolerations and taints.
     #[serde(default)]
     pub(super) placement: Placement,
-    /// Machine types for the pools that list none.
+    /// The machine types for pools without `machineTypes`.
     #[serde(default)]
     pub(super) catalog: Catalog,
-    /// The cluster facts that decisions read.
+    /// The state of the cluster that PoolGuard uses for decisions.
     #[serde(default)]
     pub(super) snapshot: Snapshot,
-    /// The background scan of what is there already.
+    /// The background scan, which checks the objects that already exist.
     #[serde(default)]
     pub(super) scan: Scan,
-    /// Who writes the webhook configurations: PoolGuard itself (`managed`), or somebody who applies
-    /// what `poolguard render webhooks` prints (`external`).
+    /// How the webhook configurations are applied: by PoolGuard itself (`managed`), or by another tool with the
+    /// output of `poolguard render webhooks` (`external`).
     #[serde(default)]
     pub(super) registration: Registration,
-    /// What each rule does when it finds something.
+    /// The mode of each rule: what it does when it finds a violation.
     #[serde(default)]
     pub(super) rules: Rules,
 }
 
-/// A taint, or the parts of it that differ from the default.
+/// A taint. Parts that you omit have the default values.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Taint {
-    /// Label key.
+    /// The key.
     #[schemars(example = &"dedicated")]
     pub(super) key: Option<String>,
-    /// May be empty.
+    /// The value; it may be empty.
     #[schemars(example = &"automq")]
     pub(super) value: Option<String>,
     /// What the taint does to pods that do not tolerate it.
     #[schemars(extend("x-refusals" = {
-        "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out, so that everybody could run there"
+        "PreferNoSchedule": "`PreferNoSchedule` does not keep pods out: write `NoSchedule`"
     }))]
     pub(super) effect: Option<Effect>,
 }
 
-/// Which pods are AutoMQ's. All conditions must hold.
+/// The conditions that make a pod an AutoMQ pod. All of them must hold.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AutoMq {
-    /// Namespaces of AutoMQ, names or globs. Whoever may create a namespace that a glob matches can
-    /// make its pods AutoMQ's.
+    /// The namespaces of AutoMQ, as names or globs. Anyone who can create a namespace that matches a glob can
+    /// run pods on the pools.
     #[serde(default = "automq_namespaces")]
     #[schemars(length(min = 1))]
     pub(super) namespaces: Vec<String>,
-    /// Labels that the pods must have.
+    /// A selector for the labels that the pods must have.
     #[serde(default)]
     pub(super) pods: Selector,
-    /// Service accounts that the pods must have one of, names or globs. Empty: any.
+    /// Service accounts, as names or globs; a pod must use one of them. Empty: any service account.
     #[serde(default)]
     pub(super) service_accounts: Vec<String>,
 }
@@ -137,12 +138,12 @@ fn automq_namespaces() -> Vec<String> {
     vec!["automq".to_owned()]
 }
 
-/// Pools that this file does not declare.
+/// The discovery of pools that this file does not declare.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Discovery {
-    /// Whether nodes that carry the taint outside every declared pool form pools of their own,
-    /// named by the provider's node-pool label.
+    /// Whether PoolGuard treats nodes that have the taint but match no declared pool as further pools, named by
+    /// the provider's node-pool label.
     #[serde(default = "yes")]
     pub(super) enabled: bool,
 }
@@ -157,7 +158,7 @@ fn yes() -> bool {
     true
 }
 
-/// A label selector, as Kubernetes has it: everything in it must hold.
+/// A label selector as in Kubernetes: all its parts must match.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Selector {
@@ -173,60 +174,60 @@ pub(super) struct Selector {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Requirement {
-    /// Label key.
+    /// The key.
     #[schemars(required)]
     pub(super) key: Option<String>,
     /// How the label is compared with the values.
     #[schemars(required)]
     pub(super) operator: Option<Operator>,
-    /// At least one for `In` and `NotIn`, none for `Exists` and `DoesNotExist`.
+    /// The values: at least one for `In` and `NotIn`, none for `Exists` and `DoesNotExist`.
     #[serde(default)]
     pub(super) values: Vec<String>,
 }
 
-/// A pool of nodes that is dedicated to AutoMQ.
+/// A node pool that is dedicated to AutoMQ.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Pool {
-    /// Name, unique among the pools.
+    /// The name of the pool, which no other pool has.
     #[schemars(required, example = &"pool-a")]
     pub(super) name: Option<String>,
-    /// Labels of the pool's nodes, at least one.
+    /// A selector for the labels of the pool's nodes, with at least one condition.
     #[schemars(required)]
     pub(super) nodes: Option<Selector>,
-    /// The zones of the pool: one, or three. Left out, they are not judged.
+    /// The zones of the pool: one or three. If you omit them, PoolGuard does not judge zones.
     #[schemars(length(min = 1, max = 3), extend("uniqueItems" = true), example = &["us-east-1a"])]
     pub(super) zones: Option<Vec<String>>,
-    /// Machine types that the pool's nodes may have. Left out, the catalog's.
+    /// The machine types that the pool's nodes may have. If you omit them, the catalog's types apply.
     #[schemars(length(min = 1), extend("uniqueItems" = true), example = &["r6in.large"])]
     pub(super) machine_types: Option<Vec<String>>,
-    /// The pool's cloud identity, as the provider spells it. On AWS, the `aws-auth` entry of this
-    /// role is protected.
+    /// The cloud role of the pool's nodes, in the provider's spelling. On AWS, PoolGuard protects the item of
+    /// this role in `aws-auth`.
     #[schemars(example = &"arn:aws:iam::111122223333:role/automq-node")]
     pub(super) role: Option<String>,
-    /// The pool's taint, where it differs from the default.
+    /// The pool's taint, if it differs from the default.
     #[serde(default)]
     pub(super) taint: Taint,
-    /// Taints that the pool's nodes carry beside it for good, and on purpose: `pod-placement` gives the
-    /// pool's pods their tolerations.
+    /// Further permanent taints of the pool's nodes. `pod-placement` adds their tolerations to the pool's pods.
     #[serde(default)]
     pub(super) additional_taints: Vec<AdditionalTaint>,
 }
 
-/// A taint that a pool's nodes carry beside the pool's own.
+/// A further taint of a pool's nodes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AdditionalTaint {
-    /// Label key.
+    /// The key.
     #[schemars(required, example = &"kubernetes.io/arch")]
     pub(super) key: Option<String>,
-    /// Left out, it is empty.
+    /// The value. If you omit it, it is empty.
     #[serde(default)]
     #[schemars(example = &"arm64")]
     pub(super) value: String,
     /// What the taint does to pods that do not tolerate it.
     #[schemars(required, extend("x-refusals" = {
-        "PreferNoSchedule": "`PreferNoSchedule` keeps no pod out and need not be declared"
+        "PreferNoSchedule": "`PreferNoSchedule` does not keep pods out, so you need not declare \
+         this taint"
     }))]
     pub(super) effect: Option<Effect>,
 }
@@ -251,97 +252,99 @@ impl Default for Presets {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Instance {
-    /// Name, unique among the instances.
+    /// The name of the instance, which no other instance has.
     #[schemars(required, example = &"instance-1")]
     pub(super) name: Option<String>,
-    /// The namespace of its pods, one of AutoMQ's.
+    /// The namespace of its pods, which `automq.namespaces` must contain.
     #[schemars(required, example = &"automq-instance-1")]
     pub(super) namespace: Option<String>,
-    /// Labels of its pods. Left out: every pod of the namespace.
+    /// A selector for the labels of its pods. If you omit it, every pod of the namespace belongs to the
+    /// instance.
     #[serde(default)]
     pub(super) pods: Selector,
-    /// Name of the pool that its pods belong on, one of `pools`.
+    /// The name of its pool, which `pools` must declare.
     #[schemars(required, example = &"pool-a")]
     pub(super) pool: Option<String>,
-    /// Whether its pods are spread over the zones, and what happens to one that cannot be. Left
-    /// out: they are not spread.
+    /// How PoolGuard spreads its pods over the zones: what the scheduler does with a pod that would break the
+    /// spread. If you omit it, PoolGuard adds no spread.
     pub(super) zone_spread: Option<ZoneSpread>,
 }
 
-/// Pods that may run on dedicated nodes. All conditions must hold.
+/// Pods that may run on dedicated nodes. All conditions of an entry must hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Exemption {
-    /// Namespace, name or glob.
+    /// The namespace, as a name or glob.
     #[schemars(required, example = &"kube-system")]
     pub(super) namespace: Option<String>,
-    /// Service accounts, names or globs. Empty: any.
+    /// Service accounts, as names or globs. Empty: any service account.
     #[serde(default)]
     pub(super) service_accounts: Vec<String>,
-    /// DaemonSets that control the pod, names or globs. Empty: any pod.
+    /// DaemonSets that control the pod, as names or globs. Empty: any pod.
     #[serde(default)]
     pub(super) daemon_sets: Vec<String>,
-    /// Labels of the pod, which anyone can write.
+    /// A selector for labels of the pod. Anyone who can create pods can set labels.
     #[serde(default)]
     pub(super) pods: Selector,
-    /// Why, for people and records.
+    /// A short text that says why these pods are exempt; records and reports quote it.
     #[schemars(required, length(min = 1), example = &"node metrics")]
     pub(super) reason: Option<String>,
 }
 
-/// Objects that hold a pool's role together.
+/// Objects that AutoMQ's permissions depend on.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Protected {
-    /// Name of the entry, unique, for people and records.
+    /// The name of the entry, which no other entry has; messages and records quote it.
     #[schemars(required, example = &"operator-binding")]
     pub(super) name: Option<String>,
-    /// `plural` or `plural.group`, in any version.
+    /// The resource, as `plural` or `plural.group`; the entry covers every version.
     #[schemars(required, example = &"clusterrolebindings.rbac.authorization.k8s.io")]
     pub(super) resource: Option<String>,
-    /// Namespace, name or glob. Left out: any, and cluster-scoped objects.
+    /// The namespace, as a name or glob. If you omit it, the entry covers all namespaces and cluster-scoped
+    /// objects.
     #[schemars(example = &"kube-system")]
     pub(super) namespace: Option<String>,
-    /// Names of the objects, names or globs.
+    /// The names of the objects, as names or globs.
     #[schemars(required, length(min = 1), example = &["aws-auth"])]
     pub(super) names: Option<Vec<String>>,
-    /// JSON pointers to the fields that may not change. Left out: nothing outside `metadata` and
-    /// `status` may.
+    /// JSON pointers to the fields that must not change. If you omit them, nothing outside `metadata` and
+    /// `status` may change.
     #[schemars(length(min = 1), example = &["/data/mapRoles"])]
     pub(super) fields: Option<Vec<String>>,
-    /// For fields that hold a YAML list as text: these items of the list must stay as they are, and
-    /// everything else may change.
+    /// For fields that contain a YAML list as text: these items of the list must not change. Everything else
+    /// may change.
     #[schemars(length(min = 1))]
     pub(super) must_keep_items: Option<Vec<KeepItem>>,
 }
 
-/// An item of a list, found by one of its keys.
+/// An item of a list, identified by one of its keys.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct KeepItem {
-    /// A key of the items.
+    /// The key that identifies the item.
     #[schemars(required, example = &"rolearn")]
     pub(super) by: Option<String>,
-    /// The value of that key.
+    /// The value of this key.
     #[schemars(required, example = &"arn:aws:iam::111122223333:role/automq-node")]
     pub(super) value: Option<String>,
 }
 
-/// Who may change nodes and protected objects.
+/// The users who may change nodes and protected objects.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Principals {
-    /// Pass `node-taint`, `node-identity` and `role-binding`, and nothing else. AutoMQ's console
-    /// belongs here: it is an outside identity that changes its own objects.
+    /// Users to whom the rules `node-taint`, `node-identity` and `role-binding` do not apply; all other rules
+    /// do. Add AutoMQ's console here: it is an external user that changes its own objects.
     #[serde(default)]
     pub(super) trusted: TrustedPrincipals,
 }
 
-/// Principals, names or globs.
+/// Users, groups and service accounts, as names or globs.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct TrustedPrincipals {
-    /// User names, as `userInfo.username` has them.
+    /// User names, in the spelling of `userInfo.username`.
     #[serde(default)]
     #[schemars(example = &["arn:aws:sts::111122223333:assumed-role/automq-console/*"])]
     pub(super) users: Vec<String>,
@@ -354,11 +357,11 @@ pub(super) struct TrustedPrincipals {
     pub(super) service_accounts: Vec<String>,
 }
 
-/// Who is always allowed, and always recorded.
+/// The groups whose requests PoolGuard always allows and always records.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BreakGlass {
-    /// Groups, by exact name; reached by impersonation.
+    /// The exact names of the groups. An administrator uses them by impersonation.
     #[serde(default = "break_glass_groups")]
     pub(super) groups: Vec<String>,
 }
@@ -373,25 +376,26 @@ fn break_glass_groups() -> Vec<String> {
     vec!["poolguard:break-glass".to_owned()]
 }
 
-/// How tolerations and taints are read.
+/// How PoolGuard evaluates tolerations and taints.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Placement {
-    /// Whether tolerations with the operators `Lt` and `Gt` compare, as in a cluster with the
+    /// Whether the toleration operators `Lt` and `Gt` compare numbers. Set it to true if the cluster has the
     /// feature gate `TaintTolerationComparisonOperators`.
     #[serde(default)]
     pub(super) comparison_operators: bool,
-    /// Keys of further taints that come and go and so keep no pod out for good, names or globs.
+    /// The keys of further temporary taints, as names or globs. PoolGuard ignores temporary taints when it
+    /// decides where a pod can run.
     #[serde(default)]
     #[schemars(example = &["example.com/initialising"])]
     pub(super) transient_taints: Vec<String>,
 }
 
-/// Machine types for the pools that list none.
+/// The machine types for pools without `machineTypes`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Catalog {
-    /// Whether the types below are added to the provider's built-in list or stand in its place.
+    /// Whether the types below extend or replace the provider's built-in list.
     #[serde(default)]
     pub(super) mode: CatalogMode,
     /// Machine types by size class.
@@ -403,23 +407,23 @@ pub(super) struct Catalog {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MachineTypes {
-    /// Types of class small.
+    /// Machine types of the class small.
     #[serde(default)]
     pub(super) small: Vec<String>,
-    /// Types of class medium.
+    /// Machine types of the class medium.
     #[serde(default)]
     pub(super) medium: Vec<String>,
-    /// Types of class large.
+    /// Machine types of the class large.
     #[serde(default)]
     pub(super) large: Vec<String>,
 }
 
-/// The cluster facts that decisions read.
+/// The state of the cluster that PoolGuard uses for decisions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Snapshot {
-    /// The age of the cluster facts above which PoolGuard marks its decisions with `staleSnapshot`. It goes on
-    /// deciding. A duration in `h`, `m`, `s` and `ms`, as `10m` or `1h30m`.
+    /// The age of the cluster state above which PoolGuard marks its decisions with `staleSnapshot`. PoolGuard
+    /// continues to decide. A duration in `h`, `m`, `s` and `ms`, for example `10m` or `1h30m`.
     #[serde(default = "ten_minutes")]
     #[schemars(regex(pattern = super::duration::PATTERN), example = &"10m")]
     pub(super) max_age: String,
@@ -435,14 +439,14 @@ fn ten_minutes() -> String {
     "10m".to_owned()
 }
 
-/// The background scan of what is there already.
+/// The background scan, which checks the objects that already exist.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Scan {
-    /// Whether to scan.
+    /// Whether PoolGuard scans.
     #[serde(default = "yes")]
     pub(super) enabled: bool,
-    /// Time between two scans. A duration in `h`, `m`, `s` and `ms`, as `10m` or `1h30m`.
+    /// The time between two scans. A duration in `h`, `m`, `s` and `ms`, for example `10m` or `1h30m`.
     #[serde(default = "ten_minutes")]
     #[schemars(regex(pattern = super::duration::PATTERN), example = &"10m")]
     pub(super) interval: String,

@@ -114,7 +114,7 @@ impl Value {
             Self::String(text) => format!("the string `{text}`").into(),
             Self::Sequence(_) => "a list".into(),
             Self::Mapping(_) => "a mapping".into(),
-            Self::Refused => "something refused".into(),
+            Self::Refused => "an unsupported value".into(),
         }
     }
 }
@@ -129,7 +129,7 @@ const DEPTH_MAX: usize = 32;
 pub(super) fn parse(text: &str, report: &mut DiagnosticCollector) -> Option<TreeNode> {
     let mut builder = Builder { root: None, stack: Vec::new(), documents: 0, report };
     if text.len() > TEXT_BYTES_MAX {
-        builder.refuse(Span::START, "is larger than 1 MiB, which no ConfigMap can hold");
+        builder.refuse(Span::START, "is larger than 1 MiB, the size limit of a ConfigMap");
         return None;
     }
     let options = options! {
@@ -209,7 +209,7 @@ impl Builder<'_> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    self.refuse(span, "has a second document; a config is one document");
+                    self.refuse(span, "has a second YAML document; write one document only");
                     return false;
                 }
             }
@@ -236,7 +236,11 @@ impl Builder<'_> {
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.refuse(span, "has a YAML alias, which is not supported: write the value out");
+                self.refuse(
+                    span,
+                    "uses a YAML alias, which PoolGuard does not support: write the \
+                 value itself",
+                );
                 self.attach(TreeNode { value: Value::Refused, span });
             }
             // The rest, to which later versions may add, is presentation.
@@ -267,7 +271,8 @@ impl Builder<'_> {
             && !tag.is_yaml_core_schema_tag("map")
             && !tag.is_yaml_core_schema_tag("seq")
         {
-            let what = format!("has the YAML tag `{}`, which is not supported", tag.original());
+            let what =
+                format!("uses the YAML tag `{}`, which PoolGuard does not support", tag.original());
             self.refuse(span, &what);
         }
     }
@@ -363,21 +368,23 @@ fn read_key(
         Value::String(key) => key,
         Value::Refused => return Err(None),
         value @ (Value::Bool(_) | Value::Number(_)) => {
-            let refusal = refusal(format!("a key is a string, not {}", value.describe()));
+            let refusal = refusal(format!("a key must be a string, not {}", value.describe()));
             return Err(Some(Box::new(refusal.with_help("put it in quotes"))));
         }
         value @ (Value::Null | Value::Sequence(_) | Value::Mapping(_)) => {
-            let refusal = refusal(format!("a key is a string, not {}", value.describe()));
+            let refusal = refusal(format!("a key must be a string, not {}", value.describe()));
             return Err(Some(Box::new(refusal)));
         }
     };
     if key == "<<" {
-        let message = "a YAML merge key (`<<`) is not supported: write the keys out".to_owned();
+        let message = "PoolGuard does not support YAML merge keys (`<<`): write the keys \
+         themselves"
+            .to_owned();
         return Err(Some(Box::new(refusal(message))));
     }
     if let Some(first) = seen.get(&key) {
-        let refusal = refusal(format!("the key `{key}` is there twice"));
-        return Err(Some(Box::new(refusal.with_related(*first, "it is first here"))));
+        let refusal = refusal(format!("the key `{key}` occurs twice"));
+        return Err(Some(Box::new(refusal.with_related(*first, "the first one is here"))));
     }
     Ok((key, span))
 }

@@ -36,7 +36,7 @@ pub type Bundle = Vec<CertificateDer<'static>>;
 pub enum Registered {
     /// It has not been read yet, and what is in the way.
     Unknown(Option<String>),
-    /// There is nothing registered, so that nobody asks.
+    /// No webhook is registered, so no request arrives.
     Nothing,
     /// Every entry trusts these.
     Trusts(Bundle),

@@ -21,7 +21,7 @@ use crate::{
 
 /// Not every kind has been listed, which may be the API server's fault.
 #[derive(Debug, thiserror::Error)]
-#[error("not read yet: {missing}")]
+#[error("PoolGuard has not read these yet: {missing}")]
 pub struct NotReadYet {
     /// The kinds, each with what is in the way.
     missing: String,
@@ -116,7 +116,7 @@ impl KindSink {
             Ok(false) => {}
             Err(error) => {
                 let kind = self.kind.resource().kind;
-                warn!(kind, "left out a {kind} that cannot be read: {error}");
+                warn!(kind, "left out a {kind} that PoolGuard cannot read: {error}");
             }
         }
     }

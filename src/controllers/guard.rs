@@ -153,7 +153,7 @@ impl GuardReloader {
             FileChange::Same => false,
             FileChange::Changed => true,
             FileChange::Unreadable(why) => {
-                error!("{why}; the config in force stays");
+                error!("{why}; PoolGuard keeps the current config");
                 self.metrics.config_reloaded(label::ReloadResult::Failure);
                 false
             }
@@ -185,11 +185,11 @@ impl GuardReloader {
         let result = self.accept().await;
         match result {
             Ok(()) => {
-                info!(config = self.config.name(), "the config has changed, and is in force");
+                info!(config = self.config.name(), "loaded the changed config");
                 self.metrics.config_reloaded(label::ReloadResult::Success);
             }
             Err(error) => {
-                error!("{error:#}\nThe config in force stays");
+                error!("{error:#}\nPoolGuard keeps the current config");
                 self.metrics.config_reloaded(label::ReloadResult::Failure);
             }
         }
@@ -272,9 +272,10 @@ impl GuardReloader {
         match (was_stale, is_stale) {
             (false, true) => warn!(
                 age,
-                "the cluster has not been heard of for {age} s: answers rest on what was known then"
+                "PoolGuard has received nothing from the API server for {age} s: it decides with \
+                 the last known state of the cluster"
             ),
-            (true, false) => info!("the cluster is heard of again"),
+            (true, false) => info!("PoolGuard receives the state of the cluster again"),
             (_, _) => {}
         }
     }
@@ -302,7 +303,7 @@ fn make(
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
             let index = Index::read_dump(&text)
-                .with_context(|| format!("{name} is no dump of a cluster"))?;
+                .with_context(|| format!("cannot use {name} as a dump of a cluster"))?;
             make_of(&index.moment(), config, in_force)
         }
     }
@@ -339,7 +340,7 @@ fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
     anyhow::anyhow!("the config cannot be used:\n{}", lines.join("\n"))
 }
 
-/// In a log nobody sees the line that is meant, so that the key has to be there.
+/// The diagnostic in one line with its key, because a log does not show the line of the config.
 fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
     let (line, key) = (diagnostic.one_line(name), &diagnostic.key);
     if line.contains(key) { line } else { format!("{line} (in `{key}`)") }

@@ -58,7 +58,7 @@ const REPORT_REST: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// It is for the next scan.
-    #[error("nothing is loaded yet")]
+    #[error("PoolGuard has not loaded the config and the cluster yet")]
     NotLoaded,
     /// The API server does not show what is looked at.
     #[error(transparent)]
@@ -67,7 +67,7 @@ pub enum ScanError {
     #[error(transparent)]
     Object(#[from] ObjectError),
     /// A cluster in which everything refers to something else would take the API server's time.
-    #[error("bindings refer to {wanted}, and {most} are looked for")]
+    #[error("AutoMQ's bindings refer to {wanted} roles, but PoolGuard looks for at most {most}")]
     TooManyRoles {
         /// As many roles.
         wanted: usize,
@@ -166,7 +166,7 @@ impl ScanController {
                 Ok((found, rules)) => Some((self.tell(found), rules)),
                 Err(why) => {
                     if self.trouble.is_news(&why.to_string()) {
-                        warn!("cannot scan what is there already: {why}");
+                        warn!("cannot scan the cluster: {why}");
                     }
                     None
                 }
@@ -211,7 +211,10 @@ impl ScanController {
         let Found { counts, exempt, reported, examined, pods } = found;
         match examined.unjudged.iter().next() {
             None => self.trouble.end(),
-            Some((rule, why)) if self.trouble.is_news(why) => warn!("cannot judge {rule}: {why}"),
+            Some((rule, why)) if self.trouble.is_news(why) => warn!(
+                "the scan cannot check \
+             {rule}: {why}"
+            ),
             Some(_) => {}
         }
         let counted = counts.iter().map(|((rule, pool), count)| (*rule, &**pool, *count));
@@ -220,15 +223,15 @@ impl ScanController {
         self.metrics.set_exempt_residents(exempt);
         self.metrics.scan_succeeded(Timestamp::now().as_second());
         for finding in reported.difference(&self.reported) {
-            warn!("found: {finding}");
+            warn!("the scan found: {finding}");
         }
         for finding in self.reported.difference(&reported) {
-            info!("found no more: {finding}");
+            info!("the scan no longer finds: {finding}");
         }
         for (namespace, count) in &examined.strangers {
             debug!(
                 namespace,
-                count, "pods in AutoMQ's cluster that are neither AutoMQ's nor exempt"
+                count, "pods in AutoMQ's cluster that are neither AutoMQ pods nor exempt"
             );
         }
         self.reported = reported;
@@ -237,7 +240,7 @@ impl ScanController {
         examined
     }
 
-    /// Somebody else scans, or nobody.
+    /// Another replica scans, or none.
     fn forget(&mut self) {
         if self.last.take().is_some() {
             self.metrics.set_violations([]);
@@ -282,7 +285,7 @@ impl ScanController {
         match &written {
             Ok(()) => self.reports_trouble.end(),
             Err(why) if self.reports_trouble.is_news(&why.to_string()) => {
-                warn!("cannot report what the scan found: {why}");
+                warn!("cannot report the findings of the scan: {why}");
             }
             Err(_) => {}
         }

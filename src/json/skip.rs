@@ -1,4 +1,4 @@
-//! Going over what nobody reads.
+//! Skipping the parts of a JSON text that no view reads.
 #![expect(clippy::inline_always, reason = "a call would take the cursor out of the registers")]
 
 use super::{Cursor, DEPTH_MAX, JsonError};

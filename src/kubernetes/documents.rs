@@ -127,7 +127,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
     serde_saphyr::from_multiple(text).map_err(|error| {
         // Below the first line is an excerpt of the text, which the file's name would not lead.
         let text = error.to_string();
-        DocumentError::Yaml(text.lines().next().unwrap_or_default().to_owned())
+        let first = text.lines().next().unwrap_or_default();
+        DocumentError::Yaml(first.trim_start_matches("error: ").to_owned())
     })
 }
 

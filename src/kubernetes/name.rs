@@ -41,8 +41,8 @@ pub fn check_label_value(value: &str) -> Result<(), NameError> {
     }
 }
 
-const NAME_SHAPE: NameError =
-    "may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit";
+const NAME_SHAPE: NameError = "is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or \
+     a digit";
 
 fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -84,10 +84,12 @@ impl Glob {
             return Err("is empty");
         }
         if text.chars().any(char::is_whitespace) {
-            return Err("has white space in it");
+            return Err("contains white space");
         }
         if text.contains(['[', ']', '{', '}', '\\', '!']) {
-            return Err("has a character that no name has; a glob knows `*` and `?` only");
+            return Err(
+                "contains a character that no name has; the only wildcards are `*` and `?`",
+            );
         }
         Ok(if text.contains(['*', '?']) {
             Self(Shape::Pattern(WildMatch::new(text)))
@@ -96,7 +98,7 @@ impl Glob {
         })
     }
 
-    /// A glob that matches this very name, whatever characters it has.
+    /// A glob that matches exactly this name; its characters have no special meaning.
     pub fn exact(name: impl Into<String>) -> Self {
         Self(Shape::Exact(name.into()))
     }

@@ -163,7 +163,7 @@ impl GroupResource {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let (resource, group) = text.split_once('.').unwrap_or((text, ""));
         if !is_dns_subdomain(resource) || resource.contains('.') {
-            return Err("is not `plural` or `plural.group`, in lower case");
+            return Err("does not have the form `plural` or `plural.group` in lower case");
         }
         if !group.is_empty() && !is_dns_subdomain(group) {
             return Err("has a group that is not a DNS subdomain");

@@ -1,4 +1,4 @@
-//! What to do about a finding: the text that a denial ends with.
+//! Advice: the text at the end of a denial that says what to do.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// What keeps a pod off these pools, as an order. Nodes without a label that tells their pool are
-/// kept free of a pod only by its not tolerating their taint. Terms of a node affinity are alternatives,
-/// so that each of them must say it.
+/// Writes the change that keeps a pod off these pools: `remove the toleration, or …`. Where a pool's nodes have
+/// no label that identifies the pool, only removing the toleration helps. The terms of a node affinity are
+/// alternatives, so every term needs the requirement.
 pub(in crate::policy) fn write_keep_off(
     out: &mut impl fmt::Write,
     policy: &Policy,
@@ -42,7 +42,7 @@ pub(in crate::policy) fn write_keep_off(
 }
 
 impl Policy {
-    /// What keeps a pod with this spec off these pools, as an order: `remove the toleration, or …`.
+    /// The change that keeps a pod with this spec off these pools: `remove the toleration, or …`.
     pub fn keep_off(&self, pools: &[&PoolFacts], spec: &PodSpec<'_>) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -50,8 +50,8 @@ impl Policy {
         text
     }
 
-    /// What keeps a pod off these pools by node affinity: requirements that no node of theirs meets, and
-    /// none to come. `None` if one of the pools has no label that tells.
+    /// Node affinity requirements that no node of these pools meets, now or later. `None` if one of the pools has no
+    /// label that identifies it.
     pub fn keep_off_requirements(&self, pools: &[&PoolFacts]) -> Option<Vec<Requirement>> {
         let requirement = |Negation { key, operator, values }: Negation<'_>| Requirement {
             key: key.to_owned(),
@@ -81,8 +81,8 @@ impl Negation<'_> {
     }
 }
 
-/// What no node of these pools meets: at most one requirement a label, where they can be merged. `None`
-/// if one of the pools has no label that tells.
+/// Requirements that no node of these pools meets, merged by label where possible. `None` if one of the pools
+/// has no label that identifies it.
 fn negations<'p>(policy: &'p Policy, pools: &[&'p PoolFacts]) -> Option<Vec<Negation<'p>>> {
     let mut merged: Vec<Negation<'_>> = Vec::with_capacity(pools.len());
     for pool in pools {
@@ -102,7 +102,7 @@ fn negations<'p>(policy: &'p Policy, pools: &[&'p PoolFacts]) -> Option<Vec<Nega
     Some(merged)
 }
 
-/// Negating one requirement of a pool's selector suffices, since its nodes meet all of them.
+/// The negation of one requirement of a pool's selector. One is enough, because its nodes meet all of them.
 fn negated<'p>(policy: &'p Policy, pool: &'p PoolFacts) -> Option<Negation<'p>> {
     let PoolOrigin::Declared(index) = pool.origin else {
         let key = pool.label.as_deref()?;

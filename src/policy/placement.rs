@@ -3,7 +3,7 @@
 //! - A pod keeps off a node whose `NoSchedule` or `NoExecute` taint it does not tolerate
 //!   ([`crate::kubernetes::taint`]).
 //! - `nodeSelector` and the required node affinity must both match ([`Constraints`]).
-//! - `spec.nodeName` lands there and nowhere else, whatever the taints.
+//! - A pod with `spec.nodeName` runs on this node and on no other; taints do not matter.
 //!
 //! [`reach`] asks this of all dedicated nodes of a snapshot at once, by class, and of the nodes to come,
 //! so that the cost of an answer does not grow with the number of nodes in a pool. The work of an answer
@@ -30,11 +30,11 @@ pub use term::{TermError, check_term};
 /// a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ternary {
-    /// It does not match, whatever the unknown facts are.
+    /// It does not match for any value of the unknown facts.
     No,
     /// It depends on a fact that is not known.
     Maybe,
-    /// It matches, whatever the unknown facts are.
+    /// It matches for every value of the unknown facts.
     Yes,
 }
 

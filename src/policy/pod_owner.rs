@@ -10,7 +10,7 @@ use crate::kubernetes::{
 /// What tells whose a pod is: facts of the pod or of the template that makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct PodIdentity<'a, L> {
-    /// The namespace of the request, which nobody can write into an object.
+    /// The namespace of the request. The object's own text does not decide it.
     pub namespace: &'a str,
     /// Labels, which anyone can write.
     pub labels: &'a L,
@@ -30,7 +30,7 @@ impl<L> PodIdentity<'_, L> {
 /// Which pods are AutoMQ's. All conditions must hold.
 #[derive(Clone, Debug)]
 pub struct AutoMq {
-    /// Without a namespace of AutoMQ's, no label makes a pod AutoMQ's.
+    /// The AutoMQ namespaces. Outside them, no label makes a pod an AutoMQ pod.
     pub namespaces: Vec<Glob>,
     /// Further condition; everything if the config says nothing.
     pub pods: LabelSelector,
@@ -52,7 +52,7 @@ impl AutoMq {
             && (service_accounts.is_empty() || any_matches(service_accounts, pod.service_account()))
     }
 
-    /// Whether every pod of AutoMQ's namespaces is AutoMQ's.
+    /// Whether every pod of the AutoMQ namespaces is an AutoMQ pod.
     pub fn is_by_namespace_only(&self) -> bool {
         self.pods.is_everything() && self.service_accounts.is_empty()
     }

@@ -51,7 +51,7 @@ impl Pool {
 pub struct Instance {
     /// Unique among the instances.
     pub name: String,
-    /// The namespace of its pods, one of AutoMQ's.
+    /// The namespace of its pods, which is one of the AutoMQ namespaces.
     pub namespace: String,
     /// Which pods of the namespace; everything if the config says nothing.
     pub pods: LabelSelector,

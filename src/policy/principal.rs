@@ -23,7 +23,7 @@ pub struct Principals {
 }
 
 impl Principals {
-    /// Whether nobody is named.
+    /// Whether the lists are empty.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.groups.is_empty() && self.service_accounts.is_empty()
     }

@@ -71,7 +71,7 @@ pub enum Recognition {
 pub struct LabelMark {
     /// Label key.
     pub key: String,
-    /// `None`: whatever the value.
+    /// `None`: any value.
     pub value: Option<String>,
 }
 

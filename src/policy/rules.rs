@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What every rule is given.
+/// The values that every rule reads.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     policy: &'a Policy,
@@ -41,7 +41,7 @@ struct Context<'a> {
     request: &'a Request<'a>,
 }
 
-/// Puts a request to the rules that read it.
+/// Judges a request by each rule that reads its kind of object.
 pub(in crate::policy) fn judge(
     policy: &Policy,
     snapshot: &Snapshot,
@@ -97,12 +97,12 @@ fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut Fin
 }
 
 impl<'a> Context<'a> {
-    /// Whether a kubelet asks about its own node, which it must always be able to update.
+    /// Whether a kubelet updates its own node. PoolGuard never denies that.
     fn is_own_kubelet(&self) -> bool {
         self.request.user.kubelet_of() == Some(&self.request.target.name)
     }
 
-    /// A mirror pod as only its node's own kubelet can write one.
+    /// Whether the pod is a mirror pod that the kubelet of its node writes.
     fn is_mirror_pod(&self, pod: &Pod<'_>) -> bool {
         pod.metadata.mirror.0
             && !pod.spec.node_name.is_empty()
@@ -136,7 +136,7 @@ impl<'a> Context<'a> {
         if self.request.user.is_daemon_set_controller() { daemon_set(metadata) } else { None }
     }
 
-    /// Who a pod, or a pod of a template, is.
+    /// The identity of a pod, or of the pods of a template.
     fn identity<'p, 'l>(
         &'p self,
         metadata: &'p Metadata<'l>,
@@ -161,7 +161,7 @@ impl<'a> Context<'a> {
         self.policy.pod_owner(&self.identity(metadata, spec, daemon_set))
     }
 
-    /// What lets a pod land. `path` is that of the pod's spec.
+    /// The field that lets a pod run on a pool's node. `path` is the path of the pod's spec.
     fn cause<'c>(&self, spec: &'c PodSpec<'_>, path: &str, landing: &Landing<'_>) -> Cause<'c>
     where
         'a: 'c,
@@ -186,17 +186,17 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The field that lets a pod land, and how.
+/// The field that lets a pod run on a pool's node, and how.
 struct Cause<'c> {
     field: String,
     means: Means<'c>,
     /// The term that the node meets, by its place in the pod's required node affinity.
     term: Option<usize>,
-    /// Whether the constraints were looked at to the end.
+    /// Whether PoolGuard evaluated all constraints of the pod.
     is_examined: bool,
 }
 
-/// How a field lets a pod land.
+/// The way in which a field lets a pod run on a pool's node.
 enum Means<'c> {
     NodeName,
     Toleration(&'c Toleration<'c>, &'c Taint<'static>),
@@ -208,7 +208,9 @@ impl Cause<'_> {
         let Self { field, means, term, is_examined } = self;
         match means {
             Means::NodeName => {
-                write_parts(out, [field, " names the node, past the scheduler and its taints"])?;
+                let rest =
+                    " selects this node directly, so the scheduler does not check its taints";
+                write_parts(out, [field, rest])?;
             }
             Means::Toleration(toleration, taint) => {
                 write_parts(out, [field, " "])?;
@@ -216,20 +218,20 @@ impl Cause<'_> {
                 out.write_str(" tolerates ")?;
                 write_parts(out, taint.parts())?;
             }
-            Means::Unclear => out.write_str("its taints are tolerated")?,
+            Means::Unclear => write_parts(out, [field, " may tolerate the pool's taint"])?,
         }
         if let Some(index) = term {
             let mut digits = itoa::Buffer::new();
             let index = digits.format(*index);
             write_parts(
                 out,
-                [", and nodeSelectorTerms[", index, "] of its node affinity allows it"],
+                [", and nodeSelectorTerms[", index, "] of its node affinity matches this node"],
             )?;
         }
         if !is_examined {
             out.write_str(
                 ". Its node affinity or its tolerations are too long for PoolGuard to evaluate within one \
-                 request, so the pod counts as one that lands",
+                 request, so PoolGuard treats the pod as one that can run there",
             )?;
         }
         Ok(())
@@ -237,7 +239,7 @@ impl Cause<'_> {
 }
 
 /// Most sentences of a finding are shorter, so that one allocation holds them.
-const SENTENCE_BYTES: usize = 384;
+const SENTENCE_BYTES: usize = 448;
 
 /// A sentence of a finding.
 fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
@@ -247,10 +249,10 @@ fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     sentence
 }
 
-/// Stands for the name of a node that the snapshot does not know, for the scan to settle.
+/// The name in records of a node that the snapshot does not know. The scan judges its pods later.
 const UNKNOWN_NODE: &str = "unknown";
 
-/// `node ip-10-0-1-11`, or what stands for a node to come.
+/// `node ip-10-0-1-11`, or a name for a node to come.
 fn witness_text(witness: &Witness<'_>) -> impl Display {
     fmt::from_fn(move |f| write_parts(f, witness_parts(witness)))
 }
@@ -259,13 +261,13 @@ fn witness_text(witness: &Witness<'_>) -> impl Display {
 fn witness_parts<'w>(witness: &Witness<'w>) -> [&'w str; 2] {
     match witness {
         Witness::Node(name) => ["node ", name],
-        Witness::ToCome { zone: Some(zone) } => ["the next node in zone ", zone],
-        Witness::ToCome { zone: None } => ["the next node", ""],
+        Witness::ToCome { zone: Some(zone) } => ["the next new node in zone ", zone],
+        Witness::ToCome { zone: None } => ["the next new node", ""],
         Witness::Unexamined => ["a node", ""],
     }
 }
 
-/// The name of a node that is there.
+/// The name of an existing node.
 fn witness_name(witness: &Witness<'_>) -> Option<Arc<str>> {
     match witness {
         Witness::Node(name) => Some(Arc::clone(name)),

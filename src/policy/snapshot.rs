@@ -135,7 +135,11 @@ pub struct PoolConflict {
 impl fmt::Display for PoolConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, pool, other } = self;
-        write!(f, "node {node} is claimed by pools {pool} and {other}; {pool} has it")
+        write!(
+            f,
+            "node {node} is claimed by pools {pool} and {other}; PoolGuard counts it in {pool}, \
+             which comes first in the config"
+        )
     }
 }
 

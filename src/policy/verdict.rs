@@ -67,7 +67,7 @@ pub struct Finding {
 /// The API server cuts a warning after 256 characters.
 const WARNING_BYTES_MAX: usize = 256;
 
-/// A fact, and advice, are not longer than this, whatever a request puts into them.
+/// The largest length of a fact or an advice, in bytes.
 const SENTENCE_BYTES_MAX: usize = 2_048;
 
 /// A field, and the name of a pool or node, is not longer than this.
@@ -211,7 +211,12 @@ impl Record {
         let [who, group, passes] = match (&self.break_glass, &self.finding) {
             (None, _) => [""; 3],
             (Some(group), Some(_)) => ["break-glass group ", group, " passes: "],
-            (Some(group), None) => ["break-glass group ", group, " passes; no rule would deny it"],
+            (Some(group), None) => [
+                "break-glass group ",
+                group,
+                " used its right to bypass the \
+             rules; no rule would have denied the request",
+            ],
         };
         let finding = self.finding.as_ref();
         let [fact, stop, advice] = finding.map_or([""; 3], |finding| finding.message_parts());
@@ -222,7 +227,7 @@ impl Record {
 /// What was decided, for records, annotations and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
-    /// Allowed, and recorded: nobody was told.
+    /// Allowed and recorded, without a warning to the client.
     Audit,
     /// Allowed: a fact that would decide is not known.
     Unknown,

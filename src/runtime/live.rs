@@ -115,7 +115,7 @@ impl Connected {
         Some(denials)
     }
 
-    /// Begins whatever a replica of an installation does.
+    /// Starts the tasks of a replica of an installation.
     pub(super) fn start_replica_tasks(
         self,
         certificate: Certificate,

@@ -90,7 +90,7 @@ impl Acceptor {
                 Ok((stream, _)) => {
                     if self.is_failing {
                         self.is_failing = false;
-                        info!("connections are accepted again");
+                        info!("accepting connections again");
                     }
                     return stream;
                 }
@@ -98,7 +98,7 @@ impl Acceptor {
                 Err(error) => {
                     if !self.is_failing {
                         self.is_failing = true;
-                        error!(%error, "cannot accept connections: idle ones are closed");
+                        error!(%error, "cannot accept connections: closing idle connections");
                     }
                     let makes_room = self.capacity.peers.make_room();
                     sleep(if makes_room { CUT_TAKES } else { PAUSE }).await;
@@ -161,7 +161,7 @@ pub(super) async fn cut(tasks: &mut JoinSet<()>) -> usize {
 fn without_delay(stream: TcpStream) -> TcpStream {
     // An answer is one small write, which must not wait for an acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
-        warn!(%error, "cannot turn off delayed sending on a connection");
+        warn!(%error, "cannot set TCP_NODELAY on a connection");
     }
     stream
 }

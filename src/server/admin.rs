@@ -102,12 +102,12 @@ async fn serve(stream: TcpStream, shared: &Shared, peer: &Arc<Peer>) {
 fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Bytes> {
     let path = request.uri().path();
     if !matches!(path, "/livez" | "/readyz" | "/metrics") {
-        let text = "there is no such path: see /livez, /readyz and /metrics\n";
+        let text = "unknown path: use /livez, /readyz or /metrics\n";
         return response(StatusCode::NOT_FOUND, PLAIN_TEXT, text);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal =
-            response(StatusCode::METHOD_NOT_ALLOWED, PLAIN_TEXT, "this path is read with GET\n");
+            response(StatusCode::METHOD_NOT_ALLOWED, PLAIN_TEXT, "use GET for this path\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
@@ -133,7 +133,12 @@ fn metrics(metrics: &Metrics) -> Response<Bytes> {
         Ok(text) => response(StatusCode::OK, crate::telemetry::metrics::TEXT_FORMAT, text),
         Err(error) => {
             error!(%error, "cannot render the metrics");
-            response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, "see the log\n")
+            response(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                PLAIN_TEXT,
+                "cannot render the metrics: \
+             see the log\n",
+            )
         }
     }
 }

@@ -121,7 +121,7 @@ async fn next_data(
             Some(Ok(Ok(data))) => return Ok(Some(data)),
             // Trailers mean nothing here.
             Some(Ok(Err(_))) => {}
-            Some(Err(_)) => return Err(Fault::Malformed("the body broke off".into())),
+            Some(Err(_)) => return Err(Fault::Malformed("the body ended early".into())),
         }
     }
 }

@@ -9,7 +9,7 @@ const RESERVED: usize = 64;
 /// A process that may open few files has some connections all the same: this part of its files.
 const LEAST_PART: usize = 4;
 
-/// How many connections there may be; `None` if open files are not limited, or nobody says how.
+/// The largest possible number of connections; `None` if the limit of open files is absent or unknown.
 pub(super) fn max_connections() -> Option<usize> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
     Some(for_connections(open_files(&text)?))

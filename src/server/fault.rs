@@ -92,9 +92,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(what) => write!(f, "the request cannot be read: {what}"),
-            Self::UnknownPath => f.write_str("there is no such path: post to /mutate or /validate"),
-            Self::WrongMethod => f.write_str("an AdmissionReview must be sent with POST"),
+            Self::Malformed(what) => write!(f, "PoolGuard cannot read the request: {what}"),
+            Self::UnknownPath => f.write_str("unknown path: use /mutate or /validate"),
+            Self::WrongMethod => f.write_str("send an AdmissionReview with POST"),
             Self::SlowBody => f.write_str("the request's body did not arrive in time"),
             Self::BodyTooLarge(limit) => {
                 write!(f, "the request's body is larger than {limit} bytes")
@@ -102,10 +102,14 @@ impl fmt::Display for Fault {
             Self::NotJson => f.write_str("the content type must be application/json"),
             Self::Overloaded => f.write_str("too many requests are in flight: try again"),
             Self::GaveWay => f.write_str(
-                "too many requests are in flight, and this one's body came slowly: try again",
+                "too many requests are in flight, and the body of this request arrived slowly: \
+                 try again",
             ),
-            Self::Panicked => f.write_str("the decision failed because of a bug: see the log"),
-            Self::NotLoaded(what) => write!(f, "not ready to decide: {what}"),
+            Self::Panicked => f.write_str(
+                "the decision failed because of a bug in PoolGuard: see \
+             its log",
+            ),
+            Self::NotLoaded(what) => write!(f, "PoolGuard is not ready to decide: {what}"),
             Self::DeadlinePassed => f.write_str("the time limit of the request has passed"),
         }
     }

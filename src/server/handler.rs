@@ -32,7 +32,7 @@ pub(super) struct Client<S> {
     pub(super) is_authenticated: bool,
 }
 
-/// Answers a request, whatever it is.
+/// Answers any request.
 pub(super) async fn handle<S: Service>(
     client: Arc<Client<S>>,
     request: Request<Incoming>,

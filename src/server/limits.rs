@@ -7,11 +7,11 @@ use clap::builder::RangedU64ValueParser;
 use super::size::parse_size;
 use crate::kubernetes::duration::parse_duration;
 
-/// What clients may use of the server, and for how long. Nothing is unbounded.
+/// The limits on what clients can use of the server, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Server limits")]
 pub struct Limits {
-    /// Largest request body; the API server sends at most two objects of 3 MiB and their envelope
+    /// Largest request body; the API server sends at most two objects of 3 MiB and a small envelope
     #[arg(
         long,
         env = "POOLGUARD_MAX_BODY",
@@ -21,7 +21,8 @@ pub struct Limits {
     )]
     pub max_body: usize,
 
-    /// Bytes of request bodies and answers in memory at a time; above it requests get 429. The last quarter is for bodies of up to 64KiB
+    /// Largest number of bytes of request bodies and answers in memory; above it PoolGuard answers 429. The
+    /// last quarter is reserved for bodies of up to 64KiB
     #[arg(
         long,
         env = "POOLGUARD_MAX_BODY_BYTES_IN_FLIGHT",
@@ -31,7 +32,8 @@ pub struct Limits {
     )]
     pub max_body_bytes_in_flight: usize,
 
-    /// Requests read or answered at a time; above it the one that waits longest for its body gets 429
+    /// Largest number of requests at a time; above it PoolGuard answers 429 to the request that has waited
+    /// longest for its body
     #[arg(
         long,
         env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",
@@ -41,7 +43,8 @@ pub struct Limits {
     )]
     pub max_requests_in_flight: usize,
 
-    /// Open connections; above it the longest idle one is closed for a new one. Fewer if the process may open few files
+    /// Largest number of open connections; above it PoolGuard closes the connection that is idle for the
+    /// longest time. The number is lower if the limit of open files is low
     #[arg(
         long,
         env = "POOLGUARD_MAX_CONNECTIONS",
@@ -51,7 +54,7 @@ pub struct Limits {
     )]
     pub max_connections: usize,
 
-    /// Concurrent streams of one HTTP/2 connection
+    /// Largest number of concurrent streams of an HTTP/2 connection
     #[arg(
         long,
         env = "POOLGUARD_MAX_STREAMS",
@@ -61,7 +64,7 @@ pub struct Limits {
     )]
     pub max_streams: u32,
 
-    /// Time for a TLS handshake, from the connection
+    /// Time limit for a TLS handshake, from the start of the connection
     #[arg(
         long,
         env = "POOLGUARD_HANDSHAKE_TIMEOUT",
@@ -71,7 +74,7 @@ pub struct Limits {
     )]
     pub handshake_timeout: Duration,
 
-    /// Time for a request's header, from its first byte
+    /// Time limit for a request's header, from its first byte
     #[arg(
         long,
         env = "POOLGUARD_HEADER_TIMEOUT",
@@ -81,7 +84,7 @@ pub struct Limits {
     )]
     pub header_timeout: Duration,
 
-    /// Time for a request's body, from the end of its header
+    /// Time limit for a request's body, from the end of its header
     #[arg(
         long,
         env = "POOLGUARD_BODY_TIMEOUT",
@@ -91,7 +94,7 @@ pub struct Limits {
     )]
     pub body_timeout: Duration,
 
-    /// Time for a client to read an answer; then its connection is closed
+    /// Time limit for a client to read an answer; then PoolGuard closes the connection
     #[arg(
         long,
         env = "POOLGUARD_ANSWER_TIMEOUT",
@@ -101,7 +104,8 @@ pub struct Limits {
     )]
     pub answer_timeout: Duration,
 
-    /// Time that a connection may be idle; above 90s, so that the API server is the one to close
+    /// Time that a connection can be idle; use more than 90s, so that the API server closes idle connections
+    /// first
     #[arg(
         long,
         env = "POOLGUARD_IDLE_TIMEOUT",
@@ -111,7 +115,7 @@ pub struct Limits {
     )]
     pub idle_timeout: Duration,
 
-    /// Time to keep serving after SIGTERM [default: 5s in a cluster, 0s with --cluster]
+    /// Time for which PoolGuard continues to serve after SIGTERM [default: 5s in a cluster, 0s with --cluster]
     #[arg(
         long,
         env = "POOLGUARD_SHUTDOWN_DELAY",
@@ -120,7 +124,7 @@ pub struct Limits {
     )]
     pub shutdown_delay: Option<Duration>,
 
-    /// Time for requests in flight to finish once nothing is accepted any more
+    /// Time limit for requests in flight to finish, after PoolGuard has stopped accepting connections
     #[arg(
         long,
         env = "POOLGUARD_DRAIN_TIMEOUT",
@@ -131,16 +135,16 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-/// With none of them nobody would ever be served.
+/// The smallest value of a limit: with zero, PoolGuard could not answer any request.
 fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }
 
 impl Limits {
-    /// How long an API server keeps a connection that it does not use.
+    /// The time for which an API server keeps an idle connection.
     pub const API_SERVER_IDLE: Duration = Duration::from_secs(90);
 
-    /// How long the endpoints of a Service take to lose a pod, with room to spare.
+    /// The time that a Service needs to remove the endpoint of a pod, with a margin.
     pub const CLUSTER_SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
 }
 

@@ -18,7 +18,7 @@ struct State {
     unmet: Option<String>,
 }
 
-/// One condition, held by whoever knows whether it is met.
+/// One condition of readiness. The part that knows whether it holds sets it.
 #[derive(Clone, Debug)]
 pub struct ReadinessCondition {
     conditions: Arc<Mutex<Vec<State>>>,

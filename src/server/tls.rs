@@ -44,7 +44,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file is not PEM, or holds nothing of the wanted kind.
-    #[error("{} holds no readable PEM {wanted}", path.display())]
+    #[error("{} contains no readable PEM {wanted}", path.display())]
     NotPem {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum TlsError {
         source: pem::Error,
     },
     /// The key cannot be used, or is not the certificate's.
-    #[error("the key in {} does not fit the certificate in {}", key.display(), certificate.display())]
+    #[error("the key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
     Mismatched {
         /// The certificate's file.
         certificate: PathBuf,
@@ -64,7 +64,7 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// The certificate is not an X.509 certificate.
-    #[error("{} holds a certificate that cannot be read: {reason}", path.display())]
+    #[error("{} contains a certificate that PoolGuard cannot read: {reason}", path.display())]
     BadCertificate {
         /// The certificate's file.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum TlsError {
         reason: String,
     },
     /// A client CA cannot be trusted as one.
-    #[error("{} holds no client CA that can be used: {reason}", path.display())]
+    #[error("{} contains no usable client CA: {reason}", path.display())]
     BadClientCa {
         /// The CA's file.
         path: PathBuf,

@@ -100,7 +100,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// A sink that hangs, such as a pipe that nobody reads, does not keep the process.
+/// The time that the process waits at its end for a sink that hangs, such as a pipe without a reader.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 impl Audit {
@@ -182,7 +182,7 @@ impl AuditWriter {
                 // A thread that panicked has said so in the log.
                 drop(thread.join());
             } else {
-                warn!("the audit stream hangs: its last lines are lost");
+                warn!("the audit stream does not accept lines: the last lines are lost");
             }
         }
     }

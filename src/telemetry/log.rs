@@ -17,13 +17,13 @@ use tracing_subscriber::{
 
 use crate::json::text::escape_controls;
 
-/// What the log looks like.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people; coloured on a terminal unless `NO_COLOR` is set.
+    /// Lines for people; in colour on a terminal, unless `NO_COLOR` is set.
     #[default]
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -31,16 +31,16 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Log")]
 pub struct Log {
-    /// What the log looks like
+    /// Format of the log
     #[arg(long, env = "POOLGUARD_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or levels by module such as info,hyper=warn
+    /// Log level, or levels for modules, for example info,hyper=warn
     #[arg(long, env = "POOLGUARD_LOG_LEVEL", value_name = "LEVELS", default_value = "info")]
     pub log_level: Levels,
 }
 
-/// Which levels are logged, by module.
+/// The log levels of modules.
 #[derive(Clone, Debug)]
 pub struct Levels(Targets);
 
@@ -59,7 +59,7 @@ impl std::str::FromStr for Levels {
 }
 
 impl Log {
-    /// Makes this the log of the process, panics included. Once per process.
+    /// Installs the log for the process, including panics. Call it once.
     pub fn start(&self) -> Result<(), TryInitError> {
         let has_colours = self.log_format == LogFormat::Human && has_colours();
         let layer = fmt::layer().with_writer(move || Escaped { out: io::stderr(), has_colours });
@@ -80,7 +80,7 @@ fn has_colours() -> bool {
     io::stderr().is_terminal() && !refused
 }
 
-/// What begins every line of an event but its first, so that no text of a request can begin like an event.
+/// The start of every line of an event except the first, so that text of a request cannot look like an event.
 const CONTINUED: &[u8] = b"  | ";
 
 /// Writes events with their control characters escaped, from any source.

@@ -78,7 +78,7 @@ impl Metrics {
             break_glass: counter(
                 &registry,
                 "poolguard_break_glass_total",
-                "Requests allowed because the requester is in a break-glass group.",
+                "Requests allowed because their user is in a break-glass group.",
             )?,
             clients: clients(&registry)?,
             knowledge: ClusterMetrics::new(&registry)?,
@@ -98,7 +98,7 @@ impl Metrics {
             events_dropped: counter(
                 &registry,
                 "poolguard_events_dropped_total",
-                "Denials and warnings that no Event tells of, because there were too many.",
+                "Denials and warnings without an Event, because there were too many.",
             )?,
             connections: level(
                 &registry,
@@ -108,7 +108,8 @@ impl Metrics {
             requests_in_flight: level(
                 &registry,
                 "poolguard_requests_in_flight",
-                "Webhook requests from their header until the client has read the answer.",
+                "Webhook requests in flight, from their header until the client has read the \
+                 answer.",
             )?,
             body_bytes_in_flight: level(
                 &registry,
@@ -164,7 +165,7 @@ impl Metrics {
         }
     }
 
-    /// Somebody broke the glass.
+    /// Counts a break-glass request.
     pub fn broke_glass(&self) {
         self.break_glass.inc();
     }
@@ -246,7 +247,7 @@ fn admission_requests(registry: &Registry) -> prometheus::Result<IntCounterVec> 
     counters(
         registry,
         "poolguard_admission_requests_total",
-        "Admission requests by what was asked and answered.",
+        "Admission requests by webhook, operation, resource and decision.",
         &["webhook", "operation", "resource", "decision"],
     )
 }
@@ -256,7 +257,7 @@ fn clients(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
     let clients = counters(
         registry,
         "poolguard_requests_by_client_total",
-        "Reviews by whether the client that sent them showed a certificate of --client-ca.",
+        "Reviews by whether their client had a certificate of --client-ca.",
         &["client"],
     )?;
     let counter = |client: &Client| clients.with_label_values(&[client.as_str()]);
@@ -268,7 +269,7 @@ fn faults(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
     let faults = counters(
         registry,
         "poolguard_faults_total",
-        "Requests answered with an HTTP error, so that the failure policy decides.",
+        "Requests answered with an HTTP error; the webhook's failurePolicy then decides.",
         &["reason"],
     )?;
     let counter = |reason: &FaultReason| faults.with_label_values(&[reason.as_str()]);
@@ -279,7 +280,7 @@ fn faults(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
 fn durations(registry: &Registry) -> prometheus::Result<Vec<Histogram>> {
     let options = HistogramOpts::new(
         "poolguard_admission_duration_seconds",
-        "From the request's header to its answer, the reading of the body included.",
+        "Time from the request's header to its answer, including reading the body.",
     );
     let durations = register(
         registry,

@@ -329,7 +329,11 @@ fn the_pool_that_gke_starts_with_counts_unless_it_is_removed() {
     let config = json!([{"machine_type": "e2-medium"}]);
     assert_eq!(pools(json!({"initial_node_count": 1, "node_config": config})), Ok(1));
     let removed = json!({"initial_node_count": 1, "remove_default_node_pool": true});
-    assert!(pools(removed).unwrap_err().starts_with("no resource of the plan is a node pool"));
+    assert!(
+        pools(removed)
+            .unwrap_err()
+            .starts_with("the plan contains no resource that PoolGuard knows as a node pool")
+    );
 }
 
 #[test]

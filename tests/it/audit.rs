@@ -397,6 +397,14 @@ fn no_control_character_of_a_request_enters_a_line() {
 }
 
 #[test]
+fn a_plain_line_names_no_user_where_the_request_has_none() {
+    let mut review = recorded(INTRUDER);
+    review["request"]["userInfo"] = json!({});
+    let [_, plain] = lines_of(&review);
+    assert!(plain[0].contains(" CREATE pods: [pod-intrusion] "), "{}", plain[0]);
+}
+
+#[test]
 fn a_line_is_bounded_whatever_the_request_holds() {
     for text in ["x".repeat(2_000_000), "\u{9b}".repeat(500_000), "\0".repeat(500_000)] {
         for lines in lines_of(&everywhere(&text)) {

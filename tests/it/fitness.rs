@@ -171,6 +171,15 @@ fn nothing_is_wrong_with_a_sound_cluster() {
 }
 
 #[test]
+fn the_verdict_says_how_much_is_unknown_and_then_does_not_say_fit() {
+    let unlisted = "protected: [{name: auth, resource: configmaps, names: [auth]}]";
+    let fitness = Cluster::sound().config(unlisted).examine();
+    let checks = fitness.findings.len();
+    let verdict = format!("no error found, but 1 of {checks} checks is unknown");
+    assert_eq!(fitness.verdict(), verdict);
+}
+
+#[test]
 fn nodes_are_tainted_and_with_nothing_else() {
     let taints =
         |taints: Value| Cluster::sound().change("w2", move |node| node["spec"]["taints"] = taints);
@@ -200,7 +209,7 @@ fn a_pool_is_in_one_zone_or_in_three() {
     Cluster::sound().with(node("n4", "kafka-north", "z2")).only("error node-zone north n4 -");
     let two = Cluster::sound().without("Node", "w3").with(node("w4", "kafka-wide", "z2"));
     let found = two.only("error node-zone wide - -");
-    assert_eq!(found.fact, "Pool wide spans 2 zones (z1, z2): its zone z3 has no node");
+    assert_eq!(found.fact, "Pool wide has 2 zones (z1, z2): its zone z3 has no node");
     Cluster::sound().with(node("w4", "kafka-wide", "z4")).only("error node-zone wide w4 -");
     // What the config does not judge, AutoMQ does.
     let mut undeclared = Cluster::sound().with(node("n4", "kafka-north", "z2"));
@@ -221,7 +230,7 @@ fn machine_types_are_of_the_pool_or_of_the_catalog() {
     unlisted.config = unlisted.config.replace("  machineTypes: [big.1]\n", "");
     assert_eq!(
         unlisted.facts(Status::Unknown),
-        ["No list of machine types is published for this provider"]
+        ["PoolGuard has no list of machine types for this provider"]
     );
     // AutoMQ published no list for AWS, but one for Google.
     for (provider, severity) in [("aws", "warning"), ("gcp", "error")] {
@@ -462,7 +471,7 @@ fn protected_objects_are_there_with_what_they_must_keep() {
     map["data"] = json!({"roles": "- arn: shop\n"});
     let lost = Cluster::sound().config(config).with(map.clone());
     let found = lost.only("error role-binding - - configmaps kube-system/auth");
-    assert!(found.fact.contains("arn kafka in /data/roles"), "{}", found.fact);
+    assert!(found.fact.contains("arn: kafka in /data/roles"), "{}", found.fact);
     map["data"] = json!({"roles": "- arn: shop\n- arn: kafka\n"});
     assert_eq!(Cluster::sound().config(config).with(map).facts(Status::Fail), [""; 0]);
 }
@@ -610,7 +619,7 @@ fn fixes_are_for_the_provider() {
         (
             "huawei",
             "cce.cloud.com/cce-nodepool",
-            "# and give the node pool the taint",
+            "# and add the taint to the node pool",
             "# scale the node pool to 3 nodes",
         ),
     ] {

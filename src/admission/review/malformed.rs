@@ -7,7 +7,7 @@ use crate::json::JsonError;
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
     /// Not text.
-    #[error("it is not text in UTF-8: {0}")]
+    #[error("it is not UTF-8 text: {0}")]
     Utf8(std::str::Utf8Error),
     /// Not JSON, or not of the shape that the API has.
     #[error("{0}")]
@@ -25,7 +25,7 @@ pub enum Malformed {
     },
     /// A resource that the rules read, in a version that they do not.
     #[error(
-        "{resource} of {} cannot be judged: PoolGuard reads {resource} of {} only",
+        "PoolGuard cannot judge {resource} of {}: it reads only {resource} of {}",
         api_version(group, found),
         api_version(group, expected)
     )]
@@ -40,13 +40,13 @@ pub enum Malformed {
         expected: &'static str,
     },
     /// An operation that Kubernetes does not have.
-    #[error("operation {0:?} is not known")]
+    #[error("PoolGuard does not know the operation {0:?}")]
     Operation(String),
     /// A part that every review has is missing.
-    #[error("there is no {0}")]
+    #[error("{0} is missing")]
     Missing(&'static str),
     /// A part is longer than any that an API server sends.
-    #[error("{part} has {bytes} bytes, and an API server sends at most {most}")]
+    #[error("{part} has {bytes} bytes; an API server sends at most {most}")]
     TooLong {
         /// The part.
         part: &'static str,

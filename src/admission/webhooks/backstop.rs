@@ -172,8 +172,9 @@ fn message(taint: &Taint<'static>, pools: &[&Pool]) -> String {
     );
     let start = literal(&format!("[{}] Pod ", RuleName::PodIntrusion));
     let fact = literal(&format!(
-        " can land on pool {names}, which is reserved for AutoMQ: spec.tolerations tolerates {taint}. \
-         Remove the toleration; if the pod belongs there, ask for an exempt entry for namespace "
+        " can run on pool {names}, which is reserved for AutoMQ: spec.tolerations tolerates \
+         {taint}. Remove the toleration. If the pod must run there, ask your platform team to add \
+         an entry to exempt in PoolGuard's config for namespace "
     ));
     format!("{start} + request.namespace + '/' + {name} + {fact} + request.namespace")
 }

@@ -217,7 +217,7 @@ pub(super) fn patterns<'g>(
     globs.into_iter().filter(|glob| glob.as_exact().is_none())
 }
 
-/// Whether a glob matches whatever there is.
+/// Whether a glob matches every name.
 fn is_everything(glob: &Glob) -> bool {
     glob.as_exact().is_none() && glob.to_string().chars().all(|it| it == '*')
 }

@@ -56,7 +56,7 @@ fn relabelled() -> Cel {
     CelPath::object().key("metadata").differs(&CelPath::old_object().key("metadata"), "labels")
 }
 
-/// Taints changed by somebody who may be judged: the node controller's come and go all day.
+/// A filter for changed taints by users that the rule judges. The node controller changes its own taints all day.
 fn retainted() -> Cel {
     let (new, old) = (CelPath::object(), CelPath::old_object());
     let without_spec = Cel::all([Cel::not(new.holds("spec")), old.holds("spec")]);

@@ -1,4 +1,4 @@
-//! Which pods are nobody's business: AutoMQ's, and exempt ones.
+//! Filters that leave out the pods that no rule denies: AutoMQ pods and exempt pods.
 
 use super::{
     MatchCondition, NamespaceScope,

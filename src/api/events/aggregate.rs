@@ -142,7 +142,7 @@ impl Pending {
                     0 | 1 => f.write_str("a minute")?,
                     minutes => write!(f, "{minutes} minutes")?,
                 }
-                f.write_str(", at last: ")?;
+                f.write_str(", most recently: ")?;
             }
             f.write_str(&self.last.denial())
         })
@@ -191,7 +191,10 @@ mod tests {
             assert_eq!(see(&mut aggregate, seconds), [""; 0]);
         }
         let due = notes(&mut aggregate, start + INTERVAL);
-        assert_eq!(due, ["Denied 4 times in 10 minutes, at last: [pod-intrusion] it happened"]);
+        assert_eq!(
+            due,
+            ["Denied 4 times in 10 minutes, most recently: [pod-intrusion] it happened"]
+        );
         assert_eq!(notes(&mut aggregate, start + 3 * INTERVAL), [""; 0], "nothing more happened");
         assert_eq!(see(&mut aggregate, 1800), ["[pod-intrusion] it happened"]);
     }

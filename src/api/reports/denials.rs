@@ -15,7 +15,7 @@ use crate::{
 /// A denial is recent for a day.
 const RECENT: i64 = 24 * 60 * 60;
 
-/// Clocks of replicas differ by less; what is later than that, somebody made up.
+/// The largest difference between the clocks of replicas. PoolGuard ignores later times as invented.
 const SKEW: i64 = 5 * 60;
 
 /// So many objects and rules are remembered until they are written.

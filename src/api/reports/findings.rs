@@ -94,7 +94,7 @@ fn outcome(mode: Mode) -> ReportOutcome {
 }
 
 impl ReportOutcome {
-    /// What somebody has to look at comes first.
+    /// The order of results: those that need action come first.
     fn order(self) -> u8 {
         match self {
             Self::Fail => 0,
@@ -108,10 +108,13 @@ impl ReportOutcome {
 
 fn strangers(namespace: &str, count: u64, outcome: ReportOutcome, at: i64) -> ReportResult {
     let (pods, run) = if count == 1 { ("pod", "runs") } else { ("pods", "run") };
-    let fact =
-        format!("{count} {pods} of namespace {namespace} {run} in a cluster that is AutoMQ's own");
+    let fact = format!(
+        "{count} {pods} of namespace {namespace} {run} in this cluster, which is reserved \
+         for AutoMQ"
+    );
     let finding = Finding::new(RuleName::ClusterExclusive, fact).advice(format!(
-        "Run them in another cluster, or add an exempt entry for namespace {namespace}"
+        "Run them in another cluster, or add an entry for namespace {namespace} to exempt in \
+         PoolGuard's config"
     ));
     let object = ObjectRef::named("v1", "Namespace", namespace);
     ReportResult::of(&finding, Process::Scan, outcome, Some(&object), at).times(count)
@@ -123,7 +126,7 @@ fn registration(deviations: Option<&[(ObjectRef, String)]>, at: i64) -> Vec<Repo
     match deviations {
         None => Vec::new(),
         Some([]) => {
-            let holds = "what is registered is what the config asks for";
+            let holds = "the registered webhook configurations match the config";
             vec![result(ReportOutcome::Pass, holds.to_owned())]
         }
         Some(deviations) => {
@@ -139,17 +142,17 @@ fn registration(deviations: Option<&[(ObjectRef, String)]>, at: i64) -> Vec<Repo
 
 /// Rules that a scan judges, and what it means that they hold.
 const JUDGED: [(RuleName, &str); 8] = [
-    (RuleName::PodIntrusion, "every pod on a dedicated node is AutoMQ's or exempt"),
+    (RuleName::PodIntrusion, "every pod on a dedicated node is an AutoMQ pod or exempt"),
     (RuleName::PodPlacement, "every pod of an instance is on a node of its pool"),
-    (RuleName::ClusterExclusive, "every pod is AutoMQ's or exempt"),
+    (RuleName::ClusterExclusive, "every pod is an AutoMQ pod or exempt"),
     (RuleName::NodeTaint, "every node of a pool has its taint"),
-    (RuleName::NodeIdentity, "no node is claimed by two pools"),
-    (RuleName::NodeMachineType, "every node of a pool is of an approved machine type"),
+    (RuleName::NodeIdentity, "no node matches two pools"),
+    (RuleName::NodeMachineType, "every node of a pool has an approved machine type"),
     (
         RuleName::NodeZone,
-        "every node of a pool is in one of its zones, of which there are one or three",
+        "every node of a pool is in one of its zones, and every pool has one zone or three",
     ),
-    (RuleName::RoleBinding, "what holds AutoMQ's roles together is there"),
+    (RuleName::RoleBinding, "every object that AutoMQ's permissions depend on exists"),
 ];
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct ReportResult {
     pub source: String,
     /// The rule.
     pub policy: String,
-    /// The same for all of PoolGuard's.
+    /// The same value in all results of PoolGuard.
     pub category: String,
     /// How grave.
     pub severity: ReportSeverity,

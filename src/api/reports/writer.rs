@@ -62,7 +62,7 @@ struct Edited {
 enum Written {
     /// It is as it should be, or its namespace is gone.
     Done,
-    /// Somebody else wrote first.
+    /// Another client wrote the object first.
     Conflict,
 }
 
@@ -131,7 +131,7 @@ impl Reports {
                 return Ok(());
             }
         }
-        Err(ApiError::Answered("others write the same report all the time".to_owned()))
+        Err(ApiError::Answered("other clients change the same report continuously".to_owned()))
     }
 
     /// Changes the reports of a place: `edit` gets the namespace and what is said, and returns what is

@@ -54,19 +54,21 @@ fn actions(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
         let (what, why, fix) = match part.action {
             Action::Keep => continue,
             Action::Replace => (
-                "is deleted and made anew",
-                "Its nodes go before there are others, and their brokers with them",
-                "# let lifecycle have create_before_destroy, and the pool a name that is not fixed",
+                "will be deleted and then created again",
+                "Terraform deletes its nodes, and the brokers on them, before it creates new nodes",
+                "# set create_before_destroy in lifecycle, and use a name prefix instead of a \
+                 fixed name",
             ),
             Action::Renew => (
-                "is made anew, and the old one deleted",
-                "Every broker moves, as fast as the old nodes go",
-                "# change it while the brokers may move, or leave as it is what asks for a new one",
+                "will be created again, and the old one then deleted",
+                "Every broker must move, and Terraform does not wait for it",
+                "# apply this in a maintenance window, or keep the attribute that forces a new \
+                 node pool unchanged",
             ),
             Action::Delete => (
-                "is deleted",
-                "Its nodes go, and the brokers on them",
-                "# keep it in the configuration while instances run there",
+                "will be deleted",
+                "Its nodes are deleted, and the brokers on them",
+                "# keep it in the configuration while instances run on it",
             ),
         };
         let fact = format!("{} {what}", called(part));
@@ -83,7 +85,7 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
     let wanted = pool.taint;
     for part in pool.lasting() {
         let Some(taints) = &part.taints else {
-            let fact = format!("The taints of {} are not in the plan", part.name);
+            let fact = format!("The plan does not contain the taints of node pool {}", part.name);
             let finding =
                 CheckFinding::unknown(TAINT, FindingSeverity::Error, fact).object(&part.address);
             findings.push(finding);
@@ -92,7 +94,9 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
         let other_effect = taints.iter().find(|taint| is_meant(taint, wanted) && *taint != wanted);
         if !taints.contains(wanted) {
             let fact = match other_effect {
-                Some(other) => format!("{} has the taint {other} and not {wanted}", called(part)),
+                Some(other) => {
+                    format!("{} has the taint {other} instead of {wanted}", called(part))
+                }
                 None => format!("{} lacks the taint {wanted}", called(part)),
             };
             let finding = CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
@@ -119,13 +123,14 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
             Some((taints.iter().find(is_other)?, severity, why))
         });
         let Some((other, severity, why)) = other else {
-            let fact = format!("{wanted} on {}", part.name);
+            let fact = format!("{wanted} on node pool {}", part.name);
             findings.push(
                 CheckFinding::pass(TAINT, FindingSeverity::Error, fact).object(&part.address),
             );
             continue;
         };
-        let fact = format!("{} has {other} beside the pool's taint", called(part));
+        let fact =
+            format!("{} has the taint {other} in addition to the pool's taint", called(part));
         let fix = edit(part, "", &format!("# remove the taint {other}"));
         findings.push(
             CheckFinding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix),
@@ -166,7 +171,8 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFi
         let has_own_list = pool.declared.is_some_and(|(_, pool)| pool.machine_types.is_some());
         if !has_own_list && policy.provider != Some(part.provider) {
             let fact = format!(
-                "{} is of {}, and the config is not: no list of machine types is for it",
+                "{} belongs to provider {}, but the config is for another provider, so no list of \
+                 machine types applies",
                 called(part),
                 part.provider.as_str()
             );
@@ -177,7 +183,8 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFi
         }
         let Some(types) = &part.machine_types else {
             let fact = format!(
-                "The machine types of {} are not in the plan ({} is not set, has others beside it, or is known later)",
+                "The plan does not contain the machine types of node pool {} ({} is not set, is \
+                 not the only source of types, or is known only after apply)",
                 part.name,
                 leaf(attribute)
             );
@@ -194,7 +201,7 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFi
             continue;
         }
         let fact = format!(
-            "{} may have nodes of {}, which {} not in {}: {}",
+            "{} may have nodes of type {}, which {} not in {}: {}",
             called(part),
             list(&wrong),
             verb(&wrong, "is", "are"),
@@ -209,7 +216,7 @@ fn machine_types(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFi
         findings.push(finding.fix(match right {
             // It is not this attribute that has the others.
             Some(_) if !part.attributes.has_type_list => {
-                edit(part, "", &format!("# leave out {}", list(&wrong)))
+                edit(part, "", &format!("# remove {}", list(&wrong)))
             }
             _ if part.attributes.has_type_list => {
                 edit(part, attribute, &format!("{leaf} = [\"{wanted}\"]"))
@@ -224,8 +231,8 @@ fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) 
     let attribute = leaf(first.attributes.zones);
     let Some(zones) = pool.zones() else {
         let fact = format!(
-            "The zones of {} are not in the plan: {attribute} is not set, or what it comes to is known when \
-             it is applied",
+            "The plan does not contain the zones of pool {}: {attribute} is not set, or its value \
+             is known only after apply",
             pool.name
         );
         findings
@@ -271,16 +278,15 @@ fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) 
     let meant = if declared.is_empty() {
         String::new()
     } else {
-        format!(", and the config has it in {}", list(&declared))
+        format!(", but the config declares {}", list(&declared))
     };
-    let fact = format!("Pool {} is planned in {spans}{meant}", pool.name);
-    let wanted =
-        if declared.is_empty() { "one zone, or three".to_owned() } else { list(&declared) };
+    let fact = format!("The plan puts pool {} in {spans}{meant}", pool.name);
+    let wanted = if declared.is_empty() { "one zone or three".to_owned() } else { list(&declared) };
     findings.push(
         CheckFinding::fail(ZONE, FindingSeverity::Error, fact)
             .why(TWO_ZONES)
             .object(&first.address)
-            .fix(edit(first, "", &format!("# let {attribute} have {wanted}"))),
+            .fix(edit(first, "", &format!("# set {attribute} to {wanted}"))),
     );
 }
 
@@ -290,7 +296,7 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let is_one = pool.lasting().count() == 1 && !first.attributes.size_is_of_zone;
     let sizes: Option<Vec<u64>> = pool.lasting().map(|part| part.size).collect();
     let Some(nodes) = sizes.map(|sizes| sizes.into_iter().fold(0, u64::saturating_add)) else {
-        let fact = format!("How many nodes {} starts with is not in the plan", pool.name);
+        let fact = format!("The plan does not contain the number of nodes of pool {}", pool.name);
         findings.push(
             CheckFinding::unknown(rule, FindingSeverity::Warning, fact).object(&first.address),
         );
@@ -303,7 +309,7 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
         return;
     }
     let fact = format!(
-        "Pool {} starts with {} of the {READY_MIN} that AutoMQ asks for",
+        "Pool {} starts with {}; AutoMQ needs {READY_MIN}",
         pool.name,
         count(nodes, "node")
     );
@@ -314,18 +320,25 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
             .fix(if is_one {
                 edit(first, attribute, &format!("{} = {READY_MIN}", leaf(attribute)))
             } else {
-                edit(first, "", &format!("# let {} make {READY_MIN} nodes in all", leaf(attribute)))
+                edit(
+                    first,
+                    "",
+                    &format!(
+                        "# set {} so that the pool has {READY_MIN} nodes in total",
+                        leaf(attribute)
+                    ),
+                )
             }),
     );
 }
 
 fn spot(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     for part in pool.lasting().filter(|part| part.is_spot) {
-        let fact = format!("{} is of spot nodes", called(part));
+        let fact = format!("{} uses spot nodes", called(part));
         findings.push(
             CheckFinding::fail(Constraint::PoolSize, FindingSeverity::Warning, fact)
-                .why("The cloud takes them back at any time, and a broker's node with them")
-                .fix(edit(part, "", "# ask for nodes on demand")),
+                .why("The cloud can take a spot node away at any time, and the broker on it stops")
+                .fix(edit(part, "", "# use on-demand nodes")),
         );
     }
 }
@@ -334,17 +347,20 @@ fn spot(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
 fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     if let Some((_, declared)) = pool.declared {
-        let fact = format!("{} takes {}", declared.nodes, first.name);
+        let fact = format!("{} selects node pool {}", declared.nodes, first.name);
         findings.push(CheckFinding::pass(IDENTITY, FindingSeverity::Warning, fact));
     } else if policy.pools.iter().any(|it| selects(&it.nodes, first) != Ternary::No) {
         let fact = format!(
-            "Whether a declared pool selects {} is not in the plan, since its labels are not",
+            "The plan does not contain the labels of node pool {}, so PoolGuard cannot tell \
+             whether a declared pool selects it",
             first.name
         );
         findings.push(CheckFinding::unknown(IDENTITY, FindingSeverity::Warning, fact));
     } else if !policy.pools.is_empty() {
-        let fact =
-            format!("No declared pool selects {}, by what the plan says of its labels", first.name);
+        let fact = format!(
+            "No declared pool selects node pool {}: its labels in the plan match none",
+            first.name
+        );
         findings.push(
             CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why(UNDECLARED)

@@ -12,19 +12,19 @@ use crate::{
     policy::{mode::RuleName, verdict::Decision},
 };
 
-/// The flags that leave records out. Those that may be given several times take any of their values.
+/// The flags that select records. If a flag has several values, a record must match one of them.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filters {
-    /// Only since this time (2026-11-23T18:00:00Z, or 2026-11-23), or for so long (90m, 2h, 7d)
+    /// Only records since this time (2026-11-23T18:00:00Z or 2026-11-23), or since this long ago (90m, 2h, 7d)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     since: Option<Moment>,
 
-    /// Only before this time, or until so long ago
+    /// Only records before this time, or until this long ago
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     until: Option<Moment>,
 
-    /// Only this rule; may be given several times, or with commas
+    /// Only this rule; repeat the flag or use commas for several
     #[arg(
         long = "rule",
         value_name = "RULE",
@@ -33,7 +33,7 @@ pub(super) struct Filters {
     )]
     rules: Vec<String>,
 
-    /// Only this decision; may be given several times, or with commas
+    /// Only this decision; repeat the flag or use commas for several
     #[arg(
         long = "decision",
         value_name = "DECISION",
@@ -42,24 +42,23 @@ pub(super) struct Filters {
     )]
     decisions: Vec<String>,
 
-    /// Only this namespace, or those that match, such as 'shop-*'; may be given several times
+    /// Only this namespace, or the namespaces that match a glob such as 'shop-*'; you can repeat it
     #[arg(short, long = "namespace", value_name = "NAMESPACE", value_parser = parse_glob)]
     namespaces: Vec<Glob>,
 
-    /// Only this user, or those that match, such as 'system:serviceaccount:*'; may be given several
-    /// times
+    /// Only this user, or the users that match a glob such as 'system:serviceaccount:*'; you can repeat it
     #[arg(long = "user", value_name = "USER", value_parser = parse_glob)]
     users: Vec<Glob>,
 }
 
-/// A point in time, as people give it.
+/// A point in time as a flag names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     At(Timestamp),
     Ago(Duration),
 }
 
-/// Filters, once it is known what time it is.
+/// The filters with their times made absolute.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     filters: Filters,
@@ -80,7 +79,7 @@ impl Filters {
 }
 
 impl Filter {
-    /// Whether a record counts.
+    /// Whether a record matches the filters.
     pub(super) fn takes(&self, record: &Record<'_>) -> bool {
         let Filters { since: _, until: _, rules, decisions, namespaces, users } = &self.filters;
         let Record { time, decision, fields } = record;
@@ -97,8 +96,8 @@ fn parse_glob(text: &str) -> Result<Glob, &'static str> {
     Glob::parse(text)
 }
 
-const MOMENT: &str = "is neither a time such as 2026-11-23T18:00:00Z, nor a day such as 2026-11-23, \
-                      nor a duration such as 90m, 2h or 7d";
+const MOMENT: &str = "is not a time such as 2026-11-23T18:00:00Z, a day such as 2026-11-23, or a \
+ duration such as 90m, 2h or 7d";
 
 fn parse_moment(text: &str) -> Result<Moment, &'static str> {
     if let Ok(at) = text.parse() {

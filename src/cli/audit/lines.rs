@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 /// The longest line that is held: records are a few hundred bytes.
 const LINE_MAX: usize = 1 << 20;
 
-/// Calls with each line, without its end, and its number. What is longer than anybody's line is cut.
+/// Calls the function with each line, without its end, and its number. It cuts lines that are too long.
 pub(super) fn each(input: &mut impl BufRead, take: &mut impl FnMut(u64, &[u8])) -> io::Result<()> {
     let mut line = Vec::new();
     let mut number = 0;

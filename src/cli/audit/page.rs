@@ -96,7 +96,7 @@ impl AuditPage<'_> {
         let kept = uses.len().min(USES_MAX) as u64;
         if all.of(Decision::BreakGlass) > kept {
             let rest = grouped(all.of(Decision::BreakGlass) - kept);
-            let rest = format!("{rest} more, which --decision break-glass and -o json show");
+            let rest = format!("{rest} more: --decision break-glass -o json shows them all");
             writeln!(f, "{}", Styled(FAINT, rest))?;
         }
         Ok(())
@@ -108,7 +108,8 @@ impl AuditPage<'_> {
         let mut notes = Vec::new();
         if *dropped > 0 {
             let text = format!(
-                "{} missing: the stream was not read in time, or its disk was full",
+                "{} missing: PoolGuard dropped them because the reader of the stream was too slow \
+                 or the disk was full",
                 numbered(*dropped, "record")
             );
             notes.push((WARNING, text));
@@ -116,18 +117,18 @@ impl AuditPage<'_> {
         if *damaged > 0 {
             let first = first_damaged.as_deref().unwrap_or_default();
             let text =
-                format!("{} left out, the first: {first}", numbered(*damaged, "damaged line"));
+                format!("{} ignored; the first one: {first}", numbered(*damaged, "damaged line"));
             notes.push((WARNING, text));
         }
         if *newer > 0 {
-            let text = format!("{} of another version left out", numbered(*newer, "record"));
+            let text = format!("{} of an unknown version ignored", numbered(*newer, "record"));
             notes.push((WARNING, text));
         }
         if *filtered > 0 {
             notes.push((FAINT, format!("{} filtered out", numbered(*filtered, "record"))));
         }
         if *other > 0 {
-            notes.push((FAINT, format!("{} of something else", numbered(*other, "line"))));
+            notes.push((FAINT, format!("{} without a record ignored", numbered(*other, "line"))));
         }
         if !notes.is_empty() {
             writeln!(f)?;
@@ -140,15 +141,15 @@ impl AuditPage<'_> {
         let Summary { left_out, .. } = self.summary;
         let lines = self.summary.lines();
         let text = if left_out.filtered > 0 {
-            format!("Of {} none passes the filters.", numbered(left_out.filtered, "record"))
+            format!("None of {} matches the filters.", numbered(left_out.filtered, "record"))
         } else if lines == 0 {
-            "No lines, no records: nothing was denied, warned of or found, or these are not the \
-             lines."
+            "The input has no lines. Either PoolGuard denied, warned about and found nothing, or \
+             this is not its audit stream."
                 .to_owned()
         } else {
             format!(
-                "{} and no record among them. Records are the JSON lines of --audit-file, or of \
-                 standard output with --log-format json.",
+                "{} read, but none is a record. PoolGuard writes records as JSON lines to \
+                 --audit-file, and to standard output with --log-format json.",
                 numbered(lines, "line")
             )
         };

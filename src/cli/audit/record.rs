@@ -1,4 +1,4 @@
-//! A line as a record, whatever else is on it.
+//! Reading a record from a line that may contain other text.
 
 use std::borrow::Cow;
 

@@ -24,15 +24,15 @@ pub(super) enum Dimension {
     Rule,
     /// The namespace of the request
     Namespace,
-    /// Who asked
+    /// The user of the request
     User,
     /// The controller of the object
     Owner,
-    /// The pool concerned
+    /// The pool
     Pool,
-    /// The node concerned
+    /// The node
     Node,
-    /// What was decided
+    /// The decision
     Decision,
 }
 
@@ -217,7 +217,7 @@ impl Tally {
         self.span
     }
 
-    /// Records that somebody should look at.
+    /// The number of records that need attention.
     pub(super) fn trouble(&self) -> u64 {
         DECISIONS.into_iter().filter(|it| !FINE.contains(it)).map(|it| self.of(it)).sum()
     }

@@ -49,8 +49,7 @@ pub(super) fn render(checked: &[Checked], made: &str) -> String {
 fn cluster(index: usize, checked: &Checked) -> Markup {
     let Checked { name, fitness, dump_command: _ } = checked;
     let Fitness { subject, provider, findings, pools, missing: _, nodes: _ } = fitness;
-    let verdict = fitness.verdict();
-    let (_, counts) = verdict.split_once(": ").unwrap_or(("", &verdict));
+    let counts = fitness.counts();
     let provider = provider.map_or("unknown provider", |it| it.as_str());
     let whole = &format!("The whole {}", whole(fitness));
     let whole_id = &format!("{index}-cluster");
@@ -88,7 +87,7 @@ fn cluster(index: usize, checked: &Checked) -> Markup {
     }
 }
 
-/// What the input cannot tell, and where to ask.
+/// The kinds that the input lacks, and the command that adds them.
 fn untold(checked: &Checked) -> Markup {
     let Fitness { subject, missing, .. } = &checked.fitness;
     html! {
@@ -98,8 +97,8 @@ fn untold(checked: &Checked) -> Markup {
         @if let Some(dump_command) = &checked.dump_command && !missing.is_empty() {
             div.finding {
                 p {
-                    "The input lacks " (missing.join(", ")) ". "
-                    "This dumps everything that is asked for:"
+                    "The input does not contain " (missing.join(", ")) ". "
+                    "To include them, create the dump with this command:"
                 }
                 pre { code { (dump_command) } }
             }
@@ -117,7 +116,7 @@ fn headline(fitness: &Fitness) -> String {
 fn tone(fitness: &Fitness) -> &'static str {
     if fitness.failures(FindingSeverity::Error) > 0 {
         "unfit"
-    } else if fitness.failures(FindingSeverity::Warning) > 0 || fitness.nodes == 0 {
+    } else if fitness.failures(FindingSeverity::Warning) > 0 || fitness.unknowns() > 0 {
         "weak"
     } else {
         "fit"
@@ -135,7 +134,7 @@ fn part_link(id: &str, name: &str, findings: &[&CheckFinding]) -> Markup {
     let (class, word) = match findings.iter().map(weight).max() {
         Some(3) => ("error", "errors"),
         Some(2) => ("warning", "warnings"),
-        Some(1) => ("unknown", "unknown in part"),
+        Some(1) => ("unknown", "partly unknown"),
         Some(_) | None => ("good", "fine"),
     };
     html! {
@@ -178,7 +177,7 @@ fn pool_section(
     }
 }
 
-/// What fails, open; what holds and what is not known, folded.
+/// The findings: failures open, unknown and passed ones folded.
 fn finding_list(findings: &[&CheckFinding]) -> Markup {
     let of = |status| findings.iter().filter(move |it| it.status == status);
     html! {
@@ -187,7 +186,7 @@ fn finding_list(findings: &[&CheckFinding]) -> Markup {
                 (finding(found))
             }
             @for (status, words) in
-                [(Status::Unknown, "not known"), (Status::Pass, "as it should be")]
+                [(Status::Unknown, "unknown"), (Status::Pass, "passed")]
             {
                 @let number = of(status).count();
                 @if number > 0 {

@@ -65,8 +65,8 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     if let Some(dump_command) = dump_command
         && !fitness.missing.is_empty()
     {
-        writeln!(f, "The input lacks {}.", fitness.missing.join(", "))?;
-        writeln!(f, "This dumps everything that is asked for:")?;
+        writeln!(f, "The input does not contain {}.", fitness.missing.join(", "))?;
+        writeln!(f, "To include them, create the dump with this command:")?;
         writeln!(f, "  {}\n", Styled(CHANGED, dump_command))?;
     }
     writeln!(f, "{}", Verdict(fitness))
@@ -125,7 +125,7 @@ fn group<'a>(
         if !is_failure {
             continue;
         }
-        // The same reason is not told twice in a row.
+        // PoolGuard writes the same reason only once in a row.
         let why = finding.why.filter(|why| told != Some(*why));
         told = finding.why;
         for line in why.iter().flat_map(|why| wrapped(why)) {
@@ -165,6 +165,8 @@ impl fmt::Display for Verdict<'_> {
             BAD
         } else if fitness.failures(FindingSeverity::Warning) > 0 {
             WARNING
+        } else if fitness.unknowns() > 0 {
+            UNKNOWN
         } else {
             GOOD.bold()
         };

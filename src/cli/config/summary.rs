@@ -84,7 +84,7 @@ fn automq(policy: &Policy) -> String {
         parts.push(format!("pods {}", automq.pods));
     }
     if !automq.service_accounts.is_empty() {
-        parts.push(format!("as {}", joined(&automq.service_accounts)));
+        parts.push(format!("service accounts {}", joined(&automq.service_accounts)));
     }
     parts.join(", ")
 }
@@ -108,7 +108,7 @@ fn pools(policy: &Policy) -> Vec<String> {
         })
         .collect();
     if policy.discovery {
-        lines.push(format!("{DIM}undeclared ones are discovered by the taint{DIM:#}"));
+        lines.push(format!("{DIM}PoolGuard also finds pools by the taint above{DIM:#}"));
     } else if lines.is_empty() {
         lines.push(none());
     }
@@ -173,7 +173,7 @@ fn exempt_pods(entry: &Exemption) -> String {
 
 fn protected(policy: &Policy) -> String {
     let own = policy.protected.iter().filter(|it| it.origin == Origin::Config).count();
-    format!("{own} of the config, {} of presets", policy.protected.len() - own)
+    format!("{own} from the config, {} built in", policy.protected.len() - own)
 }
 
 fn trusted(policy: &Policy) -> Vec<String> {
@@ -183,10 +183,10 @@ fn trusted(policy: &Policy) -> Vec<String> {
     };
     let mut lines = list(&policy.trusted.configured);
     if lines.is_empty() {
-        lines.push(none());
+        lines.push(format!("{DIM}none configured{DIM:#}"));
     }
     let preset = list(&policy.trusted.preset);
-    lines.extend(preset.iter().map(|name| format!("{DIM}{name}, of the cloud{DIM:#}")));
+    lines.extend(preset.iter().map(|name| format!("{DIM}{name} (built in){DIM:#}")));
     lines
 }
 
@@ -219,7 +219,7 @@ fn rules(policy: &Policy) -> Vec<String> {
 }
 
 fn denies_join(mode: JoinMode) -> &'static str {
-    if mode.deny_join && mode.mode == Mode::Enforce { "  denies joining" } else { "" }
+    if mode.deny_join && mode.mode == Mode::Enforce { "  denyJoin" } else { "" }
 }
 
 fn settings(settings: &ConfigSettings) -> String {
@@ -234,7 +234,7 @@ fn settings(settings: &ConfigSettings) -> String {
         RegistrationMode::External => "external",
     };
     let age = format_duration(*snapshot_max_age);
-    format!("{scan}, snapshot at most {age} old, {registration} registration")
+    format!("{scan}, snapshot.maxAge {age}, registration {registration}")
 }
 
 #[cfg(test)]
@@ -260,12 +260,12 @@ mod tests {
         provider     read from the nodes
         taint        dedicated=automq:NoSchedule
         automq       automq
-        pools        undeclared ones are discovered by the taint
+        pools        PoolGuard also finds pools by the taint above
         instances    none
-        exempt       kube-system  pods of Kubernetes and the cloud (preset)
+        exempt       kube-system  system pods of Kubernetes and the cloud (preset)
                      1 preset for agents of the cloud
-        protected    0 of the config, 3 of presets
-        trusted      none
+        protected    0 from the config, 3 built in
+        trusted      none configured
         break-glass  poolguard:break-glass
         rules        pod-intrusion       enforce
                      workload-intrusion  warn
@@ -276,7 +276,7 @@ mod tests {
                      node-machine-type   warn
                      node-zone           warn
                      role-binding        enforce
-        settings     scan every 10m, snapshot at most 10m old, managed registration
+        settings     scan every 10m, snapshot.maxAge 10m, registration managed
         ");
     }
 
@@ -292,17 +292,17 @@ mod tests {
         pools        pool-a    us-east-1a                        r6in.large   arn:aws:iam::111122223333:role/automq-node
                      pool-b    us-east-1b                        r6in.large   arn:aws:iam::111122223333:role/automq-node
                      pool-abc  us-east-1a us-east-1b us-east-1c  r6in.xlarge  arn:aws:iam::111122223333:role/automq-node
-                     undeclared ones are discovered by the taint
+                     PoolGuard also finds pools by the taint above
         instances    instance-1  automq-instance-1 → pool-a
                      instance-2  automq-instance-2 → pool-b
                      instance-3  automq-instance-3 → pool-abc, zones DoNotSchedule
         exempt       kube-system               VPC CNI, kube-proxy, EBS CSI
                      monitoring/node-exporter  node metrics
                      14 presets for agents of the cloud
-        protected    1 of the config, 4 of presets
+        protected    1 from the config, 4 built in
         trusted      arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-production/*
                      arn:aws:sts::111122223333:assumed-role/platform-terraform/*
-                     eks:node-manager, of the cloud
+                     eks:node-manager (built in)
         break-glass  poolguard:break-glass
         rules        pod-intrusion       enforce
                      workload-intrusion  warn
@@ -313,7 +313,7 @@ mod tests {
                      node-machine-type   warn
                      node-zone           warn
                      role-binding        enforce
-        settings     scan every 10m, snapshot at most 10m old, managed registration
+        settings     scan every 10m, snapshot.maxAge 10m, registration managed
         ");
     }
 }

@@ -103,7 +103,8 @@ impl Judge<'_> {
             Outcome::Deny(_) => Vec::new(),
         };
         if !patch.is_empty() {
-            let object = review.pointer_mut("/request/object").context("there is no object")?;
+            let object =
+                review.pointer_mut("/request/object").context("the review has no object")?;
             json_patch::patch(object, &patch).context("the patch does not apply to the object")?;
         }
         let validated = self.decide(Phase::Validate, &review)?;

@@ -132,7 +132,7 @@ fn summary(results: &[Reviewed], errors: &[UnreadableFile]) -> String {
     let number = |outcome| results.iter().filter(|it| Outcome::of(it) == outcome).count();
     let denied = number(Outcome::Deny);
     let mut parts = vec![format!("{} allowed", results.len() - denied)];
-    for (outcome, word) in [(Outcome::Patch, "patched"), (Outcome::Warn, "with a warning")] {
+    for (outcome, word) in [(Outcome::Patch, "patched"), (Outcome::Warn, "with warnings")] {
         let number = number(outcome);
         if number > 0 {
             parts.push(format!("{number} of them {word}"));

@@ -16,35 +16,38 @@ use crate::{
     service::PolicyAndSnapshot,
 };
 
-/// What the dump does not hold, and which rules that limits.
+/// The kinds that the dump lacks, and the rules that need them.
 pub(super) fn unseen(index: &Index) -> Vec<String> {
     let limits = [
-        (&["Node"][..], "pod-intrusion and pod-placement know declared pools only, and no node"),
+        (
+            &["Node"][..],
+            "pod-intrusion and pod-placement judge only pools that the config declares",
+        ),
         (
             &["RoleBinding", "ClusterRoleBinding"][..],
-            "role-binding cannot tell which roles AutoMQ's bindings refer to, nor which namespaces \
-             hold them",
+            "role-binding does not know the roles that AutoMQ's bindings refer to, and their \
+             namespaces",
         ),
         (
             &["ServiceAccount"][..],
-            "role-binding cannot tell which namespaces hold AutoMQ's service accounts",
+            "role-binding does not know the namespaces of AutoMQ's service accounts",
         ),
     ];
     let is_unseen = |kinds: &&[&str]| !kinds.iter().any(|kind| index.has_seen(kind));
     limits
         .iter()
         .filter(|(kinds, _)| is_unseen(kinds))
-        .map(|(kinds, limit)| format!("no {} in the dump: {limit}", kinds.join(" or ")))
+        .map(|(kinds, limit)| format!("the dump contains no {}, so {limit}", kinds.join(" or ")))
         .collect()
 }
 
-/// The same for a collector of log lines.
+/// Logs the pools, the rules and the addresses, for a collector of log lines.
 pub(super) fn log(bound: Bound, guard: &PolicyAndSnapshot, unseen: &[String]) {
     let PolicyAndSnapshot { policy, snapshot } = guard;
     for pool in snapshot.pools() {
         let zones = pool.zones.join(",");
         let (name, taint) = (&*pool.name, pool.taint.to_string());
-        info!(pool = name, nodes = pool.nodes, zones, taint, "guarding pool {name}");
+        info!(pool = name, nodes = pool.nodes, zones, taint, "protecting pool {name}");
     }
     for conflict in snapshot.conflicts() {
         warn!("{conflict}");
@@ -58,14 +61,14 @@ pub(super) fn log(bound: Bound, guard: &PolicyAndSnapshot, unseen: &[String]) {
     info!(rules, "listening on https://{webhook} (admin on http://{admin})");
 }
 
-/// For people.
+/// Prints the pools, the rules and the addresses for people.
 pub(super) fn print(bound: Bound, guard: &PolicyAndSnapshot, unseen: &[String]) {
     let PolicyAndSnapshot { policy, snapshot } = guard;
     let provider = policy.provider.map_or("unknown provider", |provider| provider.as_str());
     let pools = count(snapshot.pools().len(), "pool");
     let nodes = count(snapshot.node_count(), "node");
     anstream::eprintln!(
-        "{} guards {pools} in a cluster of {nodes} ({provider})\n",
+        "{} protects {pools} in a cluster of {nodes} ({provider})\n",
         Styled(HEADING, concat!("PoolGuard ", env!("CARGO_PKG_VERSION")))
     );
     anstream::eprintln!("{}", pool_table(snapshot));
@@ -102,13 +105,13 @@ fn remark(pool: &PoolFacts) -> (Style, String) {
     let origin = match pool.origin {
         PoolOrigin::Declared(_) => "",
         PoolOrigin::Discovered => "found by its taint",
-        PoolOrigin::Stray => "tainted, in no declared pool",
+        PoolOrigin::Stray => "has the taint, but belongs to no declared pool",
     };
     if pool.lost_taints > 0 {
-        return (WARNING, format!("{} without the taint", count(pool.lost_taints, "node")));
+        return (WARNING, format!("{} without the pool's taint", count(pool.lost_taints, "node")));
     }
     if pool.nodes == 0 {
-        return (FAINT, "no node yet; guarded for those to come".to_owned());
+        return (FAINT, "no node yet; protected for future nodes".to_owned());
     }
     (FAINT, origin.to_owned())
 }
@@ -121,9 +124,9 @@ fn rule_table(policy: &Policy) -> Table {
         let daemon_sets = policy.rules.daemon_set_intrusion;
         let trusts_nobody = policy.trusted.configured.is_empty();
         let remark = if rule == RuleName::PodIntrusion && daemon_sets != mode {
-            format!("pods of DaemonSets: {daemon_sets}")
+            format!("DaemonSet pods: {daemon_sets}")
         } else if rule == RuleName::RoleBinding && mode == Mode::Enforce && trusts_nobody {
-            "no trusted principal: AutoMQ's console is held to it, too".to_owned()
+            "principals.trusted is empty, so it also denies AutoMQ's console".to_owned()
         } else {
             String::new()
         };
@@ -142,7 +145,7 @@ fn mode_style(mode: Mode) -> Style {
     }
 }
 
-/// A pod that tolerates the first pool's taint and belongs to nobody: it is denied.
+/// A command that sends a pod which tolerates the first pool's taint and is neither an AutoMQ pod nor exempt.
 fn try_it(bound: Bound, snapshot: &Snapshot) -> String {
     let taint = snapshot.pools().first().map(|pool| &pool.taint);
     let tolerations =

@@ -9,20 +9,20 @@ use crate::{
     runtime::Installed,
 };
 
-/// The API server, and what this replica is to it.
+/// The flags about the API server and this replica.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Live cluster")]
 pub(super) struct ClusterFlags {
-    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
     #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
     kubeconfig: Option<PathBuf>,
 
-    /// Which context of the kubeconfig
+    /// Context of the kubeconfig
     #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME", conflicts_with = "cluster")]
     context: Option<String>,
 
-    /// Service that leads the API server here: with it PoolGuard registers itself and keeps its own
-    /// certificate authority; without it, it only watches
+    /// Service through which the API server calls PoolGuard. With it, PoolGuard registers its webhooks and
+    /// manages its own certificate authority; without it, PoolGuard only watches the cluster
     #[arg(long, env = "POOLGUARD_SERVICE", value_name = "NAME", conflicts_with = "cluster")]
     service: Option<String>,
 
@@ -30,7 +30,7 @@ pub(super) struct ClusterFlags {
     #[arg(long, env = "POOLGUARD_SERVICE_PORT", value_name = "PORT", default_value = "443")]
     service_port: u16,
 
-    /// Register this URL instead of a Service, for an API server outside the cluster's network
+    /// URL to register instead of a Service, if the API server is outside the cluster's network
     #[arg(
         long,
         env = "POOLGUARD_WEBHOOK_URL",
@@ -39,24 +39,24 @@ pub(super) struct ClusterFlags {
     )]
     webhook_url: Option<String>,
 
-    /// Namespace of PoolGuard itself [default: the pod's own]
+    /// Namespace in which PoolGuard runs [default: the namespace of its pod]
     #[arg(long, env = "POOLGUARD_NAMESPACE", value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// What the webhook configurations, the Lease and the Secret are called
+    /// Name of the webhook configurations, the Lease and the Secret
     #[arg(long, env = "POOLGUARD_NAME", value_name = "NAME", default_value = "poolguard")]
     name: String,
 
-    /// ClusterRole that owns the webhook configurations, so that they go when it goes
+    /// ClusterRole that owns the webhook configurations; if you delete it, Kubernetes deletes them too
     #[arg(long, env = "POOLGUARD_OWNER", value_name = "CLUSTERROLE")]
     owner: Option<String>,
 
-    /// What this replica is called in the Lease [default: the host's name]
+    /// Name of this replica in the Lease [default: the host name]
     #[arg(long, env = "POOLGUARD_IDENTITY", value_name = "NAME")]
     identity: Option<String>,
 
-    /// How long a new certificate authority is registered before it signs: every API server must
-    /// have seen it
+    /// Time between the registration of a new certificate authority and its first use, so that every API server
+    /// knows it
     #[arg(
         long,
         env = "POOLGUARD_CA_ROTATION_WAIT",
@@ -66,7 +66,7 @@ pub(super) struct ClusterFlags {
     )]
     ca_rotation_wait: Duration,
 
-    /// Whether findings and denials become report objects, of the kinds that the cluster has
+    /// Write findings and denials as report objects of `wgpolicyk8s.io` or `openreports.io`, if the cluster has these kinds
     #[arg(
         long,
         env = "POOLGUARD_REPORTS",
@@ -78,19 +78,19 @@ pub(super) struct ClusterFlags {
 }
 
 impl ClusterFlags {
-    /// Whether this is a replica of an installation, and not somebody's laptop.
+    /// Whether this process is a replica of an installation, and not a local run.
     pub(super) fn is_installed(&self) -> bool {
         self.service.is_some() || self.webhook_url.is_some()
     }
 
-    /// How to reach the API server that they mean.
+    /// Reads how to reach the API server that the flags name.
     pub(super) fn configure(&self) -> anyhow::Result<kube::Config> {
         let Self { kubeconfig, context, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(client::configure(kubeconfig.as_deref(), context.as_deref()))
     }
 
-    /// The installation that they make this process a replica of.
+    /// The installation that this process is a replica of.
     pub(super) fn installed(self) -> Option<Installed> {
         let Self {
             kubeconfig: _,

@@ -64,8 +64,11 @@ pub(super) fn automq(
     if raw.namespaces.is_empty() {
         report.push(
             namespaces
-                .error("`automq.namespaces` is empty, so that no pod would be AutoMQ's")
-                .with_help("name AutoMQ's namespaces, or leave the key out for `[automq]`"),
+                .error("`automq.namespaces` is empty, so no pod would be an AutoMQ pod")
+                .with_help(
+                    "list AutoMQ's namespaces, or remove this key to use the default \
+                 `[automq]`",
+                ),
         );
     }
     AutoMq {
@@ -96,9 +99,10 @@ fn exemption(
     let reason = raw.reason.as_ref()?;
     if reason.trim().is_empty() {
         report.push(
-            at.key("reason")
-                .error("the reason of an exempt entry is empty")
-                .with_help("say why these pods may run on dedicated nodes; records quote it"),
+            at.key("reason").error("the `reason` of this exempt entry is empty").with_help(
+                "write why these pods may run on dedicated nodes; records and reports \
+                 quote this text",
+            ),
         );
     }
     Some(Exemption {
@@ -123,10 +127,10 @@ pub(super) fn preset_exemptions(provider: Option<Provider>) -> Vec<Exemption> {
         origin: Origin::Preset,
     };
     let whole = |name: &str, reason: &str| exempt(Glob::exact(name), Vec::new(), reason);
-    let mut exemptions = vec![whole("kube-system", "pods of Kubernetes and the cloud")];
+    let mut exemptions = vec![whole("kube-system", "system pods of Kubernetes and the cloud")];
     let preset = provider.and_then(|provider| presets().of(provider));
     let namespaces = preset.into_iter().flat_map(|preset| &preset.exempt_namespaces);
-    exemptions.extend(namespaces.map(|name| whole(name, "CNI or CSI of the cloud")));
+    exemptions.extend(namespaces.map(|name| whole(name, "CNI or CSI pods of the cloud")));
     for agent in presets().agents(provider) {
         let read = |texts: &[String]| texts.iter().filter_map(|it| Glob::parse(it).ok()).collect();
         let namespaces: Vec<Glob> = read(&agent.namespaces);
@@ -144,7 +148,10 @@ pub(super) fn trusted(
     let accounts = at.key("serviceAccounts");
     for (at, text) in accounts.items(&raw.service_accounts) {
         if text.split('/').filter(|part| !part.is_empty()).count() != 2 || text.contains(':') {
-            let error = at.error(format!("the service account `{text}` is not `namespace/name`"));
+            let error = at.error(format!(
+                "the service account `{text}` does not have the form \
+             `namespace/name`"
+            ));
             let account = text.strip_prefix("system:serviceaccount:");
             report.push(match account.and_then(|account| account.split_once(':')) {
                 Some((namespace, name)) => error.with_help(format!("write `{namespace}/{name}`")),
@@ -181,8 +188,14 @@ pub(super) fn break_glass(
             report.push(at.error("a break-glass group has no name"));
         } else if group.contains(['*', '?']) {
             report.push(
-                at.error(format!("the break-glass group `{group}` is a glob"))
-                    .with_help("name the group: whoever is in it passes every rule"),
+                at.error(format!(
+                    "the break-glass group `{group}` is a glob, and globs are not \
+                 allowed here"
+                ))
+                .with_help(
+                    "write the exact name of the group, because its members bypass \
+                     every rule",
+                ),
             );
         }
     }

@@ -117,10 +117,10 @@ fn additional_taints(
         if taint == *own {
             report.push(
                 at.error(format!("`{taint}` is the pool's own taint"))
-                    .with_help("take it out: `additionalTaints` are those beside it"),
+                    .with_help("remove it here: `additionalTaints` lists only further taints"),
             );
         } else if taints.contains(&taint) {
-            report.push(at.error(format!("the taint `{taint}` is there twice")));
+            report.push(at.error(format!("the taint `{taint}` is listed twice")));
         } else {
             taints.push(taint);
         }
@@ -156,10 +156,10 @@ pub(super) fn pools(
                 report.push(
                     at.key("nodes")
                         .error(format!(
-                            "pool `{name}` has no condition on its nodes, so that every node \
-                            would be its own"
+                            "`nodes` of pool `{name}` has no condition, so every node of the \
+                             cluster would belong to this pool"
                         ))
-                        .with_help("give `nodes` the `matchLabels` that the pool's nodes have"),
+                        .with_help("add to `nodes` the `matchLabels` that select the pool's nodes"),
                 );
             }
         } else if let Some((first_at, first)) = selectors.get(&normal_form(&nodes)) {
@@ -202,20 +202,16 @@ fn zones(raw: &raw::Pool, name: &str, at: &TreeCursor<'_>, report: &mut Diagnost
     let (error, help) = match zones.iter().collect::<BTreeSet<_>>().len() {
         0 => (
             format!("pool `{name}` has an empty list of zones"),
-            "name one zone or three, or leave the key out so that zones are not judged",
+            "list one zone or three; or remove this key, and PoolGuard does not judge zones",
         ),
         1 | 3 => return,
         2 => (
-            format!(
-                "pool `{name}` has two zones; a pool of AutoMQ's is in one zone or spans three"
-            ),
-            "make it two pools of one zone each, or name the third zone",
+            format!("pool `{name}` has two zones, but an AutoMQ pool has one zone or three"),
+            "declare two pools with one zone each, or add the third zone",
         ),
         count => (
-            format!(
-                "pool `{name}` has {count} zones; a pool of AutoMQ's is in one zone or spans three"
-            ),
-            "name one zone or three",
+            format!("pool `{name}` has {count} zones, but an AutoMQ pool has one zone or three"),
+            "list one zone or three",
         ),
     };
     report.push(at.error(error).with_help(help));
@@ -232,7 +228,7 @@ fn machine_types(
     if types.is_empty() {
         report.push(
             at.error(format!("pool `{name}` has an empty list of machine types"))
-                .with_help("name the types, or leave the key out for those of the catalog"),
+                .with_help("list the types, or remove this key to use the catalog's types"),
         );
     }
 }
@@ -253,8 +249,8 @@ pub(super) fn label_values(
         }
         if let Some(first) = seen.get(text.as_str()) {
             report.push(
-                at.error(format!("the {what} `{text}` is there twice"))
-                    .with_related(first.focus(), "it is first here"),
+                at.error(format!("the {what} `{text}` is listed twice"))
+                    .with_related(first.focus(), "the first one is here"),
             );
         } else {
             seen.insert(text, at);
@@ -331,8 +327,8 @@ fn instance_namespace(
 ) {
     if namespace.contains(['*', '?']) {
         report.push(
-            at.error(format!("instance `{name}` has a glob for its namespace: `{namespace}`"))
-                .with_help("an instance lives in one namespace: name it"),
+            at.error(format!("the namespace of instance `{name}` is a glob: `{namespace}`"))
+                .with_help("write the exact namespace: an instance uses one namespace"),
         );
         return;
     }
@@ -342,11 +338,12 @@ fn instance_namespace(
     }
     let error = at
         .error(format!(
-            "instance `{name}` is in namespace `{namespace}`, which is not one of AutoMQ's"
+            "instance `{name}` is in namespace `{namespace}`, but `automq.namespaces` does not \
+             contain it"
         ))
         .with_help(format!("add `{namespace}` to `automq.namespaces`"));
     report.push(if namespaces.is_present() {
-        error.with_related(namespaces.focus(), "AutoMQ's namespaces are these")
+        error.with_related(namespaces.focus(), "these are AutoMQ's namespaces")
     } else {
         error
     });
@@ -364,14 +361,14 @@ fn unknown_pool(
     if !is_known_in_full || (raw.pools.is_empty() && report.is_broken(&pools)) {
         return;
     }
-    let error = at
-        .error(format!("instance `{name}` is bound to pool `{pool}`, which `pools` does not have"));
+    let error =
+        at.error(format!("instance `{name}` uses pool `{pool}`, but `pools` does not declare it"));
     let names: Vec<_> =
         raw.pools.iter().filter_map(|it| it.name.as_ref()).map(|it| format!("`{it}`")).collect();
     let declared = raw.pools.iter().filter_map(|it| it.name.as_deref());
     report.push(match (likely(pool, declared), names.as_slice()) {
         (Some(meant), _) => error.with_help(format!("did you mean `{meant}`?")),
-        (None, []) => error.with_help(format!("declare the pool `{pool}` in `pools`")),
+        (None, []) => error.with_help(format!("declare the pool `{pool}` under `pools`")),
         (None, names) => error.with_help(format!("the declared pools are {}", names.join(", "))),
     });
 }

@@ -55,15 +55,18 @@ fn protected(
     {
         report.push(
             at.key("namespace")
-                .error(format!("`{resource}` have no namespace, so that none is in `{namespace}`"))
-                .with_help("leave `namespace` out"),
+                .error(format!(
+                    "objects of `{resource}` have no namespace, so none is in \
+                 `{namespace}`"
+                ))
+                .with_help("remove `namespace`"),
         );
     }
     if raw.names.as_ref().is_some_and(Vec::is_empty) {
         report.push(
             at.key("names")
-                .error("`names` is empty, so that nothing is protected")
-                .with_help("name the objects, or write `[\"*\"]` for all of them"),
+                .error("`names` is empty, so this entry protects nothing")
+                .with_help("list the names of the objects, or write `[\"*\"]` for all objects"),
         );
     }
     let names = raw.names.as_ref().map(|names| globs(names, &at.key("names"), report));
@@ -97,8 +100,8 @@ fn resource(
         }
         Err(why) => {
             report.push(at.error(format!("the resource `{text}` {why}")).with_help(
-                "`kubectl api-resources` lists them, as `configmaps` or \
-                `rolebindings.rbac.authorization.k8s.io`",
+                "write it as `configmaps` or `rolebindings.rbac.authorization.k8s.io`; `kubectl \
+                 api-resources` lists the resources",
             ));
             None
         }
@@ -118,16 +121,20 @@ fn guard(
         if items.is_some() && !report.is_broken(at) {
             report.push(
                 at.key("mustKeepItems")
-                    .error("`mustKeepItems` needs `fields`: the field that holds the list")
-                    .with_help("add, for `aws-auth`, `fields: [/data/mapRoles]`"),
+                    .error(
+                        "`mustKeepItems` requires `fields`, which names the field that \
+                     contains the list",
+                    )
+                    .with_help("for `aws-auth`, add `fields: [/data/mapRoles]`"),
             );
         }
         return GuardedFields::Content;
     };
     let at = at.key("fields");
     if fields.is_empty() {
-        report.push(at.error("`fields` is empty, so that nothing is guarded").with_help(
-            "name the fields, or leave the key out to guard everything but `metadata` and `status`",
+        report.push(at.error("`fields` is empty, so this entry protects nothing").with_help(
+            "list the fields, or remove this key to protect everything except `metadata` and \
+             `status`",
         ));
     }
     let change = || items.clone().map_or(FieldChange::Any, FieldChange::Items);
@@ -135,17 +142,18 @@ fn guard(
         Ok(pointer) if !pointer.is_root() => Some(Field { pointer, change: change() }),
         Ok(_) => {
             report.push(
-                at.error("the JSON pointer of a field is empty, which stands for the whole object")
-                    .with_help(
-                        "leave `fields` out to guard everything but `metadata` and `status`",
-                    ),
+                at.error(
+                    "the JSON pointer of a field is empty, and an empty pointer means the \
+                 whole object",
+                )
+                .with_help("remove `fields` to protect everything except `metadata` and `status`"),
             );
             None
         }
         Err(_) => {
             report.push(at.error(format!("`{text}` is not a JSON pointer")).with_help(
-                "it begins with `/`, as `/data/mapRoles`; in a key, `~1` stands for `/` \
-                and `~0` for `~`",
+                "start it with `/`, for example `/data/mapRoles`; in a key, write `~1` for `/` \
+                 and `~0` for `~`",
             ));
             None
         }
@@ -160,13 +168,13 @@ fn keep_items(
 ) -> Vec<KeepItem> {
     if items.is_empty() {
         report.push(
-            at.error("`mustKeepItems` is empty, so that every item may go")
-                .with_help("leave the key out to guard the whole field"),
+            at.error("`mustKeepItems` is empty, so anyone could remove every item")
+                .with_help("remove this key to protect the whole field"),
         );
     }
     let read = |(at, item): (TreeCursor<'_>, &raw::KeepItem)| {
         if item.by.as_ref().is_some_and(String::is_empty) {
-            report.push(at.key("by").error("`by` is empty: name a key of the items"));
+            report.push(at.key("by").error("`by` is empty: write a key of the items"));
         }
         Some(KeepItem { by: item.by.clone()?, value: item.value.clone()? })
     };

@@ -63,9 +63,12 @@ pub(super) fn placement(
         if let Some(taint) = dedicated.iter().find(is_own) {
             report.push(
                 at.error(format!(
-                    "the transient taint `{text}` takes in the pools' own taint `{taint}`"
+                    "the transient taint `{text}` matches the pools' own taint `{taint}`"
                 ))
-                .with_help("a taint that is ignored keeps nobody out: narrow the glob"),
+                .with_help(
+                    "PoolGuard would then ignore the pools' taint: write a more exact \
+                 pattern",
+                ),
             );
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Groups that everybody, or every one of a kind, is in.
+/// Groups that contain all users, or all users of one kind.
 const BROAD_GROUPS: [&str; 5] = [
     "system:authenticated",
     "system:unauthenticated",
@@ -47,10 +47,10 @@ fn automq_globs(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollect
         if text.contains(['*', '?']) {
             report.push(
                 at.warning(format!(
-                    "whoever may create a namespace that `{text}` matches can make its \
-                    pods AutoMQ's"
+                    "anyone who can create a namespace that matches `{text}` can run pods on the \
+                     pools"
                 ))
-                .with_help("name AutoMQ's namespaces, if they are known"),
+                .with_help("list AutoMQ's namespaces by their exact names, if you know them"),
             );
         }
     }
@@ -65,8 +65,11 @@ fn nothing_dedicated(
     if !policy.discovery && raw.pools.is_empty() && !report.is_broken(&root.key("pools")) {
         report.push(
             root.key("discovery")
-                .warning("no pool is declared and none is discovered, so that nothing is protected")
-                .with_help("declare `pools`, or leave `discovery` out"),
+                .warning(
+                    "the config declares no pool and turns discovery off, so PoolGuard \
+                 protects nothing",
+                )
+                .with_help("declare `pools`, or remove `discovery`"),
         );
     }
 }
@@ -83,8 +86,8 @@ fn pool_roles(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
             report.push(
                 at.key("role")
                     .warning(format!(
-                        "`{role}` is not the ARN of an IAM role, so that no entry of \
-                        `aws-auth` can name it"
+                        "`{role}` is not the ARN of an IAM role, so no item of `aws-auth` can \
+                         match it"
                     ))
                     .with_help("write it as `arn:aws:iam::111122223333:role/automq-node`"),
             );
@@ -117,11 +120,11 @@ fn empty_catalog(
     report.push(
         first
             .warning(format!(
-                "there is no list of machine types for {provider}, so that \
-                `node-machine-type` judges nothing in {}",
+                "PoolGuard has no list of machine types for {provider}, so `node-machine-type` \
+                 judges no node of {}",
                 names.join(", ")
             ))
-            .with_help("give the pools `machineTypes`, or the `catalog` a list"),
+            .with_help("add `machineTypes` to these pools, or a list to `catalog`"),
     );
 }
 
@@ -145,13 +148,11 @@ fn idle_instances(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColle
         report.push(
             later_at
                 .warning(format!(
-                    "instance `{name}` never has a pod, since `{earlier_name}` takes {takes}"
+                    "instance `{name}` never has a pod, because the earlier instance \
+                     `{earlier_name}` matches {takes}"
                 ))
-                .with_related(
-                    at.index(index).focus(),
-                    format!("`{earlier_name}` is the first to match"),
-                )
-                .with_help("instances that share a namespace are told apart by `pods`"),
+                .with_related(at.index(index).focus(), format!("`{earlier_name}` matches first"))
+                .with_help("if instances share a namespace, set `pods` to tell their pods apart"),
         );
     }
 }
@@ -173,7 +174,7 @@ fn zone_spread(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollecto
             && let Some([zone]) = pool.zones.as_deref()
         {
             report.push(at.key("zoneSpread").warning(format!(
-                "instance `{name}` is to be spread over zones, but its pool has only {zone}"
+                "instance `{name}` sets `zoneSpread`, but its pool has only zone {zone}"
             )));
         }
     }
@@ -185,18 +186,16 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
         let Some(namespace) = &entry.namespace else { continue };
         let at = at.key("namespace");
         if is_wide(namespace) && entry.service_accounts.is_empty() && entry.daemon_sets.is_empty() {
-            report.push(at.warning(format!(
-                "`{namespace}` exempts the pods of every namespace, whoever makes them"
-            )));
+            report.push(at.warning(format!("`{namespace}` exempts all pods of all namespaces")));
         } else if policy.automq.is_by_namespace_only()
             && any_matches(&policy.automq.namespaces, namespace)
         {
             report.push(
                 at.warning(format!(
-                    "`{namespace}` is one of AutoMQ's namespaces, whose pods belong on \
-                    dedicated nodes anyhow"
+                    "`{namespace}` is one of AutoMQ's namespaces, and their pods may already run \
+                     on dedicated nodes"
                 ))
-                .with_help("take the entry out"),
+                .with_help("remove this entry"),
             );
         }
     }
@@ -205,8 +204,8 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
     {
         report.push(
             root.key("presets").warning(
-                "no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers \
-                run",
+                "no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods \
+                 on dedicated nodes as intruders",
             )
             .with_help(
                 "leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: \
@@ -235,8 +234,8 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
             let is_broad = key == "groups" && BROAD_GROUPS.contains(&text.as_str());
             if is_wide(text) || is_broad {
                 report.push(at.warning(format!(
-                    "`{text}` is far more than AutoMQ's console, so that `node-taint`, \
-                    `node-identity` and `role-binding` let nearly everybody pass"
+                    "`{text}` matches many more users than AutoMQ's console, so `node-taint`, \
+                     `node-identity` and `role-binding` allow nearly every user"
                 )));
             }
         }
@@ -244,9 +243,10 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
     for (at, group) in root.key("breakGlass").key("groups").items(&raw.break_glass.groups) {
         if BROAD_GROUPS.contains(&group.as_str()) {
             report.push(
-                at.warning(format!("every member of `{group}` passes every rule, all the time"))
+                at.warning(format!("every member of `{group}` bypasses every rule all the time"))
                     .with_help(
-                        "use a group that nobody is in, and that is reached by impersonation",
+                        "use a group without members, which an administrator uses only by \
+                         impersonation",
                     ),
             );
         }
@@ -268,11 +268,11 @@ fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut Diagno
     }
     report.push(
         at.warning(
-            "`role-binding` enforces, and nobody is trusted: AutoMQ's console could not \
-            change its own objects",
+            "`principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it \
+             changes its own objects",
         )
         .with_help(format!(
-            "add the console's identity to `principals.trusted`; {}",
+            "add the user of AutoMQ's console to `principals.trusted`; {}",
             presets().console_identity(policy.provider)
         )),
     );
@@ -290,8 +290,8 @@ fn joins(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Diagnos
                 rules
                     .key(rule.as_str())
                     .key("denyJoin")
-                    .warning(format!("`denyJoin` denies nothing while `{rule}` is in mode {mode}"))
-                    .with_help("it goes with `mode: enforce`"),
+                    .warning(format!("`denyJoin` has no effect while `{rule}` is in mode {mode}"))
+                    .with_help("use it only with `mode: enforce`"),
             );
         }
     }
@@ -304,12 +304,11 @@ fn joins(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Diagnos
             rules
                 .key(RuleName::NodeMachineType.as_str())
                 .warning(
-                    "AutoMQ did not publish the built-in machine types as a list to enforce, \
-                    so that `node-machine-type` only warns by it",
+                    "AutoMQ did not publish the built-in machine types as an allow-list, so \
+                     `node-machine-type` only warns",
                 )
                 .with_help(
-                    "give the pools `machineTypes`, or the `catalog` a list with `mode: \
-                    replace`",
+                    "add `machineTypes` to the pools, or a list with `mode: replace` to `catalog`",
                 ),
         );
     }

@@ -8,14 +8,14 @@ use crate::{
     policy::{mode, pool, provider},
 };
 
-/// Version of this format.
+/// The version of this format.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum ApiVersion {
     #[serde(rename = "poolguard.io/v1alpha1")]
     V1Alpha1,
 }
 
-/// Kind of this document.
+/// The kind of this document.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum Kind {
     PoolGuardConfig,
@@ -58,7 +58,7 @@ pub(in crate::config) enum Provider {
     Tencent,
     /// Oracle Cloud OKE
     Oracle,
-    /// Anything else.
+    /// Any other provider.
     Other,
 }
 
@@ -80,10 +80,10 @@ impl From<Provider> for provider::Provider {
 /// What a taint does to pods that do not tolerate it.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum Effect {
-    /// Keeps them from being scheduled.
+    /// The scheduler does not place such pods on the node.
     NoSchedule,
-    /// Keeps them from being scheduled, and evicts those that run. AutoMQ's own pods tolerate
-    /// `NoSchedule` only.
+    /// The scheduler does not place such pods on the node, and Kubernetes evicts those that run there. AutoMQ's
+    /// pods tolerate only `NoSchedule`.
     NoExecute,
 }
 
@@ -96,16 +96,16 @@ impl Effect {
     }
 }
 
-/// How a label is compared with values.
+/// The comparison of a label with values.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum Operator {
-    /// The label is there, with one of the values.
+    /// The label exists and has one of the values.
     In,
-    /// The label is absent, or has none of the values.
+    /// The label does not exist, or has none of the values.
     NotIn,
-    /// The label is there.
+    /// The label exists.
     Exists,
-    /// The label is absent.
+    /// The label does not exist.
     DoesNotExist,
 }
 
@@ -120,12 +120,12 @@ impl From<Operator> for selector::Operator {
     }
 }
 
-/// What happens to a pod that cannot be spread over the zones.
+/// What the scheduler does with a pod that would break the spread over zones.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum ZoneSpread {
-    /// It waits.
+    /// The pod stays Pending.
     DoNotSchedule,
-    /// It is scheduled all the same.
+    /// The scheduler places it anyway.
     ScheduleAnyway,
 }
 
@@ -138,43 +138,44 @@ impl From<ZoneSpread> for pool::ZoneSpread {
     }
 }
 
-/// How the catalog of the config goes with the built-in one.
+/// How the catalog of the config changes the built-in one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum CatalogMode {
-    /// The types are added to the built-in list.
+    /// The types extend the built-in list.
     #[default]
     Extend,
-    /// The types stand in place of the built-in list.
+    /// The types replace the built-in list.
     Replace,
 }
 
-/// Who writes the webhook configurations.
+/// How the webhook configurations are applied.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum Registration {
-    /// PoolGuard writes them and heals them.
+    /// PoolGuard applies them, and restores them if another client changes them.
     #[default]
     Managed,
-    /// Others apply them; PoolGuard writes the `caBundle` only, and reports drift.
+    /// Another tool applies them. PoolGuard writes only the `caBundle`, and reports differences from the
+    /// config.
     External,
 }
 
-/// What a rule does when it finds something.
+/// What a rule does when it finds a violation.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(extend("x-refusals" = {
-    "false": "some tools turn an unquoted `off` into false: put it in quotes",
-    "true": "say what the rule is to do"
+    "false": "some tools read an unquoted `off` as false: write `'off'`",
+    "true": "write `enforce`, `warn`, `audit` or `'off'`"
 }))]
 pub(in crate::config) enum Mode {
-    /// Deny.
+    /// Deny the request.
     Enforce,
-    /// Allow, record, and warn the client.
+    /// Allow the request, record it, and warn the client.
     Warn,
-    /// Allow, and record.
+    /// Allow the request and record it.
     Audit,
-    /// The rule is not asked.
+    /// PoolGuard does not evaluate the rule.
     Off,
 }
 

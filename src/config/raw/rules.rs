@@ -5,77 +5,76 @@ use serde::Deserialize;
 
 use super::choice::Mode;
 
-/// What each rule does when it finds something.
+/// The mode of each rule: what it does when it finds a violation.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::config) struct Rules {
-    /// A pod that is neither AutoMQ's nor exempt can land on a dedicated node.
+    /// Finds pods that are neither AutoMQ pods nor exempt, and that can run on a dedicated node.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce", "daemonSets": "enforce"}))]
     pub(in crate::config) pod_intrusion: PodIntrusionRule,
-    /// The same, of a pod template.
+    /// Finds workloads whose pod template would violate `pod-intrusion`.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "warn"}))]
     pub(in crate::config) workload_intrusion: Rule,
-    /// A pod of an instance belongs on the nodes of its pool.
+    /// Keeps the pods of an instance on the nodes of its pool.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce"}))]
     pub(in crate::config) pod_placement: Rule,
-    /// A pod that is not AutoMQ's runs in AutoMQ's cluster at all.
+    /// Finds other pods anywhere in AutoMQ's cluster.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "audit"}))]
     pub(in crate::config) cluster_exclusive: Rule,
-    /// A node of a pool keeps the pool's taint.
+    /// Keeps the pool's taint on the nodes of a pool.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce"}))]
     pub(in crate::config) node_taint: Rule,
-    /// A node keeps the labels that make it a pool's member, its zone and its machine type.
+    /// Keeps the labels that make a node a member of its pool, and the labels of its zone and machine type.
     ///
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce"}))]
     pub(in crate::config) node_identity: Rule,
-    /// A node of a pool has an approved machine type. With a list that AutoMQ did
-    /// not publish, `enforce` is no more than `warn`.
+    /// Finds nodes of a pool without an approved machine type. If AutoMQ did not publish the list, `enforce`
+    /// acts as `warn`.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "warn", "denyJoin": false}))]
     pub(in crate::config) node_machine_type: JoinRule,
-    /// A node of a pool is in one of the pool's zones.
+    /// Finds nodes of a pool that are outside the pool's zones.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "warn", "denyJoin": false}))]
     pub(in crate::config) node_zone: JoinRule,
-    /// The objects that hold a pool's role together stay as they are.
+    /// Protects the objects that AutoMQ's permissions depend on.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce"}))]
     pub(in crate::config) role_binding: Rule,
 }
 
-/// A rule.
+/// The settings of a rule.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Rule {
-    /// What the rule does when it finds something.
+    /// What the rule does when it finds a violation.
     pub(in crate::config) mode: Option<Mode>,
 }
 
-/// The rule `pod-intrusion`.
+/// The settings of the rule `pod-intrusion`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct PodIntrusionRule {
-    /// What the rule does when it finds something.
+    /// What the rule does when it finds a violation.
     pub(in crate::config) mode: Option<Mode>,
-    /// The same for pods of DaemonSets. Left out, it is `mode`.
+    /// The mode for DaemonSet pods. If you omit it, `mode` applies to them too.
     pub(in crate::config) daemon_sets: Option<Mode>,
 }
 
-/// A rule that could keep a node from joining.
+/// The settings of a rule that can prevent a node from joining.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct JoinRule {
-    /// What the rule does when it finds something.
+    /// What the rule does when it finds a violation.
     pub(in crate::config) mode: Option<Mode>,
-    /// Whether `enforce` also denies the creation of such a node. An autoscaler that brings such
-    /// nodes will then start machines for ever: each is paid for, none can join, and the next one
-    /// is started.
+    /// Whether `enforce` also denies the creation of such a node. An autoscaler that starts such nodes then
+    /// never stops: you pay for each machine, no machine can join, and the autoscaler starts the next one.
     #[serde(default)]
     pub(in crate::config) deny_join: bool,
 }

@@ -17,26 +17,26 @@ instances:
 "
     );
     assert_snapshot!(errors_of(&text), @r"
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
      --> config.yaml:1:1
       |
     1 | apiVersion: poolguard.io/v1alpha1
       | ^^^^^^^^^^
       |
-      = help: add the console's identity to `principals.trusted`; `user.username` in the API server's audit log shows it
+      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
 
-    error: instance `one` is in namespace `kafka`, which is not one of AutoMQ's
+    error: instance `one` is in namespace `kafka`, but `automq.namespaces` does not contain it
      --> config.yaml:7:26
       |
     3 | automq: {namespaces: [automq]}
-      |                      -------- AutoMQ's namespaces are these
+      |                      -------- these are AutoMQ's namespaces
     ...
     7 | - {name: one, namespace: kafka, pool: pool-b}
       |                          ^^^^^
       |
       = help: add `kafka` to `automq.namespaces`
 
-    error: instance `one` is bound to pool `pool-b`, which `pools` does not have
+    error: instance `one` uses pool `pool-b`, but `pools` does not declare it
      --> config.yaml:7:39
       |
     7 | - {name: one, namespace: kafka, pool: pool-b}
@@ -44,8 +44,8 @@ instances:
       |
       = help: did you mean `pool-a`?
     ");
-    assert_snapshot!(lines_of("instances: [{name: one, namespace: automq, pool: p}]"), @"1:50: instance `one` is bound to pool `p`, which `pools` does not have; help: declare the pool `p` in `pools`");
-    assert_snapshot!(lines_of(&format!("{POOL_A}instances: [{{name: a, namespace: 'a*', pool: pool-a}}]")), @"2:34: instance `a` has a glob for its namespace: `a*`; help: an instance lives in one namespace: name it");
+    assert_snapshot!(lines_of("instances: [{name: one, namespace: automq, pool: p}]"), @"1:50: instance `one` uses pool `p`, but `pools` does not declare it; help: declare the pool `p` under `pools`");
+    assert_snapshot!(lines_of(&format!("{POOL_A}instances: [{{name: a, namespace: 'a*', pool: pool-a}}]")), @"2:34: the namespace of instance `a` is a glob: `a*`; help: write the exact namespace: an instance uses one namespace");
 }
 
 #[test]
@@ -102,16 +102,19 @@ protected:
 fn a_pool_selects_something_and_is_in_one_zone_or_three() {
     let pool =
         |rest: &str| format!("pools: [{{name: a, nodes: {{matchLabels: {{x: y}}}}, {rest}}}]");
-    assert_snapshot!(lines_of("pools: [{name: a, nodes: {}}]"), @"1:26: pool `a` has no condition on its nodes, so that every node would be its own; help: give `nodes` the `matchLabels` that the pool's nodes have");
-    assert_snapshot!(lines_of(&pool("zones: []")), @"1:56: pool `a` has an empty list of zones; help: name one zone or three, or leave the key out so that zones are not judged");
-    assert_snapshot!(lines_of(&pool("zones: [a, b]")), @"1:56: pool `a` has two zones; a pool of AutoMQ's is in one zone or spans three; help: make it two pools of one zone each, or name the third zone");
-    assert_snapshot!(lines_of(&pool("zones: [a, b, c, d]")), @"1:56: pool `a` has 4 zones; a pool of AutoMQ's is in one zone or spans three; help: name one zone or three");
+    assert_snapshot!(lines_of("pools: [{name: a, nodes: {}}]"), @"1:26: `nodes` of pool `a` has no condition, so every node of the cluster would belong to this pool; help: add to `nodes` the `matchLabels` that select the pool's nodes");
+    assert_snapshot!(lines_of(&pool("zones: []")), @"1:56: pool `a` has an empty list of zones; \
+     help: list one zone or three; or remove this key, and PoolGuard does not judge zones");
+    assert_snapshot!(lines_of(&pool("zones: [a, b]")), @"1:56: pool `a` has two zones, but an AutoMQ pool has one zone or three; help: declare two pools with one zone each, or add the third zone");
+    assert_snapshot!(lines_of(&pool("zones: [a, b, c, d]")), @"1:56: pool `a` has 4 zones, but an AutoMQ pool has one zone or three; help: list one zone or three");
     assert_snapshot!(lines_of(&pool("zones: [a, a, b]")), @r"
-    1:56: pool `a` has two zones; a pool of AutoMQ's is in one zone or spans three; help: make it two pools of one zone each, or name the third zone
-    1:60: the zone `a` is there twice
+    1:56: pool `a` has two zones, but an AutoMQ pool has one zone or three; help: declare two pools with one zone each, or add the third zone
+    1:60: the zone `a` is listed twice
     ");
-    assert_snapshot!(lines_of(&pool("zones: ['a b']")), @"1:57: the zone `a b` may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit");
-    assert_snapshot!(lines_of(&pool("machineTypes: []")), @"1:63: pool `a` has an empty list of machine types; help: name the types, or leave the key out for those of the catalog");
+    assert_snapshot!(lines_of(&pool("zones: ['a b']")), @"1:57: the zone `a b` is not valid: use \
+     only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
+    assert_snapshot!(lines_of(&pool("machineTypes: []")), @"1:63: pool `a` has an empty list of \
+     machine types; help: list the types, or remove this key to use the catalog's types");
     assert_snapshot!(lines_of(&pool("role: ''")), @"1:55: the role of pool `a` is empty");
     for fine in ["zones: [a]", "zones: [a, b, c]", "machineTypes: [r6in.large]", "taint: {}"] {
         assert_eq!(lines_of(&pool(fine)), "", "{fine}");
@@ -121,48 +124,55 @@ fn a_pool_selects_something_and_is_in_one_zone_or_three() {
 #[test]
 fn selectors_are_what_kubernetes_takes() {
     let nodes = |selector: &str| lines_of(&format!("pools: [{{name: a, nodes: {selector}}}]"));
-    assert_snapshot!(nodes("{matchLabels: {'a b': c}}"), @"1:48: label key `a b` may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit");
-    assert_snapshot!(nodes("{matchLabels: {a: 'b c'}}"), @"1:44: label value `b c` may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit");
+    assert_snapshot!(nodes("{matchLabels: {'a b': c}}"), @"1:48: label key `a b` is not valid: \
+     use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
+    assert_snapshot!(nodes("{matchLabels: {a: 'b c'}}"), @"1:44: label value `b c` is not valid: \
+     use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: In}]}"), @"1:46: operator In needs at least one value");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: Exists, values: [b]}]}"), @"1:46: operator Exists takes no values");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: in}]}"), @"1:65: expected one of `In`, `NotIn`, `Exists`, `DoesNotExist` in `pools[0].nodes.matchExpressions[0].operator`, found `in`; did you mean `In`?");
-    assert_snapshot!(nodes("{matchExpressions: [{operator: Exists}]}"), @"1:46: missing key `key` in `pools[0].nodes.matchExpressions[0]`; help: Label key");
+    assert_snapshot!(nodes("{matchExpressions: [{operator: Exists}]}"), @"1:46: missing key `key` in `pools[0].nodes.matchExpressions[0]`; help: add `key: …`: the key");
 }
 
 #[test]
 fn taints_are_what_kubernetes_takes() {
     assert_snapshot!(lines_of("taint: {key: 'a b', value: 'c d'}"), @r"
-    1:14: the taint key `a b` may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit
-    1:28: the taint value `c d` may hold letters, digits, `-`, `_` and `.`, and starts and ends with a letter or a digit
+    1:14: the taint key `a b` is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit
+    1:28: the taint value `c d` is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit
     ");
     assert_snapshot!(lines_of("pools: [{name: a, nodes: {matchLabels: {x: y}}, taint: {key: ''}}]"), @"1:62: the taint key `` is empty");
-    assert_snapshot!(lines_of("placement: {transientTaints: ['ded*']}"), @"1:31: the transient taint `ded*` takes in the pools' own taint `dedicated=automq:NoSchedule`; help: a taint that is ignored keeps nobody out: narrow the glob");
+    assert_snapshot!(lines_of("placement: {transientTaints: ['ded*']}"), @"1:31: the transient taint `ded*` matches the pools' own taint `dedicated=automq:NoSchedule`; help: PoolGuard would then ignore the pools' taint: write a more exact pattern");
     assert_eq!(lines_of("taint: {value: ''}"), "");
 }
 
 #[test]
 fn globs_know_two_wildcards() {
     assert_snapshot!(lines_of("automq: {namespaces: ['automq-[0-9]'], serviceAccounts: ['']}"), @r"
-    1:23: the name or glob `automq-[0-9]` has a character that no name has; a glob knows `*` and `?` only
+    1:23: the name or glob `automq-[0-9]` contains a character that no name has; the only wildcards are `*` and `?`
     1:58: the name or glob `` is empty
     ");
-    assert_snapshot!(lines_of("automq: {namespaces: []}"), @"1:22: `automq.namespaces` is empty, so that no pod would be AutoMQ's; help: name AutoMQ's namespaces, or leave the key out for `[automq]`");
-    assert_snapshot!(lines_of("placement: {transientTaints: ['{a,b}']}"), @"1:31: the name or glob `{a,b}` has a character that no name has; a glob knows `*` and `?` only");
+    assert_snapshot!(lines_of("automq: {namespaces: []}"), @"1:22: `automq.namespaces` is empty, \
+     so no pod would be an AutoMQ pod; help: list AutoMQ's namespaces, or remove this key to use \
+     the default `[automq]`");
+    assert_snapshot!(lines_of("placement: {transientTaints: ['{a,b}']}"), @"1:31: the name or \
+     glob `{a,b}` contains a character that no name has; the only wildcards are `*` and `?`");
 }
 
 #[test]
 fn exempt_entries_say_where_and_why() {
     assert_snapshot!(lines_of("exempt: [{reason: x}, {namespace: kube-system}]"), @r"
-    1:10: missing key `namespace` in `exempt[0]`; help: Namespace, name or glob
-    1:23: missing key `reason` in `exempt[1]`; help: Why, for people and records
+    1:10: missing key `namespace` in `exempt[0]`; help: add `namespace: …`: the namespace, as a name or glob
+    1:23: missing key `reason` in `exempt[1]`; help: add `reason: …`: a short text that says why these pods are exempt; records and reports quote it
     ");
-    assert_snapshot!(lines_of("exempt: [{namespace: kube-system, reason: ' '}]"), @"1:43: the reason of an exempt entry is empty; help: say why these pods may run on dedicated nodes; records quote it");
+    assert_snapshot!(lines_of("exempt: [{namespace: kube-system, reason: ' '}]"), @"1:43: the \
+     `reason` of this exempt entry is empty; help: write why these pods may run on dedicated \
+     nodes; records and reports quote this text");
 }
 
 #[test]
 fn protected_entries_name_what_exists() {
     let entry = |rest: &str| lines_of(&format!("protected: [{{name: p, {rest}}}]"));
-    assert_snapshot!(entry("resource: RoleBinding, names: [a]"), @"1:33: the resource `RoleBinding` is not `plural` or `plural.group`, in lower case; help: `kubectl api-resources` lists them, as `configmaps` or `rolebindings.rbac.authorization.k8s.io`");
+    assert_snapshot!(entry("resource: RoleBinding, names: [a]"), @"1:33: the resource `RoleBinding` does not have the form `plural` or `plural.group` in lower case; help: write it as `configmaps` or `rolebindings.rbac.authorization.k8s.io`; `kubectl api-resources` lists the resources");
     assert_snapshot!(entry("resource: rolebindings, names: [a]"), @"1:33: the API server has no resource `rolebindings`; help: write `rolebindings.rbac.authorization.k8s.io`");
     assert_snapshot!(entry("resource: clusterrolebinding, names: [a]"), @"1:33: the API server has no resource `clusterrolebinding`; help: write `clusterrolebindings.rbac.authorization.k8s.io`");
     assert_snapshot!(entry("resource: rolebindings.rbac, names: [a]"), @"1:33: the API server has no resource `rolebindings.rbac`; help: write `rolebindings.rbac.authorization.k8s.io`");
@@ -170,34 +180,40 @@ fn protected_entries_name_what_exists() {
     // The plurals of other groups are theirs.
     assert_eq!(entry("resource: jobs.batch.volcano.sh, names: [a]"), "");
     assert_eq!(entry("resource: roles.iam.aws.crossplane.io, names: [a]"), "");
-    assert_snapshot!(entry("resource: configmaps, names: []"), @r#"1:52: `names` is empty, so that nothing is protected; help: name the objects, or write `["*"]` for all of them"#);
-    assert_snapshot!(entry("resource: configmaps"), @"1:13: missing key `names` in `protected[0]`; help: Names of the objects, names or globs");
+    assert_snapshot!(entry("resource: configmaps, names: []"), @r#"1:52: `names` is empty, so this entry protects nothing; help: list the names of the objects, or write `["*"]` for all objects"#);
+    assert_snapshot!(entry("resource: configmaps"), @"1:13: missing key `names` in `protected[0]`; help: add `names: …`: the names of the objects, as names or globs");
     assert_snapshot!(entry("resource: configmaps, names: [a], fields: [data, '']"), @r"
-    1:66: `data` is not a JSON pointer; help: it begins with `/`, as `/data/mapRoles`; in a key, `~1` stands for `/` and `~0` for `~`
-    1:72: the JSON pointer of a field is empty, which stands for the whole object; help: leave `fields` out to guard everything but `metadata` and `status`
+    1:66: `data` is not a JSON pointer; help: start it with `/`, for example `/data/mapRoles`; in a key, write `~1` for `/` and `~0` for `~`
+    1:72: the JSON pointer of a field is empty, and an empty pointer means the whole object; help: remove `fields` to protect everything except `metadata` and `status`
     ");
-    assert_snapshot!(entry("resource: configmaps, names: [a], fields: []"), @"1:65: `fields` is empty, so that nothing is guarded; help: name the fields, or leave the key out to guard everything but `metadata` and `status`");
-    assert_snapshot!(entry("resource: configmaps, names: [a], mustKeepItems: [{by: a, value: b}]"), @"1:72: `mustKeepItems` needs `fields`: the field that holds the list; help: add, for `aws-auth`, `fields: [/data/mapRoles]`");
+    assert_snapshot!(entry("resource: configmaps, names: [a], fields: []"), @"1:65: `fields` is \
+     empty, so this entry protects nothing; help: list the fields, or remove this key to protect \
+     everything except `metadata` and `status`");
+    assert_snapshot!(entry("resource: configmaps, names: [a], mustKeepItems: [{by: a, value: b}]"), @"\
+     1:72: `mustKeepItems` requires `fields`, which names the field that contains the list; help: \
+     for `aws-auth`, add `fields: [/data/mapRoles]`");
     assert_snapshot!(entry("resource: configmaps, names: [a], fields: [/a], mustKeepItems: [{by: ''}]"), @r"
-    1:87: missing key `value` in `protected[0].mustKeepItems[0]`; help: The value of that key
-    1:92: `by` is empty: name a key of the items
+    1:87: missing key `value` in `protected[0].mustKeepItems[0]`; help: add `value: …`: the value of this key
+    1:92: `by` is empty: write a key of the items
     ");
-    assert_snapshot!(entry("resource: configmaps, names: [a], fields: [/a], mustKeepItems: []"), @"1:86: `mustKeepItems` is empty, so that every item may go; help: leave the key out to guard the whole field");
-    assert_snapshot!(entry("resource: clusterroles.rbac.authorization.k8s.io, namespace: a, names: [a]"), @"1:84: `clusterroles.rbac.authorization.k8s.io` have no namespace, so that none is in `a`; help: leave `namespace` out");
+    assert_snapshot!(entry("resource: configmaps, names: [a], fields: [/a], mustKeepItems: []"), @"\
+     1:86: `mustKeepItems` is empty, so anyone could remove every item; help: remove this key to \
+     protect the whole field");
+    assert_snapshot!(entry("resource: clusterroles.rbac.authorization.k8s.io, namespace: a, names: [a]"), @"1:84: objects of `clusterroles.rbac.authorization.k8s.io` have no namespace, so none is in `a`; help: remove `namespace`");
 }
 
 #[test]
 fn principals_are_written_as_they_are_compared() {
     assert_snapshot!(lines_of("breakGlass: {groups: ['', 'admin*']}"), @r"
     1:23: a break-glass group has no name
-    1:27: the break-glass group `admin*` is a glob; help: name the group: whoever is in it passes every rule
+    1:27: the break-glass group `admin*` is a glob, and globs are not allowed here; help: write the exact name of the group, because its members bypass every rule
     ");
     let trusted = |accounts: &str| {
         let text = format!("{HEAD}principals: {{trusted: {{serviceAccounts: [{accounts}]}}}}\n");
         errors_of(&text)
     };
     assert_snapshot!(trusted("'system:serviceaccount:argocd:controller'"), @r"
-    error: the service account `system:serviceaccount:argocd:controller` is not `namespace/name`
+    error: the service account `system:serviceaccount:argocd:controller` does not have the form `namespace/name`
      --> config.yaml:3:42
       |
     3 | principals: {trusted: {serviceAccounts: ['system:serviceaccount:argocd:controller']}}
@@ -206,7 +222,7 @@ fn principals_are_written_as_they_are_compared() {
       = help: write `argocd/controller`
     ");
     assert_snapshot!(trusted("controller"), @r"
-    error: the service account `controller` is not `namespace/name`
+    error: the service account `controller` does not have the form `namespace/name`
      --> config.yaml:3:42
       |
     3 | principals: {trusted: {serviceAccounts: [controller]}}

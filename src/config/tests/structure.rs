@@ -85,7 +85,7 @@ pools:
     9 | - nodes: {matchLabels: {pool: b}}
       |   ^^^^^
       |
-      = help: Name, unique among the pools
+      = help: add `name: …`: the name of the pool, which no other pool has
 
     error: expected a list in `pools[1].zones`, found the string `us-east-1b`
       --> config.yaml:10:10
@@ -113,7 +113,7 @@ scan: {interval: 600}
     4 | discovery: {enabled: "true"}
       |                      ^^^^^^
       |
-      = help: take it out of the quotes
+      = help: remove the quotes
 
     error: expected one of `enforce`, `warn`, `audit`, `off` in `rules.pod-intrusion.mode`, found `enforced`; did you mean `enforce`?
      --> config.yaml:6:25
@@ -127,7 +127,7 @@ scan: {interval: 600}
     7 |   node-taint: {mode: false}
       |                      ^^^^^
       |
-      = help: some tools turn an unquoted `off` into false: put it in quotes
+      = help: some tools read an unquoted `off` as false: write `'off'`
 
     error: expected a string in `scan.interval`, found the number 600
      --> config.yaml:8:18
@@ -158,32 +158,32 @@ fn the_head_is_required_and_the_error_says_the_line() {
       |
       = help: add the line `kind: PoolGuardConfig`
 
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
      --> config.yaml:1:1
       |
     1 | provider: aws
       | ^^^^^^^^^^^^^
       |
-      = help: add the console's identity to `principals.trusted`; on EKS it is the console's IAM role, as `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
+      = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
     ");
 }
 
 #[test]
 fn a_key_that_stands_twice_shows_both() {
     assert_snapshot!(errors_of(&format!("{HEAD}provider: aws\nprovider: gcp\n")), @r"
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
      --> config.yaml:1:1
       |
     1 | apiVersion: poolguard.io/v1alpha1
       | ^^^^^^^^^^
       |
-      = help: add the console's identity to `principals.trusted`; on EKS it is the console's IAM role, as `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
+      = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
 
-    error: the key `provider` is there twice
+    error: the key `provider` occurs twice
      --> config.yaml:4:1
       |
     3 | provider: aws
-      | -------- it is first here
+      | -------- the first one is here
     4 | provider: gcp
       | ^^^^^^^^
     ");
@@ -192,15 +192,19 @@ fn a_key_that_stands_twice_shows_both() {
 #[test]
 fn what_yaml_can_and_a_config_cannot_is_refused() {
     let lines = |body: &str| lines_of(body);
-    assert_snapshot!(lines("provider: &p aws\npools: [{name: *p, nodes: {matchLabels: {a: b}}}]"), @"2:16: `pools[0].name` has a YAML alias, which is not supported: write the value out");
-    assert_snapshot!(lines("taint: {<<: {key: a}}"), @"1:9: a YAML merge key (`<<`) is not supported: write the keys out");
-    assert_snapshot!(lines("provider: !cloud aws"), @"1:18: `provider` has the YAML tag `!cloud`, which is not supported");
+    assert_snapshot!(lines("provider: &p aws\npools: [{name: *p, nodes: {matchLabels: {a: b}}}]"), @"\
+     2:16: `pools[0].name` uses a YAML alias, which PoolGuard does not support: write the value \
+     itself");
+    assert_snapshot!(lines("taint: {<<: {key: a}}"), @"1:9: PoolGuard does not support YAML merge \
+     keys (`<<`): write the keys themselves");
+    assert_snapshot!(lines("provider: !cloud aws"), @"1:18: `provider` uses the YAML tag `!cloud`, which PoolGuard does not support");
     assert_snapshot!(lines("automq: {pods: {matchLabels: {1: a, true: b, [x]: c}}}"), @r"
-    1:31: a key is a string, not the number 1; help: put it in quotes
-    1:37: a key is a string, not true; help: put it in quotes
-    1:46: a key is a string, not a list
+    1:31: a key must be a string, not the number 1; help: put it in quotes
+    1:37: a key must be a string, not true; help: put it in quotes
+    1:46: a key must be a string, not a list
     ");
-    assert_snapshot!(lines("---\nprovider: aws"), @"1:1: the config has a second document; a config is one document");
+    assert_snapshot!(lines("---\nprovider: aws"), @"1:1: the config has a second YAML document; \
+     write one document only");
 }
 
 #[test]
@@ -217,18 +221,21 @@ fn a_list_as_the_whole_config_is_an_error() {
 #[test]
 fn null_is_as_good_as_absent() {
     assert_eq!(lines_of("pools:\nexempt: ~\nprovider: null"), "");
-    assert_snapshot!(lines_of("pools: [{name: , nodes: {matchLabels: {a: b}}}]"), @"1:10: missing key `name` in `pools[0]`; help: Name, unique among the pools");
+    assert_snapshot!(lines_of("pools: [{name: , nodes: {matchLabels: {a: b}}}]"), @"1:10: missing key `name` in `pools[0]`; help: add `name: …`: the name of the pool, which no other pool has");
 }
 
 #[test]
 fn types_are_told_apart_with_a_hint() {
     assert_snapshot!(lines_of("automq: {namespaces: automq}"), @"1:22: expected a list in `automq.namespaces`, found the string `automq`; help: write `[automq]`");
-    assert_snapshot!(lines_of("pools: {name: a}"), @"1:8: expected a list in `pools`, found a mapping; help: put `- ` before each item");
+    assert_snapshot!(lines_of("pools: {name: a}"), @"1:8: expected a list in `pools`, found a \
+     mapping; help: write `- ` before each item");
     assert_snapshot!(lines_of("placement: {comparisonOperators: yes}"), @"1:34: expected true or false in `placement.comparisonOperators`, found the string `yes`; help: write `true`");
     assert_snapshot!(lines_of("pools: [{name: a, nodes: {matchLabels: {tier: 1}}}]"), @"1:47: expected a string in `pools[0].nodes.matchLabels.tier`, found the number 1; help: put it in quotes");
     assert_snapshot!(lines_of("breakGlass: [admins]"), @"1:13: expected a mapping in `breakGlass`, found a list");
     assert_snapshot!(lines_of("automq: {namespaces: [automq, {}]}"), @"1:31: expected a string in `automq.namespaces[1]`, found a mapping");
-    assert_snapshot!(lines_of("taint: {effect: PreferNoSchedule}"), @"1:17: expected one of `NoSchedule`, `NoExecute` in `taint.effect`, found `PreferNoSchedule`; help: `PreferNoSchedule` keeps no pod out, so that everybody could run there");
+    assert_snapshot!(lines_of("taint: {effect: PreferNoSchedule}"), @"1:17: expected one of \
+     `NoSchedule`, `NoExecute` in `taint.effect`, found `PreferNoSchedule`; help: \
+     `PreferNoSchedule` does not keep pods out: write `NoSchedule`");
     assert_snapshot!(lines_of("rules: {pod-intrusion: {daemonSet: warn}, node-zones: {mode: warn}}"), @r"
     1:25: unknown key `daemonSet` in `rules.pod-intrusion`; did you mean `daemonSets`?
     1:43: unknown key `node-zones` in `rules`; did you mean `node-zone`?

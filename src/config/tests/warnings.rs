@@ -16,18 +16,18 @@ fn warnings_of(text: &str, detected: Option<Provider>) -> String {
 #[test]
 fn an_empty_config_trusts_no_console() {
     assert_snapshot!(warnings_of("", None), @r"
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
     --> config.yaml
-     = help: add the console's identity to `principals.trusted`; `user.username` in the API server's audit log shows it
+     = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
     ");
     assert_snapshot!(warnings_of(&format!("{HEAD}provider: gcp\n"), None), @r"
-    warning: `role-binding` enforces, and nobody is trusted: AutoMQ's console could not change its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
      --> config.yaml:1:1
       |
     1 | apiVersion: poolguard.io/v1alpha1
       | ^^^^^^^^^^
       |
-      = help: add the console's identity to `principals.trusted`; on GKE it is the e-mail address of the console's service account, as `automq-console-sa@<project>.iam.gserviceaccount.com`
+      = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
     ");
     assert_eq!(warnings_of(&format!("{HEAD}rules: {{role-binding: {{mode: warn}}}}\n"), None), "");
     assert!(warnings_of("", Some(Provider::Aws)).contains("assumed-role"));
@@ -35,26 +35,26 @@ fn an_empty_config_trusts_no_console() {
 
 #[test]
 fn wide_patterns_are_pointed_at() {
-    assert_snapshot!(lines_of("automq: {namespaces: ['automq-*']}"), @"1:23: warning: whoever may create a namespace that `automq-*` matches can make its pods AutoMQ's; help: name AutoMQ's namespaces, if they are known");
-    assert_snapshot!(lines_of("exempt: [{namespace: '*', reason: all}]"), @"1:22: warning: `*` exempts the pods of every namespace, whoever makes them");
-    assert_snapshot!(lines_of("breakGlass: {groups: ['system:masters']}"), @"1:23: warning: every member of `system:masters` passes every rule, all the time; help: use a group that nobody is in, and that is reached by impersonation");
+    assert_snapshot!(lines_of("automq: {namespaces: ['automq-*']}"), @"1:23: warning: anyone who can create a namespace that matches `automq-*` can run pods on the pools; help: list AutoMQ's namespaces by their exact names, if you know them");
+    assert_snapshot!(lines_of("exempt: [{namespace: '*', reason: all}]"), @"1:22: warning: `*` exempts all pods of all namespaces");
+    assert_snapshot!(lines_of("breakGlass: {groups: ['system:masters']}"), @"1:23: warning: every member of `system:masters` bypasses every rule all the time; help: use a group without members, which an administrator uses only by impersonation");
     let text = format!(
         "{HEAD}principals: {{trusted: {{users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}}}\n"
     );
     assert_snapshot!(warnings_of(&text, None), @r"
-    warning: `*` is far more than AutoMQ's console, so that `node-taint`, `node-identity` and `role-binding` let nearly everybody pass
+    warning: `*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
      --> config.yaml:3:32
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}
       |                                ^^^
 
-    warning: `system:authenticated` is far more than AutoMQ's console, so that `node-taint`, `node-identity` and `role-binding` let nearly everybody pass
+    warning: `system:authenticated` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
      --> config.yaml:3:47
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}
       |                                               ^^^^^^^^^^^^^^^^^^^^^^
 
-    warning: `*/*` is far more than AutoMQ's console, so that `node-taint`, `node-identity` and `role-binding` let nearly everybody pass
+    warning: `*/*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
      --> config.yaml:3:90
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}
@@ -71,15 +71,15 @@ instances:
 - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '2'}}}
 ";
     assert_snapshot!(warnings_of(&format!("{HEAD}{CONSOLE}{pool}{instances}"), None), @r"
-    warning: instance `two` never has a pod, since `one` takes every pod of namespace `automq`
+    warning: instance `two` never has a pod, because the earlier instance `one` matches every pod of namespace `automq`
      --> config.yaml:7:3
       |
     6 | - {name: one, namespace: automq, pool: p}
-      |   --------------------------------------- `one` is the first to match
+      |   --------------------------------------- `one` matches first
     7 | - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '2'}}}
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: instances that share a namespace are told apart by `pods`
+      = help: if instances share a namespace, set `pods` to tell their pods apart
     ");
     let apart = "instances:
 - {name: one, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
@@ -90,36 +90,36 @@ instances:
 - {name: one, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 ";
-    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, since `one` takes the same pods; help: instances that share a namespace are told apart by `pods`");
+    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, because the earlier instance `one` matches the same pods; help: if instances share a namespace, set `pods` to tell their pods apart");
 }
 
 #[test]
 fn exempt_entries_that_miss_their_mark_are_pointed_at() {
-    assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @r#"
-    1:22: warning: `automq` is one of AutoMQ's namespaces, whose pods belong on dedicated nodes anyhow; help: take the entry out
-    "#);
+    assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @"1:22: warning: `automq` is one of AutoMQ's namespaces, and their pods may already run on dedicated nodes; help: remove this entry");
     let without = "presets: {exempt: false}";
-    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts pods of `kube-system`, where CNI, kube-proxy and CSI drivers run; help: leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
+    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods on dedicated nodes as intruders; help: leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
     assert_eq!(lines_of(&format!("{without}\nexempt: [{{namespace: 'kube-*', reason: x}}]")), "");
 }
 
 #[test]
 fn machine_types_that_judge_nothing_are_pointed_at() {
     let pools = "pools: [{name: p, nodes: {matchLabels: {pool: a}}}, {name: q, nodes: {matchLabels: {pool: b}}, machineTypes: [x]}]";
-    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: there is no list of machine types for huawei, so that `node-machine-type` judges nothing in `p`; help: give the pools `machineTypes`, or the `catalog` a list");
+    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: PoolGuard has no list of machine types for huawei, so `node-machine-type` judges no node of `p`; help: add `machineTypes` to these pools, or a list to `catalog`");
     let off = "rules: {node-machine-type: {mode: off}}";
     assert_eq!(lines_of(&format!("provider: huawei\n{pools}\n{off}")), "");
     let enforce = "rules: {node-machine-type: {mode: enforce}}";
-    assert_snapshot!(lines_of(&format!("provider: aws\n{pools}\n{enforce}")), @"3:28: warning: AutoMQ did not publish the built-in machine types as a list to enforce, so that `node-machine-type` only warns by it; help: give the pools `machineTypes`, or the `catalog` a list with `mode: replace`");
+    assert_snapshot!(lines_of(&format!("provider: aws\n{pools}\n{enforce}")), @"3:28: warning: AutoMQ did not publish the built-in machine types as an allow-list, so `node-machine-type` only warns; help: add `machineTypes` to the pools, or a list with `mode: replace` to `catalog`");
     assert_eq!(lines_of(&format!("provider: gcp\n{pools}\n{enforce}")), "");
 }
 
 #[test]
 fn the_rest_is_pointed_at() {
-    assert_snapshot!(lines_of("discovery: {enabled: false}"), @"1:12: warning: no pool is declared and none is discovered, so that nothing is protected; help: declare `pools`, or leave `discovery` out");
-    assert_snapshot!(lines_of("rules: {node-zone: {denyJoin: true}}"), @"1:31: warning: `denyJoin` denies nothing while `node-zone` is in mode warn; help: it goes with `mode: enforce`");
-    assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so that no entry of `aws-auth` can name it; help: write it as `arn:aws:iam::111122223333:role/automq-node`");
+    assert_snapshot!(lines_of("discovery: {enabled: false}"), @"1:12: warning: the config \
+     declares no pool and turns discovery off, so PoolGuard protects nothing; help: declare \
+     `pools`, or remove `discovery`");
+    assert_snapshot!(lines_of("rules: {node-zone: {denyJoin: true}}"), @"1:31: warning: `denyJoin` has no effect while `node-zone` is in mode warn; help: use it only with `mode: enforce`");
+    assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write it as `arn:aws:iam::111122223333:role/automq-node`");
     assert_snapshot!(lines_of("\
 pools: [{name: p, nodes: {matchLabels: {pool: a}}, zones: [a]}]
-instances: [{name: i, namespace: automq, pool: p, zoneSpread: DoNotSchedule}]"), @"2:63: warning: instance `i` is to be spread over zones, but its pool has only a");
+instances: [{name: i, namespace: automq, pool: p, zoneSpread: DoNotSchedule}]"), @"2:63: warning: instance `i` sets `zoneSpread`, but its pool has only zone a");
 }

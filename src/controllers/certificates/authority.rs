@@ -16,20 +16,20 @@ use crate::server::tls::CLOCK_SKEW;
 /// How long an authority lives. It is replaced long before: see [`super::plan`].
 pub const AUTHORITY_LIFETIME: Duration = Duration::from_hours(365 * 24);
 
-/// How long a leaf lives: not longer than it takes to notice that nobody renews it.
+/// The lifetime of a leaf: short, so that a failed renewal is noticed soon.
 pub const LEAF_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// Why there is no authority or no leaf.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// The certificate is none, or not one of an authority.
-    #[error("the certificate cannot be read: {0}")]
+    #[error("cannot read the certificate: {0}")]
     Certificate(String),
     /// The key is none.
-    #[error("the key cannot be read: {0}")]
+    #[error("cannot read the key: {0}")]
     Key(String),
     /// Key and certificate do not belong together.
-    #[error("the key is not the certificate's")]
+    #[error("the key does not belong to the certificate")]
     Mismatched,
     /// Nothing could be signed.
     #[error("cannot sign: {0}")]
@@ -123,7 +123,9 @@ impl Authority {
         let (_, parsed) = parse_x509_certificate(&certificate)
             .map_err(|error| AuthorityError::Certificate(error.to_string().to_lowercase()))?;
         if !parsed.is_ca() {
-            return Err(AuthorityError::Certificate("it is not one of an authority".to_owned()));
+            return Err(AuthorityError::Certificate(
+                "it is not the certificate of an authority".to_owned(),
+            ));
         }
         let key = str::from_utf8(key).map_err(|error| AuthorityError::Key(error.to_string()))?;
         let pair =

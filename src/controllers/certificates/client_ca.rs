@@ -62,7 +62,7 @@ impl ClientCa {
                 self.trouble.end();
                 self.tls.store(settings);
                 self.metrics.certificate_reloaded(label::ReloadResult::Success);
-                info!("the clients' authority in {} has changed", self.path.display());
+                info!("using the new client CA in {}", self.path.display());
             }
             Err(error) => self.complain(&error.to_string()),
         }
@@ -70,7 +70,7 @@ impl ClientCa {
 
     fn complain(&mut self, why: &str) {
         if self.trouble.is_news(why) {
-            error!("{why}; clients are held against the authority that was there before");
+            error!("{why}; PoolGuard keeps checking clients against the previous client CA");
             self.metrics.certificate_reloaded(label::ReloadResult::Failure);
         }
     }

@@ -1,4 +1,4 @@
-//! Given certificate files: cert-manager's, or anybody's. They are read again when they change, as
+//! Certificate files from cert-manager or an administrator. PoolGuard reads them again when they change, as
 //! they do when the Secret that is mounted does, by a symbolic link that is swapped.
 
 use std::{
@@ -132,12 +132,13 @@ impl Files {
         let seconds = self.expires.as_second();
         self.metrics.set_certificate_expiry(label::Certificate::Serving, seconds);
         self.metrics.certificate_reloaded(label::ReloadResult::Success);
-        info!(expires = %self.expires, "the certificate has changed: serving the new one");
+        info!(expires = %self.expires, "the certificate files have changed: serving the new \
+         certificate");
     }
 
     fn complain(&mut self, why: &str) {
         if self.trouble.is_news(why) {
-            error!("{why}; the certificate that is served stays");
+            error!("{why}; PoolGuard keeps serving the previous certificate");
             self.metrics.certificate_reloaded(label::ReloadResult::Failure);
         }
     }
@@ -160,7 +161,10 @@ impl Files {
             if (self.clock)() >= self.expires {
                 certified.fail("the certificate has expired");
             } else if self.is_distrusted(&registered.borrow()) {
-                certified.fail("the registered caBundle does not trust the certificate yet");
+                certified.fail(
+                    "the registered caBundle does not yet contain the authority of \
+                 this certificate",
+                );
             } else {
                 certified.meet();
             }
@@ -185,7 +189,7 @@ fn check_authority(path: &Path) -> anyhow::Result<()> {
         fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })?;
     anyhow::ensure!(
         !certificates(&pem).is_empty(),
-        "{} holds no certificate of an authority",
+        "{} contains no CA certificate",
         path.display()
     );
     Ok(())
@@ -314,6 +318,9 @@ mod tests {
         volume.swap(["no", "PEM", "at all"]);
         let metrics = Arc::new(Metrics::new().expect("names are unique"));
         let error = Files::open(volume.paths(), metrics, Arc::new(now)).err().expect("is wrong");
-        assert!(error.to_string().contains("tls.crt holds no readable PEM certificate"), "{error}");
+        assert!(
+            error.to_string().contains("tls.crt contains no readable PEM certificate"),
+            "{error}"
+        );
     }
 }

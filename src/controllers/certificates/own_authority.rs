@@ -101,7 +101,7 @@ pub struct OwnAuthority {
 /// Why nothing could be done for now.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("the Secret of the certificate authority cannot be written: {0}")]
+    #[error("cannot write the Secret of the certificate authority: {0}")]
     Unwritten(String),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -281,7 +281,7 @@ impl OwnAuthority {
         Ok(())
     }
 
-    /// Ready is a leaf that is valid, and trusted by whatever is registered.
+    /// Ready means that the leaf is valid and that the registered webhooks trust it.
     fn show_readiness(&self) {
         let certified = &self.outputs.certified;
         let Some(leaf) = &self.leaf else {
@@ -295,7 +295,10 @@ impl OwnAuthority {
         } else if let Some(why) = unread {
             certified.fail(why);
         } else if registered.bundle().is_some_and(|bundle| !bundle.contains(&leaf.signer)) {
-            certified.fail("the registered caBundle does not trust the certificate yet");
+            certified.fail(
+                "the registered caBundle does not yet contain the authority of this \
+             certificate",
+            );
         } else {
             certified.meet();
         }
@@ -307,11 +310,13 @@ impl OwnAuthority {
         }
         let name = &self.settings.names.authority;
         match &*self.inputs.secret.borrow() {
-            Seen::Unknown(Some(why)) => format!("the Secret {name} cannot be read: {why}"),
-            Seen::Unknown(None) => format!("the Secret {name} has not been read yet"),
+            Seen::Unknown(Some(why)) => format!("cannot read the Secret {name}: {why}"),
+            Seen::Unknown(None) => format!("PoolGuard has not read the Secret {name} yet"),
             Seen::Absent | Seen::Present(_) => unread(&self.inputs.registered.borrow())
                 .unwrap_or_else(|| {
-                    "there is no certificate authority yet; the Lease holder makes one".to_owned()
+                    "there is no certificate authority yet; the replica that holds the Lease \
+                     creates one"
+                        .to_owned()
                 }),
         }
     }
@@ -319,7 +324,10 @@ impl OwnAuthority {
     fn complain_of(&self, error: &StoredError) {
         if self.trouble.why().is_none() {
             let name = &self.settings.names.authority;
-            warn!("the Secret {name} is damaged ({error}); the Lease holder restores it");
+            warn!(
+                "the Secret {name} is damaged ({error}); the replica that holds the Lease \
+             restores it"
+            );
         }
     }
 }
@@ -327,7 +335,7 @@ impl OwnAuthority {
 /// Why it is not known what is registered.
 fn unread(registered: &Registered) -> Option<String> {
     let Registered::Unknown(why) = registered else { return None };
-    let not_yet = "the registered webhook configurations have not been read yet";
+    let not_yet = "PoolGuard has not read the registered webhook configurations yet";
     Some(why.as_ref().map_or_else(|| not_yet.to_owned(), |why| format!("{not_yet}: {why}")))
 }
 

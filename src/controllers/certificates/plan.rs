@@ -75,17 +75,17 @@ impl Reason {
     /// For people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Created => "made a certificate authority",
+            Self::Created => "created a certificate authority",
             Self::Restored => {
-                "the Secret of the certificate authority was gone or damaged: restored it"
+                "restored the Secret of the certificate authority, which was missing or damaged"
             }
-            Self::Replaced => "the certificate authority was not valid any more: replaced it",
-            Self::Announced => "rotation: made the next certificate authority",
+            Self::Replaced => "replaced the certificate authority, which was no longer valid",
+            Self::Announced => "rotation: created the next certificate authority",
             Self::Published => {
-                "rotation: every registered entry trusts the next certificate authority"
+                "rotation: every registered webhook trusts the next certificate authority"
             }
             Self::Promoted => "rotation: the next certificate authority signs from now on",
-            Self::Retired => "rotation: the old certificate authority is not trusted any more",
+            Self::Retired => "rotation: removed the old certificate authority from the webhooks",
         }
     }
 }
@@ -155,7 +155,8 @@ fn rotate(
     }
 }
 
-/// An authority that is not valid now cannot be rotated gently: its leaves are trusted by nobody.
+/// The step that replaces an authority which is not valid now. A gradual rotation is not possible, because no client
+/// trusts its leaves.
 fn replace(stored: Stored, now: Timestamp) -> Result<RotationStep, AuthorityError> {
     let old = stored.current.certificate().clone();
     let next = stored.next.map(|next| next.authority);

@@ -21,7 +21,7 @@ pub struct Stored {
     pub next: Option<Next>,
     /// Authorities that sign no more.
     pub previous: Option<Previous>,
-    /// Somebody asks for a rotation.
+    /// An administrator asks for a rotation.
     pub is_rotation_asked_for: bool,
 }
 

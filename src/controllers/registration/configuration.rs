@@ -204,7 +204,7 @@ impl Configuration {
     pub(super) fn tell_of_absence(&mut self) {
         if self.last_reported.replace(Drift::Absent) != Some(Drift::Absent) {
             let Self { kind, name, .. } = self;
-            warn!("{kind} {name} is not there: apply what `poolguard render webhooks` prints");
+            warn!("{kind} {name} does not exist: apply the output of `poolguard render webhooks`");
         }
     }
 }

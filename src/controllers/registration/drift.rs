@@ -42,7 +42,7 @@ impl fmt::Display for Difference {
         let how = match how {
             How::Missing => "is missing",
             How::Changed => "was changed",
-            How::Left => "is not asked for any more",
+            How::Left => "is not in the config any more",
         };
         match (entry.is_empty(), field.is_empty()) {
             (true, _) => write!(f, "{field} {how}"),
@@ -264,7 +264,7 @@ mod tests {
                 "matchConditions of entry pods.poolguard.io was changed",
                 "namespaceSelector of entry pods.poolguard.io was changed",
                 "entry nodes.poolguard.io is missing",
-                "entry old.poolguard.io is not asked for any more",
+                "entry old.poolguard.io is not in the config any more",
             ]
         );
     }

@@ -40,7 +40,7 @@ impl Configuration {
     }
 }
 
-/// Whoever applies the configurations decides who owns them, and how they are labelled.
+/// The desired configuration without its metadata, except the name: the tool that applies it sets owner and labels.
 pub(super) fn without_metadata(mut desired: Value) -> Value {
     if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|field, _| field == "name");

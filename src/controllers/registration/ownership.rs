@@ -69,14 +69,17 @@ impl Ownership {
             Search::Absent => {
                 self.known = Known::Absence;
                 let why = format!(
-                    "there is no ClusterRole {name} to own the webhook configurations: they are \
-                     not created until there is"
+                    "ClusterRole {name}, the owner of the webhook configurations, does not exist: \
+                     PoolGuard registers no webhooks until it exists"
                 );
                 self.complain(&why);
             }
             Search::Unreadable(why) => {
                 self.known = Known::Nothing;
-                let why = format!("the ClusterRole {name} cannot own the webhooks: {why}");
+                let why = format!(
+                    "PoolGuard cannot read ClusterRole {name}, the owner of the \
+                 webhook configurations: {why}"
+                );
                 self.complain(&why);
             }
         }

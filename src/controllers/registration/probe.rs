@@ -51,13 +51,13 @@ impl Probe {
                 true
             }
             Err(why) if since.elapsed() > PATIENCE => {
-                warn!("registering although this pod cannot reach the webhook: {why}");
+                warn!("registering the webhooks although this pod cannot reach them: {why}");
                 true
             }
             Err(why) => {
                 // Why a connection fails differs from one to the next.
                 if self.trouble.why().is_none() && self.trouble.is_news(&why.to_string()) {
-                    error!("waiting to register: the webhook cannot be reached: {why}");
+                    error!("waiting to register: this pod cannot reach the webhook: {why}");
                 }
                 false
             }
@@ -108,7 +108,7 @@ fn target(address: &Address, namespace: &str) -> Result<(String, u16), ProbeErro
                 ProbeError::Address(format!("{url}: {error}"))
             })?;
             let host =
-                uri.host().ok_or_else(|| ProbeError::Address(format!("{url} names no host")))?;
+                uri.host().ok_or_else(|| ProbeError::Address(format!("{url} has no host name")))?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             Ok((host.to_owned(), uri.port_u16().unwrap_or(HTTPS)))
         }

@@ -90,7 +90,7 @@ impl fmt::Display for Deviation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, name, drift } = self;
         match drift {
-            Drift::Absent => write!(f, "the {kind} {name} is not there"),
+            Drift::Absent => write!(f, "the {kind} {name} does not exist"),
             Drift::Differs(_) => {
                 write!(f, "the {kind} {name} is not as the config asks for: {drift}")
             }
@@ -147,7 +147,7 @@ mod tests {
             (
                 &nothing,
                 Seen::Present(desired.clone()),
-                Some("entry pods.poolguard.io is not asked for any more"),
+                Some("entry pods.poolguard.io is not in the config any more"),
             ),
         ] {
             let drift =

@@ -16,7 +16,7 @@ use crate::api::client::{self, REQUEST_TIMEOUT};
 pub(super) enum WriteScope {
     /// All that is asked for, beside what this cloud adds.
     Everything(CloudAdditions),
-    /// The `caBundle` of its entries: everything else is left to whoever owns it.
+    /// Only the `caBundle` of its entries: another tool owns everything else.
     Bundle,
 }
 

@@ -1,4 +1,4 @@
-//! Somebody who keeps writing something else: slowed down and reported, not won against.
+//! Back-off for a client that keeps changing the webhook configurations: PoolGuard writes less often and reports it.
 
 use std::{
     collections::VecDeque,

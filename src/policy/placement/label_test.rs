@@ -26,7 +26,7 @@ pub(in crate::policy) struct LabelTest<'p> {
     above: Option<i64>,
     /// `Lt`: an integer below this.
     below: Option<i64>,
-    /// Whether any value meets the test, once somebody has asked.
+    /// Whether any value meets the test, after the first evaluation.
     is_satisfiable: OnceCell<bool>,
 }
 

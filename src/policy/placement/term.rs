@@ -18,7 +18,7 @@ pub enum TermError {
     #[error("value `{0}` {1}")]
     Value(String, NameError),
     /// The operator is not known here.
-    #[error("operator `{0}` is not known for {1}")]
+    #[error("operator `{0}` does not exist for {1}")]
     Operator(String, &'static str),
     /// The operator takes another number of values.
     #[error("operator {0} does not take {1} values")]

@@ -1,7 +1,7 @@
-//! `cluster-exclusive`: AutoMQ asks for a Kubernetes cluster of its own.
+//! `cluster-exclusive`: AutoMQ requires its own Kubernetes cluster.
 //!
-//! In `audit` this is the business of the scan and of `poolguard check`, so that plain pods need no
-//! call at admission. Only `warn` and `enforce` judge every pod outside AutoMQ's and the exempt
+//! In mode `audit`, the scan and `poolguard check` look for other pods, so the API server does not send ordinary pods
+//! to PoolGuard. In the modes `warn` and `enforce`, the rule judges every pod outside AutoMQ's and the exempt
 //! namespaces.
 
 use super::Context;
@@ -29,9 +29,10 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
         return;
     }
     let who = context.object_name("Pod");
-    let fact = format!("{who} would run in a cluster that is AutoMQ's own");
-    let advice =
-        format!("Run it in another cluster, or ask for an exempt entry for namespace {namespace}");
+    let fact = format!("{who} would run in this cluster, which is reserved for AutoMQ");
+    let advice = format!(
+        "Run it in another cluster, or ask your platform team for an exempt entry for namespace {namespace}"
+    );
     let finding =
         Finding::new(RuleName::ClusterExclusive, fact).advice(advice).field("metadata.namespace");
     report.violation(mode, finding);

@@ -1,5 +1,5 @@
-//! What stands already, by the same rules, told as it is: what admission could not stop, because it
-//! was there before, came by a static pod, or passed while nobody answered.
+//! Violations by existing objects, by the same rules. Admission could not stop these objects, because each of them
+//! existed before, came from a static pod, or was created while PoolGuard did not answer.
 //!
 //! Modes do not matter here, but for `off`: a finding denies nothing.
 
@@ -54,16 +54,16 @@ impl Policy {
         };
         let pool = snapshot.pool(class.pool)?;
         let fact = format!(
-            "{} runs on node {} of pool {}, exempt by its namespace alone ({}), and is no agent of \
-             a node",
+            "{} runs on node {} of pool {} without belonging to a DaemonSet; it is exempt only by \
+             its namespace ({})",
             pod_name(pod),
             node.name,
             pool.name,
             exemption.reason
         );
         let advice = format!(
-            "Keep it off the pool by node affinity, or give it an exempt entry of its own: \
-             {{namespace: {}, serviceAccounts: [{}], reason: …}}",
+            "Keep it off the pool with node affinity, or add its own entry to exempt in \
+             PoolGuard's config: {{namespace: {}, serviceAccounts: [{}], reason: …}}",
             metadata.namespace,
             identity.service_account()
         );
@@ -95,15 +95,16 @@ impl Policy {
         );
         let advice = match daemon_set {
             _ if pod.metadata.mirror.0 => {
-                "It is a static pod: remove its manifest from the node".to_owned()
+                "This is a static pod: remove its manifest from the node".to_owned()
             }
             Some(name) => format!(
-                "Keep DaemonSet {namespace}/{name} off the pool by node affinity, or add the exempt \
-                 entry {{namespace: {namespace}, daemonSets: [{name}], reason: …}}"
+                "Keep DaemonSet {namespace}/{name} off the pool with node affinity, or add to \
+                 exempt in PoolGuard's config: {{namespace: {namespace}, daemonSets: [{name}], \
+                 reason: …}}"
             ),
             None => format!(
-                "Take the toleration away and delete the pod, or add an exempt entry for namespace \
-                 {namespace}"
+                "Remove the toleration in the workload that creates the pod, then delete the pod; \
+                 or add an entry for namespace {namespace} to exempt in PoolGuard's config"
             ),
         };
         let finding = Finding::new(RuleName::PodIntrusion, fact)
@@ -123,9 +124,11 @@ impl Policy {
         {
             return None;
         }
-        let fact = format!("{} runs in a cluster that is AutoMQ's own", pod_name(pod));
-        let advice =
-            format!("Run it in another cluster, or add an exempt entry for namespace {namespace}");
+        let fact = format!("{} runs in this cluster, which is reserved for AutoMQ", pod_name(pod));
+        let advice = format!(
+            "Run it in another cluster, or add an entry for namespace {namespace} to \
+             exempt in PoolGuard's config"
+        );
         let finding = Finding::new(RuleName::ClusterExclusive, fact);
         Some(finding.advice(advice).field("metadata.namespace"))
     }
@@ -137,14 +140,18 @@ impl Policy {
         let pool = self.pools.get(instance.pool)?;
         let place = why_misplaced(snapshot, &pod.spec.node_name, instance.pool)?;
         let fact = format!(
-            "{} of instance {} runs on node {}, which is {place}, and belongs to pool {}",
+            "{} of instance {} runs on node {}, which is {place}, but the instance belongs to \
+             pool {}",
             pod_name(pod),
             instance.name,
             pod.spec.node_name,
             pool.name
         );
         let finding = Finding::new(RuleName::PodPlacement, fact)
-            .advice("Delete the pod, and it comes back where it belongs")
+            .advice(
+                "Check that the volumes of the pod are in the zones of the pool, then delete \
+             the pod; its controller creates it again on a node of the pool",
+            )
             .field("spec.nodeName")
             .pool(&*pool.name)
             .node(pod.spec.node_name.to_string());
@@ -165,7 +172,10 @@ impl Policy {
         findings.extend(snapshot.pools().iter().filter_map(|pool| self.wrong_zone_count(pool)));
         let conflicts = snapshot.conflicts().iter().map(|conflict| {
             Finding::new(RuleName::NodeIdentity, conflict.to_string())
-                .advice("Let the selectors of the two pools exclude each other")
+                .advice(
+                    "Change `nodes` of one of the two pools in PoolGuard's config, so that no \
+                 node matches both",
+                )
                 .pool(&*conflict.pool)
                 .node(&*conflict.node)
         });
@@ -178,7 +188,8 @@ impl Policy {
             return None;
         }
         let (name, taint) = (&node.name, &pool.taint);
-        let fact = format!("Node {name} of pool {} lacks its taint {taint}", pool.name);
+        let fact =
+            format!("Node {name} of pool {} does not have the pool's taint {taint}", pool.name);
         let finding = Finding::new(RuleName::NodeTaint, fact);
         Some(
             finding
@@ -203,7 +214,7 @@ impl Policy {
             return None;
         }
         let fact = format!(
-            "Node {} of pool {} is of machine type {machine_type}, which is not in {}: {}",
+            "Node {} of pool {} has machine type {machine_type}, which is not in {}: {}",
             node.name,
             facts.name,
             list_name(self, list.source),
@@ -211,7 +222,8 @@ impl Policy {
         );
         let finding = Finding::new(RuleName::NodeMachineType, fact)
             .advice(
-                "Give the node pool an approved type, or add this one to the pool's machineTypes",
+                "Use one of these types for the node pool, or add this type to the pool's \
+                 machineTypes in PoolGuard's config",
             )
             .field(format!("metadata.labels[{MACHINE_TYPE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))
@@ -227,13 +239,16 @@ impl Policy {
             return None;
         }
         let fact = format!(
-            "Node {} of pool {} is in zone {zone}, and the pool is for {}",
+            "Node {} of pool {} is in zone {zone}, but the pool's zones are {}",
             node.name,
             pool.name,
             pool.zones.join(", ")
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
-            .advice("Drain and delete the node, and give the node pool subnets of its zones only")
+            .advice(
+                "Give the node pool only subnets in its own zones, then drain and delete the \
+             node",
+            )
             .field(format!("metadata.labels[{ZONE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))
     }
@@ -244,13 +259,13 @@ impl Policy {
             && !matches!(pool.zones.len(), 0 | 1 | 3);
         let zones: Vec<&str> = pool.zones.iter().map(AsRef::as_ref).collect();
         let fact = format!(
-            "Pool {} spans {} zones ({}): AutoMQ takes one or three",
+            "Pool {} has nodes in {} zones ({}). AutoMQ supports one zone or three",
             pool.name,
             zones.len(),
             zones.join(", ")
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
-            .advice("Give the node pool one zone or three")
+            .advice("Change the node pool to one zone or to three")
             .field(format!("metadata.labels[{ZONE_LABEL}]"))
             .pool(&*pool.name);
         is_judged.then_some(finding)

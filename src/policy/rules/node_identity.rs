@@ -1,8 +1,8 @@
 //! `node-identity`: a node keeps the labels that make it a pool's member, and its zone and machine
 //! type once they are set.
 //!
-//! Judged are updates of nodes and of their status. A kubelet's update of its own Node is recorded,
-//! never denied: the kubelet owns some of these labels, and a Node that it cannot update is lost.
+//! The rule judges updates of nodes and of their status. It records a kubelet's update of its own Node and never
+//! denies it: the kubelet owns some of these labels, and a kubelet that cannot update its Node becomes `NotReady`.
 
 use super::{Context, membership};
 use crate::{
@@ -39,7 +39,9 @@ pub(super) fn judge(
     {
         changed.push(membership_change(policy, index, now, new));
     }
-    for (key, what) in [(ZONE_LABEL, "is its zone"), (MACHINE_TYPE_LABEL, "is its machine type")] {
+    for (key, what) in
+        [(ZONE_LABEL, "is the node's zone"), (MACHINE_TYPE_LABEL, "is the node's machine type")]
+    {
         let before = old.metadata.labels.value(key);
         if before.is_some() && before != new.metadata.labels.value(key) {
             changed.push((key, what.to_owned()));
@@ -55,7 +57,7 @@ pub(super) fn judge(
     }
 }
 
-/// The label whose change takes the node out of its pool, and what the label is.
+/// The label whose change takes the node out of its pool, and the end of the sentence `This label …`.
 fn membership_change<'p>(
     policy: &'p Policy,
     index: usize,
@@ -73,7 +75,10 @@ fn membership_change<'p>(
     let other = now.and_then(|other| policy.pools.get(other));
     let key = now.and_then(|other| requirements(other).first()).map_or("", |wanted| &wanted.key);
     let name = other.map_or("", |pool| &*pool.name);
-    (key, format!("makes the node a member of pool {name}, which comes first in the config"))
+    (
+        key,
+        format!("also selects the node for pool {name}, which comes earlier in PoolGuard's config"),
+    )
 }
 
 fn finding(
@@ -86,14 +91,20 @@ fn finding(
 ) -> Finding {
     let node = context.object_name("Node");
     let before = old.metadata.labels.value(key).unwrap_or_default();
-    let after = match new.metadata.labels.value(key) {
-        Some(after) => format!("become {after:?}"),
-        None => "be removed".to_owned(),
-    };
     let field = format!("metadata.labels[{key}]");
-    let fact = format!("{field} {before:?} of {node} in pool {pool} would {after}; it {what}");
+    let fact = match new.metadata.labels.value(key) {
+        Some(after) => format!(
+            "{node} of pool {pool}: {field} would change from {before:?} to {after:?}. This label {what}"
+        ),
+        None => format!(
+            "{node} of pool {pool}: {field} ({before:?}) would be removed. This label {what}"
+        ),
+    };
     Finding::new(RULE, fact)
-        .advice("Leave the label. To move the node, delete it and let the cloud bring a new one")
+        .advice(
+            "Keep the label. To take the node out of the pool, drain it and delete its machine in the cloud; the \
+             node pool then starts a new one",
+        )
         .field(field)
         .pool(pool)
         .node(new.metadata.name.to_string())

@@ -1,10 +1,9 @@
 //! `node-machine-type`: a node of a declared pool has a machine type of the pool's list, or of the
 //! provider's catalog.
 //!
-//! A node without the label yet is no violation. A list that AutoMQ did not publish, and that the
-//! config does not give, warns at most. A node that joins is denied only with `denyJoin: true`: an
-//! autoscaler that brings such nodes then starts one machine after the other, each of which costs
-//! money and none of which becomes a node.
+//! The rule ignores a node that does not have the label yet. If the list is neither published by AutoMQ nor set in
+//! the config, the rule only warns. It denies a node that joins only with `denyJoin: true`: an autoscaler then starts
+//! one machine after the other, each of which costs money and none of which becomes a node.
 
 use super::{Context, node_zone::joins};
 use crate::{
@@ -54,12 +53,12 @@ pub(super) fn judge(
     let node = context.object_name("Node");
     let field = format!("metadata.labels[{MACHINE_TYPE_LABEL}]");
     let fact = format!(
-        "{node} of pool {} is of machine type {machine_type} ({field}), which is not in {}: {}",
+        "{node} of pool {} has machine type {machine_type} ({field}), which is not in {}: {}",
         pool.name,
         list_name(policy, list.source),
         list.names.join(", "),
     );
-    let advice = "Give the node pool an approved type, or add this one to the pool's machineTypes";
+    let advice = "Use one of these types for the node pool, or add this type to the pool's machineTypes in PoolGuard's config";
     let finding = Finding::new(RuleName::NodeMachineType, fact)
         .advice(advice)
         .field(field)
@@ -68,12 +67,12 @@ pub(super) fn judge(
     report.violation(mode, finding);
 }
 
-/// What a list of machine types is called in sentences.
+/// The name of a list of machine types in sentences.
 pub(super) fn list_name(policy: &Policy, source: TypeSource) -> String {
     match source {
         TypeSource::Pool => "the pool's list".to_owned(),
         TypeSource::Published | TypeSource::Unpublished => {
-            format!("the catalog for {}", policy.provider_name())
+            format!("PoolGuard's catalog for {}", policy.provider_name())
         }
     }
 }

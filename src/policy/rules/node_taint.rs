@@ -1,9 +1,9 @@
 //! `node-taint`: a node of a pool carries the pool's taint.
 //!
-//! The mutating half adds the taint to a node that joins a declared pool, or is labelled into one,
-//! without it, and at no other time. The validating half denies an UPDATE that removes the exact
-//! taint (key, value, effect) from a member. Adding a `NoExecute` taint beside it warns: AutoMQ's
-//! pods tolerate `NoSchedule` only, and would be evicted.
+//! The mutating webhook adds the taint to a node that joins a declared pool without it, or that gets the labels of a
+//! declared pool, and at no other time. The validating webhook denies an UPDATE that removes the exact taint (key,
+//! value, effect) from a member. It warns if an UPDATE adds another `NoExecute` taint: AutoMQ's pods tolerate only
+//! `NoSchedule`, so they would be evicted.
 
 use std::collections::HashSet;
 
@@ -60,15 +60,20 @@ pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut 
         .iter()
         .find(|taint| taint.key == pool.taint.key && taint.effect == pool.taint.effect);
     if let Some(other) = in_the_way {
-        let fact = format!("{joins} with {other} in place of its taint {}", pool.taint);
-        let advice = format!("Let the node pool start its nodes with {}", pool.taint);
+        let fact =
+            format!("{joins} with the taint {other} instead of the pool's taint {}", pool.taint);
+        let advice =
+            format!("Configure the node pool to start its nodes with the taint {}", pool.taint);
         report.violation(mode.min(Mode::Warn), about(fact).advice(advice));
     } else if mode == Mode::Enforce {
-        let fact = format!("{joins} and gets its taint {}", pool.taint);
+        let fact = format!("{joins}, and PoolGuard adds the pool's taint {}", pool.taint);
         report.patch(add_taint(new, &pool.taint), about(fact));
     } else {
-        let fact = format!("{joins} without its taint {}", pool.taint);
-        let advice = format!("Let the node pool start its nodes with it, or let {RULE} enforce");
+        let fact = format!("{joins} without the pool's taint {}", pool.taint);
+        let advice = format!(
+            "Configure the node pool to start its nodes with this taint, or set rules.{RULE}.mode: enforce in \
+             PoolGuard's config"
+        );
         report.violation(mode, about(fact).advice(advice));
     }
 }
@@ -114,15 +119,15 @@ pub(super) fn judge(
     let node = context.object_name("Node");
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
         let principal = match membership {
-            Membership::Declared(_) => "relabel it and remove the taint in one change",
+            Membership::Declared(_) => "change its pool label and remove the taint in one request",
             Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
         };
         let fact = format!(
-            "{node} of pool {pool} would lose {taint} in spec.taints, and any pod could land on it"
+            "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
         );
         let advice = format!(
-            "Keep the taint. To take the node out of the pool, drain and delete it, or have a \
-             trusted principal {principal}"
+            "Keep the taint. To take the node out of the pool, drain it and delete it, or ask a user from \
+             principals.trusted in PoolGuard's config to {principal}"
         );
         report.violation(mode, about(fact).advice(advice));
     }
@@ -143,19 +148,20 @@ pub(super) fn judge(
     let mut added = new.taints().iter().filter(evicts);
     let warn = |what: &str, evict: &str| {
         let fact = format!(
-            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, which tolerate {taint} only"
+            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because they tolerate only {taint}"
         );
-        about(fact).advice("Remove it again, or let the pods tolerate it first")
+        about(fact)
+            .advice("Remove it from the node. Before you add it, add a toleration to AutoMQ's pods")
     };
     for added in added.by_ref().take(WARNINGS_MAX) {
-        report.violation(mode.min(Mode::Warn), warn(&added.to_string(), "evicts"));
+        report.violation(mode.min(Mode::Warn), warn(&format!("The taint {added}"), "evicts"));
     }
     let further = added.count();
     if further > 0 {
-        let what = format!("{further} further taints with NoExecute");
+        let what = format!("{further} more taints with effect NoExecute");
         report.violation(mode.min(Mode::Warn), warn(&what, "evict"));
     }
 }
 
-/// More taints than that are told as a number.
+/// The largest number of taints that warnings name; one more warning counts the others.
 const WARNINGS_MAX: usize = 4;

@@ -1,10 +1,9 @@
 //! `node-zone`: a node of a declared pool is in one of the pool's zones; a pool that was found by
 //! its taint spans one zone or three, never two.
 //!
-//! A node without a zone yet is no violation, and a pool that declares no zones is not judged. A
-//! node that joins is denied only with `denyJoin: true`: an autoscaler that brings such nodes then
-//! starts one machine after the other, and a pool of three zones that is found by its taint cannot
-//! be built up node by node, since its second node makes two zones.
+//! The rule ignores nodes that have no zone label yet, and declared pools without `zones`. It denies a node that
+//! joins only with `denyJoin: true`. An autoscaler then starts one machine after the other. A pool of three zones that
+//! PoolGuard found by its taint could then not grow node by node, because its second node makes two zones.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +57,7 @@ pub(super) fn judge(
             }
             let zones = pool.zones.join(", ");
             let fact = format!(
-                "{node} of pool {} is in zone {zone}, and the pool is for {zones}",
+                "{node} of pool {} is in zone {zone}, but the pool's zones are {zones}",
                 pool.name
             );
             (fact, pool.name.to_string(), joins(policy, ZONE_LABEL, index, old))
@@ -72,8 +71,7 @@ pub(super) fn judge(
                 return;
             }
             let fact = format!(
-                "with {node} in zone {zone} pool {group} spans {} zones ({}): AutoMQ takes one or \
-                 three",
+                "With {node} in zone {zone}, pool {group} has {} zones ({}). AutoMQ supports one zone or three",
                 zones.len(),
                 zones.into_iter().collect::<Vec<_>>().join(", ")
             );
@@ -83,7 +81,7 @@ pub(super) fn judge(
     let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
     let mode = if is_capped { rule.mode.min(Mode::Warn) } else { rule.mode };
     let advice =
-        "Give the node pool subnets of its own zones only; pools of other zones are other pools";
+        "Give the node pool only subnets in its own zones; use a separate pool for other zones";
     let finding = Finding::new(RuleName::NodeZone, fact)
         .advice(advice)
         .field(format!("metadata.labels[{ZONE_LABEL}]"))

@@ -1,20 +1,20 @@
-//! `pod-intrusion`: a pod that is neither AutoMQ's nor exempt must not be able to land on a
+//! `pod-intrusion`: a pod that is neither AutoMQ's nor exempt must not be able to run on a
 //! dedicated node.
 //!
-//! Judged are pods as they are created or updated, and bindings, by which a scheduler puts a pod on
-//! a node. What the pod's labels, annotations or owners say of it counts for nothing.
+//! The rule judges pods when they are created or updated, and bindings, with which a scheduler assigns a pod to
+//! a node. It does not believe the pod's own labels, annotations or owners: anyone can write them.
 //!
-//! - A *node to come* is the node that a pool would bring next ([`crate::policy::snapshot::NodeToCome`]).
-//!   A pod that waits for it makes the autoscaler bring it, so that aiming at it is as good as landing.
-//! - An UPDATE is denied when the set of pools that the pod can reach gains a member, or when the
-//!   pod loses the labels or the owner that made it AutoMQ's or exempt. What Kubernetes' own controllers
-//!   change in owners, finalizers and labels passes.
-//! - A binding shows only names. It is judged by its node, and passes, recorded, where any pod of
-//!   its namespace could be AutoMQ's or exempt. `system:kube-scheduler` is trusted.
-//! - A mirror pod is the shadow of a static pod that the kubelet runs already: it is allowed, and
-//!   recorded. The annotation from anyone but the node's kubelet buys nothing.
-//! - Pods that the DaemonSet controller creates have a mode of their own: denying one stops the DaemonSet's
-//!   rollout. A node that one of them names and that is not known is left to the scan.
+//! - A *node to come* is the next node that the autoscaler would add to a pool
+//!   ([`crate::policy::snapshot::NodeToCome`]). A pod that waits for such a node makes the autoscaler add it, so
+//!   the rule treats it like a node that exists.
+//! - The rule denies an UPDATE if the pod can then reach a further pool, or if the pod loses the labels or the owner
+//!   that made it an AutoMQ pod or exempt. Kubernetes' own controllers may change owners, finalizers and labels.
+//! - A Binding shows only names, so the rule judges it by its node. It allows and records the Binding if any pod of
+//!   the namespace could be an AutoMQ pod or exempt. It trusts `system:kube-scheduler`.
+//! - A mirror pod shows a static pod that the kubelet already runs: the rule allows and records it. The annotation
+//!   counts only if the node's own kubelet writes it.
+//! - Pods that the DaemonSet controller creates have their own mode, because denying one stops the rollout of
+//!   its DaemonSet. If such a pod names a node that PoolGuard does not know, the scan judges it later.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -60,12 +60,13 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
         }
         PodOwner::Neither if context.is_mirror_pod(pod) => {
             let fact = format!(
-                "{} mirrors a static pod, which the kubelet of {} runs whatever is answered",
+                "{} is a mirror pod: the kubelet of node {} already runs its static pod, and PoolGuard \
+                 cannot stop it",
                 context.object_name("Pod"),
                 pod.spec.node_name,
             );
             let finding = Finding::new(RULE, fact)
-                .advice("Remove its manifest from the node")
+                .advice("If it should not run there, remove its manifest from the node")
                 .field("spec.nodeName");
             report.note(Decision::Audit, located(context, finding, landing));
         }
@@ -108,7 +109,8 @@ pub(super) fn judge_update(
         gained.landings.retain(|landing| !before.includes(landing.pool));
     }
     let Some(landing) = gained.landings.first() else { return };
-    let finding = if had_owner && stays {
+    // The node of a running pod is fixed, so the finding is about the label or owner that the pod loses.
+    let finding = if had_owner && (stays || !old.spec.node_name.is_empty()) {
         lost_exemption(context, before, owner.filter(|_| kept_owner.is_none()), new, landing)
     } else {
         intrusion(context, new, kept_owner, &gained, landing)
@@ -130,32 +132,40 @@ pub(super) fn judge_binding(
     let pod = context.object_name("Pod");
     let node = &binding.target.name;
     if reach.names_unknown_node {
-        let fact = format!("{pod} is bound to node {node}, which PoolGuard does not know");
+        let fact = format!(
+            "The request would bind {pod} to node {node}, which PoolGuard does not know; PoolGuard allows it"
+        );
         report.note(Decision::Unknown, unknown(fact).field("target.name"));
         return;
     }
     let Some(landing) = reach.landings.first() else { return };
     let namespace = &request.target.namespace;
     let Some(pool) = snapshot.pool(landing.pool) else { return };
-    let fact = format!("{pod} is bound to node {node} of pool {}", pool.name);
+    let fact = format!("The request would bind {pod} to node {node} of pool {}", pool.name);
     let finding =
         |fact: String| located(context, Finding::new(RULE, fact).field("target.name"), landing);
     let may_be_free = policy.automq.owns_namespace(namespace)
         || policy.exempt.iter().any(|exemption| exemption.namespace.matches(namespace));
     if may_be_free {
         let fact = format!(
-            "{fact}; a binding shows no labels, and pods of namespace {namespace} may run there"
+            "{fact}. A Binding does not show the pod's labels, and some pods of namespace {namespace} may run \
+             there, so PoolGuard allows it"
         );
         report.note(Decision::Audit, finding(fact));
     } else if request.user.is_kube_scheduler() {
-        report.note(Decision::Audit, finding(format!("{fact} by kube-scheduler")));
+        report.note(
+            Decision::Audit,
+            finding(format!("{fact}. It comes from kube-scheduler, which PoolGuard trusts")),
+        );
     } else {
         let fact = format!(
-            "{fact}, which is reserved for AutoMQ: target.name puts it there past the taint {}",
+            "{fact}, which is reserved for AutoMQ: target.name selects this node directly, so its taint {} has \
+             no effect",
             pool.taint
         );
         let advice = format!(
-            "Let the scheduler place the pod, or ask for an exempt entry for namespace {namespace}"
+            "Let the scheduler choose the node. If the pod must run there, ask your platform team to add \
+             {{namespace: {namespace}, reason: …}} to exempt in PoolGuard's config"
         );
         report.violation(mode, finding(fact).advice(advice));
     }
@@ -188,19 +198,22 @@ fn intrusion(
     let pools = pools_of(context.snapshot, &reach.landings);
     let fact = sentence(|out| {
         write_parts(out, context.object_name_parts("Pod"))?;
-        out.write_str(" can land on ")?;
+        out.write_str(" can run on ")?;
         write_parts(out, witness_parts(&landing.witness))?;
-        out.write_str(" of pool ")?;
         for (index, pool) in pools.iter().enumerate() {
-            let before = match index {
-                0 => "",
-                1 => " (and of ",
+            let before = match (index, pools.len()) {
+                (0, _) => " of pool ",
+                (1, 2) => " and on nodes of pool ",
+                (1, _) => " and on nodes of pools ",
                 _ => ", ",
             };
             write_parts(out, [before, &pool.name])?;
         }
-        let end = if pools.len() > 1 { ")" } else { "" };
-        write_parts(out, [end, ", which is reserved for AutoMQ: "])?;
+        out.write_str(if pools.len() > 1 {
+            ", which are reserved for AutoMQ: "
+        } else {
+            ", which is reserved for AutoMQ: "
+        })?;
         cause.write(out)
     });
     let advice = advice(context, pod, daemon_set, &pools);
@@ -216,25 +229,38 @@ fn advice(
     let namespace = &context.request.target.namespace;
     match daemon_set {
         Some(name) => format!(
-            "Denying it holds up the rollout of DaemonSet {namespace}/{name}, whose controller \
-             counts this node. In its spec.template, {}; or ask for the exempt entry \
-             {{namespace: {namespace}, daemonSets: [{name}], reason: …}}",
+            "Until you fix this, the rollout of DaemonSet {namespace}/{name} stops, because it \
+             also targets this node. In spec.template of the DaemonSet (or in the settings of the \
+             operator that manages it), {}. If its pods must run there, ask your platform team to \
+             add {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in \
+             PoolGuard's config",
             context.policy.keep_off(pools, &pod.spec),
         ),
-        None if !pod.spec.node_name.is_empty() => format!(
-            "Remove spec.nodeName: the scheduler sets it; or ask for an exempt entry for namespace \
-             {namespace}"
-        ),
         None => sentence(|out| {
-            out.write_str("To keep the pod off, ")?;
-            write_keep_off(out, context.policy, pools, &pod.spec)?;
-            let rest = "; if it belongs there, ask for an exempt entry for namespace ";
-            write_parts(out, [rest, namespace])
+            if pod.spec.node_name.is_empty() {
+                write_template_of(out, pod)?;
+                write_keep_off(out, context.policy, pools, &pod.spec)?;
+            } else {
+                out.write_str("Remove spec.nodeName, so that the scheduler chooses the node")?;
+            }
+            let team = ". If the pod must run there, ask your platform team to add {namespace: ";
+            let account = pod.spec.service_account();
+            write_parts(out, [team, namespace, ", serviceAccounts: [", account])?;
+            out.write_str("], reason: …} to exempt in PoolGuard's config")
         }),
     }
 }
 
-/// A pod that stays where it is, and loses what let it be there: its owner, or else a label.
+/// `To keep the pod off, `, and the workload to change, where the pod has an owner.
+fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {
+    let Some(owner) = pod.metadata.controller() else {
+        return out.write_str("To keep the pod off, ");
+    };
+    let start = "To keep the pod off, change the workload that creates it (owner ";
+    write_parts(out, [start, &*owner.kind, " ", &owner.name, "): "])
+}
+
+/// The finding about a pod that stays on its node and loses its exemption: its owner, or else a label.
 fn lost_exemption(
     context: Context<'_>,
     before: PodOwner<'_>,
@@ -247,35 +273,32 @@ fn lost_exemption(
         (PodOwner::Exempt(Exemption { namespace, reason, .. }), Some(owner)) => (
             "metadata.ownerReferences",
             format!(
-                "its owner, DaemonSet {owner}, by which the exempt entry of namespace {namespace} ({reason}) covers it"
+                "its owner DaemonSet {owner}, by which the exempt entry for namespace {namespace} ({reason}) \
+                 covers it"
             ),
-            "Keep the owner",
+            "Keep this owner",
         ),
         (PodOwner::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
             "metadata.labels",
             format!(
-                "the labels ({pods}) by which the exempt entry of namespace {namespace} ({reason}) covers it"
+                "the labels ({pods}) by which the exempt entry for namespace {namespace} ({reason}) covers it"
             ),
-            "Keep the labels",
+            "Keep these labels",
         ),
         (PodOwner::AutoMq | PodOwner::Neither, _) => (
             "metadata.labels",
-            format!(
-                "the labels ({}) that make it one of the AutoMQ pods",
-                context.policy.automq.pods
-            ),
-            "Keep the labels",
+            format!("the labels ({}) that make it an AutoMQ pod", context.policy.automq.pods),
+            "Keep these labels",
         ),
     };
     let pool = context.snapshot.pool(landing.pool).map_or("", |pool| &*pool.name);
     let is_bound = !pod.spec.node_name.is_empty();
-    let verb = if is_bound { "runs" } else { "can land" };
-    let off = if is_bound { "take it off the node" } else { "keep it off the pool" };
+    let verb = if is_bound { "runs" } else { "can run" };
     let fact = format!(
-        "{who} would lose {what}, and it {verb} on {} of pool {pool}, which is reserved for AutoMQ",
+        "{who} {verb} on {} of pool {pool}, which is reserved for AutoMQ. The update would remove {what}",
         witness_text(&landing.witness),
     );
-    let advice = format!("{keep}. To {off}, delete the pod");
+    let advice = format!("{keep}. If the pod should not run there, delete it");
     located(context, Finding::new(RULE, fact).advice(advice).field(field), landing)
 }
 
@@ -284,18 +307,25 @@ fn lost_taint(context: Context<'_>, landing: &Landing<'_>) -> Finding {
     let taint =
         context.snapshot.pool(landing.pool).map_or_else(String::new, |p| p.taint.to_string());
     let witness = witness_text(&landing.witness);
-    let fact = format!("{who} lands on {witness} because that node lost its taint {taint}");
-    located(context, Finding::new(RULE, fact).advice("Put the taint back"), landing)
+    let fact = format!("{who} can run on {witness}, because this node has lost its taint {taint}");
+    let advice = match witness_name(&landing.witness) {
+        Some(node) => format!("Add the taint again: kubectl taint node {node} {taint}"),
+        None => format!("Add the taint {taint} to the node again"),
+    };
+    located(context, Finding::new(RULE, fact).advice(advice), landing)
 }
 
 fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
     let who = context.object_name("Pod");
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
-        let fact = format!("{who} demands by node affinity a node that PoolGuard does not know");
+        let fact = format!(
+            "The node affinity of {who} requires a node that PoolGuard does not know; PoolGuard allows it"
+        );
         unknown(fact).field("spec.affinity.nodeAffinity")
     } else {
-        let fact = format!("{who} is bound to node {node}, which PoolGuard does not know");
+        let fact =
+            format!("{who} names node {node}, which PoolGuard does not know; PoolGuard allows it");
         unknown(fact).field("spec.nodeName")
     }
 }

@@ -1,12 +1,12 @@
-//! `pod-placement`: a pod of an instance belongs on the nodes of the instance's pool.
+//! `pod-placement`: a pod of an instance runs only on the nodes of the instance's pool.
 //!
-//! The mutating half gives it its pool's toleration, node affinity to the pool's labels and zones,
-//! and the spread over zones that the config asks for. All pools share one taint, so that the
-//! toleration alone would let instance 1 land in the pool of instance 3: the affinity is what keeps
-//! them apart. The validating half denies a pod that no node of its pool can take, says which
-//! constraint is in the way, and warns when the final pod can land outside its pool.
+//! The mutating webhook adds to the pod the toleration of its pool's taint, node affinity to the pool's labels and
+//! zones, and the zone spread that the config sets. All pools share one taint. With the toleration alone, a pod of
+//! instance 1 could run in the pool of instance 3, so the node affinity is necessary. The validating webhook denies a
+//! pod that no node of its pool can run, and names the constraint that prevents it. It warns if the final pod can
+//! also run outside its pool.
 //!
-//! Mirror pods and pods of DaemonSets belong to their node, not to a pool, and are left alone.
+//! The rule ignores mirror pods and DaemonSet pods, because they belong to a node and not to a pool.
 
 mod binding;
 mod fit;
@@ -29,7 +29,7 @@ use crate::{
 
 const RULE: RuleName = RuleName::PodPlacement;
 
-/// The instance that a pod belongs to, and its pool.
+/// The instance of a pod, and the instance's pool.
 fn instance_of<'p>(context: Context<'p>, pod: &Pod<'_>) -> Option<(&'p Instance, &'p Pool)> {
     if context.creating_daemon_set(&pod.metadata).is_some() || context.is_mirror_pod(pod) {
         return None;

@@ -73,7 +73,7 @@ pub(super) fn judge(
     };
     let mut reported = Vec::new();
     for entry in policy.protected.iter().filter(is_meant) {
-        let protected_by = format!("entry {}", entry.name);
+        let protected_by = format!("protected entry {}", entry.name);
         let about = About { objects: &objects, protected_by: &protected_by };
         match new {
             None => {

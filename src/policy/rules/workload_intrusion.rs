@@ -1,8 +1,8 @@
-//! `workload-intrusion`: the pods that a workload will make must not be able to land on a
-//! dedicated node.
+//! `workload-intrusion`: the pods that a workload creates must not be able to run on a dedicated node.
 //!
-//! The same judgement as `pod-intrusion`, on the pod template, so that people learn it when they
-//! apply and not from a stuck ReplicaSet. The warning shows the node affinity that keeps the pods off. A workload that another one controls is not warned about again.
+//! The rule judges the pod template as `pod-intrusion` judges pods. The user therefore sees the problem in the
+//! answer to `kubectl apply`, and not later at a ReplicaSet that cannot create its pods. The warning shows the node
+//! affinity that keeps the pods off. The rule ignores workloads that another judged workload controls.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -74,6 +74,14 @@ fn is_judged(owner: &OwnerReference<'_>) -> bool {
     })
 }
 
+/// `change Kafka logs, which manages it: `, for a workload with an owner.
+fn manager(workload: &Workload<'_>) -> String {
+    let owner = workload.metadata.controller();
+    owner.map_or_else(String::new, |it| {
+        format!("change {} {}, which manages it: ", it.kind, it.name)
+    })
+}
+
 fn owner_of_pods<'c>(
     context: Context<'c>,
     kind: WorkloadKind,
@@ -102,17 +110,19 @@ fn finding(
     };
     let witness = witness_text(&landing.witness);
     let fact = sentence(|out| {
-        write!(out, "pods of {who} can land on AutoMQ's {names} ({witness}): ")?;
+        write!(out, "Pods of {who} can run on AutoMQ's {names} ({witness}): ")?;
         cause.write(out)
     });
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
         context.policy.keep_off(&pools, &workload.template(kind).spec)
     } else {
-        "remove nodeName: the scheduler sets it".to_owned()
+        "remove nodeName from the pod template".to_owned()
     };
+    // An operator would undo a change of a workload that it manages.
+    let managed = manager(workload);
     let advice = format!(
-        "To keep them off, {keep_off}; if they belong there, ask for an exempt entry for namespace \
+        "To keep them off, {managed}{keep_off}. Or ask your platform team to exempt namespace \
          {namespace}"
     );
     let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);

@@ -35,7 +35,7 @@ impl Peer {
         Self { pulse, capacity, is_cut: AtomicBool::default(), waker: AtomicWaker::new() }
     }
 
-    /// Ends the connection, whatever it is doing.
+    /// Ends the connection at once.
     pub(in crate::server) fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
         self.waker.wake();

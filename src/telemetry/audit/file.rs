@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Records name users: not everybody's business.
+/// The mode of the file: only its owner can read it, because records name users.
 const PERMISSIONS: u32 = 0o640;
 
 /// A file that takes whole lines up to a size. Then it becomes `FILE.1`, what was `FILE.1` becomes

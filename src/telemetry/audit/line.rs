@@ -110,7 +110,8 @@ impl Format {
             Self::Plain | Self::Coloured => {
                 let style = if self == Self::Coloured { WARNING } else { Style::new() };
                 let text = format!(
-                    "{now:.3} {style}{DROPPED:<11}{style:#} {count} records since {since:.3}: nobody took them in time"
+                    "{now:.3} {style}{DROPPED:<11}{style:#} {count} records since {since:.3}: the \
+                     reader of this stream was too slow"
                 );
                 lines.extend_from_slice(text.as_bytes());
             }
@@ -217,7 +218,10 @@ fn write_plain(
     if !target.sub_resource.is_empty() {
         write!(out, "/{}", text(&target.sub_resource))?;
     }
-    write!(out, " by {}: ", text(&request.user.name))?;
+    if !request.user.name.is_empty() {
+        write!(out, " by {}", text(&request.user.name))?;
+    }
+    write!(out, ": ")?;
     if let Some(rule) = record.rule() {
         write!(out, "[{rule}] ")?;
     }

@@ -110,7 +110,8 @@ impl Queue {
                 }
                 Err(error) => {
                     if !has_failed {
-                        error!(%error, "cannot write the audit stream to {name}: tried every second");
+                        error!(%error, "cannot write the audit stream to {name}: PoolGuard tries \
+                         again every second");
                     }
                     has_failed = true;
                 }

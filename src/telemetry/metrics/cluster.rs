@@ -42,30 +42,31 @@ impl ClusterMetrics {
             config_reloads: counters(
                 registry,
                 "poolguard_config_reloads_total",
-                "Reloads of the config; after a failure the old one stays in force.",
+                "Reloads of the config; after a failure PoolGuard keeps the previous config.",
                 &["result"],
             )?,
             snapshot_rebuilds: counter(
                 registry,
                 "poolguard_snapshot_rebuilds_total",
-                "Snapshots made; heartbeats of nodes make none.",
+                "Snapshots made; heartbeats of nodes do not cause one.",
             )?,
             pool_conflicts: gauge(
                 registry,
                 "poolguard_pool_conflicts",
-                "Nodes that more than one declared pool claims; the first in the config has them.",
+                "Nodes that match more than one declared pool; the first pool in the config \
+                 counts.",
             )?,
             violations: gauges(
                 registry,
                 "poolguard_violations",
-                "What the scan found to stand against the rules, by rule and pool; by the Lease holder.",
+                "Violations that the scan found, by rule and pool; reported by the Lease holder.",
                 &["rule", "pool"],
             )?,
             exempt_residents: gauges(
                 registry,
                 "poolguard_exempt_residents",
-                "Pods on dedicated nodes that are exempt by their namespace alone, and no agents of \
-                 nodes; by the Lease holder.",
+                "Pods on dedicated nodes that are exempt only by their namespace and belong to no \
+                 DaemonSet; reported by the Lease holder.",
                 &["pool"],
             )?,
             scan_succeeded: register(
@@ -74,7 +75,8 @@ impl ClusterMetrics {
                 GaugeVec::new(
                     Opts::new(
                         "poolguard_scan_last_success_timestamp_seconds",
-                        "When the last scan of this replica was complete, in Unix time; none before.",
+                        "Unix time of the last complete scan of this replica; absent before the \
+                         first scan.",
                     ),
                     &[],
                 )?,
@@ -147,7 +149,7 @@ fn snapshot_age(registry: &Registry) -> prometheus::Result<Arc<Mutex<Option<Inst
     let shared = Arc::clone(&taken);
     let age = PullingGauge::new(
         "poolguard_snapshot_age_seconds",
-        "Since the snapshot was last confirmed up to date; +Inf before the first one.",
+        "Seconds since the snapshot was last confirmed as current; +Inf before the first snapshot.",
         Box::new(move || {
             let taken = *shared.lock().unwrap_or_else(PoisonError::into_inner);
             taken.map_or(f64::INFINITY, |instant| instant.elapsed().as_secs_f64())

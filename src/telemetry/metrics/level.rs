@@ -34,7 +34,7 @@ impl Level {
         self.0.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// Takes `amount` until the returned guard is dropped, whatever is in use.
+    /// Takes `amount` until the returned guard is dropped, without a limit.
     pub fn hold(&self, amount: usize) -> HeldShare<'_> {
         self.0.fetch_add(amount, Ordering::Relaxed);
         HeldShare { level: self, amount }

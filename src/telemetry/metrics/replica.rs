@@ -26,31 +26,33 @@ impl ReplicaMetrics {
             certificate_reloads: counters(
                 registry,
                 "poolguard_certificate_reloads_total",
-                "Readings of given certificate files that had changed; after a failure the old pair stays.",
+                "Reloads of changed certificate files; after a failure PoolGuard keeps the \
+                 previous pair.",
                 &["result"],
             )?,
             authority_steps: counters(
                 registry,
                 "poolguard_certificate_authority_steps_total",
-                "What this replica did with the certificate authority: promoted is a rotation.",
+                "Actions of this replica on the certificate authority; promoted means a rotation.",
                 &["step"],
             )?,
             registration_drift: gauge(
                 registry,
                 "poolguard_webhook_registration_drift",
-                "Registered webhook configurations that are absent or not as the config asks for; \
+                "Registered webhook configurations that are absent or differ from the config; \
                  counted by the Lease holder.",
             )?,
             registration_writes: counters(
                 registry,
                 "poolguard_webhook_registration_writes_total",
-                "Webhook configurations written, by why: absent, changed or failed.",
+                "Webhook configurations written, by reason: absent, changed or failed.",
                 &["reason"],
             )?,
             holds_lease: gauge(
                 registry,
                 "poolguard_holds_lease",
-                "Whether this replica holds the Lease: it registers and rotates.",
+                "Whether this replica holds the Lease; the holder registers webhooks and rotates \
+                 the certificate authority.",
             )?,
         })
     }
@@ -95,7 +97,7 @@ impl Metrics {
 fn certificate_expiry(registry: &Registry) -> prometheus::Result<GaugeVec> {
     let options = Opts::new(
         "poolguard_certificate_expiry_timestamp_seconds",
-        "When the certificate that is served expires, or the authority that signs it, in Unix time.",
+        "Unix time when the served certificate or its authority expires.",
     );
     register(registry, GaugeVec::new(options, &["certificate"])?)
 }

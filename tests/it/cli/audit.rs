@@ -100,7 +100,7 @@ fn filters_leave_records_out_and_say_so() {
     assert_eq!(sum(&["--since", "2026-11-23"]), all);
     assert_eq!(sum(&["--until", "2026-11-23"]), 0);
     let nobody = audit(&["--user", "nobody", FILE]).out;
-    assert!(nobody.contains(&format!("Of {all} records none passes the filters")), "{nobody}");
+    assert!(nobody.contains(&format!("None of {all} records matches the filters")), "{nobody}");
 }
 
 #[test]
@@ -157,9 +157,10 @@ fn damaged_lines_and_drops_are_told_at_the_end() {
     assert_eq!(
         end,
         [
-            "1 record of another version left out",
-            "2 damaged lines left out, the first: standard input:2",
-            "412 records missing: the stream was not read in time, or its disk was full",
+            "1 record of an unknown version ignored",
+            "2 damaged lines ignored; the first one: standard input:2",
+            "412 records missing: PoolGuard dropped them because the reader of the stream was too slow or \
+             the disk was full",
         ]
     );
     let answer = audit_text(&damaged, &["-o", "json"]).json();
@@ -195,8 +196,8 @@ fn what_cannot_be_read_is_exit_code_2_and_does_not_stop_the_others() {
 #[test]
 fn nothing_to_sum_up_is_said_kindly() {
     for (text, words) in [
-        ("", "No lines, no records"),
-        ("\n\n", "No lines, no records"),
+        ("", "The input has no lines"),
+        ("\n\n", "The input has no lines"),
         ("2026-11-23T18:27:15.498Z deny CREATE pods by admin: no\n", "--log-format json"),
     ] {
         let said = audit_text(text, &[]);

@@ -230,9 +230,12 @@ fn without_a_config_pools_are_found_by_their_taint() {
 fn what_cannot_be_read_is_exit_code_2() {
     for (arguments, words) in [
         (&["--cluster", "no-such.json"][..], "no-such.json"),
-        (&["--cluster", "reviews/README.md"], "no dump of a cluster"),
+        (
+            &["--cluster", "reviews/README.md"],
+            "cannot use reviews/README.md as a dump of a cluster",
+        ),
         (&["--cluster", "cluster.json", "--config", "cluster.json"], "cluster.json:"),
-        (&["--kubeconfig", "no-such.yaml"], "no-such.yaml"),
+        (&["--kubeconfig", "no-such.yaml"], "cannot read the kubeconfig no-such.yaml: "),
         (&["--kubeconfig", "config.yaml", "--context", "production"], "config.yaml"),
     ] {
         let said = run(&[&["check"], arguments].concat());
@@ -263,7 +266,7 @@ fn a_dump_is_any_list() {
     let said = check_dump(&list.to_string(), &[]);
     assert_eq!(said.code, 0, "{}", said.out);
     assert!(said.out.contains("dedicated=automq:NoSchedule on 3 nodes"), "{}", said.out);
-    assert!(said.out.contains("The input lacks namespaces"), "{}", said.out);
+    assert!(said.out.contains("The input does not contain namespaces"), "{}", said.out);
     // A config is an object, and no cluster.
     let refused = check_dump(&data_text("config.yaml"), &[]);
     assert_eq!((refused.code, refused.out.as_str()), (2, ""));

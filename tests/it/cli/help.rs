@@ -179,7 +179,7 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["audit", "--rule", "pod-intrusoin"], "pod-intrusion"),
         (&["audit", "--decision", "denied"], "deny"),
         (&["audit", "--by", "nodes"], "node"),
-        (&["audit", "--namespace", "[a-z]"], "glob"),
+        (&["audit", "--namespace", "[a-z]"], "the only wildcards are `*` and `?`"),
     ] {
         let said = run(arguments);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}: {said:?}");
@@ -190,10 +190,10 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
 #[test]
 fn long_help_says_what_short_help_leaves_out() {
     for (command, words) in [
-        ("serve", "guards an embedded snapshot on loopback"),
-        ("review", "Exits with 0 if everything is allowed"),
-        ("audit", "damaged lines are counted"),
-        ("check", "What the input does not hold is unknown"),
+        ("serve", "reads the dump FILE, listens only on loopback"),
+        ("review", "Exit code 0: everything is allowed"),
+        ("audit", "counts damaged lines"),
+        ("check", "the result of that check is `unknown`"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -64,7 +64,7 @@ fn without_a_config_pools_are_found_by_the_taint_that_was_meant() {
     let errors = errors.filter(|it| it["status"] == "fail" && it["severity"] == "error");
     let errors: Vec<_> = errors.map(|it| (it["rule"].clone(), it["pool"].clone())).collect();
     assert_eq!(errors, [(json!("node-taint"), json!("automq-soft"))]);
-    let system = "automq-bare and system are without AutoMQ's taint, for the pods of others";
+    let system = "automq-bare and system have no AutoMQ taint and can run other pods";
     assert!(said.out.contains(system), "{}", said.out);
 }
 
@@ -153,11 +153,11 @@ fn twins(change: impl FnOnce(&mut Value)) -> Said {
 #[test]
 fn node_pools_of_one_pool_are_judged_together() {
     let together = words(&twins(|_| {}));
-    assert!(together.contains("Pool pool-a is planned in 2 zones"), "{together}");
+    assert!(together.contains("The plan puts pool pool-a in 2 zones"), "{together}");
     assert!(together.contains("pool-size 4 nodes"), "{together}");
     let apart = words(&twins(|twin| twin["change"]["after"]["cluster_name"] = json!("staging")));
     assert!(apart.contains("pool pool-a (aws_eks_node_group.twin) planned"), "{apart}");
-    assert!(apart.contains("starts with 1 node of the 3 that AutoMQ asks for"), "{apart}");
+    assert!(apart.contains("starts with 1 node; AutoMQ needs 3"), "{apart}");
 }
 
 #[test]
@@ -167,12 +167,12 @@ fn what_labels_decide_is_unknown_with_them() {
         words(&changed(|plan| change(&mut one_zone(plan)["change"]), &config))
     };
     let tainted = told(|it| it["after_unknown"]["node_group_name"] = json!(true));
-    assert!(tainted.contains("Whether a declared pool selects"), "{tainted}");
+    assert!(tainted.contains("cannot tell whether a declared pool selects"), "{tainted}");
     let bare = told(|it| {
         it["after_unknown"]["node_group_name"] = json!(true);
         it["after"]["taint"] = json!([]);
     });
-    let unknown = "Whether node pool aws_eks_node_group.one_zone is for AutoMQ is not in the plan";
+    let unknown = "The plan does not contain the labels of node pool aws_eks_node_group.one_zone";
     assert!(bare.contains(unknown), "{bare}");
 }
 
@@ -202,7 +202,8 @@ fn machines_are_given_the_same() {
     names.dedup();
     assert_eq!(names.len(), number, "a build server tells cases apart by their names");
     let page = check(DIRECT, &["-o", "html"]).out;
-    for words in ["The whole plan", "6 nodes planned", "us-east-1b <span>planned", "knows no pods"]
+    for words in
+        ["The whole plan", "6 nodes planned", "us-east-1b <span>planned", "does not contain pods"]
     {
         assert!(page.contains(words), "{words} is missing in {page}");
     }
@@ -230,7 +231,11 @@ fn what_is_no_plan_is_exit_code_2() {
         ("format_version", json!("2.0"), "\"2.0\""),
         ("errored", json!(true), "planning failed"),
         ("resource_changes", json!([]), "aws_eks_node_group, google_container"),
-        ("resource_changes", json!(null), "no resource of the plan is a node pool"),
+        (
+            "resource_changes",
+            json!(null),
+            "the plan contains no resource that PoolGuard knows as a node pool",
+        ),
     ] {
         let said = changed(|plan| plan[key] = value, &[]);
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{words}: {said:?}");
@@ -238,7 +243,7 @@ fn what_is_no_plan_is_exit_code_2() {
     }
     let state =
         run_on(r#"{"format_version": "1.0", "values": {}}"#, &["check", "--terraform-plan", "-"]);
-    assert!(state.err.contains("a state and not a plan"), "{}", state.err);
+    assert!(state.err.contains("it is a Terraform state, not a plan"), "{}", state.err);
     let both = check(DIRECT, &["--cluster", "cluster.json"]);
     assert_eq!(both.code, 2);
     assert!(both.err.contains("cannot be used with"), "{}", both.err);

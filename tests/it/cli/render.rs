@@ -64,7 +64,7 @@ fn a_bundle_without_a_certificate_is_refused() {
     let path = &file.path().to_str().unwrap().to_owned();
     let said = run(&["render", "webhooks", "--ca-bundle", path]);
     assert_eq!((said.code, said.out.as_str()), (2, ""));
-    assert!(said.err.contains("holds no certificate"), "{}", said.err);
+    assert!(said.err.contains("contains no PEM certificate"), "{}", said.err);
     let key = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
     writeln!(file, "{}", key.cert.pem()).unwrap();
     let list = run(&["render", "webhooks", "--ca-bundle", path, "-o", "json"]).json();

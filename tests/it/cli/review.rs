@@ -175,7 +175,7 @@ fn a_manifest_in_a_version_that_is_not_read_is_unreadable() {
     let said = review_text(old, &[]);
     assert_eq!(said.code, 2);
     let sentence =
-        "deployments of apps/v1beta1 cannot be judged: PoolGuard reads deployments of apps/v1 only";
+        "PoolGuard cannot judge deployments of apps/v1beta1: it reads only deployments of apps/v1";
     assert!(said.out.contains(sentence), "{}", said.out);
     let unknown = "apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: web}\n";
     assert_eq!(review_text(unknown, &[]).code, 0);

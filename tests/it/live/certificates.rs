@@ -185,8 +185,8 @@ async fn a_rotation_fails_no_call_not_even_at_a_replica_that_sleeps_through_it()
     cluster.service.lead_to(&[one.webhook]);
     two.signal("STOP");
     rotate(&cluster);
-    one.logged("rotation: made the next certificate authority").await;
-    one.logged("rotation: every registered entry trusts the next certificate authority").await;
+    one.logged("rotation: created the next certificate authority").await;
+    one.logged("rotation: every registered webhook trusts the next certificate authority").await;
     one.metric(&format!("{STEPS}{{step=\"promoted\"}}"), |count| count == 1.0).await;
     let after = stored(&cluster);
     assert_ne!(after.current, before.current);
@@ -246,7 +246,7 @@ async fn a_rotation_goes_on_where_it_was_after_an_upgrade_in_the_middle() {
     assert_eq!(stored(&cluster).current, next.authority, "the one that was published");
     assert!(cluster.bundle().contains(before.current.certificate()));
     calls.stop().await;
-    assert_eq!(new.lines("rotation: made the next"), 0);
+    assert_eq!(new.lines("rotation: created the next certificate"), 0);
 }
 
 /// Certificate files as a kubelet mounts them.
@@ -323,7 +323,7 @@ async fn given_files_are_followed_and_their_authority_is_registered() {
     volume.swap([&pem([other.certificate()]), before.key_pem(), &pem([other.certificate()])]);
     let failures = r#"poolguard_certificate_reloads_total{result="failure"}"#;
     replica.metric(failures, |count| count == 1.0).await;
-    replica.logged("the certificate that is served stays").await;
+    replica.logged("PoolGuard keeps serving the previous certificate").await;
     assert_eq!(cluster.bundle(), registered);
     calls.stop().await;
     let series = format!("{EXPIRY}{{certificate=\"serving\"}}");

@@ -78,7 +78,7 @@ async fn a_live_cluster_is_read_page_by_page_and_nothing_is_unknown() {
     let answer: Value = serde_json::from_str(&said.out).unwrap();
     let unknown = findings(&answer, "unknown");
     let told: Vec<&str> = unknown.iter().map(|it| it["message"].as_str().unwrap()).collect();
-    assert_eq!(told, ["AutoMQ's namespaces hold no service account"]);
+    assert_eq!(told, ["AutoMQ's namespaces contain no service account"]);
     let errors: Vec<&str> = findings(&answer, "fail")
         .into_iter()
         .filter(|it| it["severity"] == "error")

@@ -69,7 +69,7 @@ async fn a_holder_that_may_not_renew_stops_writing() {
     cluster.grant(&rights_without("leases"));
     let rule = r#"Add the rule {apiGroups: [\"coordination.k8s.io\"], resources: [leases]"#;
     replica.logged(rule).await;
-    replica.logged("the Lease could not be renewed in time").await;
+    replica.logged("this replica could not renew the Lease in time").await;
     replica.metric(HOLDS, |holds| holds == 0.0).await;
     assert_eq!(replica.lines(rule), 1, "told once");
     cluster.api.clear_asked();

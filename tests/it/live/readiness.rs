@@ -24,7 +24,10 @@ async fn a_replica_is_ready_once_facts_and_certificate_are_there_and_names_what_
         .readiness(|text| text.contains("resources: [nodes]") && text.contains("[secrets]"))
         .await;
     assert!(text.starts_with("HTTP/1.1 503 "), "{text}");
-    for condition in ["snapshot: not read yet: nodes", "certificate: the Secret poolguard-ca"] {
+    for condition in [
+        "snapshot: PoolGuard has not read these yet: nodes",
+        "certificate: cannot read the Secret poolguard-ca",
+    ] {
         assert!(text.contains(condition), "{text}");
     }
     cluster.grant(&without(&watching));
@@ -43,7 +46,10 @@ async fn a_replica_that_may_not_read_what_is_registered_says_so() {
     cluster.grant(&without(&[missing]));
     let replica = cluster.replica("one").await;
     let text = replica.readiness(|text| text.contains("resourceNames: [poolguard]")).await;
-    assert!(text.contains("certificate: the registered webhook configurations"), "{text}");
+    assert!(
+        text.contains("certificate: PoolGuard has not read the registered webhook configurations"),
+        "{text}"
+    );
     cluster.grant(&all_rights());
     replica.ready().await;
 }

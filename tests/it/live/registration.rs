@@ -67,7 +67,7 @@ async fn nothing_is_registered_before_somebody_answers() {
     // Ready, but nobody gets there.
     cluster.service.lead_to(&[]);
     cluster.api.clear_refusals();
-    replica.logged("waiting to register: the webhook cannot be reached").await;
+    replica.logged("waiting to register: this pod cannot reach the webhook").await;
     assert_eq!(writes(&cluster), 0);
     replica.metric(DRIFT, |drift| drift == 2.0).await;
     cluster.service.lead_to(&[replica.webhook]);
@@ -242,7 +242,9 @@ async fn what_is_registered_goes_with_its_owner_and_comes_back_with_one() {
     assert!(cluster.api.remove("clusterroles", "poolguard"));
     assert!(CONFIGURATIONS.iter().all(|it| cluster.registered(it).is_none()), "it is collected");
     // Nobody would ever take away what is registered now.
-    replica.logged("there is no ClusterRole poolguard to own the webhook configurations").await;
+    replica
+        .logged("ClusterRole poolguard, the owner of the webhook configurations, does not exist")
+        .await;
     replica.metric(DRIFT, |drift| drift == 2.0).await;
     assert!(CONFIGURATIONS.iter().all(|it| cluster.registered(it).is_none()));
     add_owner(&cluster.api);
@@ -302,7 +304,7 @@ async fn what_others_apply_is_completed_and_watched_and_otherwise_left_alone() {
     let replica = cluster.replica("one").await;
     replica.ready().await;
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
-        replica.logged(&format!("{kind} poolguard is not there: apply what")).await;
+        replica.logged(&format!("{kind} poolguard does not exist: apply the output of")).await;
     }
     replica.metric(DRIFT, |drift| drift == 2.0).await;
     assert!(CONFIGURATIONS.iter().all(|it| cluster.registered(it).is_none()), "nothing is created");

@@ -67,7 +67,7 @@ async fn a_bad_config_keeps_the_old_one_and_every_mistake_is_told() {
         assert!(line.contains(&mistake), "{mistake} {line}");
     }
     assert!(line.contains("zonez") && line.contains("maxAge"), "{line}");
-    assert!(line.contains("The config in force stays"), "{line}");
+    assert!(line.contains("PoolGuard keeps the current config"), "{line}");
     assert!(!cluster.allows("/validate", &intruder).await);
     assert!(replica.get("/readyz").await.starts_with("HTTP/1.1 200 "));
     // The cluster is followed all the same.
@@ -125,7 +125,7 @@ async fn a_config_that_is_gone_for_a_while_stays_in_force() {
     let hidden = path.with_extension("hidden");
     std::fs::rename(&path, &hidden).unwrap();
     replica.metric(FAILURES, |count| count == 1.0).await;
-    replica.logged("the config in force stays").await;
+    replica.logged("PoolGuard keeps the current config").await;
     let intruder = recorded("pod-create-job-key-exists-toleration");
     assert!(!cluster.allows("/validate", &intruder).await);
     std::fs::rename(&hidden, &path).unwrap();

@@ -175,10 +175,10 @@ async fn without_the_right_the_rule_to_add_is_named_once() {
     let cluster = cluster(&[Api::OpenReports]).await;
     cluster.grant(&super::cluster::rights_without("clusterreports"));
     let replica = cluster.installed("one").await;
-    let line = replica.logged("cannot report what the scan found").await;
+    let line = replica.logged("cannot report the findings of the scan").await;
     assert!(line.contains("resources: [clusterreports], resourceNames: [poolguard"), "{line}");
     scanned_again(&replica).await;
-    assert_eq!(replica.lines("cannot report what the scan found"), 1);
+    assert_eq!(replica.lines("cannot report the findings of the scan"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +209,7 @@ async fn two_replicas_add_their_denials_to_one_report_and_dry_runs_to_none() {
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!(told[0]["resources"][0]["kind"], "Job");
         assert_eq!(told[0]["properties"]["process"], "admission");
-        assert!(told[0]["message"].as_str().unwrap().contains("can land on"), "{told:?}");
+        assert!(told[0]["message"].as_str().unwrap().contains("can run on"), "{told:?}");
         assert!(results(&cluster, api, &format!("quiet/{DENIALS}")).is_none());
     }
 }
@@ -228,12 +228,16 @@ async fn what_holds_the_roles_together_and_is_gone_is_found() {
         map["data"]["mapRoles"] = "[]".into();
     });
     replica.metric(OF_ROLES, |count| count == 1.0).await;
-    replica.logged("has no item with rolearn arn:aws:iam::111122223333:role/automq-node").await;
+    replica.logged("has no item with rolearn: arn:aws:iam::111122223333:role/automq-node").await;
     cluster.api.remove("clusterroles", "automq-operator");
     replica.metric(OF_ROLES, |count| count == 2.0).await;
-    replica.logged("refers to ClusterRole automq-operator, which is not there").await;
+    replica.logged("refers to ClusterRole automq-operator, which does not exist").await;
     cluster.api.remove("clusterrolebindings", "automq-operator");
-    replica.logged("automq-operator is not there, and entry operator-binding protects it").await;
+    replica
+        .logged(
+            "automq-operator does not exist, but entry operator-binding of `protected` names it",
+        )
+        .await;
     cluster.api.wait_until(|_| of_roles("fail").len() == 2).await;
 }
 
@@ -341,6 +345,7 @@ async fn records_reports_and_metrics_of_one_scenario_agree() {
     }
     let exclusive = violations.iter().filter(|((rule, _), _)| rule == "cluster-exclusive");
     let exclusive: u64 = exclusive.map(|(_, count)| count).sum();
-    let logged = replica.lines("\"found: [") - replica.lines("\"found no more: [");
+    let logged =
+        replica.lines("\"the scan found: [") - replica.lines("\"the scan no longer finds: [");
     assert_eq!(logged as u64 + exclusive, violations.values().sum::<u64>());
 }

@@ -56,7 +56,7 @@ async fn every_right_is_asked_for_and_nothing_else_is() {
     cluster.api.wait_until(is_there(true)).await;
     cluster.api.put(pod("shop", "another", POOL_A_NODE));
     cluster.api.edit("nodes", POOL_A_NODE, |node| node["spec"]["taints"] = json!([]));
-    replica.logged("lacks its taint").await;
+    replica.logged("does not have the pool's taint").await;
     cluster.configure(&format!("{}scan: {{enabled: false}}\n", data_text("config.yaml")));
     cluster.api.wait_until(is_there(false)).await;
     // Healed, told, rotated, restored and followed.

@@ -38,10 +38,10 @@ async fn residents_are_found_and_forgotten_when_they_are_gone() {
     cluster.api.put(ended);
     let replica = cluster.replica("one").await;
     replica.metric(RESIDENTS, |count| (0.5..1.5).contains(&count)).await;
-    let line = replica.logged("found: [pod-intrusion]").await;
+    let line = replica.logged("the scan found: [pod-intrusion]").await;
     assert!(line.contains("Pod shop/resident runs on node"), "{line}");
     cluster.api.remove("pods", "shop/resident");
-    replica.logged("found no more: [pod-intrusion]").await;
+    replica.logged("the scan no longer finds: [pod-intrusion]").await;
     assert!(!replica.get("/metrics").await.contains(RESIDENTS));
 }
 
@@ -52,12 +52,13 @@ async fn an_exempt_pod_of_another_kind_than_meant_is_told_and_breaks_no_rule() {
     cluster.api.put(pod("kube-system", "console", POOL_A_NODE));
     let replica = cluster.replica("one").await;
     replica.metric("poolguard_exempt_residents{pool=\"pool-a\"}", |count| count == 1.0).await;
-    let line = replica.logged("found: [pod-intrusion]").await;
-    assert!(line.contains("exempt by its namespace alone (CNI, kube-proxy, CSI)"), "{line}");
+    let line = replica.logged("the scan found: [pod-intrusion]").await;
+    assert!(line.contains("exempt only by its namespace (CNI, kube-proxy, CSI)"), "{line}");
     assert!(!replica.get("/metrics").await.contains(RESIDENTS));
     cluster.api.remove("pods", "kube-system/console");
-    replica.logged("found no more: [pod-intrusion]").await;
+    replica.logged("the scan no longer finds: [pod-intrusion]").await;
     assert!(!replica.get("/metrics").await.contains("poolguard_exempt_residents{"));
+    assert_eq!(replica.lines("`principals.trusted` is empty"), 1, "a warning is written once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

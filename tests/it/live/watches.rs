@@ -138,15 +138,15 @@ async fn answers_that_rest_on_old_facts_are_told_and_given() {
     replica.logged(r#""decision":"deny""#).await;
     assert_eq!(replica.lines("staleSnapshot"), 0);
     cluster.api.hang();
-    replica.logged("the cluster has not been heard of for").await;
+    replica.logged("PoolGuard has received nothing from the API server for").await;
     replica.metric(AGE, |age| age > 1.0).await;
     assert!(replica.get("/readyz").await.starts_with("HTTP/1.1 200 "), "it still answers");
     assert!(!cluster.allows("/validate", &intruder).await);
     replica.logged(r#""staleSnapshot":true"#).await;
     cluster.api.resume();
-    replica.logged("the cluster is heard of again").await;
+    replica.logged("PoolGuard receives the state of the cluster again").await;
     replica.metric(AGE, |age| age < 1.0).await;
-    assert_eq!(replica.lines("the cluster has not been heard of for"), 1);
+    assert_eq!(replica.lines("PoolGuard has received nothing from the API server for"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

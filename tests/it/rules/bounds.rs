@@ -54,8 +54,7 @@ fn review_parts_have_the_lengths_of_kubernetes() {
         review["request"][key] = "x".repeat(most).into();
         assert_eq!(fault(&review), None, "{part}");
         review["request"][key] = "x".repeat(most + 1).into();
-        let expected =
-            format!("{part} has {} bytes, and an API server sends at most {most}", most + 1);
+        let expected = format!("{part} has {} bytes; an API server sends at most {most}", most + 1);
         assert_eq!(fault(&review), Some(expected));
     }
     let mut review = tolerant();
@@ -195,7 +194,7 @@ fn findings_are_short_and_few_whatever_a_request_holds() {
     let verdict = scenario.validate(&by(tainted, "admin", &[]));
     assert_eq!(verdict.warnings.len(), 5);
     assert!(
-        verdict.warnings[4].fact.starts_with("4996 further taints"),
+        verdict.warnings[4].fact.starts_with("4996 more taints"),
         "{}",
         verdict.warnings[4].fact
     );

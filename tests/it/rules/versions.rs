@@ -37,7 +37,7 @@ fn a_resource_that_the_rules_read_is_a_fault_in_another_version() {
         for review in [created.clone(), update(created, |_| {})] {
             assert_eq!(fault(&scenario, Phase::Validate, &review), None, "{kind}");
             let expected = format!(
-                "{resource} of {group}{version} cannot be judged: PoolGuard reads {resource} of {group}v1 only"
+                "PoolGuard cannot judge {resource} of {group}{version}: it reads only {resource} of {group}v1"
             );
             let found = fault(&scenario, Phase::Validate, &in_version(review, version));
             assert_eq!(found, Some(expected));
@@ -62,7 +62,12 @@ fn a_binding_and_the_deletion_of_a_namespace_are_faults_in_another_version() {
     for name in ["pod-binding-by-custom-scheduler-to-pool-a", "namespace-delete-unprotected"] {
         assert_eq!(fault(&scenario, Phase::Validate, &recorded(name)), None);
         let found = fault(&scenario, Phase::Validate, &in_version(recorded(name), "v2"));
-        assert!(found.is_some_and(|it| it.contains("of v2 cannot be judged")), "{name}");
+        assert!(
+            found.is_some_and(
+                |it| it.starts_with("PoolGuard cannot judge ") && it.contains(" of v2: ")
+            ),
+            "{name}"
+        );
     }
 }
 
@@ -76,8 +81,11 @@ fn a_protected_object_is_a_fault_in_another_version_where_an_entry_covers_it() {
     ] {
         let review = in_version(recorded(name), version);
         let found = fault(&scenario, Phase::Validate, &review);
-        let says = format!("{version} cannot be judged: PoolGuard reads ");
-        assert!(found.is_some_and(|it| it.contains(&says) && it.ends_with("v1 only")), "{name}");
+        let says = format!("{version}: it reads only ");
+        let is_said = |it: String| {
+            it.starts_with("PoolGuard cannot judge ") && it.contains(&says) && it.ends_with("v1")
+        };
+        assert!(found.is_some_and(is_said), "{name}");
     }
     let mut unrelated = recorded("configmap-update-aws-auth-node-role-removed-by-admin");
     unrelated["request"]["name"] = json!("other");
@@ -127,7 +135,7 @@ fn an_object_that_does_not_look_like_its_view_is_a_fault_of_its_version() {
     let mut review = create("shop", &object("apps/v1beta1", "Deployment"));
     review["request"]["object"]["spec"] = json!(["not", "a", "spec"]);
     let found = fault(&scenario, Phase::Validate, &review).unwrap();
-    assert!(found.starts_with("deployments of apps/v1beta1 cannot be judged"), "{found}");
+    assert!(found.starts_with("PoolGuard cannot judge deployments of apps/v1beta1"), "{found}");
     // Nor does a version tear the line apart.
     let review = in_version(review, "v1\nbeta");
     let found = fault(&scenario, Phase::Validate, &review).unwrap();

@@ -75,7 +75,10 @@ async fn a_fault_of_the_service_is_its_status_and_its_reason() {
         Harness::start(Stub(|_: Received<'_>| Err(Fault::NotLoaded("no nodes".into()))), limits())
             .await;
     let reply = harness.connect().await.post("/validate", "{}").await;
-    assert_eq!((reply.status, reply.body.as_str()), (503, "not ready to decide: no nodes\n"));
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (503, "PoolGuard is not ready to decide: no nodes\n")
+    );
 }
 
 #[tokio::test]

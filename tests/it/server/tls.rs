@@ -226,7 +226,7 @@ fn files_that_hold_something_else_are_errors_that_name_them() {
     let folder = tempfile::tempdir().unwrap();
     let (_, [certificate, key]) = write_pair(folder.path(), &CertificateParams::default());
     let swapped = Credentials::load(&key, &certificate).unwrap_err().to_string();
-    assert!(swapped.contains("tls.key holds no readable PEM certificate"), "{swapped}");
+    assert!(swapped.contains("tls.key contains no readable PEM certificate"), "{swapped}");
     let missing = Credentials::load(&folder.path().join("none.crt"), &key).unwrap_err();
     assert!(missing.to_string().contains("none.crt"), "{missing}");
 }

@@ -103,7 +103,7 @@ fn changes(entry: &Protected) -> Cel {
     }
 }
 
-/// Everything outside `metadata` and `status`, whatever the kind.
+/// A condition that holds if anything outside `metadata` and `status` changes, for any kind.
 fn content_changes() -> Cel {
     let is_content = format!("!(k in {})", list(["apiVersion", "kind", "metadata", "status"]));
     let any = |texts: [&str; 2]| Cel::any(texts.map(Cel::term));

@@ -60,7 +60,10 @@ impl ReportQueue {
         let now = Timestamp::now().as_second();
         let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
         if !news.note(regarding, decision, finding, now) {
-            debug!("too many objects at once for reports: the records have them all");
+            debug!(
+                "denials concern too many objects for the reports; the audit stream has them \
+             all"
+            );
         }
         drop(news);
         self.0.is_there.notify_one();

@@ -55,7 +55,7 @@ impl AuditPage<'_> {
             height = 1;
         }
         let axis = axis(start, seconds, counts.len(), wide, look.glyphs.tick());
-        let step = format!("{:label$}one step is {}, times are UTC", "", duration(seconds));
+        let step = format!("{:label$}each column is {}; times are UTC", "", duration(seconds));
         writeln!(f, "{:label$}{}", "", Styled(FAINT, axis))?;
         writeln!(f, "{}", Styled(FAINT, step))
     }

@@ -18,7 +18,7 @@ use crate::{
     policy::verdict::Decision,
 };
 
-/// From so many denials of the pods of one controller on, somebody should stop it.
+/// The number of denials of one controller's pods from which the page names the controller.
 const STUBBORN: u64 = 10;
 
 impl AuditPage<'_> {
@@ -91,14 +91,14 @@ impl AuditPage<'_> {
             .collect()
     }
 
-    /// What tries the same again and again, and will not stop by itself.
+    /// Writes the controllers that create denied pods again and again.
     fn stubborn(&self, f: &mut fmt::Formatter<'_>, ranked: &[(&str, &Tally)]) -> fmt::Result {
         let stubborn = ranked.iter().filter(|(_, tally)| is_stubborn(tally));
         for (key, tally) in stubborn.take(3) {
             let Some((first, last)) = tally.span() else { continue };
             let text = format!(
-                "{} was denied {} times within {}, and will try again until its pods keep off the \
-                 pool or the config exempts them",
+                "PoolGuard denied pods of {} {} times within {}. This owner retries until you \
+                 keep its pods off the pool or add an entry to exempt in PoolGuard's config",
                 without_controls(key),
                 grouped(tally.of(Decision::Deny)),
                 duration((last.as_second() - first.as_second()).max(1)),
@@ -109,7 +109,7 @@ impl AuditPage<'_> {
     }
 }
 
-/// Nothing for nothing: a table of zeros tells nothing.
+/// A number for a cell; zero is an empty cell.
 fn number_text(number: u64) -> String {
     if number == 0 { String::new() } else { grouped(number) }
 }

@@ -17,9 +17,9 @@ const NAMED_MAX: usize = 6;
 pub(super) fn legend() -> Markup {
     html! {
         ul.legend aria-label="Colours" {
-            li { i.good {} "ready node, AutoMQ's pod" }
-            li { i.warning {} "cordoned, or a pod of another pool" }
-            li { i.error {} "not ready, without its taint, or an intruder" }
+            li { i.good {} "ready node, AutoMQ pod" }
+            li { i.warning {} "cordoned node, or AutoMQ pod of another pool" }
+            li { i.error {} "node that is not ready or has no pool taint, or intruder pod" }
         }
     }
 }
@@ -49,7 +49,7 @@ fn zone(zone: &ZonePicture, is_crowded: bool) -> Markup {
     let state = match (is_meant, nodes.len()) {
         (_, 0) => "no node".to_owned(),
         (true, number) => count(number, "node"),
-        (false, number) => format!("{}, not the pool's zone", count(number, "node")),
+        (false, number) => format!("{}, not a zone of the pool", count(number, "node")),
     };
     let name = if name.is_empty() { "no zone" } else { name };
     html! {
@@ -75,7 +75,7 @@ pub(super) fn planned_zones(pool: &PoolPicture) -> Markup {
                 @if *is_meant {
                     div.zone { h3 { (name) " " span { "planned" } } }
                 } @else {
-                    div.zone.stray { h3 { (name) " " span { "planned, not the pool's zone" } } }
+                    div.zone.stray { h3 { (name) " " span { "planned, not a zone of the pool" } } }
                 }
             }
         }
@@ -102,10 +102,10 @@ fn square(node: &NodePicture) -> Markup {
     let is_wrong = has_intruder || !node.tainted;
     let mut title = format!("{} {} {word}", node.name, node.machine_type);
     if !node.tainted {
-        title.push_str(", without its taint");
+        title.push_str(", without the pool's taint");
     }
     if has_intruder {
-        title.push_str(", with an intruder");
+        title.push_str(", with an intruder pod");
     }
     html! {
         li.(class).wrong[is_wrong] title=(title) role="img" aria-label=(title) {}
@@ -124,10 +124,10 @@ fn node(node: &NodePicture) -> Markup {
                     span { (machine_type) }
                 }
                 @if !tainted {
-                    span.untainted { "no taint" }
+                    span.untainted { "no pool taint" }
                 }
                 @match residents.as_deref() {
-                    None => { span { "pods not known" } }
+                    None => { span { "pods unknown" } }
                     Some([]) => { span { "no pods" } }
                     Some(_) => {}
                 }
@@ -148,7 +148,7 @@ fn pods(residents: &[ResidentPicture]) -> Markup {
             @for ResidentPicture { kind, name } in residents.iter().take(named) {
                 @let (class, word) = match kind {
                     ResidentKind::Intruder => ("intruder", "intruder"),
-                    ResidentKind::Misplaced => ("misplaced", "AutoMQ's, of another pool"),
+                    ResidentKind::Misplaced => ("misplaced", "AutoMQ pod of another pool"),
                     ResidentKind::AutoMq => ("automq", "AutoMQ's"),
                     ResidentKind::Exempt => ("exempt", "exempt"),
                 };

@@ -28,13 +28,14 @@ pub(in crate::policy::rules) fn judge(
     let names: Vec<&str> =
         pools.iter().filter_map(|index| policy.pools.get(*index)).map(|pool| &*pool.name).collect();
     let fact = format!(
-        "{} is bound to node {node}, which is {place}; pods of namespace {} belong to pool {}",
+        "The request would bind {} to node {node}, which is {place}, but pods of namespace {} belong to \
+         pool {}",
         context.object_name("Pod"),
         request.target.namespace,
         names.join(" or "),
     );
     let finding = Finding::new(RULE, fact)
-        .advice("Let the scheduler place the pod")
+        .advice("Let the scheduler choose the node")
         .field("target.name")
         .node(node.to_string());
     let finding = match names.first() {

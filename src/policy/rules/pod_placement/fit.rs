@@ -1,4 +1,4 @@
-//! The validating half: can a node of the pool take the final pod, and can any other node?
+//! The validating webhook's part: can a node of the pool run the final pod, and can any other node?
 
 use super::{Context, RULE, instance_of};
 use crate::policy::rules::UNKNOWN_NODE;
@@ -44,7 +44,7 @@ pub(in crate::policy::rules) fn judge(
     if let Fit::Obstacle(obstacle) = fit {
         let Explanation { field, why, advice } = explain(&obstacle, pool);
         let fact = format!(
-            "no node of pool {} can take {who} of instance {}: {why}",
+            "No node of pool {} can run {who} of instance {}: {why}",
             pool.name, instance.name,
         );
         let finding = Finding::new(RULE, fact).pool(&*pool.name).advice(advice).field(field);
@@ -54,10 +54,12 @@ pub(in crate::policy::rules) fn judge(
     let escape = escaping_field(context.snapshot, &pod.spec, instance.pool, pool);
     if let (Some(field), true) = (escape, is_placed) {
         let fact = format!(
-            "{who} of instance {} can land outside pool {}: {field} does not keep it there",
+            "{who} of instance {} can also run outside pool {}: {field} does not require the pool's labels \
+             and zones",
             instance.name, pool.name
         );
-        let advice = "Leave the affinity to PoolGuard, or require the pool's labels and zones";
+        let advice = "Remove the pod's own required node affinity, so that PoolGuard adds its own; or add the \
+                      pool's labels and zones to every term";
         let finding = Finding::new(RULE, fact).pool(&*pool.name).advice(advice).field(field);
         report.violation(mode.min(Mode::Warn), finding);
     }
@@ -77,17 +79,20 @@ fn judge_node_name(
     };
     let Some(place) = why_misplaced(context.snapshot, node, instance.pool) else {
         if let Located::Unknown = context.snapshot.locate(node) {
-            let fact = format!("{who} is bound to node {node}, which PoolGuard does not know");
+            let fact = format!(
+                "{who} names node {node}, which PoolGuard does not know; PoolGuard allows it"
+            );
             report.note(Decision::Unknown, finding(fact, UNKNOWN_NODE));
         }
         return;
     };
     let fact = format!(
-        "{who} of instance {} belongs to pool {}, and spec.nodeName names node {node}, which is \
-         {place}",
+        "{who} of instance {} would run on node {node}, which is {place}, but the instance belongs to pool \
+         {}: spec.nodeName selects this node directly",
         instance.name, pool.name
     );
-    let finding = finding(fact, node).advice("Remove spec.nodeName: the scheduler sets it");
+    let advice = "Remove spec.nodeName, so that the scheduler chooses a node of the pool";
+    let finding = finding(fact, node).advice(advice);
     report.violation(context.policy.rules.pod_placement, finding);
 }
 
@@ -111,7 +116,7 @@ pub(in crate::policy::rules) fn why_misplaced(
     }
 }
 
-/// An obstacle in words.
+/// The sentence about an obstacle, its field, and the advice.
 struct Explanation {
     field: String,
     why: String,
@@ -119,59 +124,66 @@ struct Explanation {
 }
 
 fn explain(obstacle: &Obstacle<'_, '_>, pool: &Pool) -> Explanation {
-    const OTHER_POOL: &str = "or bind the instance to a pool whose nodes have it";
+    const OTHER_POOL: &str =
+        "or ask your platform team to give the instance another pool in PoolGuard's config";
     let explanation = |field: String, says: String, advice: String| {
         let why = format!("{field} {says}");
         Explanation { field, why, advice }
     };
     match obstacle {
-        Obstacle::NoNode => explanation(
-            "spec".to_owned(),
-            format!("fits no node: pool {} has none in its zones", pool.name),
-            "Bring a node into the pool's zones".to_owned(),
-        ),
+        Obstacle::NoNode => Explanation {
+            field: "spec".to_owned(),
+            why: "the pool has no node in its zones".to_owned(),
+            advice: format!(
+                "Ask your platform team to add a node to pool {} in its zones: {}",
+                pool.name,
+                pool.zones.join(", ")
+            ),
+        },
         Obstacle::Taint { taint, is_on_all } => {
             let (why, advice) = untolerated(taint, *is_on_all, pool);
             Explanation { field: "spec.tolerations".to_owned(), why, advice }
         }
         Obstacle::Selector { key, value } => explanation(
             format!("spec.nodeSelector[{key}]"),
-            format!("asks for {value}, which no node of the pool has or will have"),
-            format!("Remove that entry, {OTHER_POOL}"),
+            format!("requires {value}, but no node of the pool has this value now or later"),
+            format!("Remove this entry, {OTHER_POOL}"),
         ),
         Obstacle::NoTerm => explanation(
             REQUIRED.to_owned(),
-            "has no term and so matches no node".to_owned(),
-            format!("Remove {REQUIRED}, or give it a term"),
+            "has no term, so it matches no node".to_owned(),
+            format!("Remove {REQUIRED}, or add a term to it"),
         ),
         Obstacle::Term { index, fault } => term_explanation(*index, fault),
         Obstacle::Together => explanation(
             REQUIRED.to_owned(),
-            "and spec.nodeSelector match no node of the pool together".to_owned(),
-            format!("Remove one of the constraints, {OTHER_POOL}"),
+            "and spec.nodeSelector each match some nodes of the pool, but no node matches both"
+                .to_owned(),
+            format!("Remove one of the two constraints, {OTHER_POOL}"),
         ),
     }
 }
 
-/// A taint that the pod does not tolerate, and how it gets to.
+/// The sentence about a taint that the pod does not tolerate, and the advice.
 fn untolerated(taint: &Taint<'_>, is_on_all: bool, pool: &Pool) -> (String, String) {
-    let whose = if is_on_all { "every node" } else { "a node" };
+    let whose = if is_on_all { "Every node of the pool" } else { "A node of the pool" };
     let Taint { key, value, effect } = taint;
     let toleration = if value.is_empty() {
         format!("{{key: {key}, operator: Exists, effect: {effect}}}")
     } else {
         format!("{{key: {key}, operator: Equal, value: {value}, effect: {effect}}}")
     };
-    let why = format!("spec.tolerations tolerates no {taint}, which {whose} of the pool has");
+    let why =
+        format!("spec.tolerations does not tolerate the taint {taint}. {whose} has this taint");
     if pool.all_taints().any(|own| own == taint) {
         return (why, format!("Add the toleration {toleration}"));
     }
     let evicts =
-        if effect == NO_EXECUTE { ", which also evicts the brokers that run there" } else { "" };
+        if effect == NO_EXECUTE { ": it also evicts the brokers that run there" } else { "" };
     let advice = format!(
-        "If the taint is there for good, add the toleration {toleration} and declare {{key: {key}, value: \
-         {value:?}, effect: {effect}}} under pools[{}].additionalTaints in PoolGuard's config; if not, \
-         whoever set it has to remove it from the nodes{evicts}",
+        "If this taint is permanent, add the toleration {toleration}, and ask your platform team to add \
+         {{key: {key}, value: {value:?}, effect: {effect}}} to additionalTaints of pool {} in PoolGuard's \
+         config. If it is not permanent, ask your platform team to remove it from the nodes{evicts}",
         pool.name,
         value = value.as_str(),
     );
@@ -186,33 +198,36 @@ fn term_explanation(index: usize, fault: &TermFault<'_>) -> Explanation {
             format!("{key} {operator} [{}]", values.join(", "))
         };
     let (field, says, advice) = match fault {
-        TermFault::Empty => {
-            (term, "is empty and so matches no node".to_owned(), "Remove that term, or fill it")
-        }
+        TermFault::Empty => (
+            term,
+            "is empty, so it matches no node".to_owned(),
+            "Remove this term, or add a requirement",
+        ),
         TermFault::Unreadable(error) => (
             term,
-            format!("cannot be read and so matches no node: {error}"),
-            "Correct that term, or remove it",
+            format!("is not valid, so it matches no node: {error}"),
+            "Correct this term, or remove it",
         ),
         TermFault::Label(at, requirement) => (
             format!("{term}.matchExpressions[{at}]"),
             format!(
-                "asks for {}, which no node of the pool meets or will meet",
+                "requires {}, but no node of the pool meets this requirement now or later",
                 demand(requirement)
             ),
-            "Remove that requirement, or bind the instance to a pool whose nodes meet it",
+            "Remove this requirement, or ask your platform team to give the instance another pool in \
+             PoolGuard's config",
         ),
         TermFault::Name(at, requirement) => (
             format!("{term}.matchFields[{at}]"),
-            format!("asks for {}, and that node is not in the pool", demand(requirement)),
-            "Remove that requirement: the scheduler chooses the node",
+            format!("requires {}, but this node is not in the pool", demand(requirement)),
+            "Remove this requirement, so that the scheduler chooses a node of the pool",
         ),
     };
     let why = format!("{field} {says}");
     Explanation { field, why, advice: advice.to_owned() }
 }
 
-/// The field that lets the pod land outside its pool.
+/// The field that lets the pod run outside its pool.
 fn escaping_field(
     snapshot: &Snapshot,
     spec: &PodSpec<'_>,

@@ -1,4 +1,4 @@
-//! The mutating half: operations on the raw object, as few as possible, none the second time.
+//! The mutating webhook's part: as few JSON patch operations as possible, and none if PoolGuard sees the pod again.
 
 use json_patch::{AddOperation, PatchOperation};
 use jsonptr::PointerBuf;
@@ -33,15 +33,15 @@ pub(in crate::policy::rules) fn patch_placement(
     let terms = pod.spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len());
     if terms > TERMS_MAX {
         let fact = format!(
-            "{} of instance {} has {terms} terms in its required node affinity, and PoolGuard narrows up to \
-             {TERMS_MAX}",
+            "{} of instance {} has {terms} terms in its required node affinity. PoolGuard adds the pool's \
+             labels to at most {TERMS_MAX} terms, so it changed nothing",
             context.object_name("Pod"),
             instance.name
         );
         let finding =
             Finding::new(RULE, fact).pool(&*pool.name).field(format!("{AFFINITY}.{TERMS}"));
-        let advice =
-            "Leave the node affinity to PoolGuard, or write the pool's labels and zones into it";
+        let advice = "Remove the required node affinity, so that PoolGuard adds its own; or add the pool's labels and \
+             zones to every term";
         report.violation(mode.min(Mode::Warn), finding.advice(advice));
         return;
     }
@@ -52,7 +52,7 @@ pub(in crate::policy::rules) fn patch_placement(
     let is_missing = |taint: &&Taint<'_>| tolerating(tolerations, taint, comparison).is_none();
     let missing: Vec<_> = pool.all_taints().filter(is_missing).collect();
     operations.extend(add_tolerations(&pod.spec, &missing));
-    added.extend(missing.iter().map(|taint| format!("toleration of {taint}")));
+    added.extend(missing.iter().map(|taint| format!("toleration of taint {taint}")));
     let zones = context.snapshot.declared_zones(instance.pool);
     let affinity = add_affinity(&pod.spec, &pool_requirements(pool, zones));
     if !affinity.is_empty() {
@@ -73,16 +73,21 @@ pub(in crate::policy::rules) fn patch_placement(
     let added = added.join(", ");
     let finding = |fact: String| Finding::new(RULE, fact).pool(&*pool.name);
     if mode == Mode::Enforce {
-        let fact = format!("{who} of instance {} gets {added}", instance.name);
+        let fact = format!("PoolGuard adds to {who} of instance {}: {added}", instance.name);
         report.patch(operations, finding(fact));
     } else {
-        let fact = format!("{who} of instance {} would get {added}", instance.name);
-        let advice = format!("Let {RULE} enforce, or write it into the pod's template");
+        let fact = format!(
+            "In mode enforce, PoolGuard would add to {who} of instance {}: {added}",
+            instance.name
+        );
+        let advice = format!(
+            "Set rules.{RULE}.mode: enforce in PoolGuard's config, or add it to the pod template"
+        );
         report.violation(mode, finding(fact).advice(advice));
     }
 }
 
-/// A patch touches each term: more of them than anybody writes would make an answer larger than the request.
+/// The largest number of terms that a patch extends. More would make the answer larger than the request.
 const TERMS_MAX: usize = 100;
 
 const AFFINITY: &str = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
@@ -111,8 +116,8 @@ fn add_tolerations(spec: &PodSpec<'_>, taints: &[&Taint<'_>]) -> Vec<PatchOperat
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const TERMS: &str = "nodeSelectorTerms";
 
-/// ANDs the requirements into every term. A term that matches nothing stays as it is: a requirement
-/// more would make an empty one match.
+/// Adds the requirements to every term. A term that matches nothing stays unchanged: with a requirement, an empty
+/// term would match nodes.
 fn add_affinity(spec: &PodSpec<'_>, requirements: &[Requirement]) -> Vec<PatchOperation> {
     let Some(required) = spec.required_node_affinity() else {
         let missing = missing_in_term(spec, None, requirements);
@@ -146,7 +151,7 @@ fn add_affinity(spec: &PodSpec<'_>, requirements: &[Requirement]) -> Vec<PatchOp
     operations
 }
 
-/// Adds the required node affinity below the deepest object that is there.
+/// Adds the required node affinity below the deepest object that exists.
 fn add_required(spec: &PodSpec<'_>, required: Value) -> PatchOperation {
     let wrap = |key: &str, value: Value| Value::Object(Map::from_iter([(key.to_owned(), value)]));
     match &spec.affinity {

@@ -115,7 +115,7 @@ impl<'v> MapRoles<'v> {
                 let is_skipped = matches!(text.trim(), "" | "``" | "\"\"" | "''");
                 (!is_skipped).then_some(Ok(text))
             }
-            Held::Other => Some(Err(UnreadableYaml("it is not text".to_owned()))),
+            Held::Other => Some(Err(UnreadableYaml("it is not a string".to_owned()))),
         }
     }
 

@@ -10,10 +10,11 @@ use crate::{
 };
 
 /// What a user who may make the change can do.
-const TRUST: &str = "If AutoMQ's console or operator makes this change, add its user to \
-                     principals.trusted in PoolGuard's config";
+const TRUST: &str = "If AutoMQ's console or operator makes this change, ask your platform team to \
+ add its user to principals.trusted in PoolGuard's config";
 /// What happens to nodes whose role has no mapping.
-const CANNOT_JOIN: &str = "Nodes of that role could no longer join the cluster or report to it";
+const CANNOT_JOIN: &str = "Nodes with this role could no longer join the cluster or report their \
+ status";
 /// Names and lists of a text, in a message.
 const QUOTE_BYTES_MAX: usize = 120;
 
@@ -30,7 +31,7 @@ impl<'a> About<'_, 'a> {
     pub(super) fn deletion(self) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "Deleting {} would take away a role that AutoMQ needs ({protected_by})",
+            "Deleting {} would remove permissions that AutoMQ needs ({protected_by})",
             objects.title()
         );
         Finding::new(RULE, fact).advice(TRUST)
@@ -40,7 +41,7 @@ impl<'a> About<'_, 'a> {
     pub(super) fn deletion_of_map_roles(self, role: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "Deleting {} would delete mapRoles, which maps {} ({protected_by})",
+            "Deleting {} would delete its mapRoles, which maps {} ({protected_by})",
             objects.title(),
             self.role(role)
         );
@@ -51,10 +52,10 @@ impl<'a> About<'_, 'a> {
     pub(super) fn change(self, field: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "Changing {field} of {} could take away a role that AutoMQ needs ({protected_by})",
+            "Changing {field} of {} could remove permissions that AutoMQ needs ({protected_by})",
             objects.title()
         );
-        let advice = format!("Keep the value of {field}; other fields may change. {TRUST}");
+        let advice = format!("Keep the value of {field}; you can change other fields. {TRUST}");
         Finding::new(RULE, fact).advice(advice).field(field)
     }
 
@@ -83,7 +84,7 @@ impl<'a> About<'_, 'a> {
              needs it ({protected_by})",
             objects.title()
         );
-        let advice = format!("Keep that item as it is; the other items may change. {TRUST}");
+        let advice = format!("Keep this item unchanged; you can change the other items. {TRUST}");
         let finding = Finding::new(RULE, fact).advice(advice).field(pointer);
         match self.pool(value) {
             Some(pool) => finding.pool(&*pool.name),
@@ -95,8 +96,8 @@ impl<'a> About<'_, 'a> {
     pub(super) fn unreadable(self, pointer: &str, why: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "{pointer} of {} would be a text that cannot be read ({why}), so every item of it would \
-             be lost ({protected_by})",
+            "PoolGuard could not read the new {pointer} of {} ({why}), so AutoMQ's items in it \
+             would count as lost ({protected_by})",
             objects.title()
         );
         let advice = format!("Write {pointer} as a YAML list. {TRUST}");
@@ -106,7 +107,8 @@ impl<'a> About<'_, 'a> {
     /// An old text that cannot be read, and so was not judged.
     pub(super) fn not_judged(self, pointer: &str, why: &str) -> Finding {
         let fact = format!(
-            "PoolGuard cannot read the old {pointer} of {} ({why}), so it did not judge the change",
+            "PoolGuard cannot read the old {pointer} of {} ({why}), so it does not judge this \
+             change and allows it",
             self.objects.title()
         );
         Finding::new(RULE, fact).field(pointer)
@@ -124,8 +126,8 @@ impl<'a> About<'_, 'a> {
             ),
             Harm::Path(old) => (
                 format!(
-                    "mapRoles of {title} would name {named} with its path, which matches no node \
-                     ({protected_by})"
+                    "mapRoles of {title} would name {named} with its path, and an ARN with a path \
+                     matches no node ({protected_by})"
                 ),
                 format!("Write the ARN without the path: {}", item(role, old)),
             ),
@@ -136,7 +138,7 @@ impl<'a> About<'_, 'a> {
                     difference(old, new, ["username", "groups"])
                 ),
                 format!(
-                    "{}Keep {}; groups may have any order",
+                    "{}Keep {}; the order of groups does not matter",
                     if new.serves_nodes() { String::new() } else { format!("{CANNOT_JOIN}. ") },
                     values(old, new)
                 ),
@@ -148,22 +150,22 @@ impl<'a> About<'_, 'a> {
                     difference(old, new, ["another username", "other groups"])
                 ),
                 format!(
-                    "Of several items for one role the last one counts. Remove item {position}, or \
-                     give it {}",
+                    "If several items name one role, the last one counts. Remove item {position}, \
+                     or give it {}",
                     values(old, new)
                 ),
             ),
             Harm::Unreadable(why) => (
                 format!(
-                    "mapRoles of {title} would be a text that cannot be read ({why}), so it would no \
+                    "The new mapRoles of {title} is not readable YAML ({why}), so it would no \
                      longer map {named} ({protected_by})"
                 ),
                 format!("{CANNOT_JOIN}. Correct the YAML of mapRoles"),
             ),
             Harm::NotMended => (
                 format!(
-                    "mapRoles of {title} cannot be read today and names {named}, which the new text \
-                     would not map to nodes ({protected_by})"
+                    "The current mapRoles of {title} is not readable but names {named}. The new \
+                     text would not map this role to nodes ({protected_by})"
                 ),
                 format!("Add the item to mapRoles: {}", item(role, &Mapping::of_nodes())),
             ),

@@ -49,7 +49,7 @@ impl<'t> List<'t> {
         let tree = match field {
             Held::Nothing => Tree::default(),
             Held::Text(text) => Tree::read(text)?,
-            Held::Other => return Err(UnreadableYaml("it is not text".to_owned())),
+            Held::Other => return Err(UnreadableYaml("it is not a string".to_owned())),
         };
         match tree.root() {
             None | Some(YamlNode::Null | YamlNode::Sequence(_)) => Ok(Self(tree)),

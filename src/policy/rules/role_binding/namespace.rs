@@ -33,20 +33,40 @@ pub(in crate::policy::rules) fn judge(
         Namespaces::Any | Namespaces::AutoMq => false,
     });
     let object = snapshot.protected().iter().find(|object| name == object.namespace.as_str());
-    let trust = "add AutoMQ's console to principals.trusted";
+    let trust = "to add AutoMQ's console to principals.trusted";
     let (why, advice) = if let Some(instance) = instance {
         let why = format!("it is the namespace of AutoMQ instance {}", instance.name);
-        (why, format!("Remove the instance from PoolGuard's config first, or {trust}"))
+        (
+            why,
+            format!(
+                "Ask your platform team to remove the instance from PoolGuard's config \
+         first, or {trust}"
+            ),
+        )
     } else if let Some(entry) = entry {
-        let why = format!("it holds the objects of protected entry {}", entry.name);
-        (why, format!("Remove the entry from PoolGuard's config first, or {trust}"))
+        let why = format!("it contains the objects of protected entry {}", entry.name);
+        (
+            why,
+            format!(
+                "Ask your platform team to remove the entry from PoolGuard's config first, \
+         or {trust}"
+            ),
+        )
     } else if let Some(object) = object {
-        let why =
-            format!("it holds {} {}, which AutoMQ's role needs", object.resource, object.name);
-        (why, format!("Have that object removed by a trusted principal first, or {trust}"))
+        let why = format!(
+            "it contains {} {}, and AutoMQ needs the permissions of this object",
+            object.resource, object.name
+        );
+        (
+            why,
+            format!(
+                "Ask a user from principals.trusted in PoolGuard's config to delete this \
+         object first, or your platform team {trust}"
+            ),
+        )
     } else {
         return;
     };
-    let fact = format!("Namespace {name} may not be deleted: {why}");
+    let fact = format!("Deleting namespace {name} would break AutoMQ: {why}");
     report.violation(mode, Finding::new(RULE, fact).advice(advice));
 }

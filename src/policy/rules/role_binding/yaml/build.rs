@@ -22,7 +22,7 @@ const NUMBER_BYTES_MAX: usize = 18;
 pub(super) fn read(text: &str) -> Result<Tree<'_>, UnreadableYaml> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(UnreadableYaml::new(format!(
-            "it is longer than {} KiB and not a plain list of items, one key a line",
+            "it is longer than {} KiB and not a plain list with one key per line",
             TEXT_BYTES_MAX >> 10
         )));
     }
@@ -213,7 +213,7 @@ impl<'t> Builder<'t> {
             || size.nodes > UNFOLDED_MAX
             || size.depth > DEPTH_MAX
         {
-            return Err(UnreadableYaml::new("it is larger than any list that people write"));
+            return Err(UnreadableYaml::new("it has more nodes than PoolGuard reads"));
         }
         let id = self.tree.add(node);
         self.sizes.push(size);
@@ -297,7 +297,7 @@ impl<'t> Builder<'t> {
         if merges {
             Ok(())
         } else {
-            Err(UnreadableYaml::new("`<<` merges something else than mappings"))
+            Err(UnreadableYaml::new("`<<` merges a value that is not a mapping"))
         }
     }
 }
@@ -333,7 +333,7 @@ impl Unfolding {
         let is_excessive =
             self.aliased > 100 && self.nodes > 1_000 && self.aliased > self.nodes / 100 * 95;
         if is_excessive || self.nodes > UNFOLDED_MAX {
-            return Err(UnreadableYaml::new("its aliases unfold to far more than is written"));
+            return Err(UnreadableYaml::new("its aliases expand to too many values"));
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ fn is_boolean(text: &str) -> bool {
 /// A number, or a string that begins like one. A timestamp is a string.
 fn number(text: Cow<'_, str>) -> Result<YamlNode<'_>, UnreadableYaml> {
     if is_not_finite(&text) {
-        return Err(UnreadableYaml::new(format!("`{text}` has no form in JSON")));
+        return Err(UnreadableYaml::new(format!("`{text}` cannot be written as JSON")));
     }
     let digits: String = text.chars().filter(|it| *it != '_').collect();
     let is_number = is_integer(&digits) || is_finite_decimal(&digits);

@@ -22,7 +22,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), UnreadableYaml> {
     };
     match text.chars().find(|it| is_odd(*it)) {
         Some(odd) => Err(UnreadableYaml::new(format!(
-            "it has the character U+{:04X}, which not every reader of YAML allows",
+            "it contains the character U+{:04X}, which some YAML parsers do not allow",
             u32::from(odd)
         ))),
         None => Ok(()),
@@ -72,7 +72,7 @@ pub(super) fn check_end(text: &str, end: usize) -> Result<(), UnreadableYaml> {
     if rest.is_empty() || rest.starts_with("---") || rest.starts_with("...") {
         return Ok(());
     }
-    Err(UnreadableYaml::new("something follows the list"))
+    Err(UnreadableYaml::new("there is more text after the list"))
 }
 
 /// Whether a text begins with its list, and not with the end of a document.
@@ -108,7 +108,7 @@ pub(super) fn check_alias(rest: &str) -> Result<(), UnreadableYaml> {
     if ends_name(rest) {
         return Ok(());
     }
-    Err(UnreadableYaml::new("something follows an alias without a space between them"))
+    Err(UnreadableYaml::new("there is no space after an alias"))
 }
 
 fn ends_name(rest: &str) -> bool {
@@ -165,10 +165,12 @@ fn check_escapes(source: &str) -> Result<(), UnreadableYaml> {
             digits.next() == Some(b'd') && matches!(digits.next(), Some(b'8'..=b'9' | b'a'..=b'f'))
         };
         if escape == Some(b'/') {
-            return Err(UnreadableYaml::new("`\\/` is no escape in YAML 1.1: write `/`"));
+            return Err(UnreadableYaml::new("`\\/` is not an escape in YAML 1.1: write `/`"));
         }
         if escape == Some(b'u') && is_surrogate() {
-            return Err(UnreadableYaml::new("a pair of `\\u` escapes is no character in YAML 1.1"));
+            return Err(UnreadableYaml::new(
+                "a pair of `\\u` escapes is not a character in YAML 1.1",
+            ));
         }
     }
     Ok(())
