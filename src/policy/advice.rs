@@ -75,10 +75,18 @@ impl Negation<'_> {
         let Self { key, operator, values } = self;
         write_parts(out, ["{key: ", key, ", operator: ", operator.as_str()])?;
         for (index, value) in values.iter().enumerate() {
-            write_parts(out, [if index == 0 { ", values: [" } else { ", " }, value])?;
+            let quote = if is_read_as_text(value) { "" } else { "\"" };
+            write_parts(out, [if index == 0 { ", values: [" } else { ", " }, quote, value, quote])?;
         }
         out.write_str(if values.is_empty() { "}" } else { "]}" })
     }
+}
+
+/// Whether YAML reads a label value without quotes as text, and not as a number, a boolean or null.
+fn is_read_as_text(value: &str) -> bool {
+    const OTHER: [&str; 7] = ["true", "false", "yes", "no", "on", "off", "null"];
+    value.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !OTHER.iter().any(|other| value.eq_ignore_ascii_case(other))
 }
 
 /// Requirements that no node of these pools meets, merged by label where possible. `None` if one of the pools
@@ -139,4 +147,19 @@ pub(in crate::policy) fn pool_requirements(pool: &Pool, zones: &PoolZones) -> Ve
         });
     }
     requirements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_yaml_does_not_read_as_text_are_quoted() {
+        let values = vec!["a", "true", "1", "automq-1"];
+        let negation = Negation { key: "pool", operator: Operator::NotIn, values };
+        let mut text = String::new();
+        negation.write_yaml(&mut text).unwrap();
+        let expected = r#"{key: pool, operator: NotIn, values: [a, "true", "1", automq-1]}"#;
+        assert_eq!(text, expected);
+    }
 }

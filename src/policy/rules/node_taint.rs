@@ -151,7 +151,7 @@ pub(super) fn judge(
             "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because they tolerate only {taint}"
         );
         about(fact)
-            .advice("Remove it from the node. Before you add it, add a toleration to AutoMQ's pods")
+            .advice("If you do not want to evict them, remove the taint from the node, or add a toleration to AutoMQ's pods first")
     };
     for added in added.by_ref().take(WARNINGS_MAX) {
         report.violation(mode.min(Mode::Warn), warn(&format!("The taint {added}"), "evicts"));

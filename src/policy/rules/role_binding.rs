@@ -147,10 +147,12 @@ impl<'a> Objects<'a> {
     /// The object as people name it: `ConfigMap kube-system/aws-auth`.
     fn title(&self) -> String {
         let Target { resource, namespace, .. } = &self.context.request.target;
+        // The request for a Namespace names it as its namespace as well.
+        let is_namespace = *resource == "namespaces";
         let kind = self.old.text_at("/kind");
         let kind = if kind.is_empty() { resource } else { &kind };
         let name = self.name;
-        if namespace.is_empty() {
+        if namespace.is_empty() || is_namespace {
             format!("{kind} {name}")
         } else {
             format!("{kind} {namespace}/{name}")

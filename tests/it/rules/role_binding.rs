@@ -180,6 +180,23 @@ fn an_entry_without_fields_guards_all_content() {
     assert_eq!(verdict(&touched), "allow");
 }
 
+/// The API server names a Namespace as the namespace of its request.
+#[test]
+fn a_namespace_is_named_once() {
+    let entry = "protected:\n- {name: owner, resource: namespaces, names: [automq], fields: [/metadata/labels/owner]}\n";
+    let scenario = Scenario::replacing(&[("protected:\n", entry)]);
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": "automq", "labels": { "owner": "kafka" } },
+    });
+    let review = update(create("automq", &object.to_string()), |namespace| {
+        namespace["metadata"]["labels"] = json!({});
+    });
+    let denials = denials(&scenario, &review);
+    assert!(denials.contains("/metadata/labels/owner of Namespace automq could"), "{denials}");
+}
+
 #[test]
 fn the_group_of_a_resource_counts() {
     let mut review = delete(recorded("clusterrolebinding-create-automq-operator"));

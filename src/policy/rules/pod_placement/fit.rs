@@ -171,7 +171,7 @@ fn untolerated(taint: &Taint<'_>, is_on_all: bool, pool: &Pool) -> (String, Stri
     let toleration = if value.is_empty() {
         format!("{{key: {key}, operator: Exists, effect: {effect}}}")
     } else {
-        format!("{{key: {key}, operator: Equal, value: {value}, effect: {effect}}}")
+        format!("{{key: {key}, operator: Equal, value: {:?}, effect: {effect}}}", value.as_str())
     };
     let why =
         format!("spec.tolerations does not tolerate the taint {taint}. {whose} has this taint");
