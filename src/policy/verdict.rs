@@ -1,4 +1,4 @@
-//! What comes out of a decision.
+//! The result of a decision: the answer, its warnings and its records.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,9 +12,9 @@ use crate::json::text::{cut, is_control, without_controls};
 pub struct Verdict {
     /// Allowed or denied.
     pub outcome: Outcome,
-    /// What the client is told either way, one fact each.
+    /// The warnings to the client, one fact each, for allowed and denied requests.
     pub warnings: Vec<Arc<Finding>>,
-    /// What is worth keeping: every denial, warning, audit finding, patch, exemption and
+    /// The records for the audit stream: every denial, warning, audit finding, patch, exemption and
     /// break-glass use.
     pub records: Vec<Record>,
 }
@@ -28,7 +28,7 @@ pub enum Outcome {
     Deny(Denials),
 }
 
-/// Why a request is denied: never without a reason.
+/// The reasons for a denial, at least one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Denials {
     first: Arc<Finding>,
@@ -52,9 +52,9 @@ impl Denials {
 pub struct Finding {
     /// The rule.
     pub rule: RuleName,
-    /// What happened, and where: for people, without the rule's name.
+    /// The fact: what would happen, to which object, on which pool and node; without the rule's name.
     pub fact: String,
-    /// What to do about it.
+    /// The advice: what to do.
     pub advice: Option<String>,
     /// The exact field that matters, as a path.
     pub field: Option<String>,
@@ -74,41 +74,40 @@ const SENTENCE_BYTES_MAX: usize = 2_048;
 const NAME_BYTES_MAX: usize = 512;
 
 impl Finding {
-    /// A finding about nothing in particular yet.
+    /// Creates a finding with a rule and a fact only.
     pub fn new(rule: RuleName, fact: impl Into<String>) -> Self {
         Self { rule, fact: fact.into(), advice: None, field: None, pool: None, node: None }
     }
 
-    /// Says what to do.
+    /// Adds the advice.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// Names the field.
+    /// Adds the field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// Names the pool.
+    /// Adds the pool.
     #[must_use]
     pub fn pool(mut self, pool: impl Into<Arc<str>>) -> Self {
         self.pool = Some(pool.into());
         self
     }
 
-    /// Names the node.
+    /// Adds the node.
     #[must_use]
     pub fn node(mut self, node: impl Into<Arc<str>>) -> Self {
         self.node = Some(node.into());
         self
     }
 
-    /// The finding as it may leave: what a request made longer than anybody reads is cut, and what would
-    /// control a terminal is escaped.
+    /// The finding as PoolGuard prints it: long texts are cut, and control characters are escaped.
     fn presentable(mut self) -> Self {
         let tame = |text: &mut String, bytes: usize| {
             if text.len() > bytes {

@@ -1,13 +1,13 @@
-//! `role-binding`: the objects that hold a pool's role together stay as they are.
+//! `role-binding`: protects the objects that AutoMQ's permissions depend on.
 //!
-//! Judged are UPDATE and DELETE of protected objects by anyone but trusted principals: the config's
-//! `protected` entries and the provider's preset. Of a protected object only the guarded fields may
-//! not change; everything else stays editable. What the object itself shows decides. Beyond it, the
-//! roles that protected bindings refer to are protected as far as the snapshot knows them, but for
-//! those that the API server itself reconciles (`kubernetes.io/bootstrapping`).
+//! The rule judges UPDATE and DELETE of protected objects by users who are not in `principals.trusted`. Protected
+//! objects are those of the config's `protected` entries and of the provider's preset. Only the guarded fields of a
+//! protected object must not change; users can edit all other fields. The object itself decides whether it is
+//! protected. The rule also protects the roles that protected bindings refer to, as far as the snapshot knows them,
+//! except roles that the API server itself reconciles (`kubernetes.io/bootstrapping`).
 //!
-//! A namespace may not be deleted while a `protected` entry or an instance names it, or while a
-//! protected object is known in it.
+//! The rule denies the deletion of a namespace if a `protected` entry or an instance names it, or if the snapshot has
+//! a protected object in it.
 
 mod aws_auth;
 mod findings;
