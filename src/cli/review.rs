@@ -114,7 +114,8 @@ impl Review {
 
 fn exit_code(results: &[Reviewed], errors: &[UnreadableFile], fail_on: FailOn) -> ExitCode {
     let fails = |result: &Reviewed| {
-        !result.allowed || (fail_on == FailOn::Warn && !result.warnings.is_empty())
+        let is_doubtful = !result.warnings.is_empty() || result.is_not_judged;
+        !result.allowed || (fail_on == FailOn::Warn && is_doubtful)
     };
     if !errors.is_empty() {
         ExitCode::from(UNREADABLE)

@@ -4,6 +4,7 @@
 //! `null` reads as absent everywhere, as Go's decoder has it.
 
 mod binding;
+mod custom_workload;
 mod metadata;
 mod node;
 mod pod;
@@ -11,6 +12,7 @@ mod raw;
 mod workload;
 
 pub use binding::{Binding, BindingTarget};
+pub use custom_workload::{CustomTemplate, TemplateShape, custom_templates};
 pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
 pub use node::{Node, NodeSpec};
 pub use pod::{

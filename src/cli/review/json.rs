@@ -28,6 +28,7 @@ fn result(reviewed: &Reviewed) -> Value {
         "namespace": reviewed.namespace,
         "name": reviewed.name,
         "allowed": reviewed.allowed,
+        "judged": !reviewed.is_not_judged,
         "denials": reviewed.denials.iter().map(|it| denial(it)).collect::<Vec<_>>(),
         "warnings": reviewed.warnings.iter().flat_map(|it| it.warning_texts()).collect::<Vec<_>>(),
         "patch": reviewed.patch,

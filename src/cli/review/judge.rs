@@ -4,14 +4,16 @@ use std::{fmt, sync::Arc};
 
 use anyhow::Context;
 use json_patch::PatchOperation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     admission::review::{self, Asker, Malformed, create_review, parse},
     json::{self, text::cut},
+    kubernetes::object::{WorkloadKind, custom_templates},
     policy::{
         Phase, Policy, decide,
-        request::Target,
+        principal::User,
+        request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::Snapshot,
         verdict::{Finding, Outcome, Record, Verdict},
     },
@@ -36,6 +38,8 @@ pub(super) struct Reviewed {
     pub(super) warnings: Vec<Arc<Finding>>,
     pub(super) patch: Vec<PatchOperation>,
     pub(super) records: Vec<Record>,
+    /// No rule reads this kind, although its objects make pods.
+    pub(super) is_not_judged: bool,
 }
 
 /// A file or document that was not.
@@ -94,6 +98,10 @@ const FOUND_BYTES_MAX: usize = 64;
 impl Judge<'_> {
     pub(super) fn review(&self, file: String, document: &Value) -> anyhow::Result<Reviewed> {
         let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
+        if !is_review && let Some(reviewed) = self.review_custom(&file, document)? {
+            return Ok(reviewed);
+        }
+        let is_not_judged = !is_review && makes_pods_unread(document);
         let document = document.clone();
         let mut review = if is_review { document } else { create_review(document, &self.asker)? };
         let mutated = self.decide(Phase::Mutate, &review)?;
@@ -129,7 +137,68 @@ impl Judge<'_> {
             warnings,
             patch,
             records,
+            is_not_judged,
         })
+    }
+
+    /// An object of a custom kind by its pod templates; `None` if it has none that is known.
+    fn review_custom(&self, file: &str, document: &Value) -> anyhow::Result<Option<Reviewed>> {
+        let templates = custom_templates(document);
+        let Some((first, _)) = templates.first() else { return Ok(None) };
+        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+        let namespace = text("/metadata/namespace").unwrap_or(&self.asker.namespace).to_owned();
+        let mut reviewed = Reviewed {
+            file: file.to_owned(),
+            uid: "manifest".to_owned(),
+            operation: Operation::Create.as_str(),
+            resource: format!("{}.{}", first.plural, first.group),
+            namespace: namespace.clone(),
+            name: text("/metadata/name").unwrap_or_default().to_owned(),
+            allowed: true,
+            denials: Vec::new(),
+            warnings: Vec::new(),
+            patch: Vec::new(),
+            records: Vec::new(),
+            is_not_judged: false,
+        };
+        for (template, found) in &templates {
+            let object = json!({
+                "metadata": document.get("metadata"),
+                "spec": { "template": template.as_template(found) },
+            });
+            let object = object.to_string();
+            let workload = json::from_str(&object).map_err(Malformed::Json)?;
+            let request = Request {
+                uid: reviewed.uid.as_str().into(),
+                target: Target {
+                    operation: Operation::Create,
+                    group: template.group.into(),
+                    version: "".into(),
+                    resource: template.plural.into(),
+                    sub_resource: "".into(),
+                    namespace: namespace.as_str().into(),
+                    name: reviewed.name.as_str().into(),
+                },
+                user: User {
+                    name: self.asker.user.as_str().into(),
+                    groups: self.asker.groups.iter().map(|it| it.as_str().into()).collect(),
+                },
+                dry_run: true,
+                subject: RequestObjects::Workload(
+                    WorkloadKind::Custom(template),
+                    Box::new(Change::Create { new: workload }),
+                ),
+                raw_objects: None,
+            };
+            let verdict = decide(self.policy, self.snapshot, Phase::Validate, &request);
+            if let Outcome::Deny(denials) = &verdict.outcome {
+                reviewed.denials.extend(denials.iter().cloned());
+            }
+            reviewed.warnings.extend(verdict.warnings);
+            reviewed.records.extend(verdict.records);
+        }
+        reviewed.allowed = reviewed.denials.is_empty();
+        Ok(Some(reviewed))
     }
 
     fn decide(&self, phase: Phase, review: &Value) -> Result<Decided, Malformed> {
@@ -139,6 +208,27 @@ impl Judge<'_> {
         let verdict = decide(policy, snapshot, phase, &request);
         let target = request.target.to_static();
         Ok(Decided { uid: request.uid.to_string(), target, verdict })
+    }
+}
+
+/// Whether an object of a custom kind seems to make pods: it has containers or tolerations somewhere, and no rule
+/// reads it.
+fn makes_pods_unread(document: &Value) -> bool {
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+    let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
+    // Groups of Kubernetes itself have no dot, or end so.
+    let is_custom = group.contains('.') && !group.ends_with(".k8s.io");
+    is_custom && group != "poolguard.io" && document.get("spec").is_some_and(describes_pods)
+}
+
+fn describes_pods(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(key, value)| {
+            let is_of_pod = matches!(key.as_str(), "containers" | "tolerations" | "podTemplate");
+            (is_of_pod && (value.is_array() || value.is_object())) || describes_pods(value)
+        }),
+        Value::Array(items) => items.iter().any(describes_pods),
+        _ => false,
     }
 }
 

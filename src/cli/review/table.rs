@@ -26,6 +26,7 @@ enum Outcome {
     Exempt,
     Record,
     Patch,
+    NotJudged,
     Warn,
     Deny,
 }
@@ -37,6 +38,8 @@ impl Outcome {
             Self::Deny
         } else if !reviewed.warnings.is_empty() {
             Self::Warn
+        } else if reviewed.is_not_judged {
+            Self::NotJudged
         } else if !reviewed.patch.is_empty() {
             Self::Patch
         } else if is_recorded {
@@ -54,6 +57,7 @@ impl Outcome {
             Self::Exempt => (GOOD, "allow, exempt"),
             Self::Record => (GOOD, "allow, recorded"),
             Self::Patch => (CHANGED, "patch"),
+            Self::NotJudged => (WARNING, "not judged"),
             Self::Warn => (WARNING, "warn"),
             Self::Deny => (BAD, "deny"),
         }
@@ -108,6 +112,13 @@ fn request(result: &Reviewed) -> String {
 fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>) -> fmt::Result {
     let (style, word) = Outcome::of(result).word();
     writeln!(f, "\n{} {}", Styled(style, word), Styled(HEADING, short(&result.file, folder)))?;
+    if result.is_not_judged {
+        let text = format!(
+            "PoolGuard does not know where {} keep their pod templates. It judges the pods when they are created.",
+            result.resource
+        );
+        writeln!(f, "{}", wrapped(&text, 2))?;
+    }
     for denial in &result.denials {
         writeln!(f, "{}", wrapped(&denial.denial(), 2))?;
     }
@@ -132,7 +143,11 @@ fn summary(results: &[Reviewed], errors: &[UnreadableFile]) -> String {
     let number = |outcome| results.iter().filter(|it| Outcome::of(it) == outcome).count();
     let denied = number(Outcome::Deny);
     let mut parts = vec![format!("{} allowed", results.len() - denied)];
-    for (outcome, word) in [(Outcome::Patch, "patched"), (Outcome::Warn, "with warnings")] {
+    for (outcome, word) in [
+        (Outcome::Patch, "patched"),
+        (Outcome::Warn, "with warnings"),
+        (Outcome::NotJudged, "not judged"),
+    ] {
         let number = number(outcome);
         if number > 0 {
             parts.push(format!("{number} of them {word}"));

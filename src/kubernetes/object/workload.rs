@@ -1,6 +1,6 @@
 //! Workloads: objects that hold a pod template.
 
-use super::{metadata::Metadata, pod::PodSpec};
+use super::{custom_workload::CustomTemplate, metadata::Metadata, pod::PodSpec};
 use crate::{
     json::read_object,
     kubernetes::resource::{self, Resource},
@@ -23,10 +23,13 @@ pub enum WorkloadKind {
     ReplicationController,
     /// `statefulsets.apps`
     StatefulSet,
+    /// A custom kind, by one of the places where it keeps a template. It is read as if it had the template where a
+    /// Deployment has it.
+    Custom(&'static CustomTemplate),
 }
 
 impl WorkloadKind {
-    /// Every kind.
+    /// Every kind of Kubernetes itself.
     pub const ALL: [Self; 7] = [
         Self::CronJob,
         Self::DaemonSet,
@@ -52,19 +55,23 @@ impl WorkloadKind {
             Self::ReplicaSet => resource::REPLICA_SETS,
             Self::ReplicationController => resource::REPLICATION_CONTROLLERS,
             Self::StatefulSet => resource::STATEFUL_SETS,
+            Self::Custom(CustomTemplate { group, kind, plural, .. }) => {
+                Resource { kind, group, plural, is_namespaced: true }
+            }
         }
     }
 
-    /// Where the pod template lies, as a field path.
-    pub fn template_path(self) -> &'static str {
+    /// Where the `spec` of the pods lies, as a field path.
+    pub fn spec_path(self) -> String {
         match self {
-            Self::CronJob => "spec.jobTemplate.spec.template",
+            Self::CronJob => "spec.jobTemplate.spec.template.spec".to_owned(),
             Self::DaemonSet
             | Self::Deployment
             | Self::Job
             | Self::ReplicaSet
             | Self::ReplicationController
-            | Self::StatefulSet => "spec.template",
+            | Self::StatefulSet => "spec.template.spec".to_owned(),
+            Self::Custom(template) => template.spec_path(),
         }
     }
 }
@@ -112,7 +119,8 @@ impl<'a> Workload<'a> {
             | WorkloadKind::Job
             | WorkloadKind::ReplicaSet
             | WorkloadKind::ReplicationController
-            | WorkloadKind::StatefulSet => &self.spec.template,
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::Custom(_) => &self.spec.template,
         }
     }
 }

@@ -100,7 +100,7 @@ fn finding(
     landing: &Landing<'_>,
 ) -> Finding {
     let who = context.object_name(kind.resource().kind);
-    let path = format!("{}.spec", kind.template_path());
+    let path = kind.spec_path();
     let cause = context.cause(&workload.template(kind).spec, &path, landing);
     let pools = pools_of(context.snapshot, &reach.landings);
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_ref()).collect();

@@ -331,3 +331,50 @@ fn what_is_wrong_is_said_once() {
     let error = answer["errors"][0]["error"].as_str().unwrap();
     assert_eq!(error.matches("expected a string").count(), 1, "{error}");
 }
+
+/// An object of a custom kind.
+fn custom(api_version: &str, kind: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: web, namespace: shop}}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn review_judges_custom_kinds_by_their_pod_templates() {
+    let tolerant = "{tolerations: [{operator: Exists}]}";
+    let template = format!("{{template: {{spec: {tolerant}}}}}");
+    let driver = format!("{{driver: {tolerant}}}");
+    for (text, expected) in [
+        (custom("argoproj.io/v1alpha1", "Rollout", &template), "spec.template.spec.tolerations[0]"),
+        (
+            custom("sparkoperator.k8s.io/v1beta2", "SparkApplication", &driver),
+            "spec.driver.tolerations[0]",
+        ),
+    ] {
+        let said = review_text(&text, &["-o", "json"]);
+        let result = &said.json()["results"][0];
+        assert_eq!(
+            (&result["judged"], &result["allowed"]),
+            (&json!(true), &json!(true)),
+            "{said:?}"
+        );
+        assert_eq!(result["records"][0]["rule"], "workload-intrusion", "{said:?}");
+        assert_eq!(result["records"][0]["field"], expected, "{said:?}");
+        assert_eq!(review_text(&text, &["--fail-on", "warn"]).code, 1);
+    }
+    let harmless = custom("argoproj.io/v1alpha1", "Rollout", "{template: {spec: {}}}");
+    assert!(review_text(&harmless, &[]).out.contains("allow"));
+}
+
+#[test]
+fn review_says_of_unknown_kinds_that_make_pods_that_they_are_not_judged() {
+    let unknown = custom("example.com/v1", "Thing", "{pods: {tolerations: [{operator: Exists}]}}");
+    let said = review_text(&unknown, &["-o", "json"]);
+    assert_eq!(said.json()["results"][0]["judged"], false);
+    let table = review_text(&unknown, &[]);
+    assert!(table.out.starts_with("DECISION    REQUEST"), "{}", table.out);
+    assert!(table.out.contains("not judged  CREATE things shop/web"), "{}", table.out);
+    assert_eq!((table.code, review_text(&unknown, &["--fail-on", "warn"]).code), (0, 1));
+    let plain = custom("example.com/v1", "Thing", "{size: 1}");
+    assert_eq!(review_text(&plain, &["-o", "json"]).json()["results"][0]["judged"], true);
+}

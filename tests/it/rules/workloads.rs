@@ -27,8 +27,8 @@ fn every_workload_kind_is_judged_by_its_pod_template() {
     let scenario = Scenario::recorded();
     for kind in WorkloadKind::ALL {
         let expected = format!(
-            "warn workload-intrusion pool-a ip-10-0-1-11.ec2.internal {}.spec.tolerations[0]",
-            kind.template_path()
+            "warn workload-intrusion pool-a ip-10-0-1-11.ec2.internal {}.tolerations[0]",
+            kind.spec_path()
         );
         assert_eq!(scenario.verdict(&workload(kind, "shop", TOLERANT)), expected, "{kind:?}");
         assert_eq!(scenario.verdict(&workload(kind, "shop", "{}")), "allow", "{kind:?}");
