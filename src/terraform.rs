@@ -181,7 +181,7 @@ impl Plan {
 
 /// A change of a resource that Terraform manages.
 struct Change<'p> {
-    change: &'p Value,
+    text: &'p Value,
     /// `aws_eks_node_group`
     kind: &'p str,
     address: &'p str,
@@ -206,7 +206,7 @@ impl<'p> Change<'p> {
                 Values { known: part("after"), unknown: part("after_unknown") }
             }
         };
-        Some(Self { change, kind: text("type"), address: text("address"), action, values })
+        Some(Self { text: change, kind: text("type"), address: text("address"), action, values })
     }
 
     /// The node pools that the resource is or has.
@@ -240,7 +240,7 @@ impl<'p> Change<'p> {
     ) -> PlannedPool {
         let name = resource.names.iter().find_map(|path| values.text(path));
         let is_plain = !resource.others.iter().any(|path| values.has_some(path));
-        let zones = zones(plan, self.change, resource, values).filter(|_| is_plain);
+        let zones = zones(plan, self.text, resource, values).filter(|_| is_plain);
         let machine_types = machine_types(resource, values).filter(|_| is_plain);
         let (size_path, size) = size(resource, values, zones.as_ref());
         let is_spot = |(path, is): &(&str, &str)| values.text(path).as_deref() == Some(*is);

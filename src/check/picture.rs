@@ -88,8 +88,8 @@ pub(super) fn draw(facts: &CheckFacts<'_>) -> Vec<PoolPicture> {
         .map(|(index, pool)| {
             let declared = &pool.facts.declared_zones;
             let with_nodes = pool.nodes.iter().map(|node| zone(node).to_owned());
-            let named = declared.names.iter().map(|zone| zone.to_string());
-            let mut names: Vec<String> = named.chain(with_nodes).collect();
+            let of_config = declared.names.iter().map(ToString::to_string);
+            let mut names: Vec<String> = of_config.chain(with_nodes).collect();
             names.sort();
             names.dedup();
             let zones = names.into_iter().map(|name| ZonePicture {

@@ -126,12 +126,14 @@ impl Check {
                 vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
             }
             (None, Some(file)) => {
-                let plan = Plan::read(&read(file)?).map_err(|error| match error {
-                    PlanError::NoPool => anyhow::Error::new(error).context(Named(file).to_string()),
-                    error => anyhow::Error::new(error).context(format!(
-                        "{} is not a plan in the format of `terraform show -json PLAN`",
-                        Named(file)
-                    )),
+                let plan = Plan::read(&read(file)?).map_err(|error| {
+                    let name = Named(file);
+                    let context = if matches!(error, PlanError::NoPool) {
+                        name.to_string()
+                    } else {
+                        format!("{name} is not a plan in the format of `terraform show -json PLAN`")
+                    };
+                    anyhow::Error::new(error).context(context)
                 })?;
                 let policy = config.load(plan.provider())?.policy;
                 let name = Named(file).to_string();

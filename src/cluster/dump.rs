@@ -138,7 +138,7 @@ impl Index {
             self.objects.insert(key.into(), item.into());
         }
         if !kind.is_empty() {
-            self.kinds.insert(kind.to_string());
+            self.kinds.insert(kind.to_owned());
         }
         Ok(())
     }

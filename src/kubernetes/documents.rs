@@ -142,7 +142,9 @@ fn items(mut document: Value) -> Vec<Value> {
         document = document.get_mut("items").map(Value::take).unwrap_or_default();
         let Value::Array(mut items) = document else { return Vec::new() };
         if let Some(list) = list {
-            items.iter_mut().for_each(|item| list.complete(item));
+            for item in &mut items {
+                list.complete(item);
+            }
         }
         return items;
     }

@@ -143,7 +143,7 @@ pub(in crate::policy) fn pool_requirements(pool: &Pool, zones: &PoolZones) -> Ve
         requirements.push(Requirement {
             key: ZONE_LABEL.to_owned(),
             operator: Operator::In,
-            values: zones.names.iter().map(|zone| zone.to_string()).collect(),
+            values: zones.names.iter().map(ToString::to_string).collect(),
         });
     }
     requirements

@@ -220,12 +220,11 @@ impl Zones {
         let Some(canonical) = canonical else { return own() };
         let mut spelled = self.on_nodes.values().flatten();
         match &self.spelling.form {
-            ZoneForm::Name => own(),
             ZoneForm::Prefixed => canonical.into(),
             ZoneForm::Numbered(_) if spelled.any(|it| Kind::of(it) == Kind::Number) => {
                 canonical.into()
             }
-            ZoneForm::Numbered(_) => own(),
+            ZoneForm::Name | ZoneForm::Numbered(_) => own(),
             ZoneForm::RegionalNumber => match spelled.find_map(|it| it.rsplit_once('-')) {
                 Some((region, _)) if Kind::of(canonical) == Kind::Number => {
                     format!("{region}-{canonical}").into()

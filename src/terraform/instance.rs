@@ -45,7 +45,7 @@ impl PlannedInstance {
         }
         let schedule = values.text(schedule_attribute);
         let pointer = format!("/change/before/{}", schedule_attribute.replace('.', "/"));
-        let before = change.change.pointer(&pointer).and_then(|it| it.as_str());
+        let before = change.text.pointer(&pointer).and_then(|it| it.as_str());
         let networks = values.items("compute_specs.networks");
         let zones: Option<Vec<String>> = networks.iter().map(|it| it.text("zone")).collect();
         Some(Self {

@@ -228,7 +228,7 @@ fn describes_pods(value: &Value) -> bool {
             (is_of_pod && (value.is_array() || value.is_object())) || describes_pods(value)
         }),
         Value::Array(items) => items.iter().any(describes_pods),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

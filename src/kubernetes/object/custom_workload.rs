@@ -310,7 +310,7 @@ fn items(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().filter(|it| it.is_object()).collect(),
         Value::Object(entries) => entries.values().filter(|it| it.is_object()).collect(),
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
 }
 

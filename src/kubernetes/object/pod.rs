@@ -37,11 +37,8 @@ pub struct PodSpec<'a> {
 impl<'a> PodSpec<'a> {
     /// The service account; empty stands for `default`.
     pub fn service_account(&self) -> &str {
-        if self.service_account_name.is_empty() {
-            &self.service_account
-        } else {
-            &self.service_account_name
-        }
+        let names = [&self.service_account_name, &self.service_account];
+        names.into_iter().find(|name| !name.is_empty()).map_or("default", |name| name.as_str())
     }
 
     /// The required node affinity. Present without terms, it matches no node.
