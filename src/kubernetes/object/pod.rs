@@ -35,7 +35,7 @@ pub struct PodSpec<'a> {
 }
 
 impl<'a> PodSpec<'a> {
-    /// The service account; empty stands for `default`.
+    /// The service account: `default` if the pod names none.
     pub fn service_account(&self) -> &str {
         let names = [&self.service_account_name, &self.service_account];
         names.into_iter().find(|name| !name.is_empty()).map_or("default", |name| name.as_str())
