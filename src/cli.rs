@@ -4,6 +4,7 @@ pub mod audit;
 mod check;
 mod config;
 mod input;
+mod live;
 mod page;
 mod provider;
 mod render;

@@ -54,6 +54,16 @@ pub fn identity_annotation(provider: Provider) -> Option<&'static str> {
     presets::presets().of(provider)?.identity_annotations.first().map(String::as_str)
 }
 
+/// What AutoMQ's console looks like to the API server of a provider, as a sentence without its end.
+pub fn console_identity(provider: Option<Provider>) -> &'static str {
+    presets::presets().console_identity(provider)
+}
+
+/// The labels that AutoMQ puts on its objects: keys, with the value where only one value counts.
+pub fn automq_labels() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    presets::presets().automq_labels.iter().map(|mark| (mark.key.as_str(), mark.value.as_deref()))
+}
+
 /// What the config says beside the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSettings {

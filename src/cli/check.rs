@@ -3,17 +3,21 @@
 mod html;
 mod json;
 mod junit;
-mod live;
 mod markup;
 mod table;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{
     input::{ConfigText, Named, add_dump, no_dump, read},
+    live::{LiveCluster, block_on},
     page::count,
 };
 use crate::{
@@ -139,7 +143,7 @@ impl Check {
                 let name = Named(file).to_string();
                 vec![Checked { name, fitness: examine_plan(&policy, &plan), dump_command: None }]
             }
-            (None, None) => live::check(kubeconfig.as_deref(), &contexts, &config)?,
+            (None, None) => block_on(check_live(kubeconfig.as_deref(), &contexts, &config))?,
         };
         let mut out = anstream::stdout().lock();
         match output {
@@ -154,6 +158,24 @@ impl Check {
         let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// Checks the cluster of each context, or of the usual one.
+async fn check_live(
+    kubeconfig: Option<&Path>,
+    contexts: &[String],
+    config: &ConfigText,
+) -> anyhow::Result<Vec<Checked>> {
+    let usual = contexts.is_empty().then_some(None);
+    let mut checked = Vec::new();
+    for context in usual.into_iter().chain(contexts.iter().map(|it| Some(it.as_str()))) {
+        let mut cluster = LiveCluster::read(kubeconfig, context).await?;
+        let policy = config.load(cluster.inventory().index().provider())?.policy;
+        cluster.read_named(&named(&policy)).await;
+        let (name, inventory) = cluster.into_parts();
+        checked.push(Checked::of(name, &policy, &inventory));
+    }
+    Ok(checked)
 }
 
 impl FailOn {

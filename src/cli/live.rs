@@ -8,11 +8,9 @@ use std::{
 use anyhow::bail;
 use kube::{Client, api::ListParams, core::Request};
 
-use super::Checked;
 use crate::{
     api::{client, rbac},
-    check::{NamedObject, named},
-    cli::input::ConfigText,
+    check::NamedObject,
     cluster::{
         inventory::{Inventory, READ, is_metadata_only},
         wire::ListPage,
@@ -29,54 +27,64 @@ const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// A list whose continuation has expired begins again, but not for ever.
 const ATTEMPTS: usize = 3;
 
-/// Checks the cluster of each context, or of the usual one.
-pub(super) fn check(
-    kubeconfig: Option<&Path>,
-    contexts: &[String],
-    config: &ConfigText,
-) -> anyhow::Result<Vec<Checked>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut checked = Vec::new();
-        if contexts.is_empty() {
-            checked.push(check_one(kubeconfig, None, config).await?);
-        }
-        for context in contexts {
-            checked.push(check_one(kubeconfig, Some(context), config).await?);
-        }
-        Ok(checked)
-    })
+/// A live cluster that has been read, and can be asked for more.
+pub(super) struct LiveCluster {
+    /// The context, or the URL of the API server.
+    pub(super) name: String,
+    reader: Reader,
 }
 
-async fn check_one(
-    kubeconfig: Option<&Path>,
-    context: Option<&str>,
-    config: &ConfigText,
-) -> anyhow::Result<Checked> {
-    let reached = client::configure(kubeconfig, context).await?;
-    let name = context.map_or_else(|| reached.cluster_url.to_string(), str::to_owned);
-    let mut reader = Reader {
-        client: Client::try_from(reached)?,
-        inventory: Inventory::default(),
-        progress: Progress::new(&name),
-    };
-    for kind in READ {
-        if let Err(failure) = reader.read_resource(kind).await {
-            if failure.code.is_none() {
-                bail!("{name}: {}", failure.why);
+impl LiveCluster {
+    /// Reads the cluster of a context, or of the usual one. A kind that cannot be read is unknown, with
+    /// the reason; an API server that does not answer is an error.
+    pub(super) async fn read(
+        kubeconfig: Option<&Path>,
+        context: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let reached = client::configure(kubeconfig, context).await?;
+        let name = context.map_or_else(|| reached.cluster_url.to_string(), str::to_owned);
+        let mut reader = Reader {
+            client: Client::try_from(reached)?,
+            inventory: Inventory::default(),
+            progress: Progress::new(&name),
+        };
+        for kind in READ {
+            if let Err(failure) = reader.read_resource(kind).await {
+                if failure.code.is_none() {
+                    bail!("{name}: {}", failure.why);
+                }
+                reader.inventory.mark_unreadable(&kind.group_resource(), failure.why);
             }
-            reader.inventory.mark_unreadable(&kind.group_resource(), failure.why);
+        }
+        Ok(Self { name, reader })
+    }
+
+    /// What has been read so far.
+    pub(super) fn inventory(&self) -> &Inventory {
+        &self.reader.inventory
+    }
+
+    /// Reads single objects of resources that are not read as a whole.
+    pub(super) async fn read_named(&mut self, objects: &[NamedObject]) {
+        for object in objects.iter().filter(|object| !object.is_always_read()) {
+            if let Err(failure) = self.reader.read_named(object).await {
+                self.reader.inventory.mark_unreadable(&object.resource, failure.why);
+            }
         }
     }
-    let policy = config.load(reader.inventory.index().provider())?.policy;
-    for object in named(&policy).into_iter().filter(|object| !object.is_always_read()) {
-        if let Err(failure) = reader.read_named(&object).await {
-            reader.inventory.mark_unreadable(&object.resource, failure.why);
-        }
+
+    /// The name of the cluster, and everything that has been read.
+    pub(super) fn into_parts(self) -> (String, Inventory) {
+        let Self { name, reader: Reader { client: _, inventory, progress } } = self;
+        progress.clear();
+        (name, inventory)
     }
-    let Reader { client: _, inventory, progress } = reader;
-    progress.clear();
-    Ok(Checked::of(name, &policy, &inventory))
+}
+
+/// Runs what asks a cluster, on the thread of the command.
+pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work)
 }
 
 struct Reader {
