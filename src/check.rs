@@ -13,6 +13,7 @@
 //! unknown, never well.
 #![deny(clippy::disallowed_methods, reason = "a check has no clock, environment, file or task")]
 
+mod draft;
 mod facts;
 mod finding;
 mod fix;
@@ -25,6 +26,7 @@ mod roles;
 mod words;
 
 pub use self::{
+    draft::{ConfigDraft, DraftChoices, DraftOrigin, aws_auth},
     finding::{CheckFinding, Constraint, FindingSeverity, Status},
     picture::{NodePicture, PoolPicture, ResidentKind, ResidentPicture, ZonePicture},
     planned::examine_plan,

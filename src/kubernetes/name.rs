@@ -52,7 +52,8 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-pub(super) fn is_dns_subdomain(text: &str) -> bool {
+/// Whether text is a DNS subdomain, as the names of most objects are.
+pub fn is_dns_subdomain(text: &str) -> bool {
     let is_label = |label: &str| {
         let bytes = label.as_bytes();
         let ends =
