@@ -3,6 +3,7 @@
 pub mod audit;
 mod check;
 mod config;
+mod init;
 mod input;
 mod live;
 mod page;
@@ -29,6 +30,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  poolguard init > poolguard.yaml
   poolguard config check poolguard.yaml
   kubectl get nodes,namespaces -o yaml > cluster.yaml
   poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
@@ -43,6 +45,7 @@ enum Command {
     Review(review::Review),
     Audit(Box<audit::AuditCommand>),
     Check(check::Check),
+    Init(init::Init),
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -60,6 +63,7 @@ impl Cli {
             Command::Review(review) => review.run(),
             Command::Audit(audit) => audit.run(),
             Command::Check(check) => check.run(),
+            Command::Init(init) => init.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),

@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 11] = [
+const COMMANDS: [(&[&str], &[&str]); 12] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -76,6 +76,7 @@ const COMMANDS: [(&[&str], &[&str]); 11] = [
             "--output",
         ],
     ),
+    (&["init"], &["--cluster", "--kubeconfig", "--context", "--interactive"]),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
     (&["config", "schema"], &["--help"]),
@@ -97,8 +98,8 @@ const COMMANDS: [(&[&str], &[&str]); 11] = [
 ];
 
 /// Flags that say who asks, what counts and how to print: they differ from call to call.
-const WITHOUT_TWIN: [&str; 6] =
-    ["--as", "--as-group", "--fail-on", "--output", "--help", "--version"];
+const WITHOUT_TWIN: [&str; 7] =
+    ["--as", "--as-group", "--fail-on", "--interactive", "--output", "--help", "--version"];
 
 /// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for
 /// differs from call to call.
@@ -170,6 +171,7 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["review", "--fail-on", "never", "-"], "warn"),
         (&["check", "--fail-on", "never"], "unknown"),
         (&["check", "--cluster", "a", "--context", "b"], "--context"),
+        (&["init", "--cluster", "a", "--context", "b"], "--context"),
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--max-body", "7MeB"], "--max-body"),
         (&["serve", "--tls-cert", "a.pem"], "--tls-key"),
@@ -194,6 +196,7 @@ fn long_help_says_what_short_help_leaves_out() {
         ("review", "Exit code 0: everything is allowed"),
         ("audit", "counts damaged lines"),
         ("check", "the result of that check is `unknown`"),
+        ("init", "changes nothing, and prints the config"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,0 +1,106 @@
+//! `poolguard init`: a config for a cluster that has none.
+
+mod questions;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+
+use super::{
+    input::{ConfigText, Named, read},
+    live::{LiveCluster, block_on},
+};
+use crate::{
+    check::{ConfigDraft, DraftChoices, DraftOrigin, aws_auth},
+    cluster::inventory::Inventory,
+    policy::provider::Provider,
+};
+
+/// Draft a config from a cluster: provider, pools, instances and exemptions, with comments.
+///
+/// Reads a live cluster or a dump of one, changes nothing, and prints the config. A comment that begins
+/// with `check:` marks what PoolGuard guessed. Exits with 0, or with 2 if the cluster cannot be read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Init {
+    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it; `-` for standard
+    /// input
+    #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
+    cluster: Option<PathBuf>,
+
+    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig
+    #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME", conflicts_with = "cluster")]
+    context: Option<String>,
+
+    /// Ask for AutoMQ's namespaces, the pools and the console's identity, each with what was found as
+    /// the default; needs a terminal
+    #[arg(short, long)]
+    interactive: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  poolguard init --context production > poolguard.yaml
+  poolguard init --cluster cluster.json > poolguard.yaml
+  poolguard init -i > poolguard.yaml";
+
+/// A cluster that has been read.
+struct Source {
+    inventory: Inventory,
+    /// The file, or the cluster.
+    name: String,
+    /// The flags that name it.
+    flags: String,
+}
+
+impl Init {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.interactive && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            bail!(
+                "--interactive asks questions, and standard input and standard error are no terminal"
+            );
+        }
+        let Source { inventory, name, flags } = self.read()?;
+        let defaults = ConfigText::read(None)?.load(inventory.index().provider())?.policy;
+        let mut draft = ConfigDraft::of(&defaults, &inventory, &DraftChoices::default());
+        if self.interactive {
+            let choices = questions::ask(&draft, &mut io::stdin().lock(), &mut anstream::stderr())?;
+            draft = ConfigDraft::of(&defaults, &inventory, &choices);
+        }
+        let command = ["poolguard init", &flags].join(" ");
+        let origin =
+            DraftOrigin { command: command.trim_end(), source: &name, check_flags: &flags };
+        write!(anstream::stdout().lock(), "{}", draft.to_yaml(&defaults, origin))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn read(&self) -> anyhow::Result<Source> {
+        let Self { cluster, kubeconfig, context, interactive: _ } = self;
+        if let Some(file) = cluster {
+            let inventory = Inventory::read_dump(&read(file)?)
+                .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
+            let flags = format!("--cluster {}", file.display());
+            return Ok(Source { inventory, name: Named(file).to_string(), flags });
+        }
+        let (name, inventory) = block_on(async {
+            let mut live = LiveCluster::read(kubeconfig.as_deref(), context.as_deref()).await?;
+            // Only EKS has it.
+            if live.inventory().index().provider() == Some(Provider::Aws) {
+                live.read_named(&[aws_auth()]).await;
+            }
+            Ok(live.into_parts())
+        })?;
+        let kubeconfig = kubeconfig.iter().map(|file| format!("--kubeconfig {}", file.display()));
+        let context = context.iter().map(|name| format!("--context {name}"));
+        let flags = kubeconfig.chain(context).collect::<Vec<_>>().join(" ");
+        Ok(Source { inventory, name: format!("the live cluster {name}"), flags })
+    }
+}
