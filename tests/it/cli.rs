@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod config;
 mod help;
+mod init;
 mod page;
 mod plan;
 mod render;

@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod cluster;
 mod events;
+mod init;
 mod lease;
 mod memory;
 mod readiness;
