@@ -10,7 +10,7 @@ use crate::{
         nodes::DraftSelector,
     },
     json::text::without_controls,
-    kubernetes::taint::Taint,
+    kubernetes::{name::is_dns_subdomain, taint::Taint},
     policy::{Policy, pool::HOST_NAME_LABEL, provider::Provider},
 };
 
@@ -181,9 +181,15 @@ impl Page {
         }
         self.checks(0, &pools.checks);
         if pools.entries.is_empty() {
-            let taint = &defaults.taint;
-            self.check(0, &format!("no node carries the taint {taint}"));
-            return self.line(0, "pools: []");
+            let (taint, label) = (&defaults.taint, defaults.node_pool_labels.first());
+            let label = label.map_or("LABEL", String::as_str);
+            self.check(
+                0,
+                &format!("no node carries the taint {taint}; add each pool, for example:"),
+            );
+            self.line(0, "# pools:");
+            self.line(0, "# - name: automq-a");
+            return self.line(0, &format!("#   nodes: {}", match_labels(label, "automq-a")));
         }
         self.line(0, "pools:");
         for pool in &pools.entries {
@@ -224,24 +230,30 @@ impl Page {
             "The AutoMQ clusters (instances), each with the pool that its pods belong to.",
         );
         self.checks(0, &instances.checks);
-        let is_bound = |it: &DraftInstance| it.pool.is_some();
         if instances.entries.is_empty() {
-            self.check(0, "no pod of an instance was found; add each instance, for example:");
-            let mut namespaces = draft.namespaces();
-            let first = namespaces.next().unwrap_or("automq");
-            // The first is often for what instances share.
-            let namespace = namespaces.next().unwrap_or(first);
-            let pool = draft.pools().next().unwrap_or("POOL");
-            let fields = [("namespace", scalar(namespace)), ("pool", scalar(pool))];
-            let fields: Vec<_> =
-                std::iter::once(("name", "instance-1".to_owned())).chain(fields).collect();
-            self.entry(&fields, "# ");
+            return self.example_instance(draft);
         }
-        let has_any = instances.entries.iter().any(is_bound);
-        self.line(0, if has_any { "instances:" } else { "instances: []" });
+        // Where all entries are comments, a key without them would be in their way.
+        let has_any = instances.entries.iter().any(|it| it.pool.is_some());
+        self.line(0, if has_any { "instances:" } else { "# instances:" });
         for instance in &instances.entries {
             self.instance(instance);
         }
+    }
+
+    fn example_instance(&mut self, draft: &ConfigDraft) {
+        self.check(0, "no pod of an instance was found; add each instance, for example:");
+        let mut namespaces = draft.namespaces();
+        let first = namespaces.next().unwrap_or("automq");
+        // The first is often for what instances share.
+        let namespace = namespaces.next().unwrap_or(first);
+        let pool = draft.pools().next().unwrap_or("automq-a");
+        self.line(0, "# instances:");
+        let (namespace, pool) = (scalar(namespace), scalar(pool));
+        self.entry(
+            &[("name", "instance-1".to_owned()), ("namespace", namespace), ("pool", pool)],
+            "# ",
+        );
     }
 
     fn instance(&mut self, instance: &DraftInstance) {
@@ -287,10 +299,13 @@ impl Page {
              changes to the objects that hold AutoMQ's roles.",
         );
         if let Some(user) = user {
-            let trusted = match user.strip_prefix(SERVICE_ACCOUNT).and_then(|it| it.split_once(':'))
-            {
+            let account = user.strip_prefix(SERVICE_ACCOUNT).and_then(|it| it.split_once(':'));
+            let is_account = |(namespace, name): &(&str, &str)| {
+                is_dns_subdomain(namespace) && is_dns_subdomain(name)
+            };
+            let trusted = match account.filter(is_account) {
                 Some((namespace, name)) => {
-                    format!("serviceAccounts: [{}]", scalar(&format!("{namespace}/{name}")))
+                    format!("serviceAccounts: {}", flow_list(&[format!("{namespace}/{name}")]))
                 }
                 None => format!("users: {}", flow_list(&[user])),
             };

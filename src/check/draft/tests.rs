@@ -241,7 +241,11 @@ fn nodes_without_the_usual_marks_become_pools_to_check() {
         ),
         (
             vec![n("1", "system", "z1", "m5.large", &[])],
-            &["# check: no node carries the taint dedicated=automq:NoSchedule", "pools: []"],
+            &[
+                "# check: no node carries the taint dedicated=automq:NoSchedule; add each pool, for example:",
+                "# pools:",
+                "#   nodes: {matchLabels: {eks.amazonaws.com/nodegroup: automq-a}}",
+            ],
         ),
     ] {
         check(&items, lines);
@@ -287,7 +291,7 @@ fn pods_become_instances() {
             &[
                 "# check: no pod of it runs on a pool; write its pool, one of a and b, and uncomment it",
                 "# - {name: release, namespace: kafka, pool: POOL}",
-                "instances: []",
+                "# instances:",
             ],
         ),
         (

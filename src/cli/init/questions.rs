@@ -8,7 +8,7 @@ use crate::{
     check::{ConfigDraft, DraftChoices},
     cli::page::{FAINT, HEADING, Styled},
     json::text::{is_control, without_controls},
-    kubernetes::name::is_dns_subdomain,
+    kubernetes::name::{Glob, is_dns_subdomain},
 };
 
 /// Asks on `prompt` and reads the answers, one a line. An empty line takes what was found.
@@ -42,7 +42,9 @@ pub(super) fn ask(
     let candidates: Vec<&str> = draft.console_candidates().take(1).collect();
     let is_user = |text: &str| {
         let is_wide = text.chars().all(|it| matches!(it, '*' | '?' | '/'));
-        if is_wide || text.chars().any(|it| is_control(it) || it.is_whitespace()) {
+        let is_bad_glob = text.contains(['*', '?']) && Glob::parse(text).is_err();
+        let is_unreadable = text.chars().any(|it| is_control(it) || it.is_whitespace());
+        if is_wide || is_bad_glob || is_unreadable {
             Err(format!("{text:?} is no user name; an empty line leaves the console out"))
         } else {
             Ok(())
