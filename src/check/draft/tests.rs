@@ -440,29 +440,6 @@ fn roles_and_console_come_from_aws_auth_and_bindings() {
 }
 
 #[test]
-fn long_lists_are_cut_and_say_so() {
-    let mut items: Vec<Value> = (0..60)
-        .map(|it| {
-            node(&format!("n{it:03}"), &format!("group-{it:03}"), "z1", "r6in.large", &[TAINT])
-        })
-        .collect();
-    items.extend((0..210).map(|it| broker("kafka", &format!("kf-{it:03}"), "n000")));
-    items.extend((0..205).map(|it| {
-        daemon_set("agents", &format!("agent-{it:03}"), &json!([{"operator": "Exists"}]))
-    }));
-    let (text, _) = drafted(&items);
-    for line in [
-        "# check: 10 more pools are left out; `poolguard init` writes at most 50",
-        "# check: 10 more instances are left out; `poolguard init` writes at most 200",
-        "# check: 5 more DaemonSets are left out; `poolguard init` writes at most 200",
-    ] {
-        assert!(text.contains(line), "{line}\n{text}");
-    }
-    assert_eq!(text.matches("\n- name: group-").count(), 50);
-    assert_eq!(text.matches("daemonSets: [agent-").count(), 200);
-}
-
-#[test]
 fn choices_count_for_more_than_what_was_found() {
     let items = [
         broker_node("a1"),
