@@ -178,8 +178,8 @@ async fn run(
     if let Some((guard, settings)) = start {
         guarding.start_with(guard, settings);
     }
-    let in_force = guarding.in_force();
-    announce_when_loaded(announce, bound, &cell, in_force.clone());
+    let applied_config = guarding.applied_config();
+    announce_when_loaded(announce, bound, &cell, applied_config.clone());
     let metrics = Arc::clone(&shared.metrics);
     let denials = connected.as_ref().and_then(|it| it.tell_of_denials(&shared, &mut tasks));
     let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
@@ -188,9 +188,12 @@ async fn run(
 
     let certificate = settings.certificate;
     let (certificates, lease) = match connected {
-        Some(connected) => {
-            connected.start_replica_tasks(certificate, (cell, in_force), &shared, &mut tasks)?
-        }
+        Some(connected) => connected.start_replica_tasks(
+            certificate,
+            (cell, applied_config),
+            &shared,
+            &mut tasks,
+        )?,
         None => (serve_without_cluster(certificate, &shared, &mut tasks)?, None),
     };
     let tls = match settings.client_ca {
@@ -276,7 +279,7 @@ fn announce_when_loaded(
     announce: impl FnOnce(Bound, &PolicyAndSnapshot) + Send + 'static,
     bound: Bound,
     cell: &Arc<ArcSwapOption<PolicyAndSnapshot>>,
-    mut in_force: watch::Receiver<Option<AppliedConfig>>,
+    mut applied_config: watch::Receiver<Option<AppliedConfig>>,
 ) {
     if let Some(guard) = cell.load().as_deref() {
         announce(bound, guard);
@@ -284,7 +287,7 @@ fn announce_when_loaded(
     }
     let cell = Arc::clone(cell);
     tokio::spawn(async move {
-        if in_force.wait_for(Option::is_some).await.is_ok()
+        if applied_config.wait_for(Option::is_some).await.is_ok()
             && let Some(guard) = cell.load().as_deref()
         {
             announce(bound, guard);

@@ -94,7 +94,7 @@ impl Service for AdmissionService {
         let circumstances = Circumstances { duration, is_authenticated, is_stale };
         self.audit.record(&request, &verdict, circumstances);
         if let Some(denials) = &self.denials {
-            denials.tell(&request, &verdict);
+            denials.record(&request, &verdict);
         }
         Ok(answer.into())
     }

@@ -52,7 +52,7 @@ pub struct Event<'e> {
     /// The object that it is about.
     pub regarding: ObjectRef,
     /// How grave.
-    pub gravity: EventType,
+    pub event_type: EventType,
     /// Why, as one word for machines.
     pub reason: &'e str,
     /// What was done, as one word for machines.
@@ -78,7 +78,7 @@ impl EventRecorder {
     }
 
     async fn write(&self, event: Event<'_>) -> Result<(), ApiError> {
-        let Event { regarding, gravity, reason, action, note } = event;
+        let Event { regarding, event_type, reason, action, note } = event;
         let namespace = match regarding.kept_in() {
             "" => CLUSTER_SCOPED_NAMESPACE,
             namespace => namespace,
@@ -88,7 +88,7 @@ impl EventRecorder {
             "kind": "Event",
             "metadata": {"generateName": "poolguard-", "namespace": namespace},
             "eventTime": format!("{:.6}", Timestamp::now()),
-            "type": match gravity {
+            "type": match event_type {
                 EventType::Normal => "Normal",
                 EventType::Warning => "Warning",
             },

@@ -103,7 +103,7 @@ pub struct Candidate {
     identity: String,
     held: watch::Sender<LeaseHeld>,
     observed: Observed,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 impl Candidate {
@@ -115,9 +115,9 @@ impl Candidate {
         identity: String,
     ) -> (Self, watch::Receiver<LeaseHeld>) {
         let (held, receiver) = watch::channel(None);
-        let (observed, trouble) = (Observed::default(), LogOnce::default());
+        let (observed, failure_log) = (Observed::default(), LogOnce::default());
         let api = Api::namespaced(client.clone(), namespace);
-        (Self { client, api, names, identity, held, observed, trouble }, receiver)
+        (Self { client, api, names, identity, held, observed, failure_log }, receiver)
     }
 
     /// Takes the Lease when it is free, and keeps it.
@@ -221,7 +221,7 @@ impl Candidate {
     }
 
     fn hold(&mut self, until: Instant) {
-        self.trouble.end();
+        self.failure_log.end();
         if self.held.send_replace(Some(until)).is_none() {
             info!(
                 identity = self.identity,
@@ -238,7 +238,7 @@ impl Candidate {
     }
 
     fn complain(&mut self, why: &str) {
-        if self.trouble.is_news(why) {
+        if self.failure_log.is_news(why) {
             warn!("this replica cannot compete for the Lease: {why}");
         }
     }

@@ -108,7 +108,7 @@ impl Failure {
     }
 
     /// Logs the error: as an error if a right is missing, and else as a warning, because the API server recovers.
-    fn tell(&self, path: &str) {
+    fn log(&self, path: &str) {
         if matches!(self, Self::Refused(_)) {
             error!(path, "cannot follow {path}: {self}");
         } else {
@@ -121,7 +121,7 @@ impl Failure {
 pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSink) -> Infallible {
     let mut backoff = Backoff::default();
     let mut version = None;
-    let mut trouble: Option<String> = None;
+    let mut last_failure: Option<String> = None;
     loop {
         let started = Instant::now();
         let (result, is_news) = match &mut version {
@@ -136,7 +136,7 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
         };
         if is_news {
             backoff.reset();
-            if let Some(before) = trouble.take() {
+            if let Some(before) = last_failure.take() {
                 info!(path = source.path, before, "following {} again", source.path);
             }
         }
@@ -157,11 +157,11 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
             Err(failure) => {
                 let wait = failure.wait(&mut backoff);
                 let why = failure.to_string();
-                if trouble.as_ref() != Some(&why) {
-                    failure.tell(&source.path);
+                if last_failure.as_ref() != Some(&why) {
+                    failure.log(&source.path);
                 }
                 sink.fail(&why);
-                trouble = Some(why);
+                last_failure = Some(why);
                 sleep(wait).await;
             }
         }

@@ -45,17 +45,17 @@ pub(super) struct PoolNodes<'a> {
 pub(super) struct Resident<'a> {
     pub(super) pod: Pod<'a>,
     pub(super) claims: Vec<Text<'a>>,
-    pub(super) standing: PodStanding,
+    pub(super) owner: ResidentOwner,
     /// Index of the pool of its node.
     pub(super) pool: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum PodStanding {
+pub(super) enum ResidentOwner {
     /// AutoMQ's, and which instance's, by index.
     AutoMq(Option<usize>),
     Exempt,
-    Stranger,
+    Neither,
 }
 
 impl<'a> CheckFacts<'a> {
@@ -92,7 +92,7 @@ impl<'a> CheckFacts<'a> {
     /// Whether the pool has pods of instances, and all of them tolerate this taint.
     pub(super) fn brokers_tolerate(&self, pool: &PoolNodes<'_>, taint: &Taint<'_>) -> bool {
         let is_own = |it: &&Resident<'_>| {
-            let PodStanding::AutoMq(Some(index)) = it.standing else { return false };
+            let ResidentOwner::AutoMq(Some(index)) = it.owner else { return false };
             let instance = self.policy.instances.get(index);
             let belongs = instance.and_then(|it| self.policy.pools.get(it.pool));
             belongs.is_some_and(|own| pool.declared.is_some_and(|it| it.name == own.name))
@@ -173,17 +173,17 @@ fn resident<'a>(policy: &Policy, snapshot: &Snapshot, text: &'a str) -> Option<R
         return None;
     }
     let pool = pool_of(snapshot, &pod.spec.node_name);
-    let standing = standing(policy, &pod);
-    Some(Resident { pod, claims, standing, pool })
+    let owner = owner(policy, &pod);
+    Some(Resident { pod, claims, owner, pool })
 }
 
-fn standing(policy: &Policy, pod: &Pod<'_>) -> PodStanding {
+fn owner(policy: &Policy, pod: &Pod<'_>) -> ResidentOwner {
     match policy.pod_owner(&PodIdentity::stored(pod)) {
         PodOwner::AutoMq => {
-            PodStanding::AutoMq(policy.instance_of(&pod.metadata.namespace, &pod.metadata.labels))
+            ResidentOwner::AutoMq(policy.instance_of(&pod.metadata.namespace, &pod.metadata.labels))
         }
-        PodOwner::Exempt(_) => PodStanding::Exempt,
-        PodOwner::Neither => PodStanding::Stranger,
+        PodOwner::Exempt(_) => ResidentOwner::Exempt,
+        PodOwner::Neither => ResidentOwner::Neither,
     }
 }
 

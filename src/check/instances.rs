@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    facts::{CheckFacts, PodStanding, PoolNodes},
+    facts::{CheckFacts, PoolNodes, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
     picture::is_misplaced,
     words::{capital, count, list, named, verb},
@@ -86,7 +86,7 @@ fn pods(
     let mut outside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut inside = 0;
     for resident in &facts.pods {
-        if !matches!(resident.standing, PodStanding::AutoMq(Some(it)) if it == index) {
+        if !matches!(resident.owner, ResidentOwner::AutoMq(Some(it)) if it == index) {
             continue;
         }
         if is_misplaced(facts, &resident.pod) {
@@ -174,7 +174,7 @@ fn shared_pools(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
 /// Zones in which an instance has pods.
 fn zones_of<'f>(facts: &'f CheckFacts<'_>, index: usize) -> BTreeSet<&'f str> {
     let own = facts.pods.iter().filter(
-        |it| matches!(it.standing, PodStanding::AutoMq(Some(instance)) if instance == index),
+        |it| matches!(it.owner, ResidentOwner::AutoMq(Some(instance)) if instance == index),
     );
     let zone = |node: &str| {
         let mut nodes = facts.inventory.index().nodes();
@@ -289,9 +289,9 @@ fn instance_of_claim<'f>(
     let user = facts.pods.iter().find_map(|resident| {
         let is_user = resident.pod.metadata.namespace == namespace
             && resident.claims.iter().any(|claim| *claim == name);
-        match resident.standing {
-            PodStanding::AutoMq(instance) if is_user => instance,
-            PodStanding::AutoMq(_) | PodStanding::Exempt | PodStanding::Stranger => None,
+        match resident.owner {
+            ResidentOwner::AutoMq(instance) if is_user => instance,
+            ResidentOwner::AutoMq(_) | ResidentOwner::Exempt | ResidentOwner::Neither => None,
         }
     });
     if let Some(index) = user {

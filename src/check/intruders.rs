@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    facts::{CheckFacts, PodStanding, Resident},
+    facts::{CheckFacts, Resident, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
     words::{capital, count, list, named, verb},
 };
@@ -65,7 +65,7 @@ struct Denied {
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let (mut denied, exempt) = workloads(facts);
     let strangers: Vec<&Resident<'_>> =
-        facts.pods.iter().filter(|it| matches!(it.standing, PodStanding::Stranger)).collect();
+        facts.pods.iter().filter(|it| matches!(it.owner, ResidentOwner::Neither)).collect();
     let mut intruders: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
     for &resident in &strangers {
         for pool in reached(facts, resident) {
@@ -377,7 +377,7 @@ fn knowledge(
         ));
     } else if no_intruder {
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
-        let exempt = on_pools.filter(|it| matches!(it.standing, PodStanding::Exempt)).count();
+        let exempt = on_pools.filter(|it| matches!(it.owner, ResidentOwner::Exempt)).count();
         let fact = match exempt {
             0 => "Only AutoMQ's pods run on AutoMQ's nodes".to_owned(),
             exempt => format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{CheckFacts, PodStanding, Resident, machine_type};
+use super::facts::{CheckFacts, Resident, ResidentOwner, machine_type};
 use crate::{
     kubernetes::object::Pod,
     policy::{
@@ -138,11 +138,11 @@ fn picture(
     let mut residents: Vec<ResidentPicture> = residents
         .iter()
         .map(|it| ResidentPicture {
-            kind: match it.standing {
-                PodStanding::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
-                PodStanding::AutoMq(_) => ResidentKind::AutoMq,
-                PodStanding::Exempt => ResidentKind::Exempt,
-                PodStanding::Stranger => ResidentKind::Intruder,
+            kind: match it.owner {
+                ResidentOwner::AutoMq(_) if is_misplaced(facts, &it.pod) => ResidentKind::Misplaced,
+                ResidentOwner::AutoMq(_) => ResidentKind::AutoMq,
+                ResidentOwner::Exempt => ResidentKind::Exempt,
+                ResidentOwner::Neither => ResidentKind::Intruder,
             },
             name: format!("{}/{}", it.pod.metadata.namespace, it.pod.metadata.name),
         })

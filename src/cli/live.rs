@@ -154,7 +154,7 @@ impl Reader {
         self.inventory.begin(resource);
         let mut attempts = 0;
         loop {
-            self.progress.tell(&resource.resource, self.inventory.count(resource));
+            self.progress.show(&resource.resource, self.inventory.count(resource));
             let text = match self.get(path.to_owned(), &parameters, is_metadata_only).await {
                 Ok(text) => text,
                 Err(Fault::Api(error))
@@ -215,7 +215,7 @@ impl Progress {
         Self { cluster: cluster.to_owned(), is_shown: io::stderr().is_terminal() }
     }
 
-    fn tell(&self, resource: &str, count: usize) {
+    fn show(&self, resource: &str, count: usize) {
         if self.is_shown {
             let mut out = anstream::stderr().lock();
             // Nobody is told if the terminal has gone.

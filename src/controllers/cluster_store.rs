@@ -39,7 +39,7 @@ pub struct ClusterStore {
 struct State {
     index: Index,
     confirmed: BTreeMap<Kind, Instant>,
-    troubles: BTreeMap<Kind, String>,
+    failures: BTreeMap<Kind, String>,
 }
 
 impl ClusterStore {
@@ -57,7 +57,7 @@ impl ClusterStore {
                 name: None,
                 right: rbac::watch_of(kind),
             };
-            (source, KindSink { kind, observation: Arc::clone(self) })
+            (source, KindSink { kind, cluster_store: Arc::clone(self) })
         })
     }
 
@@ -76,7 +76,7 @@ impl ClusterStore {
         let missing: Vec<_> = Kind::ALL
             .into_iter()
             .filter(|kind| !state.index.has_seen(kind.resource().kind))
-            .map(|kind| match state.troubles.get(&kind) {
+            .map(|kind| match state.failures.get(&kind) {
                 Some(why) => format!("{} ({why})", kind.resource().plural),
                 None => kind.resource().plural.to_owned(),
             })
@@ -104,15 +104,15 @@ fn oldest(state: &State) -> Option<Instant> {
 #[derive(Debug)]
 pub struct KindSink {
     kind: Kind,
-    observation: Arc<ClusterStore>,
+    cluster_store: Arc<ClusterStore>,
 }
 
 impl KindSink {
     /// Changes the index. An object that cannot be read is left out, and the others count.
     fn change(&self, change: impl FnOnce(&mut Index) -> Result<bool, ObjectError>) {
-        let result = change(&mut self.observation.state().index);
+        let result = change(&mut self.cluster_store.state().index);
         match result {
-            Ok(true) => self.observation.changed.notify_one(),
+            Ok(true) => self.cluster_store.changed.notify_one(),
             Ok(false) => {}
             Err(error) => {
                 let kind = self.kind.resource().kind;
@@ -124,7 +124,7 @@ impl KindSink {
 
 impl WatchSink for KindSink {
     fn begin(&mut self) {
-        self.observation.state().index.begin_list(self.kind);
+        self.cluster_store.state().index.begin_list(self.kind);
     }
 
     fn list(&mut self, object: &str) {
@@ -144,17 +144,17 @@ impl WatchSink for KindSink {
     }
 
     fn confirm(&mut self) {
-        let mut state = self.observation.state();
+        let mut state = self.cluster_store.state();
         state.confirmed.insert(self.kind, Instant::now());
-        state.troubles.remove(&self.kind);
+        state.failures.remove(&self.kind);
         if let Some(oldest) = oldest(&state) {
-            self.observation.metrics.snapshot_confirmed(oldest);
+            self.cluster_store.metrics.snapshot_confirmed(oldest);
         }
     }
 
     fn fail(&mut self, why: &str) {
-        self.observation.state().troubles.insert(self.kind, why.to_owned());
+        self.cluster_store.state().failures.insert(self.kind, why.to_owned());
         // Whoever waits for the first snapshot can say what is in the way.
-        self.observation.changed.notify_one();
+        self.cluster_store.changed.notify_one();
     }
 }

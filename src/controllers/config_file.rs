@@ -16,7 +16,7 @@ pub const DEFAULTS: &str = "built-in defaults";
 pub struct ConfigFile {
     path: Option<PathBuf>,
     text: String,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 /// What a look at the file shows.
@@ -33,7 +33,7 @@ pub enum FileChange {
 impl ConfigFile {
     /// With what it holds now; without a path, an empty config that never changes.
     pub fn new(path: Option<PathBuf>, text: String) -> Self {
-        Self { path, text, trouble: LogOnce::default() }
+        Self { path, text, failure_log: LogOnce::default() }
     }
 
     /// What messages call it.
@@ -51,17 +51,17 @@ impl ConfigFile {
         let Some(path) = &self.path else { return FileChange::Same };
         match read(path) {
             Ok(text) if text == self.text => {
-                self.trouble.end();
+                self.failure_log.end();
                 FileChange::Same
             }
             Ok(text) => {
-                self.trouble.end();
+                self.failure_log.end();
                 self.text = text;
                 FileChange::Changed
             }
             Err(error) => {
                 let why = format!("cannot read {}: {error}", path.display());
-                if self.trouble.is_news(&why) {
+                if self.failure_log.is_news(&why) {
                     FileChange::Unreadable(why)
                 } else {
                     FileChange::Same

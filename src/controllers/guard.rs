@@ -72,7 +72,7 @@ pub struct GuardReloader {
     cell: PolicyAndSnapshotCell,
     metrics: Arc<Metrics>,
     loaded: ReadinessCondition,
-    in_force: watch::Sender<Option<AppliedConfig>>,
+    applied_config: watch::Sender<Option<AppliedConfig>>,
     is_stale: Arc<AtomicBool>,
     /// The provider that the config in force was read for.
     provider: Option<Provider>,
@@ -95,7 +95,7 @@ impl GuardReloader {
             cell,
             metrics,
             loaded,
-            in_force: watch::channel(None).0,
+            applied_config: watch::channel(None).0,
             is_stale: Arc::default(),
             provider: None,
             conflicts: Vec::new(),
@@ -103,8 +103,8 @@ impl GuardReloader {
     }
 
     /// The config in force, from now on.
-    pub fn in_force(&self) -> watch::Receiver<Option<AppliedConfig>> {
-        self.in_force.subscribe()
+    pub fn applied_config(&self) -> watch::Receiver<Option<AppliedConfig>> {
+        self.applied_config.subscribe()
     }
 
     /// Whether answers rest on facts that are older than the config allows.
@@ -123,13 +123,13 @@ impl GuardReloader {
         let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let observation = match &self.facts {
-                ClusterSource::Live(observation) => Some(Arc::clone(observation)),
+            let cluster_store = match &self.facts {
+                ClusterSource::Live(cluster_store) => Some(Arc::clone(cluster_store)),
                 ClusterSource::Dump(_) => None,
             };
             let changed = async {
-                match &observation {
-                    Some(observation) => observation.changed().await,
+                match &cluster_store {
+                    Some(cluster_store) => cluster_store.changed().await,
                     None => std::future::pending().await,
                 }
             };
@@ -163,8 +163,10 @@ impl GuardReloader {
     /// The cluster has changed: the same config, unless the provider has become known.
     async fn renew(&mut self) {
         let made = match self.known() {
-            Ok((provider, in_force)) if provider == self.provider || in_force.is_none() => {
-                self.make(self.accepted.clone(), in_force).await
+            Ok((provider, applied_config))
+                if provider == self.provider || applied_config.is_none() =>
+            {
+                self.make(self.accepted.clone(), applied_config).await
             }
             Ok(_) => self.make(self.accepted.clone(), None).await,
             Err(why) => {
@@ -174,7 +176,7 @@ impl GuardReloader {
         };
         if let Err(error) = made {
             error!("{error:#}");
-            if self.in_force.borrow().is_none() {
+            if self.applied_config.borrow().is_none() {
                 self.loaded.fail(format!("{error:#}"));
             }
         }
@@ -200,7 +202,7 @@ impl GuardReloader {
         let (name, text) = (self.config.name(), self.config.text().to_owned());
         config::load(&name, &text, self.provider).map_err(|found| refused(&name, &found))?;
         self.accepted.clone_from(&text);
-        if self.in_force.borrow().is_none() {
+        if self.applied_config.borrow().is_none() {
             return Ok(());
         }
         self.make(text, None).await
@@ -208,22 +210,26 @@ impl GuardReloader {
 
     /// The provider that the nodes tell, and the config in force; else what is in the way.
     fn known(&self) -> Result<(Option<Provider>, Option<AppliedConfig>), NotReadYet> {
-        let in_force = self.in_force.borrow().clone();
+        let applied_config = self.applied_config.borrow().clone();
         match &self.facts {
-            ClusterSource::Dump(_) => Ok((self.provider, in_force)),
-            ClusterSource::Live(observation) => {
-                let detected = observation.read(Index::provider)?;
-                Ok((detected, in_force))
+            ClusterSource::Dump(_) => Ok((self.provider, applied_config)),
+            ClusterSource::Live(cluster_store) => {
+                let detected = cluster_store.read(Index::provider)?;
+                Ok((detected, applied_config))
             }
         }
     }
 
     /// Makes a guard of what is known now, with the policy in force or, without one, of the text of a
     /// config, and puts it in force.
-    async fn make(&mut self, text: String, in_force: Option<AppliedConfig>) -> anyhow::Result<()> {
+    async fn make(
+        &mut self,
+        text: String,
+        applied_config: Option<AppliedConfig>,
+    ) -> anyhow::Result<()> {
         let (facts, config) = (self.facts.clone(), ConfigText { name: self.config.name(), text });
         // Thousands of nodes take milliseconds, in which requests want their thread.
-        let made = spawn_blocking(move || make(&facts, &config, in_force)).await;
+        let made = spawn_blocking(move || make(&facts, &config, applied_config)).await;
         let (guard, settings, provider) = made.context("making a snapshot panicked")??;
         self.provider = provider;
         self.put_in_force(guard, settings);
@@ -236,7 +242,7 @@ impl GuardReloader {
         self.warn_of_conflicts(&guard.snapshot);
         let policy = Arc::clone(&guard.policy);
         self.cell.store(Some(Arc::new(guard)));
-        self.in_force.send_if_modified(|before| {
+        self.applied_config.send_if_modified(|before| {
             let is_new = before.as_ref().is_none_or(|before| {
                 !Arc::ptr_eq(&before.policy, &policy) || before.settings != settings
             });
@@ -259,13 +265,13 @@ impl GuardReloader {
     }
 
     fn judge_age(&self) {
-        let ClusterSource::Live(observation) = &self.facts else {
+        let ClusterSource::Live(cluster_store) = &self.facts else {
             // A dump does not age: it is what it is.
             self.metrics.snapshot_confirmed(Instant::now());
             return;
         };
-        let Some(age) = observation.age(Instant::now()) else { return };
-        let limit = self.in_force.borrow().as_ref().map(|it| it.settings.snapshot_max_age);
+        let Some(age) = cluster_store.age(Instant::now()) else { return };
+        let limit = self.applied_config.borrow().as_ref().map(|it| it.settings.snapshot_max_age);
         let is_stale = limit.is_some_and(|limit| age > limit);
         let was_stale = self.is_stale.swap(is_stale, Ordering::Relaxed);
         let age = age.as_secs();
@@ -290,13 +296,13 @@ struct ConfigText {
 fn make(
     facts: &ClusterSource,
     config: &ConfigText,
-    in_force: Option<AppliedConfig>,
+    applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
     match facts {
-        ClusterSource::Live(observation) => {
+        ClusterSource::Live(cluster_store) => {
             // The watches wait for as long as the index is read: a snapshot is compiled after that.
-            let moment = observation.read(Index::moment).map_err(anyhow::Error::msg)?;
-            make_of(&moment, config, in_force)
+            let moment = cluster_store.read(Index::moment).map_err(anyhow::Error::msg)?;
+            make_of(&moment, config, applied_config)
         }
         ClusterSource::Dump(file) => {
             let name = file.display();
@@ -304,7 +310,7 @@ fn make(
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
             let index = Index::read_dump(&text)
                 .with_context(|| format!("cannot use {name} as a dump of a cluster"))?;
-            make_of(&index.moment(), config, in_force)
+            make_of(&index.moment(), config, applied_config)
         }
     }
 }
@@ -312,11 +318,11 @@ fn make(
 fn make_of(
     moment: &Moment,
     config: &ConfigText,
-    in_force: Option<AppliedConfig>,
+    applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
     let provider = moment.provider();
-    let AppliedConfig { policy, settings } = match in_force {
-        Some(in_force) => in_force,
+    let AppliedConfig { policy, settings } = match applied_config {
+        Some(applied_config) => applied_config,
         None => read_config(config, provider)?,
     };
     let snapshot = moment.snapshot(&policy);

@@ -68,7 +68,7 @@ pub struct RegistrationSettings {
 /// What others know.
 pub struct RegistrationInputs {
     /// The config.
-    pub in_force: watch::Receiver<Option<AppliedConfig>>,
+    pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The two configurations, mutating first.
     pub seen: [watch::Receiver<Seen>; 2],
     /// The authorities to register; `None` while there are none yet.
@@ -82,11 +82,11 @@ pub struct RegistrationInputs {
 /// Keeps the configurations as they should be.
 pub struct WebhookRegistration {
     settings: RegistrationSettings,
-    in_force: watch::Receiver<Option<AppliedConfig>>,
+    applied_config: watch::Receiver<Option<AppliedConfig>>,
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<LeaseHeld>,
     metrics: Arc<Metrics>,
-    standing: watch::Sender<Option<RegistrationStatus>>,
+    status: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
     ownership: Ownership,
     probe: Probe,
@@ -101,20 +101,20 @@ impl WebhookRegistration {
         inputs: RegistrationInputs,
         metrics: Arc<Metrics>,
         recorder: &EventRecorder,
-        standing: watch::Sender<Option<RegistrationStatus>>,
+        status: watch::Sender<Option<RegistrationStatus>>,
     ) -> Self {
         let RegistrationSettings { namespace, names, address } = &settings;
-        let RegistrationInputs { in_force, seen, bundle, held, readiness } = inputs;
+        let RegistrationInputs { applied_config, seen, bundle, held, readiness } = inputs;
         let probe = Probe::new(address.clone(), namespace.clone(), readiness);
         let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
         let ownership = Ownership::new(client, names.clone());
         Self {
             settings,
-            in_force,
+            applied_config,
             bundle,
             held,
             metrics,
-            standing,
+            status,
             holds: false,
             ownership,
             probe,
@@ -132,7 +132,7 @@ impl WebhookRegistration {
                 Ok(()) = mutating.changed() => {}
                 Ok(()) = validating.changed() => {}
                 Ok(()) = self.bundle.changed() => {}
-                Ok(()) = self.in_force.changed() => {}
+                Ok(()) = self.applied_config.changed() => {}
                 () = turned(&mut self.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
@@ -143,22 +143,25 @@ impl WebhookRegistration {
     async fn step(&mut self) -> Duration {
         self.holds = is_held(*self.held.borrow(), Instant::now());
         self.metrics.set_holds_lease(self.holds);
-        let in_force = self.in_force.borrow_and_update().clone();
+        let applied_config = self.applied_config.borrow_and_update().clone();
         let bundle = self.bundle.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
-            publish(RegistrationStatus::default(), false, &self.metrics, &self.standing);
+            publish(RegistrationStatus::default(), false, &self.metrics, &self.status);
             return RETRY_INTERVAL;
         }
-        let (Some(in_force), Some(bundle)) = (in_force, bundle) else { return RETRY_INTERVAL };
+        let (Some(applied_config), Some(bundle)) = (applied_config, bundle) else {
+            return RETRY_INTERVAL;
+        };
         // Looked at before their owner: one that goes later goes with an owner that is looked for again.
         let seen = self.configurations.each_mut().map(Configuration::look);
         self.ownership.find(seen.contains(&Seen::Absent)).await;
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
-        let is_external = in_force.settings.registration == config::RegistrationMode::External;
-        let desired = self.desired(&in_force, &bundle);
-        let additions = CloudAdditions::from(in_force.policy.provider);
-        let (mut wait, mut standing) = (POLL_INTERVAL, RegistrationStatus::default());
+        let is_external =
+            applied_config.settings.registration == config::RegistrationMode::External;
+        let desired = self.desired(&applied_config, &bundle);
+        let additions = CloudAdditions::from(applied_config.policy.provider);
+        let (mut wait, mut status) = (POLL_INTERVAL, RegistrationStatus::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
         for ((configuration, mut desired), seen) in all {
             if is_external {
@@ -177,14 +180,14 @@ impl WebhookRegistration {
                 Some(drift) => configuration.overwrite(&desired, &seen, drift, additions).await,
             };
             wait = wait.min(kept.look_again);
-            standing.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
+            status.0.extend(kept.drift.map(|drift| configuration.deviation(drift)));
         }
-        publish(standing, is_known, &self.metrics, &self.standing);
+        publish(status, is_known, &self.metrics, &self.status);
         wait
     }
 
     /// What is to be registered, mutating first.
-    fn desired(&self, in_force: &AppliedConfig, bundle: &Bundle) -> [Value; 2] {
+    fn desired(&self, applied_config: &AppliedConfig, bundle: &Bundle) -> [Value; 2] {
         let RegistrationSettings { namespace, names, address } = &self.settings;
         let installation = Installation {
             name: names.release.clone(),
@@ -195,6 +198,6 @@ impl WebhookRegistration {
         };
         let pem = bundle::pem(bundle);
         let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
-        entries(&in_force.policy, namespace).objects(&installation, pem)
+        entries(&applied_config.policy, namespace).objects(&installation, pem)
     }
 }

@@ -87,7 +87,7 @@ pub struct ScanInputs {
     /// What is in force.
     pub guard: PolicyAndSnapshotCell,
     /// The config.
-    pub in_force: watch::Receiver<Option<AppliedConfig>>,
+    pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
     /// How what is registered stands; `None` while that is not known.
@@ -105,7 +105,7 @@ pub struct ScanController {
     last: Option<Last>,
     /// Whether the reports of a scan that is off have been taken away.
     is_withdrawn: bool,
-    trouble: LogOnce,
+    failure_log: LogOnce,
     reports_trouble: LogOnce,
 }
 
@@ -127,7 +127,7 @@ impl ScanController {
             reported: BTreeSet::new(),
             last: None,
             is_withdrawn: false,
-            trouble: LogOnce::default(),
+            failure_log: LogOnce::default(),
             reports_trouble: LogOnce::default(),
         }
     }
@@ -136,7 +136,7 @@ impl ScanController {
     pub async fn run(mut self) -> Infallible {
         loop {
             sleep(POLL_INTERVAL).await;
-            let settings = self.inputs.in_force.borrow().as_ref().map(|it| it.settings.scan);
+            let settings = self.inputs.applied_config.borrow().as_ref().map(|it| it.settings.scan);
             let holds = is_held(*self.inputs.held.borrow(), Instant::now());
             match settings.filter(|_| holds) {
                 None => {
@@ -157,15 +157,15 @@ impl ScanController {
 
     /// Scans if it is time, and else reports what else has changed.
     async fn look(&mut self, interval: Duration) {
-        let is_changed = self.inputs.in_force.has_changed().unwrap_or(false);
+        let is_changed = self.inputs.applied_config.has_changed().unwrap_or(false);
         let is_due = |last: &Last| is_changed || last.at.elapsed() >= interval;
         if self.last.as_ref().is_none_or(is_due) {
-            self.inputs.in_force.mark_unchanged();
+            self.inputs.applied_config.mark_unchanged();
             let now = Instant::now();
             let examined = match self.scan().await {
-                Ok((found, rules)) => Some((self.tell(found), rules)),
+                Ok((found, rules)) => Some((self.publish(found), rules)),
                 Err(why) => {
-                    if self.trouble.is_news(&why.to_string()) {
+                    if self.failure_log.is_news(&why.to_string()) {
                         warn!("cannot scan the cluster: {why}");
                     }
                     None
@@ -207,11 +207,11 @@ impl ScanController {
         }
     }
 
-    fn tell(&mut self, found: Found) -> Examined {
+    fn publish(&mut self, found: Found) -> Examined {
         let Found { counts, exempt, reported, examined, pods } = found;
         match examined.unjudged.iter().next() {
-            None => self.trouble.end(),
-            Some((rule, why)) if self.trouble.is_news(why) => warn!(
+            None => self.failure_log.end(),
+            Some((rule, why)) if self.failure_log.is_news(why) => warn!(
                 "the scan cannot check \
              {rule}: {why}"
             ),
@@ -256,9 +256,9 @@ impl ScanController {
             return;
         };
         *reported = Instant::now();
-        examined.deviations = registered.map(|standing| {
-            let tell = |it: &Deviation| (it.regarding(), it.to_string());
-            standing.0.iter().map(tell).collect()
+        examined.deviations = registered.map(|status| {
+            let report = |it: &Deviation| (it.regarding(), it.to_string());
+            status.0.iter().map(report).collect()
         });
         let wanted = reports(examined, rules, Timestamp::now().as_second());
         self.write(wanted).await;

@@ -97,11 +97,11 @@ impl Live {
 impl Connected {
     /// Begins to watch.
     pub(super) fn observe(&self, metrics: &Arc<Metrics>, tasks: &mut Tasks) -> Arc<ClusterStore> {
-        let observation = ClusterStore::new(Arc::clone(metrics));
-        for (source, sink) in observation.watches() {
+        let cluster_store = ClusterStore::new(Arc::clone(metrics));
+        for (source, sink) in cluster_store.watches() {
             tasks.spawn(follow(self.client.clone(), source, sink));
         }
-        observation
+        cluster_store
     }
 
     /// Begins to write Events of denials and warnings, if this is a replica of an installation.
@@ -119,7 +119,7 @@ impl Connected {
     pub(super) fn start_replica_tasks(
         self,
         certificate: Certificate,
-        (guard, in_force): (PolicyAndSnapshotCell, watch::Receiver<Option<AppliedConfig>>),
+        (guard, applied_config): (PolicyAndSnapshotCell, watch::Receiver<Option<AppliedConfig>>),
         shared: &Shared,
         tasks: &mut Tasks,
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
@@ -134,16 +134,16 @@ impl Connected {
         let (candidate, held) =
             Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
         let lease = LeaseTask::spawn(candidate);
-        let standing = watch::Sender::new(None);
+        let status = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
         }
         let inputs = ScanInputs {
             guard,
-            in_force: in_force.clone(),
+            applied_config: applied_config.clone(),
             held: held.clone(),
-            registration: standing.subscribe(),
+            registration: status.subscribe(),
             reports,
         };
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
@@ -151,7 +151,7 @@ impl Connected {
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
         let inputs = RegistrationInputs {
-            in_force,
+            applied_config,
             seen,
             bundle: bundle.subscribe(),
             held: held.clone(),
@@ -163,7 +163,7 @@ impl Connected {
         let recorder = EventRecorder::new(client.clone(), identity);
         let client_too = client.clone();
         let registration =
-            WebhookRegistration::new(client_too, settings, inputs, metrics, &recorder, standing);
+            WebhookRegistration::new(client_too, settings, inputs, metrics, &recorder, status);
         tasks.spawn(registration.run());
         let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {

@@ -31,13 +31,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_news_once_until_it_ends_or_another_comes() {
-        let mut trouble = LogOnce::default();
+        let mut failure_log = LogOnce::default();
         for (why, is_news) in [("a", true), ("a", false), ("b", true), ("a", true)] {
-            assert_eq!(trouble.is_news(why), is_news, "{why}");
-            assert_eq!(trouble.why(), Some(why));
+            assert_eq!(failure_log.is_news(why), is_news, "{why}");
+            assert_eq!(failure_log.why(), Some(why));
         }
-        trouble.end();
-        assert_eq!(trouble.why(), None);
-        assert!(trouble.is_news("a"));
+        failure_log.end();
+        assert_eq!(failure_log.why(), None);
+        assert!(failure_log.is_news("a"));
     }
 }

@@ -62,7 +62,7 @@ pub fn denials(
 
 impl EventQueue {
     /// Takes what a decision denies or warns of. Never waits.
-    pub fn tell(&self, request: &Request<'_>, verdict: &Verdict) {
+    pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
         if request.dry_run {
             return;
         }
@@ -119,7 +119,7 @@ impl EventWriter {
         } else {
             ("WarnedByPoolGuard", "Warn")
         };
-        let event = Event { regarding, gravity: EventType::Warning, reason, action, note };
+        let event = Event { regarding, event_type: EventType::Warning, reason, action, note };
         let recorder = self.recorder.clone();
         let publish = recorder.publish(event);
         pin!(publish);

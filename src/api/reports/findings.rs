@@ -39,7 +39,7 @@ pub enum Weight {
 #[derive(Clone, Debug, Default)]
 pub struct Examined {
     /// What was found, object by object: as much as there is room for.
-    pub standing: Vec<ReportedFinding>,
+    pub reported: Vec<ReportedFinding>,
     /// Rules that are broken, with whatever there is no room for.
     pub broken: BTreeSet<RuleName>,
     /// Pods in AutoMQ's cluster that are neither AutoMQ's nor exempt, by namespace.
@@ -54,7 +54,7 @@ pub struct Examined {
 /// The reports of what was examined at that Unix time, by namespace; empty for none.
 pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<String, Report> {
     let mut places: BTreeMap<String, Vec<ReportResult>> = BTreeMap::new();
-    for ReportedFinding { finding, object, weight } in &examined.standing {
+    for ReportedFinding { finding, object, weight } in &examined.reported {
         let outcome = match weight {
             Weight::Broken => outcome(rules.mode(finding.rule)),
             Weight::Exempt => ReportOutcome::Warn,
@@ -184,7 +184,7 @@ mod tests {
             name: "p".into(),
             ..Default::default()
         };
-        let standing = vec![
+        let reported = vec![
             ReportedFinding {
                 finding: node,
                 object: Some(ObjectRef::named("v1", "Node", "n")),
@@ -197,8 +197,8 @@ mod tests {
             },
         ];
         let examined = Examined {
-            broken: standing.iter().map(|it| it.finding.rule).collect(),
-            standing,
+            broken: reported.iter().map(|it| it.finding.rule).collect(),
+            reported,
             strangers: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
             deviations: Some(vec![(ObjectRef::named("v1", "A", "a"), "absent".to_owned())]),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{DraftList, EXEMPTIONS_MAX};
 use crate::{
-    check::facts::{CheckFacts, PodStanding},
+    check::facts::{CheckFacts, ResidentOwner},
     json,
     kubernetes::{
         name::is_dns_subdomain,
@@ -53,7 +53,7 @@ pub(super) fn exemptions(facts: &CheckFacts<'_>) -> DraftList<DraftExemption> {
         let metadata = &resident.pod.metadata;
         if let Some(name) = daemon_set(metadata)
             && resident.pool.is_some()
-            && matches!(resident.standing, PodStanding::Stranger)
+            && matches!(resident.owner, ResidentOwner::Neither)
         {
             agents.insert((metadata.namespace.to_string(), name.to_owned()), RUNS);
         }

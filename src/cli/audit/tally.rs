@@ -218,7 +218,7 @@ impl Tally {
     }
 
     /// The number of records that need attention.
-    pub(super) fn trouble(&self) -> u64 {
+    pub(super) fn attention(&self) -> u64 {
         DECISIONS.into_iter().filter(|it| !FINE.contains(it)).map(|it| self.of(it)).sum()
     }
 }

@@ -102,7 +102,7 @@ fn group<'a>(
     findings: impl Iterator<Item = &'a CheckFinding>,
 ) -> fmt::Result {
     writeln!(f, "{heading}")?;
-    let mut told = None;
+    let mut shown = None;
     for finding in findings {
         let (style, word) = word(finding);
         let rule = finding.rule;
@@ -126,8 +126,8 @@ fn group<'a>(
             continue;
         }
         // PoolGuard writes the same reason only once in a row.
-        let why = finding.why.filter(|why| told != Some(*why));
-        told = finding.why;
+        let why = finding.why.filter(|why| shown != Some(*why));
+        shown = finding.why;
         for line in why.iter().flat_map(|why| wrapped(why)) {
             writeln!(f, "{margin}{}", Styled(FAINT, line))?;
         }

@@ -125,8 +125,8 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     for warning in &result.warnings {
         writeln!(f, "{}", wrapped(&warning.denial(), 2))?;
     }
-    let told = [Decision::Deny, Decision::Warn, Decision::Exempt];
-    for record in result.records.iter().filter(|record| !told.contains(&record.decision)) {
+    let shown = [Decision::Deny, Decision::Warn, Decision::Exempt];
+    for record in result.records.iter().filter(|record| !shown.contains(&record.decision)) {
         let rule = record.rule().map(|rule| format!("[{rule}] ")).unwrap_or_default();
         writeln!(f, "{}", wrapped(&format!("{rule}{}", record.message()), 2))?;
     }

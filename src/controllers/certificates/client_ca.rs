@@ -26,7 +26,7 @@ pub struct ClientCa {
     certificates: Arc<Certificates>,
     tls: Arc<ArcSwap<ServerConfig>>,
     metrics: Arc<Metrics>,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 impl ClientCa {
@@ -40,7 +40,7 @@ impl ClientCa {
         let content = fs::read(&path).unwrap_or_default();
         let settings = server_config(Arc::clone(&certificates), Some(&path))?;
         let tls = Arc::new(ArcSwap::from(settings));
-        Ok(Self { path, content, certificates, tls, metrics, trouble: LogOnce::default() })
+        Ok(Self { path, content, certificates, tls, metrics, failure_log: LogOnce::default() })
     }
 
     /// The settings that new connections get.
@@ -59,7 +59,7 @@ impl ClientCa {
         match server_config(Arc::clone(&self.certificates), Some(&self.path)) {
             Ok(settings) => {
                 self.content = content;
-                self.trouble.end();
+                self.failure_log.end();
                 self.tls.store(settings);
                 self.metrics.certificate_reloaded(label::ReloadResult::Success);
                 info!("using the new client CA in {}", self.path.display());
@@ -69,7 +69,7 @@ impl ClientCa {
     }
 
     fn complain(&mut self, why: &str) {
-        if self.trouble.is_news(why) {
+        if self.failure_log.is_news(why) {
             error!("{why}; PoolGuard keeps checking clients against the previous client CA");
             self.metrics.certificate_reloaded(label::ReloadResult::Failure);
         }

@@ -71,7 +71,7 @@ pub struct Files {
     expires: Timestamp,
     /// An authority that was replaced, and until when it is registered all the same.
     replaced: Option<(Bundle, Timestamp)>,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 impl Files {
@@ -85,8 +85,8 @@ impl Files {
         let expires = expiry(&credentials);
         metrics.set_certificate_expiry(label::Certificate::Serving, expires.as_second());
         let certificates = Arc::new(Certificates::new(credentials));
-        let (replaced, trouble) = (None, LogOnce::default());
-        Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, trouble })
+        let (replaced, failure_log) = (None, LogOnce::default());
+        Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, failure_log })
     }
 
     /// What is served.
@@ -127,7 +127,7 @@ impl Files {
         }
         self.expires = expiry(&credentials);
         self.content = content;
-        self.trouble.end();
+        self.failure_log.end();
         self.certificates.swap(credentials);
         let seconds = self.expires.as_second();
         self.metrics.set_certificate_expiry(label::Certificate::Serving, seconds);
@@ -137,7 +137,7 @@ impl Files {
     }
 
     fn complain(&mut self, why: &str) {
-        if self.trouble.is_news(why) {
+        if self.failure_log.is_news(why) {
             error!("{why}; PoolGuard keeps serving the previous certificate");
             self.metrics.certificate_reloaded(label::ReloadResult::Failure);
         }

@@ -95,7 +95,7 @@ pub struct OwnAuthority {
     remembered: Option<Stored>,
     leaf: Option<Leaf>,
     holds: bool,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 /// Why nothing could be done for now.
@@ -127,8 +127,8 @@ impl OwnAuthority {
         inputs: AuthorityInputs,
         outputs: AuthorityOutputs,
     ) -> Self {
-        let (remembered, leaf, holds, trouble) = (None, None, false, LogOnce::default());
-        Self { client, settings, inputs, outputs, remembered, leaf, holds, trouble }
+        let (remembered, leaf, holds, failure_log) = (None, None, false, LogOnce::default());
+        Self { client, settings, inputs, outputs, remembered, leaf, holds, failure_log }
     }
 
     /// Keeps them, for ever.
@@ -137,14 +137,14 @@ impl OwnAuthority {
         loop {
             let wait = match self.step().await {
                 Ok(()) => {
-                    self.trouble.end();
+                    self.failure_log.end();
                     backoff.reset();
                     POLL_INTERVAL.min(self.settings.wait.max(SHORTEST_LOOK))
                 }
-                Err(trouble) => {
-                    let trouble = trouble.to_string();
-                    if self.trouble.is_news(&trouble) {
-                        error!("{trouble}");
+                Err(failure_log) => {
+                    let failure_log = failure_log.to_string();
+                    if self.failure_log.is_news(&failure_log) {
+                        error!("{failure_log}");
                     }
                     backoff.wait()
                 }
@@ -305,8 +305,8 @@ impl OwnAuthority {
     }
 
     fn why_no_leaf(&self) -> String {
-        if let Some(trouble) = self.trouble.why() {
-            return trouble.to_owned();
+        if let Some(failure_log) = self.failure_log.why() {
+            return failure_log.to_owned();
         }
         let name = &self.settings.names.authority;
         match &*self.inputs.secret.borrow() {
@@ -322,7 +322,7 @@ impl OwnAuthority {
     }
 
     fn complain_of(&self, error: &StoredError) {
-        if self.trouble.why().is_none() {
+        if self.failure_log.why().is_none() {
             let name = &self.settings.names.authority;
             warn!(
                 "the Secret {name} is damaged ({error}); the replica that holds the Lease \

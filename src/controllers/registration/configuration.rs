@@ -48,7 +48,7 @@ pub(super) struct Configuration {
     written: Option<Written>,
     pub(super) contest: Contest,
     last_reported: Option<Drift>,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 /// What was written, which the watch has yet to show.
@@ -110,7 +110,7 @@ impl Configuration {
                 written: None,
                 contest: Contest::default(),
                 last_reported: None,
-                trouble: LogOnce::default(),
+                failure_log: LogOnce::default(),
             }
         };
         let [mutating, validating] = WEBHOOK_CONFIGURATIONS;
@@ -162,14 +162,14 @@ impl Configuration {
         match written {
             Ok(object) => {
                 self.written = Some(Written { at: Instant::now(), over, object });
-                self.trouble.end();
+                self.failure_log.end();
                 self.metrics.registration_written(reason);
                 true
             }
             Err(error) => {
                 self.metrics.registration_written(RegistrationWrite::Failed);
                 let why = client::explain_with(&error, &self.right);
-                if self.trouble.is_news(&why.to_string()) {
+                if self.failure_log.is_news(&why.to_string()) {
                     error!("cannot write the {} {}: {why}", self.kind, self.name);
                 }
                 false
@@ -184,19 +184,19 @@ impl Configuration {
         }
         self.last_reported = Some(drift.clone());
         let deviation = self.deviation(drift.clone());
-        let (gravity, reason, note) = match drift {
+        let (event_type, reason, note) = match drift {
             Drift::Absent => {
                 let Self { kind, name, .. } = self;
                 (EventType::Normal, "Registered", format!("registering the {kind} {name}"))
             }
             Drift::Differs(_) => (EventType::Warning, "Drifted", deviation.to_string()),
         };
-        match gravity {
+        match event_type {
             EventType::Normal => info!("{note}"),
             EventType::Warning => warn!("{note}"),
         }
         let regarding = deviation.regarding();
-        let event = Event { regarding, gravity, reason, action: "Register", note };
+        let event = Event { regarding, event_type, reason, action: "Register", note };
         self.recorder.publish(event).await;
     }
 

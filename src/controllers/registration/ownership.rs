@@ -16,7 +16,7 @@ pub(super) struct Ownership {
     client: Client,
     names: Names,
     known: Known,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 /// What is known of the owner.
@@ -33,7 +33,7 @@ enum Known {
 impl Ownership {
     /// With nothing known yet.
     pub(super) fn new(client: Client, names: Names) -> Self {
-        Self { client, names, known: Known::Nothing, trouble: LogOnce::default() }
+        Self { client, names, known: Known::Nothing, failure_log: LogOnce::default() }
     }
 
     /// The owner, if there is one.
@@ -64,7 +64,7 @@ impl Ownership {
             Search::Nobody => {}
             Search::Found(owner) => {
                 self.known = Known::Owner(owner);
-                self.trouble.end();
+                self.failure_log.end();
             }
             Search::Absent => {
                 self.known = Known::Absence;
@@ -86,7 +86,7 @@ impl Ownership {
     }
 
     fn complain(&mut self, why: &str) {
-        if self.trouble.is_news(why) {
+        if self.failure_log.is_news(why) {
             error!("{why}");
         }
     }

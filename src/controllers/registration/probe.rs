@@ -30,12 +30,12 @@ pub(super) struct Probe {
     namespace: String,
     readiness: Readiness,
     ready_since: Option<Instant>,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 impl Probe {
     pub(super) fn new(address: Address, namespace: String, readiness: Readiness) -> Self {
-        Self { address, namespace, readiness, ready_since: None, trouble: LogOnce::default() }
+        Self { address, namespace, readiness, ready_since: None, failure_log: LogOnce::default() }
     }
 
     /// Whether something answers, so that a first registration rejects nothing.
@@ -47,7 +47,7 @@ impl Probe {
         let since = *self.ready_since.get_or_insert_with(Instant::now);
         match connect(&self.address, &self.namespace, bundle).await {
             Ok(()) => {
-                self.trouble.end();
+                self.failure_log.end();
                 true
             }
             Err(why) if since.elapsed() > PATIENCE => {
@@ -56,7 +56,7 @@ impl Probe {
             }
             Err(why) => {
                 // Why a connection fails differs from one to the next.
-                if self.trouble.why().is_none() && self.trouble.is_news(&why.to_string()) {
+                if self.failure_log.why().is_none() && self.failure_log.is_news(&why.to_string()) {
                     error!("waiting to register: this pod cannot reach the webhook: {why}");
                 }
                 false

@@ -41,16 +41,16 @@ pub enum Drift {
 /// The metric and whoever else follows learn the same. Where it is not known, because another replica
 /// looks after it or because it cannot be read, followers are told nothing instead of that all is well.
 pub(super) fn publish(
-    standing: RegistrationStatus,
+    status: RegistrationStatus,
     is_known: bool,
     metrics: &Metrics,
     followers: &watch::Sender<Option<RegistrationStatus>>,
 ) {
-    metrics.set_registration_drift(standing.0.len());
-    let standing = is_known.then_some(standing);
+    metrics.set_registration_drift(status.0.len());
+    let status = is_known.then_some(status);
     followers.send_if_modified(|before| {
-        let is_new = *before != standing;
-        *before = standing;
+        let is_new = *before != status;
+        *before = status;
         is_new
     });
 }
@@ -168,7 +168,7 @@ mod tests {
             let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
             deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
         };
-        for (standing, gauge, is_sent) in [
+        for (status, gauge, is_sent) in [
             (None, 0, false),
             (Some(RegistrationStatus::default()), 0, true),
             (deviating(Drift::Absent), 1, true),
@@ -178,12 +178,12 @@ mod tests {
             (Some(RegistrationStatus::default()), 0, true),
             (None, 0, true),
         ] {
-            let is_known = standing.is_some();
-            publish(standing.clone().unwrap_or_default(), is_known, &metrics, &sender);
-            assert_eq!(receiver.has_changed().unwrap(), is_sent, "{standing:?}");
-            assert_eq!(*receiver.borrow_and_update(), standing);
+            let is_known = status.is_some();
+            publish(status.clone().unwrap_or_default(), is_known, &metrics, &sender);
+            assert_eq!(receiver.has_changed().unwrap(), is_sent, "{status:?}");
+            assert_eq!(*receiver.borrow_and_update(), status);
             let line = format!("poolguard_webhook_registration_drift {gauge}\n");
-            assert!(metrics.render().unwrap().contains(&line), "{standing:?}");
+            assert!(metrics.render().unwrap().contains(&line), "{status:?}");
         }
     }
 }

@@ -53,7 +53,7 @@ impl Found {
         if let Some(finding) = policy.inspect_exempt_pod(snapshot, &pod) {
             let pool = finding.pool.clone().unwrap_or_default();
             *self.exempt.entry(pool).or_default() += 1;
-            self.tell(finding, Some(ObjectRef::pod(&pod.metadata)), Weight::Exempt);
+            self.add_weighted(finding, Some(ObjectRef::pod(&pod.metadata)), Weight::Exempt);
         }
     }
 
@@ -68,15 +68,15 @@ impl Found {
     /// Something stands against a rule.
     pub(super) fn add(&mut self, finding: Finding, object: Option<ObjectRef>) {
         self.count(&finding);
-        self.tell(finding, object, Weight::Broken);
+        self.add_weighted(finding, object, Weight::Broken);
     }
 
-    fn tell(&mut self, finding: Finding, object: Option<ObjectRef>, weight: Weight) {
+    fn add_weighted(&mut self, finding: Finding, object: Option<ObjectRef>, weight: Weight) {
         if self.reported.len() < TOLD_MAX {
             self.reported.insert(finding.denial());
         }
-        if self.examined.standing.len() < REPORTED_MAX {
-            self.examined.standing.push(ReportedFinding { finding, object, weight });
+        if self.examined.reported.len() < REPORTED_MAX {
+            self.examined.reported.push(ReportedFinding { finding, object, weight });
         }
     }
 

@@ -91,54 +91,54 @@ impl Metrics {
         &self,
         counts: impl IntoIterator<Item = (&'a str, &'a str, NodeState, i64)>,
     ) {
-        self.knowledge.pool_nodes.reset();
+        self.cluster.pool_nodes.reset();
         for (pool, zone, state, count) in counts {
-            self.knowledge.pool_nodes.with_label_values(&[pool, zone, state.as_str()]).set(count);
+            self.cluster.pool_nodes.with_label_values(&[pool, zone, state.as_str()]).set(count);
         }
     }
 
     /// The snapshot was confirmed up to date at that instant.
     pub fn snapshot_confirmed(&self, at: Instant) {
-        *self.knowledge.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        *self.cluster.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     /// A snapshot was made.
     pub fn snapshot_rebuilt(&self) {
-        self.knowledge.snapshot_rebuilds.inc();
+        self.cluster.snapshot_rebuilds.inc();
     }
 
     /// So many nodes are claimed by more than one declared pool.
     pub fn set_pool_conflicts(&self, nodes: usize) {
-        self.knowledge.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+        self.cluster.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
     /// Replaces what the scan found: what is mended leaves no series behind.
     pub fn set_violations<'a>(&self, counts: impl IntoIterator<Item = (RuleName, &'a str, usize)>) {
-        self.knowledge.violations.reset();
+        self.cluster.violations.reset();
         for (rule, pool, count) in counts {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.knowledge.violations.with_label_values(&[rule.as_str(), pool]).set(count);
+            self.cluster.violations.with_label_values(&[rule.as_str(), pool]).set(count);
         }
     }
 
     /// Replaces how many pods an exemption lets stay that it hardly means.
     pub fn set_exempt_residents<'a>(&self, counts: impl IntoIterator<Item = (&'a str, usize)>) {
-        self.knowledge.exempt_residents.reset();
+        self.cluster.exempt_residents.reset();
         for (pool, count) in counts {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.knowledge.exempt_residents.with_label_values(&[pool]).set(count);
+            self.cluster.exempt_residents.with_label_values(&[pool]).set(count);
         }
     }
 
     /// A scan was complete at that Unix time.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn scan_succeeded(&self, unix_seconds: i64) {
-        self.knowledge.scan_succeeded.with_label_values::<&str>(&[]).set(unix_seconds as f64);
+        self.cluster.scan_succeeded.with_label_values::<&str>(&[]).set(unix_seconds as f64);
     }
 
     /// The config was read again.
     pub fn config_reloaded(&self, result: ReloadResult) {
-        self.knowledge.config_reloads.with_label_values(&[result.as_str()]).inc();
+        self.cluster.config_reloads.with_label_values(&[result.as_str()]).inc();
     }
 }
 

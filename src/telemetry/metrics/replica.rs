@@ -61,33 +61,33 @@ impl ReplicaMetrics {
 impl Metrics {
     /// Given certificate files were read again.
     pub fn certificate_reloaded(&self, result: ReloadResult) {
-        self.standing.certificate_reloads.with_label_values(&[result.as_str()]).inc();
+        self.replica.certificate_reloads.with_label_values(&[result.as_str()]).inc();
     }
 
     /// This replica did something with the certificate authority.
     pub fn authority_step(&self, step: AuthorityStep) {
-        self.standing.authority_steps.with_label_values(&[step.as_str()]).inc();
+        self.replica.authority_steps.with_label_values(&[step.as_str()]).inc();
     }
 
     /// So many webhook configurations are not as they should be.
     pub fn set_registration_drift(&self, configurations: usize) {
-        self.standing.registration_drift.set(i64::try_from(configurations).unwrap_or(i64::MAX));
+        self.replica.registration_drift.set(i64::try_from(configurations).unwrap_or(i64::MAX));
     }
 
     /// A webhook configuration was written, or could not be.
     pub fn registration_written(&self, reason: RegistrationWrite) {
-        self.standing.registration_writes.with_label_values(&[reason.as_str()]).inc();
+        self.replica.registration_writes.with_label_values(&[reason.as_str()]).inc();
     }
 
     /// Whether this replica holds the Lease.
     pub fn set_holds_lease(&self, holds: bool) {
-        self.standing.holds_lease.set(holds.into());
+        self.replica.holds_lease.set(holds.into());
     }
 
     /// A certificate that is in use expires at that Unix time.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn set_certificate_expiry(&self, certificate: Certificate, unix_seconds: i64) {
-        self.standing
+        self.replica
             .certificate_expiry
             .with_label_values(&[certificate.as_str()])
             .set(unix_seconds as f64);

@@ -51,7 +51,7 @@ pub struct DenialReports {
     reports: Reports,
     report_queue: ReportQueue,
     held: watch::Receiver<LeaseHeld>,
-    trouble: LogOnce,
+    failure_log: LogOnce,
 }
 
 impl ReportQueue {
@@ -81,7 +81,7 @@ impl DenialReports {
         report_queue: ReportQueue,
         held: watch::Receiver<LeaseHeld>,
     ) -> Self {
-        Self { reports, report_queue, held, trouble: LogOnce::default() }
+        Self { reports, report_queue, held, failure_log: LogOnce::default() }
     }
 
     /// Writes, for ever.
@@ -90,7 +90,7 @@ impl DenialReports {
         loop {
             let is_news = timeout(PRUNING, self.report_queue.0.is_there.notified()).await.is_ok();
             sleep(DEBOUNCE).await;
-            let mut done = self.tell(self.report_queue.take()).await;
+            let mut done = self.write(self.report_queue.take()).await;
             let is_due =
                 pruned.elapsed() >= PRUNING && is_held(*self.held.borrow(), Instant::now());
             if is_due && done.is_ok() {
@@ -105,7 +105,7 @@ impl DenialReports {
     }
 
     /// Adds what is new. What cannot be written is not kept: the records have it.
-    async fn tell(&self, news: News) -> Result<(), ApiError> {
+    async fn write(&self, news: News) -> Result<(), ApiError> {
         if news.is_empty() {
             return Ok(());
         }
@@ -137,8 +137,8 @@ impl DenialReports {
 
     fn judge(&mut self, done: Result<(), ApiError>) {
         match done {
-            Ok(()) => self.trouble.end(),
-            Err(why) if self.trouble.is_news(&why.to_string()) => {
+            Ok(()) => self.failure_log.end(),
+            Err(why) if self.failure_log.is_news(&why.to_string()) => {
                 warn!("cannot report denials: {why}");
             }
             Err(_) => {}

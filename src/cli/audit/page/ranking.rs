@@ -29,7 +29,7 @@ impl AuditPage<'_> {
         is_everything: bool,
     ) -> fmt::Result {
         let ranked = groups.ranked();
-        let counted = |tally: &Tally| if is_everything { tally.total() } else { tally.trouble() };
+        let counted = |tally: &Tally| if is_everything { tally.total() } else { tally.attention() };
         let rows: Vec<_> = ranked.iter().filter(|(_, tally)| counted(tally) > 0).collect();
         if rows.is_empty() {
             return Ok(());
