@@ -32,6 +32,8 @@ use crate::{
 pub(crate) const NAMESPACE: &str = "poolguard-system";
 /// What PoolGuard may do.
 pub(crate) const TOKEN: &str = "poolguard-token";
+/// Who PoolGuard is.
+const ACCOUNT: &str = "system:serviceaccount:poolguard-system:poolguard";
 /// Both webhook configurations.
 pub(crate) const CONFIGURATIONS: [&str; 2] =
     ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
@@ -70,6 +72,20 @@ pub(crate) fn rule(right: &PolicyRule) -> Rule {
     match right.scope {
         RoleScope::Cluster => rule,
         RoleScope::Namespace => rule.within(NAMESPACE),
+    }
+}
+
+impl Drop for Cluster {
+    /// Every live test adds to this: whatever PoolGuard does, it asks for nothing that the chart does not grant.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let granted = rules(&all_rights());
+        let asked = self.api.asked();
+        let own = asked.iter().filter(|asked| asked.user == ACCOUNT);
+        let beyond: Vec<_> = own.filter(|it| !granted.iter().any(|rule| rule.grants(it))).collect();
+        assert!(beyond.is_empty(), "the chart does not grant {beyond:?}");
     }
 }
 
@@ -115,7 +131,7 @@ impl Cluster {
 
     /// From now on PoolGuard may do this, and nothing else.
     pub(crate) fn grant(&self, rights: &[PolicyRule]) {
-        self.api.grant(TOKEN, "system:serviceaccount:poolguard-system:poolguard", rules(rights));
+        self.api.grant(TOKEN, ACCOUNT, rules(rights));
     }
 
     /// Mounts another config, by swapping a symbolic link.
