@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use self::{instance::PlannedInstance, labels::PlannedLabels};
 use self::{
-    resource::{FlagTaint, LOOKALIKES, RESOURCES, Resource, Zones},
+    resource::{FlagTaint, RESOURCES, Resource, Zones, is_lookalike},
     subnets::Subnets,
     values::{Planned, Values},
 };
@@ -276,7 +276,7 @@ pub struct Lookalike {
 
 impl Lookalike {
     fn of(change: &Change<'_>) -> Option<Self> {
-        let is_one = change.action != Action::Delete && LOOKALIKES.contains(&change.kind);
+        let is_one = change.action != Action::Delete && is_lookalike(change.kind);
         is_one.then(|| Self { address: change.address.to_owned(), kind: change.kind.to_owned() })
     }
 }

@@ -456,8 +456,11 @@ pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> b
 
 const OS_LABEL: &str = "kubernetes.io/os";
 const WINDOWS: &str = "windows";
-/// The namespace of DNS and of the cloud's components.
-const SYSTEM_NAMESPACE: &str = "kube-system";
+
+/// Whether DNS and the cloud's components run in a namespace.
+fn is_of_system(namespace: &str) -> bool {
+    namespace == "kube-system" || namespace.starts_with("openshift-")
+}
 
 /// Whether a pod of the system runs on a node and tolerates what keeps others off. DaemonSets are on every node
 /// and show nothing.
@@ -470,7 +473,7 @@ fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
                 || policy.is_transient(taint)
                 || tolerating(pod.spec.tolerations(), taint, comparison).is_some()
         };
-        pod.metadata.namespace == SYSTEM_NAMESPACE
+        is_of_system(&pod.metadata.namespace)
             && pod.spec.node_name == *node.name
             && !pod.metadata.mirror.0
             && daemon_set(&pod.metadata).is_none()

@@ -83,7 +83,8 @@ pub fn read(text: &str) -> Result<Documents, DocumentError> {
         yaml(text)?
     };
     let documents: Vec<Value> = documents.into_iter().filter(|it| !it.is_null()).collect();
-    let lists = documents.iter().filter_map(TypedList::of).collect();
+    let within = documents.iter().filter_map(Value::as_array).flatten();
+    let lists = documents.iter().chain(within).filter_map(TypedList::of).collect();
     let documents = documents.into_iter().flat_map(items);
     let places = OnceCell::new();
     let place_of = |index| {
@@ -115,9 +116,8 @@ fn without_logs(text: &str) -> Cow<'_, str> {
     let mut kept = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         is_log |= line.starts_with(LOGS_BEGIN);
-        if !is_log {
-            kept.push_str(line);
-        }
+        // Lines keep their numbers.
+        kept.push_str(if is_log { "\n" } else { line });
         is_log &= !line.starts_with(LOGS_END);
     }
     Cow::Owned(kept)
@@ -148,7 +148,9 @@ fn items(mut document: Value) -> Vec<Value> {
         }
         return items;
     }
-    if let Value::Array(items) = document { items } else { vec![document] }
+    let Value::Array(documents) = document else { return vec![document] };
+    // A list of what kubectl printed for one kind after the other.
+    documents.into_iter().flat_map(|it| if it.is_array() { vec![it] } else { items(it) }).collect()
 }
 
 #[cfg(test)]
@@ -184,6 +186,8 @@ mod tests {
             "apiVersion: v1\nkind: NodeList\nitems:\n- {metadata: {name: a}}\n---\nkind: PodList\nitems: []\n",
             r#"{"apiVersion": "v1", "kind": "NodeList", "items": [{"metadata": {"name": "a"}}]}
                {"kind": "PodList", "items": []}"#,
+            r#"[{"apiVersion": "v1", "kind": "NodeList", "items": [{"metadata": {"name": "a"}}]},
+                {"kind": "PodList", "items": []}]"#,
             "{\"apiVersion\": \"v1\", \"kind\": \"NodeList\", \"items\": [{\"metadata\": {\"name\": \"a\"}}]}\n\
              {\"kind\": \"PodList\", \"items\": []}\n\
              ==== START logs for container a of pod b/c ====\n{ no JSON\n==== END logs for container a of pod b/c ====\n",

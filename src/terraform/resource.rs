@@ -422,21 +422,26 @@ pub(super) const RESOURCES: [Resource; 16] = [
     },
 ];
 
-/// Resources that make machines which may be nodes, and that PoolGuard does not read.
-pub(super) const LOOKALIKES: [&str; 15] = [
+/// Whether a resource makes machines which may be nodes, and PoolGuard does not read it.
+pub(super) fn is_lookalike(kind: &str) -> bool {
+    const PARTS: [&str; 6] =
+        ["node_pool", "nodepool", "node_group", "nodegroup", "machine_pool", "worker_pool"];
+    let is_read = RESOURCES.iter().any(|it| it.name == kind);
+    LOOKALIKES.contains(&kind) || (!is_read && PARTS.iter().any(|part| kind.contains(part)))
+}
+
+/// Those whose names do not say so.
+const LOOKALIKES: [&str; 12] = [
     "aws_autoscaling_group",
     "aws_eks_fargate_profile",
     "aws_instance",
-    "aws_spot_fleet_request",
     "azurerm_linux_virtual_machine_scale_set",
     "azurerm_orchestrated_virtual_machine_scale_set",
     "google_compute_instance_group_manager",
     "google_compute_region_instance_group_manager",
     "kubectl_manifest",
     "kubernetes_manifest",
-    "oci_containerengine_virtual_node_pool",
     "oci_core_instance_pool",
     "rancher2_cluster_v2",
-    "rhcs_machine_pool",
     "tencentcloud_kubernetes_scale_worker",
 ];

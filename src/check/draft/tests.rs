@@ -124,7 +124,7 @@ fn drafted(items: &[Value]) -> (String, Fitness) {
         .unwrap_or_else(|diagnostics| panic!("{diagnostics}\n{text}"));
     let warnings: Vec<_> = loaded.warnings.iter().map(|it| it.message.as_str()).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}\n{text}");
-    assert!(warnings[0].starts_with("`role-binding` enforces"), "{warnings:?}");
+    assert!(warnings[0].starts_with("`principals.trusted` is empty"), "{warnings:?}");
     let inventory = inventory(items);
     let provider = inventory.index().provider();
     let policy = config::load("poolguard.yaml", &text, provider).unwrap().policy;
@@ -468,7 +468,7 @@ fn choices_count_for_more_than_what_was_found() {
 fn gaps_of_the_input_are_told() {
     let (text, _) = drafted(&[broker_node("a1")]);
     assert!(
-        text.contains("# check: The input holds no pods, so the draft has no running instance"),
+        text.contains("# check: The input contains no pods, so the draft has no running instance"),
         "{text}"
     );
     assert!(text.contains("#   kubectl get nodes,"), "{text}");

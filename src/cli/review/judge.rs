@@ -164,7 +164,7 @@ impl Judge<'_> {
         for (template, found) in &templates {
             let object = json!({
                 "metadata": document.get("metadata"),
-                "spec": { "template": template.as_template(found) },
+                "spec": { "template": found },
             });
             let object = object.to_string();
             let workload = json::from_str(&object).map_err(Malformed::Json)?;

@@ -67,7 +67,11 @@ impl Tree {
         match &self.parts {
             Parts::Scalar(text) if is_null(text) => Vec::new(),
             Parts::Scalar(_) => vec![self],
-            Parts::Sequence(items) => items.iter().collect(),
+            Parts::Sequence(items) => {
+                let is_mapping = |item: &Self| matches!(item.parts, Parts::Mapping(_));
+                let of_item = |it| if is_mapping(it) { Self::objects(it) } else { vec![it] };
+                items.iter().flat_map(of_item).collect()
+            }
             Parts::Mapping(entries) => {
                 let entry =
                     |key: &str| entries.iter().find(|(own, _)| own == key).map(|(_, it)| it);

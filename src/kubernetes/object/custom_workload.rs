@@ -1,7 +1,9 @@
-//! Custom kinds whose objects make pods, and where each keeps what its pods will be: by the definitions of their
-//! projects.
+//! Custom kinds whose objects make pods, and where each keeps a pod template, by the definitions of their projects.
+//!
+//! Kinds that take single fields of a pod, as SparkApplication takes `spec.driver.tolerations`, are not here: what
+//! becomes of such a field is up to their controllers.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A place in objects of a custom kind that holds a pod template.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,35 +16,6 @@ pub struct CustomTemplate {
     pub plural: &'static str,
     /// Where it lies, as a field path; `[*]` stands for every item of a list, or every value of a map.
     pub path: &'static str,
-    /// What lies there.
-    pub shape: TemplateShape,
-}
-
-/// What lies at the place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TemplateShape {
-    /// `metadata` and `spec`.
-    Template,
-    /// Fields of a `spec`, such as `tolerations`.
-    Spec,
-}
-
-impl CustomTemplate {
-    /// Where the `spec` of the pods lies, as a field path.
-    pub fn spec_path(&self) -> String {
-        match self.shape {
-            TemplateShape::Template => format!("{}.spec", self.path),
-            TemplateShape::Spec => self.path.to_owned(),
-        }
-    }
-
-    /// What lies there, as a pod template.
-    pub fn as_template(&self, found: &Value) -> Value {
-        match self.shape {
-            TemplateShape::Template => found.clone(),
-            TemplateShape::Spec => json!({ "spec": found }),
-        }
-    }
 }
 
 const fn template(
@@ -51,20 +24,11 @@ const fn template(
     plural: &'static str,
     path: &'static str,
 ) -> CustomTemplate {
-    CustomTemplate { group, kind, plural, path, shape: TemplateShape::Template }
-}
-
-const fn spec(
-    group: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    path: &'static str,
-) -> CustomTemplate {
-    CustomTemplate { group, kind, plural, path, shape: TemplateShape::Spec }
+    CustomTemplate { group, kind, plural, path }
 }
 
 /// In the order of groups and kinds.
-static TEMPLATES: [CustomTemplate; 86] = [
+static TEMPLATES: [CustomTemplate; 50] = [
     template("agones.dev", "Fleet", "fleets", "spec.template.spec.template"),
     template("agones.dev", "GameServer", "gameservers", "spec.template"),
     template("agones.dev", "GameServerSet", "gameserversets", "spec.template.spec.template"),
@@ -108,26 +72,8 @@ static TEMPLATES: [CustomTemplate; 86] = [
         "uniteddeployments",
         "spec.template.statefulSetTemplate.spec.template",
     ),
-    spec("apps.kruise.io", "UnitedDeployment", "uniteddeployments", "spec.topology.subsets[*]"),
-    spec("argoproj.io", "ClusterWorkflowTemplate", "clusterworkflowtemplates", "spec"),
-    spec(
-        "argoproj.io",
-        "ClusterWorkflowTemplate",
-        "clusterworkflowtemplates",
-        "spec.templateDefaults",
-    ),
-    spec("argoproj.io", "ClusterWorkflowTemplate", "clusterworkflowtemplates", "spec.templates[*]"),
-    spec("argoproj.io", "CronWorkflow", "cronworkflows", "spec.workflowSpec"),
-    spec("argoproj.io", "CronWorkflow", "cronworkflows", "spec.workflowSpec.templateDefaults"),
-    spec("argoproj.io", "CronWorkflow", "cronworkflows", "spec.workflowSpec.templates[*]"),
     template("argoproj.io", "Experiment", "experiments", "spec.templates[*].template"),
     template("argoproj.io", "Rollout", "rollouts", "spec.template"),
-    spec("argoproj.io", "Workflow", "workflows", "spec"),
-    spec("argoproj.io", "Workflow", "workflows", "spec.templateDefaults"),
-    spec("argoproj.io", "Workflow", "workflows", "spec.templates[*]"),
-    spec("argoproj.io", "WorkflowTemplate", "workflowtemplates", "spec"),
-    spec("argoproj.io", "WorkflowTemplate", "workflowtemplates", "spec.templateDefaults"),
-    spec("argoproj.io", "WorkflowTemplate", "workflowtemplates", "spec.templates[*]"),
     template("batch.volcano.sh", "CronJob", "cronjobs", "spec.jobTemplate.spec.tasks[*].template"),
     template("batch.volcano.sh", "Job", "jobs", "spec.tasks[*].template"),
     template(
@@ -167,29 +113,11 @@ static TEMPLATES: [CustomTemplate; 86] = [
         "jobsets",
         "spec.replicatedJobs[*].template.spec.template",
     ),
-    spec("kafka.strimzi.io", "Kafka", "kafkas", "spec.cruiseControl.template.pod"),
-    spec("kafka.strimzi.io", "Kafka", "kafkas", "spec.entityOperator.template.pod"),
-    spec("kafka.strimzi.io", "Kafka", "kafkas", "spec.kafka.template.pod"),
-    spec("kafka.strimzi.io", "Kafka", "kafkas", "spec.kafkaExporter.template.pod"),
-    spec("kafka.strimzi.io", "KafkaBridge", "kafkabridges", "spec.template.pod"),
-    spec("kafka.strimzi.io", "KafkaConnect", "kafkaconnects", "spec.template.buildPod"),
-    spec("kafka.strimzi.io", "KafkaConnect", "kafkaconnects", "spec.template.pod"),
-    spec("kafka.strimzi.io", "KafkaMirrorMaker2", "kafkamirrormaker2s", "spec.template.buildPod"),
-    spec("kafka.strimzi.io", "KafkaMirrorMaker2", "kafkamirrormaker2s", "spec.template.pod"),
-    spec("kafka.strimzi.io", "KafkaNodePool", "kafkanodepools", "spec.template.pod"),
     template("kubeflow.org", "MPIJob", "mpijobs", "spec.mpiReplicaSpecs[*].template"),
     template("kubeflow.org", "PaddleJob", "paddlejobs", "spec.paddleReplicaSpecs[*].template"),
     template("kubeflow.org", "PyTorchJob", "pytorchjobs", "spec.pytorchReplicaSpecs[*].template"),
     template("kubeflow.org", "TFJob", "tfjobs", "spec.tfReplicaSpecs[*].template"),
     template("kubeflow.org", "XGBoostJob", "xgboostjobs", "spec.xgbReplicaSpecs[*].template"),
-    spec("kubevirt.io", "VirtualMachine", "virtualmachines", "spec.template.spec"),
-    spec("kubevirt.io", "VirtualMachineInstance", "virtualmachineinstances", "spec"),
-    spec(
-        "kubevirt.io",
-        "VirtualMachineInstanceReplicaSet",
-        "virtualmachineinstancereplicasets",
-        "spec.template.spec",
-    ),
     template(
         "leaderworkerset.x-k8s.io",
         "LeaderWorkerSet",
@@ -228,25 +156,12 @@ static TEMPLATES: [CustomTemplate; 86] = [
         "spec.rayClusterConfig.workerGroupSpecs[*].template",
     ),
     template("serving.knative.dev", "Configuration", "configurations", "spec.template"),
-    spec("serving.knative.dev", "Revision", "revisions", "spec"),
     template("serving.knative.dev", "Service", "services", "spec.template"),
-    spec(
-        "sparkoperator.k8s.io",
-        "ScheduledSparkApplication",
-        "scheduledsparkapplications",
-        "spec.template.driver",
-    ),
     template(
         "sparkoperator.k8s.io",
         "ScheduledSparkApplication",
         "scheduledsparkapplications",
         "spec.template.driver.template",
-    ),
-    spec(
-        "sparkoperator.k8s.io",
-        "ScheduledSparkApplication",
-        "scheduledsparkapplications",
-        "spec.template.executor",
     ),
     template(
         "sparkoperator.k8s.io",
@@ -254,15 +169,12 @@ static TEMPLATES: [CustomTemplate; 86] = [
         "scheduledsparkapplications",
         "spec.template.executor.template",
     ),
-    spec("sparkoperator.k8s.io", "SparkApplication", "sparkapplications", "spec"),
-    spec("sparkoperator.k8s.io", "SparkApplication", "sparkapplications", "spec.driver"),
     template(
         "sparkoperator.k8s.io",
         "SparkApplication",
         "sparkapplications",
         "spec.driver.template",
     ),
-    spec("sparkoperator.k8s.io", "SparkApplication", "sparkapplications", "spec.executor"),
     template(
         "sparkoperator.k8s.io",
         "SparkApplication",
@@ -271,16 +183,12 @@ static TEMPLATES: [CustomTemplate; 86] = [
     ),
     template("sparkoperator.k8s.io", "SparkConnect", "sparkconnects", "spec.executor.template"),
     template("sparkoperator.k8s.io", "SparkConnect", "sparkconnects", "spec.server.template"),
-    spec("tekton.dev", "PipelineRun", "pipelineruns", "spec.taskRunSpecs[*].podTemplate"),
-    spec("tekton.dev", "PipelineRun", "pipelineruns", "spec.taskRunTemplate.podTemplate"),
-    spec("tekton.dev", "TaskRun", "taskruns", "spec.podTemplate"),
     template(
         "trainer.kubeflow.org",
         "ClusterTrainingRuntime",
         "clustertrainingruntimes",
         "spec.template.spec.replicatedJobs[*].template.spec.template",
     ),
-    spec("trainer.kubeflow.org", "TrainJob", "trainjobs", "spec.podSpecOverrides[*]"),
 ];
 
 /// The pod templates of a custom object, each with its place; empty for kinds that are not known.
@@ -316,6 +224,8 @@ fn items(value: &Value) -> Vec<&Value> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

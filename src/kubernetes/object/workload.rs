@@ -71,7 +71,7 @@ impl WorkloadKind {
             | Self::ReplicaSet
             | Self::ReplicationController
             | Self::StatefulSet => "spec.template.spec".to_owned(),
-            Self::Custom(template) => template.spec_path(),
+            Self::Custom(CustomTemplate { path, .. }) => format!("{path}.spec"),
         }
     }
 }

@@ -35,7 +35,10 @@ fn drafted(dump: &str) -> (String, Value) {
     assert_eq!(checked.code, 0, "{dump}: {}\n{}", checked.out, init.out);
     let warnings = checked.json();
     let keys: Vec<&Value> = warnings.as_array().unwrap().iter().map(|it| &it["message"]).collect();
-    assert!(keys.len() == 1 && keys[0].as_str().unwrap().contains("nobody is trusted"), "{keys:?}");
+    assert!(
+        keys.len() == 1 && keys[0].as_str().unwrap().contains("`principals.trusted` is empty"),
+        "{keys:?}"
+    );
     let check = run(&["check", "--config", config, "--cluster", dump, "-o", "json"]);
     assert!(check.code < 2, "{dump}: {}", check.err);
     (init.out, check.json())

@@ -343,12 +343,12 @@ fn custom(api_version: &str, kind: &str, spec: &str) -> String {
 fn review_judges_custom_kinds_by_their_pod_templates() {
     let tolerant = "{tolerations: [{operator: Exists}]}";
     let template = format!("{{template: {{spec: {tolerant}}}}}");
-    let driver = format!("{{driver: {tolerant}}}");
+    let driver = format!("{{driver: {template}}}");
     for (text, expected) in [
         (custom("argoproj.io/v1alpha1", "Rollout", &template), "spec.template.spec.tolerations[0]"),
         (
             custom("sparkoperator.k8s.io/v1beta2", "SparkApplication", &driver),
-            "spec.driver.tolerations[0]",
+            "spec.driver.template.spec.tolerations[0]",
         ),
     ] {
         let said = review_text(&text, &["-o", "json"]);
@@ -375,6 +375,12 @@ fn review_says_of_unknown_kinds_that_make_pods_that_they_are_not_judged() {
     assert!(table.out.starts_with("DECISION    REQUEST"), "{}", table.out);
     assert!(table.out.contains("not judged  CREATE things shop/web"), "{}", table.out);
     assert_eq!((table.code, review_text(&unknown, &["--fail-on", "warn"]).code), (0, 1));
+    let fields = custom(
+        "sparkoperator.k8s.io/v1beta2",
+        "SparkApplication",
+        "{driver: {tolerations: [{operator: Exists}]}}",
+    );
+    assert_eq!(review_text(&fields, &["-o", "json"]).json()["results"][0]["judged"], false);
     let plain = custom("example.com/v1", "Thing", "{size: 1}");
     assert_eq!(review_text(&plain, &["-o", "json"]).json()["results"][0]["judged"], true);
 }
