@@ -216,9 +216,10 @@ impl Judge<'_> {
 fn makes_pods_unread(document: &Value) -> bool {
     let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
     let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
-    // Groups of Kubernetes itself have no dot, or end so.
-    let is_custom = group.contains('.') && !group.ends_with(".k8s.io");
-    is_custom && group != "poolguard.io" && document.get("spec").is_some_and(describes_pods)
+    // The groups of Kubernetes itself that have a dot make no pods; the schema of a custom kind has such names, too.
+    let is_custom =
+        group.contains('.') && !["apiextensions.k8s.io", "poolguard.io"].contains(&group);
+    is_custom && document.get("spec").is_some_and(describes_pods)
 }
 
 fn describes_pods(value: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! Custom kinds whose objects make pods, and where each keeps a pod template, by the definitions of their projects.
 //!
-//! Kinds that take single fields of a pod, as SparkApplication takes `spec.driver.tolerations`, are not here: what
+//! Kinds that take single fields of a pod, as a `SparkApplication` takes `spec.driver.tolerations`, are not here: what
 //! becomes of such a field is up to their controllers.
 
 use serde_json::Value;
