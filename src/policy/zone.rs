@@ -130,6 +130,8 @@ pub struct Zones {
     aliases: HashMap<String, Option<String>>,
     /// The zones of nodes as their zone label spells them, by canonical spelling.
     on_nodes: BTreeMap<String, BTreeSet<Arc<str>>>,
+    /// Zone labels of nodes that are in no zone.
+    none_on_nodes: BTreeSet<Arc<str>>,
 }
 
 impl Zones {
@@ -143,7 +145,10 @@ impl Zones {
         let mut is_of_zone: HashMap<&str, bool> = HashMap::new();
         for node in nodes {
             let Some(zone) = node.label(ZONE_LABEL) else { continue };
-            let Some(canonical) = spelling.canonical(zone) else { continue };
+            let Some(canonical) = spelling.canonical(zone) else {
+                zones.none_on_nodes.insert(Arc::clone(zone));
+                continue;
+            };
             for (key, value) in &node.labels {
                 let names_zone = is_of_zone.entry(key).or_insert_with(|| any_matches(labels, key));
                 if *names_zone && value != zone {
@@ -206,11 +211,14 @@ impl Zones {
                 None => zones.names.push(self.respelled(zone, canonical.as_deref())),
             }
         }
+        if declared.is_empty() {
+            return zones;
+        }
         let unclear =
             self.on_nodes.values().flatten().filter(|zone| {
                 self.find(zone, declared.iter().map(String::as_str)) == Ternary::Maybe
             });
-        zones.unclear = unclear.cloned().collect();
+        zones.unclear = unclear.chain(&self.none_on_nodes).cloned().collect();
         zones
     }
 
@@ -368,7 +376,8 @@ mod tests {
                 vec![],
             ),
             (azure(), vec![], vec!["1"], vec!["1"], vec![]),
-            (azure(), vec!["0"], vec!["1"], vec!["1"], vec![]),
+            (azure(), vec!["0"], vec!["1"], vec!["1"], vec!["0"]),
+            (azure(), vec!["0"], vec![], vec![], vec![]),
             (
                 tencent(),
                 vec!["100003"],
