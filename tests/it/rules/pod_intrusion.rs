@@ -497,7 +497,7 @@ fn the_first_pool_that_claims_a_node_has_it() {
 fn a_denial_explains_itself() {
     let verdict = Scenario::recorded().validate(&pod("{tolerations: [{operator: Exists}]}"));
     let poolguard::policy::verdict::Outcome::Deny(denials) = verdict.outcome else { panic!() };
-    insta::assert_snapshot!(denials.first().denial(), @"[pod-intrusion] Pod shop/p can run on node ip-10-0-1-11.ec2.internal of pool pool-a and on nodes of pools pool-b, pool-abc, which are reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}. If the pod must run there, ask your platform team to add {namespace: shop, serviceAccounts: [], reason: …} to exempt in PoolGuard's config");
+    insta::assert_snapshot!(denials.first().denial(), @"[pod-intrusion] Pod shop/p can run on node ip-10-0-1-11.ec2.internal of pool pool-a and on nodes of pools pool-b, pool-abc, which are reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}. If the pod must run there, ask your platform team to add {namespace: shop, serviceAccounts: [default], reason: …} to exempt in PoolGuard's config");
 }
 
 #[test]
