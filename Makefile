@@ -6,6 +6,8 @@ CONFIG ?= tests/data/config.yaml
 CLUSTER ?= tests/data/cluster.json
 SOAK_MINUTES ?= 10
 FUZZ_SECONDS ?= 600
+# More than cores: many tests wait for replicas and leases.
+TEST_THREADS ?= 4
 
 # Tests that take minutes: `make test` compiles them, and runs the others.
 LONG_TESTS := --test rollout --test soak
@@ -25,7 +27,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 	$(MAKE) test-cases
 	$(MAKE) test-attacks
 	$(MAKE) test-chart
