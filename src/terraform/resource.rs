@@ -128,6 +128,21 @@ impl Resource {
     }
 }
 
+/// Worker nodes as attributes of the cluster: the provider took them until 1.212.
+const ACK_WORKERS: Resource = Resource {
+    provider: Provider::Alibaba,
+    machine_type: "worker_instance_types",
+    has_type_list: true,
+    zones: Zones::Subnets {
+        path: "worker_vswitch_ids",
+        subnet: "alicloud_vswitch",
+        zone: "zone_id",
+    },
+    sizes: &["worker_number"],
+    conditions: &[Condition::Has("worker_number")],
+    ..PLAIN
+};
+
 pub(super) const RESOURCES: [Resource; 16] = [
     Resource {
         name: "aws_eks_node_group",
@@ -354,35 +369,8 @@ pub(super) const RESOURCES: [Resource; 16] = [
         )],
         ..PLAIN
     },
-    // Worker nodes as attributes of the cluster: the provider took them until 1.212.
-    Resource {
-        name: "alicloud_cs_kubernetes",
-        provider: Provider::Alibaba,
-        machine_type: "worker_instance_types",
-        has_type_list: true,
-        zones: Zones::Subnets {
-            path: "worker_vswitch_ids",
-            subnet: "alicloud_vswitch",
-            zone: "zone_id",
-        },
-        sizes: &["worker_number"],
-        conditions: &[Condition::Has("worker_number")],
-        ..PLAIN
-    },
-    Resource {
-        name: "alicloud_cs_managed_kubernetes",
-        provider: Provider::Alibaba,
-        machine_type: "worker_instance_types",
-        has_type_list: true,
-        zones: Zones::Subnets {
-            path: "worker_vswitch_ids",
-            subnet: "alicloud_vswitch",
-            zone: "zone_id",
-        },
-        sizes: &["worker_number"],
-        conditions: &[Condition::Has("worker_number")],
-        ..PLAIN
-    },
+    Resource { name: "alicloud_cs_kubernetes", ..ACK_WORKERS },
+    Resource { name: "alicloud_cs_managed_kubernetes", ..ACK_WORKERS },
     Resource {
         name: "tencentcloud_kubernetes_cluster",
         provider: Provider::Tencent,
