@@ -167,7 +167,11 @@ pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: 
             if zones.is_empty() { "its zones".to_owned() } else { zones.join(" ") }
         ),
     };
-    format!("{limit}\nkubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}")
+    format!(
+        "# if the zone is right: add it to `zones` of the pool in PoolGuard's config\n# if it is not: add a node in \
+         another zone first, and take out one node at a time\n{limit}\nkubectl drain {nodes} --ignore-daemonsets\n\
+         kubectl delete node {nodes}"
+    )
 }
 
 /// Text as a shell takes it for one word.

@@ -59,6 +59,7 @@ OF_A_NODE = {"drain", "uncordon"}
 HELM_EVERYWHERE = {"-n": YES, "--namespace": YES}
 UPGRADE = {"--values": YES, "--set": YES, "--wait": NO, "--reset-then-reuse-values": NO}
 HELM = {
+    "history": {},
     "install": {**UPGRADE, "--create-namespace": NO},
     "rollback": {},
     "uninstall": {"--wait": NO},

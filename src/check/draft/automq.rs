@@ -190,7 +190,10 @@ impl<'a> Deployment<'a> {
                 let check = "no pod carries AutoMQ's labels; this is the default";
                 (vec![DEFAULT_NAMESPACE.to_owned()], check)
             } else {
-                (guessed, "no pod carries AutoMQ's labels; these names fit")
+                (
+                    guessed,
+                    "a guess by name, since no pod carries AutoMQ's labels: remove what is not AutoMQ's",
+                )
             };
             checks.push(check.to_owned());
             let entries = names.iter().map(|name| entry(name, Vec::new())).collect();

@@ -326,7 +326,7 @@ fn namespaces_are_those_of_pods_or_fit_by_name() {
                 pod("automq-1", "x", "a1"),
             ],
             &[
-                "# check: no pod carries AutoMQ's labels; these names fit",
+                "# check: a guess by name, since no pod carries AutoMQ's labels: remove what is not AutoMQ's",
                 "namespaces: [automq, automq-1]",
                 "# check: no pod here tells its instance by a label; this one is the whole namespace",
                 "- {name: automq-1, namespace: automq-1, pool: a}",

@@ -341,7 +341,10 @@ fn instance_namespace(
             "instance `{name}` is in namespace `{namespace}`, but `automq.namespaces` does not \
              contain it"
         ))
-        .with_help(format!("add `{namespace}` to `automq.namespaces`"));
+        .with_help(format!(
+            "correct the namespace of the instance; or add `{namespace}` to `automq.namespaces`, if all its pods \
+             may run on the pools"
+        ));
     report.push(if namespaces.is_present() {
         error.with_related(namespaces.focus(), "these are AutoMQ's namespaces")
     } else {

@@ -34,7 +34,7 @@ instances:
     7 | - {name: one, namespace: kafka, pool: pool-b}
       |                          ^^^^^
       |
-      = help: add `kafka` to `automq.namespaces`
+      = help: correct the namespace of the instance; or add `kafka` to `automq.namespaces`, if all its pods may run on the pools
 
     error: instance `one` uses pool `pool-b`, but `pools` does not declare it
      --> config.yaml:7:39

@@ -61,7 +61,9 @@ fn is_valid_by_schema(text: &str) -> Option<bool> {
             | serde_json::Value::String(_)) => value,
         }
     }
-    let value: serde_json::Value = serde_saphyr::from_str(text).ok()?;
+    // `on` and `yes` are texts, as YAML 1.2 has them.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let value: serde_json::Value = serde_saphyr::from_str_with_options(text, options).ok()?;
     Some(value.is_null() || VALIDATOR.is_valid(&without_nulls(value)))
 }
 

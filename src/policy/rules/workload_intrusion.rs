@@ -121,9 +121,10 @@ fn finding(
     };
     // An operator would undo a change of a workload that it manages.
     let managed = manager(workload);
+    let account = workload.template(kind).spec.service_account();
     let advice = format!(
-        "To keep them off, {managed}{keep_off}. Or ask your platform team to exempt namespace \
-         {namespace}"
+        "To keep them off, {managed}{keep_off}. Or ask your platform team to exempt service account \
+         {namespace}/{account}"
     );
     let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);
     let finding = match pools.first() {
