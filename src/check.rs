@@ -190,6 +190,8 @@ impl Fitness {
     pub fn verdict(&self) -> String {
         match (self.headline(), self.counts()) {
             (headline, counts) if counts.is_empty() => headline,
+            // A colon would read as if the counts were those of the unknown checks.
+            (headline, counts) if headline.ends_with("unknown") => format!("{headline}; {counts}"),
             (headline, counts) => format!("{headline}: {counts}"),
         }
     }
