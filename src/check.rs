@@ -23,6 +23,7 @@ mod nodes;
 mod picture;
 mod planned;
 mod roles;
+mod system_pool;
 mod words;
 
 pub use self::{
@@ -86,6 +87,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     let facts = CheckFacts::new(policy, inventory, &snapshot);
     let mut findings = Vec::new();
     nodes::judge(&facts, &mut findings);
+    system_pool::judge(&facts, &mut findings);
     intruders::judge(&facts, &mut findings);
     roles::judge(&facts, &mut findings);
     instances::judge(&facts, &mut findings);

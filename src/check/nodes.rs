@@ -4,22 +4,20 @@
 use std::collections::BTreeSet;
 
 use super::{
-    facts::{CheckFacts, PoolNodes, Resident, machine_type},
+    facts::{CheckFacts, PoolNodes, machine_type},
     finding::{CheckFinding, Constraint, FindingSeverity},
     fix,
     words::{capital, count, list, named, verb},
 };
 use crate::{
     kubernetes::{
-        name::any_matches,
-        resource::{NODES, PODS},
-        taint::{NO_EXECUTE, NO_SCHEDULE, Taint, tolerating},
+        resource::NODES,
+        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
     },
     policy::{
         Policy,
         approved_types::{ApprovedTypes, TypeSource},
         mode::RuleName,
-        pod_owner::daemon_set,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         snapshot::{NodeRecord, PoolOrigin},
     },
@@ -64,7 +62,7 @@ pub(super) const DECLARE: &str = "# add the labels of the pool's selector to the
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
-        let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize, Constraint::SystemPool];
+        let all = [TAINT, TYPE, ZONE, IDENTITY, Constraint::PoolSize];
         let why = facts.inventory.why_unknown(NODES);
         findings.extend(all.map(|rule| CheckFinding::unknown(rule, FindingSeverity::Error, &why)));
         return;
@@ -97,7 +95,6 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         }
     }
     conflicts(facts, findings);
-    system_pool(facts, findings);
 }
 
 fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
@@ -442,74 +439,4 @@ fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
                 ),
         );
     }
-}
-
-/// Whether pods of the system tolerate these taints.
-pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> bool {
-    let keeps_out = |taint: &Taint<'static>| {
-        taint.keeps_pods_out()
-            && !policy.is_transient(taint)
-            && !any_matches(&policy.placement.system_taints, &taint.key)
-    };
-    !taints.iter().any(keeps_out)
-}
-
-const OS_LABEL: &str = "kubernetes.io/os";
-const WINDOWS: &str = "windows";
-
-/// Whether DNS and the cloud's components run in a namespace.
-fn is_of_system(namespace: &str) -> bool {
-    namespace == "kube-system" || namespace.starts_with("openshift-")
-}
-
-/// Whether a pod of the system runs on a node and tolerates what keeps others off. DaemonSets are on every node
-/// and show nothing.
-fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
-    let policy = facts.policy;
-    let comparison = policy.placement.comparison_operators;
-    facts.pods.iter().any(|Resident { pod, .. }| {
-        let tolerates = |taint: &Taint<'_>| {
-            !taint.keeps_pods_out()
-                || policy.is_transient(taint)
-                || tolerating(pod.spec.tolerations(), taint, comparison).is_some()
-        };
-        is_of_system(&pod.metadata.namespace)
-            && pod.spec.node_name == *node.name
-            && !pod.metadata.mirror.0
-            && daemon_set(&pod.metadata).is_none()
-            && node.taints.iter().all(tolerates)
-    })
-}
-
-fn system_pool(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
-    let rule = Constraint::SystemPool;
-    let is_windows = |node: &NodeRecord| node.label(OS_LABEL).is_some_and(|os| **os == *WINDOWS);
-    let usable =
-        facts.elsewhere.iter().filter(|node| node.ready && !node.cordoned && !is_windows(node));
-    let is_open = |node: &&&NodeRecord| {
-        takes_system_pods(facts.policy, &node.taints) || hosts_system_pod(facts, node)
-    };
-    let open = usable.clone().filter(is_open).count();
-    let finding = if open == 0 && usable.count() > 0 && !facts.knows(PODS) {
-        let fact = "Every ready node outside AutoMQ's pools has a taint, and the input holds no pods that \
-                    tell whether pods of the system run there";
-        CheckFinding::unknown(rule, FindingSeverity::Error, fact.to_owned())
-    } else if open == 0 {
-        let fact = if facts.elsewhere.is_empty() {
-            "Every node belongs to an AutoMQ pool".to_owned()
-        } else {
-            "No node outside AutoMQ's pools is ready, runs Linux and takes pods of the system"
-                .to_owned()
-        };
-        CheckFinding::fail(rule, FindingSeverity::Error, fact)
-            .why(
-                "System pods such as CoreDNS have no node to run on, or they run on the brokers' \
-             nodes",
-            )
-            .fix("# add a node pool without AutoMQ's taint, with at least two small nodes")
-    } else {
-        let fact = format!("{} outside AutoMQ's pools", count(open, "ready node"));
-        CheckFinding::pass(rule, FindingSeverity::Error, fact)
-    };
-    findings.push(finding);
 }

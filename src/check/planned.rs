@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use super::{
     CheckedSubject, Fitness, demote,
     finding::{CheckFinding, Constraint, FindingSeverity},
-    nodes::{IDENTITY, TAINT, takes_system_pods},
+    nodes::{IDENTITY, TAINT},
     picture::{PoolPicture, ZonePicture},
+    system_pool::takes_system_pods,
     words::{list, verb},
 };
 use crate::{
@@ -239,9 +240,10 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
 
 fn picture(policy: &Policy, pool: &Planned<'_>) -> PoolPicture {
     let declared: Vec<&String> = pool.declared.iter().flat_map(|(_, pool)| &pool.zones).collect();
+    let places = policy.placement.zone_spelling.without_nodes();
     let is_declared = |zone: &str| {
         let declared = declared.iter().map(|it| it.as_str());
-        policy.placement.zone_spelling.find(zone, declared) != Ternary::No
+        places.find(zone, declared) != Ternary::No
     };
     let instances = policy.instances.iter();
     let instances = instances.filter(|it| pool.declared.is_some_and(|(index, _)| it.pool == index));

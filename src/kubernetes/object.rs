@@ -12,7 +12,7 @@ mod raw;
 mod workload;
 
 pub use binding::{Binding, BindingTarget};
-pub use custom_workload::{CustomTemplate, custom_templates};
+pub use custom_workload::{CustomTemplate, custom_templates, makes_pods};
 pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
 pub use node::{Node, NodeSpec};
 pub use pod::{

@@ -97,17 +97,9 @@ impl ZoneSpelling {
         })
     }
 
-    /// Whether two spellings name one zone, by what the provider tells.
-    pub fn compare(&self, one: &str, other: &str) -> Ternary {
-        match (self.canonical(one), self.canonical(other)) {
-            (Some(one), Some(other)) => compare(&one, &other),
-            (None, _) | (_, None) => Ternary::Maybe,
-        }
-    }
-
-    /// Whether a spelling may be one of these zones: the best answer of all.
-    pub fn find<'z>(&self, zone: &str, zones: impl IntoIterator<Item = &'z str>) -> Ternary {
-        zones.into_iter().map(|it| self.compare(zone, it)).max().unwrap_or(Ternary::No)
+    /// The zones of a cluster whose nodes are not known.
+    pub fn without_nodes(&self) -> Zones {
+        Zones { spelling: self.clone(), ..Zones::default() }
     }
 }
 
@@ -141,7 +133,7 @@ impl Zones {
         labels: &[Glob],
         nodes: &[&NodeRecord],
     ) -> Self {
-        let mut zones = Self { spelling: spelling.clone(), ..Self::default() };
+        let mut zones = spelling.without_nodes();
         let mut is_of_zone: HashMap<&str, bool> = HashMap::new();
         for node in nodes {
             let Some(zone) = node.label(ZONE_LABEL) else { continue };
@@ -167,7 +159,7 @@ impl Zones {
         zones
     }
 
-    /// A node has this spelling beside its zone. Two names of one kind are two zones, whatever a node says.
+    /// A node has this spelling beside its zone. Two names of one kind are two zones, even if a node carries both.
     fn add_alias(&mut self, alias: &str, zone: &str) {
         let Some(alias) = self.spelling.canonical(alias) else { return };
         if Kind::of(&alias) == Kind::of(zone) {
@@ -327,8 +319,9 @@ mod tests {
             (&name, "use1-az6", "use1-az1", No),
             (&name, "1", "eastus-1", Maybe),
         ] {
-            assert_eq!(spelling.compare(one, other), expected, "{one} and {other}");
-            assert_eq!(spelling.compare(other, one), expected, "{other} and {one}");
+            let zones = spelling.without_nodes();
+            assert_eq!(zones.compare(one, other), expected, "{one} and {other}");
+            assert_eq!(zones.compare(other, one), expected, "{other} and {one}");
         }
     }
 

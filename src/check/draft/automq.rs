@@ -35,7 +35,7 @@ const RELEASE: &str = "app.kubernetes.io/instance";
 /// The namespace that a config without any has.
 const DEFAULT_NAMESPACE: &str = "automq";
 
-/// A namespace of AutoMQ's.
+/// An AutoMQ namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DraftNamespace {
     pub(super) name: String,
@@ -106,7 +106,7 @@ pub(super) fn stateful_sets(inventory: &Inventory) -> Vec<Workload<'_>> {
 pub(super) struct Deployment<'a> {
     /// By namespace.
     evidence: BTreeMap<&'a str, Vec<Evidence<'a>>>,
-    /// Namespaces with AutoMQ's pods or a StatefulSet of AutoMQ's, or those that were chosen.
+    /// Namespaces with AutoMQ's pods or an AutoMQ StatefulSet, or those that were chosen.
     namespaces: BTreeSet<String>,
     /// Namespaces that have such pods, and that are exempt as a whole.
     exempt: Vec<&'a str>,
@@ -215,7 +215,7 @@ impl<'a> Deployment<'a> {
         DraftList::bounded(entries, NAMESPACES_MAX, "namespace", checks)
     }
 
-    /// Pods without AutoMQ's labels in a namespace of AutoMQ's.
+    /// Pods without AutoMQ's labels in an AutoMQ namespace.
     fn strangers(&self, namespace: &str) -> Vec<String> {
         let own = self.evidence.get(namespace).into_iter().flatten();
         let pods = own.filter(|it| it.is_pod);
@@ -371,7 +371,7 @@ fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usi
     }
 }
 
-/// The declared pools whose nodes a pod selects, whatever it tolerates.
+/// The declared pools whose nodes a pod selects, without regard to its tolerations.
 fn selected_pools(facts: &CheckFacts<'_>, spec: &PodSpec<'_>) -> Vec<usize> {
     let anything = Toleration { operator: "Exists".into(), ..Toleration::default() };
     let mut spec = spec.clone();

@@ -80,7 +80,7 @@ struct Group<'a> {
     checks: Vec<String>,
 }
 
-/// The pools of a cluster: nodes with a taint of AutoMQ's, and node pools on which nothing but the pods of
+/// The pools of a cluster: nodes with an AutoMQ taint, and node pools on which nothing but the pods of
 /// an instance tells that they are AutoMQ's.
 pub(super) fn pools(
     policy: &Policy,
@@ -138,7 +138,7 @@ pub(super) fn pools(
     DraftList { entries: pools.collect(), checks: groups.checks }
 }
 
-/// Why a node pool without any taint of AutoMQ's is a pool.
+/// Why a node pool without any AutoMQ taint is a pool.
 fn guests_of(
     members: &[&NodeRecord],
     is_tainted: impl Fn(&NodeRecord) -> bool,
@@ -171,7 +171,7 @@ impl Dedication<'_> {
         exact.or_else(|| node.taints.iter().filter(is_variant).min())
     }
 
-    /// Taints of AutoMQ's that these hosts, and all nodes of their node pools, carry in place of the default.
+    /// AutoMQ taints that these hosts, and all nodes of their node pools, carry in place of the default.
     fn taints_in_place(
         &self,
         nodes: &[&NodeRecord],

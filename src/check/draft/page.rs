@@ -30,7 +30,7 @@ pub struct DraftOrigin<'a> {
     pub command: &'a str,
     /// What it has read: a file, or a cluster.
     pub source: &'a str,
-    /// How `poolguard check` is told the same source.
+    /// The flags that give `poolguard check` the same source.
     pub check_flags: &'a str,
 }
 

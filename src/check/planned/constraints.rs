@@ -241,9 +241,8 @@ fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) 
     };
     let declared: Vec<&str> =
         pool.declared.iter().flat_map(|(_, pool)| &pool.zones).map(String::as_str).collect();
-    let is_among = |zone: &str, zones: &[&str]| {
-        policy.placement.zone_spelling.find(zone, zones.iter().copied())
-    };
+    let places = policy.placement.zone_spelling.without_nodes();
+    let is_among = |zone: &str, zones: &[&str]| places.find(zone, zones.iter().copied());
     let stray: Vec<&str> = zones
         .iter()
         .copied()

@@ -42,7 +42,7 @@ pub(super) fn judge(
     }
 }
 
-/// What is wrong whatever the pools are.
+/// What is wrong with an instance by itself.
 fn itself(instance: &PlannedInstance, findings: &mut Vec<CheckFinding>) {
     let PlannedInstance { address, name, zones, machine_types, wal, .. } = instance;
     let mut fail = |fact: String, why: &'static str, fix: String| {
@@ -169,9 +169,9 @@ fn misfits(
         );
     };
     if let (Some(wanted), Some(planned)) = (&instance.zones, &part.zones) {
-        let spelling = &policy.placement.zone_spelling;
+        let places = policy.placement.zone_spelling.without_nodes();
         let is_missing =
-            |zone: &&String| spelling.find(zone, planned.iter().map(String::as_str)) == Ternary::No;
+            |zone: &&String| places.find(zone, planned.iter().map(String::as_str)) == Ternary::No;
         let missing: Vec<&String> = wanted.iter().filter(is_missing).collect();
         if !missing.is_empty() {
             let fact = format!(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     admission::review::{self, Asker, Malformed, create_review, parse},
     json::{self, text::cut},
-    kubernetes::object::{WorkloadKind, custom_templates},
+    kubernetes::object::{WorkloadKind, custom_templates, makes_pods},
     policy::{
         Phase, Policy, decide,
         principal::User,
@@ -101,7 +101,7 @@ impl Judge<'_> {
         if !is_review && let Some(reviewed) = self.review_custom(&file, document)? {
             return Ok(reviewed);
         }
-        let is_not_judged = !is_review && makes_pods_unread(document);
+        let is_not_judged = !is_review && makes_pods(document);
         let document = document.clone();
         let mut review = if is_review { document } else { create_review(document, &self.asker)? };
         let mutated = self.decide(Phase::Mutate, &review)?;
@@ -208,28 +208,6 @@ impl Judge<'_> {
         let verdict = decide(policy, snapshot, phase, &request);
         let target = request.target.to_static();
         Ok(Decided { uid: request.uid.to_string(), target, verdict })
-    }
-}
-
-/// Whether an object of a custom kind seems to make pods: it has containers or tolerations somewhere, and no rule
-/// reads it.
-fn makes_pods_unread(document: &Value) -> bool {
-    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
-    let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
-    // The groups of Kubernetes itself that have a dot make no pods; the schema of a custom kind has such names, too.
-    let is_custom =
-        group.contains('.') && !["apiextensions.k8s.io", "poolguard.io"].contains(&group);
-    is_custom && document.get("spec").is_some_and(describes_pods)
-}
-
-fn describes_pods(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.iter().any(|(key, value)| {
-            let is_of_pod = matches!(key.as_str(), "containers" | "tolerations" | "podTemplate");
-            (is_of_pod && (value.is_array() || value.is_object())) || describes_pods(value)
-        }),
-        Value::Array(items) => items.iter().any(describes_pods),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

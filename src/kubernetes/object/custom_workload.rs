@@ -222,6 +222,27 @@ fn items(value: &Value) -> Vec<&Value> {
     }
 }
 
+/// Whether an object of a custom kind seems to make pods: it has containers or tolerations somewhere.
+pub fn makes_pods(document: &Value) -> bool {
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+    let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
+    // The groups of Kubernetes itself that have a dot make no pods; the schema of a custom kind has such names, too.
+    let is_custom =
+        group.contains('.') && !["apiextensions.k8s.io", "poolguard.io"].contains(&group);
+    is_custom && document.get("spec").is_some_and(describes_pods)
+}
+
+fn describes_pods(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(key, value)| {
+            let is_of_pod = matches!(key.as_str(), "containers" | "tolerations" | "podTemplate");
+            (is_of_pod && (value.is_array() || value.is_object())) || describes_pods(value)
+        }),
+        Value::Array(items) => items.iter().any(describes_pods),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

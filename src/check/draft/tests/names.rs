@@ -1,4 +1,4 @@
-//! Whatever a cluster calls its objects, and however many it has, its draft is a config.
+//! A draft is a config for every name that a cluster gives its objects, and for any number of them.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
