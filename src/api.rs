@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod discovery;
 pub mod events;
 pub mod lease;
 pub mod list_watch;

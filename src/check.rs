@@ -19,6 +19,7 @@ mod finding;
 mod fix;
 mod instances;
 mod intruders;
+mod node_pools;
 mod nodes;
 mod picture;
 mod planned;
@@ -87,6 +88,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     let facts = CheckFacts::new(policy, inventory, &snapshot);
     let mut findings = Vec::new();
     nodes::judge(&facts, &mut findings);
+    node_pools::judge(&facts, &mut findings);
     system_pool::judge(&facts, &mut findings);
     intruders::judge(&facts, &mut findings);
     roles::judge(&facts, &mut findings);

@@ -30,7 +30,10 @@ use self::{
     raw::Raw,
     tree::{TreeNode, Value},
 };
-use crate::policy::{Policy, provider::Provider};
+use crate::{
+    kubernetes::resource::GroupResource,
+    policy::{Policy, provider::Provider},
+};
 
 pub use self::{
     diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
@@ -57,6 +60,12 @@ pub fn identity_annotation(provider: Provider) -> Option<&'static str> {
 /// What AutoMQ's console looks like to the API server of a provider, as a sentence without its end.
 pub fn console_identity(provider: Option<Provider>) -> &'static str {
     presets::presets().console_identity(provider)
+}
+
+/// The custom resources that make nodes, and that PoolGuard knows.
+pub fn node_pool_resources() -> impl Iterator<Item = GroupResource> {
+    let known = presets::presets().node_pool_objects();
+    known.filter_map(|object| GroupResource::parse(&object.resource).ok())
 }
 
 /// The labels that AutoMQ puts on its objects: keys, with the value where only one value counts.

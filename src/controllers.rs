@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod cluster_store;
 pub mod config_file;
+pub mod found_objects;
 pub mod guard;
 pub mod registration;
 pub mod scan;

@@ -269,7 +269,7 @@ impl<'a> Cursor<'a> {
 
     /// The next byte that is no white space; the cursor then stands on it.
     #[inline]
-    fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.as_bytes().get(self.at)?;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {

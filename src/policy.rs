@@ -16,6 +16,7 @@
 pub mod approved_types;
 pub mod membership;
 pub mod mode;
+pub mod node_pool;
 pub mod placement;
 pub mod pod_owner;
 pub mod pool;
@@ -30,6 +31,9 @@ pub mod zone;
 mod advice;
 mod rules;
 
+use std::sync::Arc;
+
+pub use self::rules::NodePoolFinding;
 use self::{
     mode::RuleModes,
     pod_owner::{AutoMq, Exemption},
@@ -41,7 +45,7 @@ use self::{
     snapshot::Snapshot,
     verdict::{FindingCollector, Verdict},
 };
-use crate::kubernetes::taint::Taint;
+use crate::kubernetes::{object::NodePoolKind, resource::GroupResource, taint::Taint};
 
 /// What the config says, checked and ready: made by [`crate::config`] only.
 #[derive(Clone, Debug)]
@@ -64,6 +68,10 @@ pub struct Policy {
     pub exempt: Vec<Exemption>,
     /// Protected objects: the config's entries, then those of the presets.
     pub protected: Vec<Protected>,
+    /// Custom resources that make nodes.
+    pub node_pool_kinds: Vec<Arc<NodePoolKind>>,
+    /// Those of them whose changes the API server sends, if the config names them; else those that the cluster has.
+    pub node_pool_objects: Option<Vec<GroupResource>>,
     /// Who passes `node-taint`, `node-identity` and `role-binding`.
     pub trusted: TrustedPrincipals,
     /// Groups whose members are always allowed, and always recorded.
@@ -109,7 +117,9 @@ impl Policy {
             (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
             (Phase::Mutate, _) => View::Irrelevant,
         };
-        Reads { view, raw_objects: phase == Phase::Validate && self.protects(snapshot, target) }
+        let raw_objects = phase == Phase::Validate
+            && (self.protects(snapshot, target) || self.judges_node_pool(target));
+        Reads { view, raw_objects }
     }
 
     /// Whether the config or the provider's preset trusts this user.

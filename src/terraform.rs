@@ -23,8 +23,7 @@ use self::{
     values::{Planned, Values},
 };
 use crate::{
-    json::text::Text,
-    kubernetes::taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+    kubernetes::taint::{NO_SCHEDULE, Taint},
     policy::provider::Provider,
 };
 
@@ -327,22 +326,11 @@ fn taints(resource: &Resource, values: Values<'_>) -> Option<Vec<Taint<'static>>
 
 /// `{"key": …, "value": …, "effect": …}`, or `key=value:effect`.
 fn taint(value: &Value) -> Option<Taint<'static>> {
-    let (key, value, effect) = if let Some(text) = value.as_str() {
-        let (pair, effect) = text.rsplit_once(':')?;
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key, value, effect)
-    } else {
-        let part = |key: &str| value.get(key).and_then(Value::as_str);
-        (part("key")?, part("value").unwrap_or_default(), part("effect")?)
-    };
-    let effect = match effect {
-        "NO_SCHEDULE" => NO_SCHEDULE,
-        "NO_EXECUTE" => NO_EXECUTE,
-        "PREFER_NO_SCHEDULE" => "PreferNoSchedule",
-        other => other,
-    };
-    let own = |text: &str| Text::from(text.to_owned());
-    Some(Taint { key: own(key), value: own(value), effect: own(effect) })
+    if let Some(text) = value.as_str() {
+        return Taint::parse(text);
+    }
+    let part = |key: &str| value.get(key).and_then(Value::as_str);
+    Some(Taint::of_cloud(part("key")?, part("value").unwrap_or_default(), part("effect")?))
 }
 
 /// The attribute that tells it, and what it tells.

@@ -19,6 +19,7 @@
 mod backstop;
 mod cel;
 mod namespaces;
+mod node_pools;
 mod nodes;
 mod object;
 mod overlap;
@@ -224,6 +225,7 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     validating.extend(workloads::entries(policy, &outside));
     validating.extend(nodes::validating(policy));
     validating.extend(roles::entries(policy));
+    validating.extend(node_pools::entry(policy));
     validating.extend(namespaces::entries(policy));
     let mut protected = protected::entries(policy);
     overlap::part(policy, &mut validating, &mut protected);

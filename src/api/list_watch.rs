@@ -43,6 +43,9 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// A right that is granted is used after this long at the latest.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
 
+/// A resource that the cluster lacks is looked for again after this long.
+const ABSENT_WAIT: Duration = Duration::from_mins(1);
+
 /// A watch that ends sooner than this without a line is a failure in disguise.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -55,6 +58,8 @@ pub struct WatchSource {
     pub metadata_only: bool,
     /// The only object that is asked for.
     pub name: Option<String>,
+    /// Whether a cluster may lack the resource, which then has no objects.
+    pub may_be_absent: bool,
     /// What it takes.
     pub right: PolicyRule,
 }
@@ -86,12 +91,15 @@ enum Failure {
     Other(String, Option<Duration>),
     /// A right is missing, and an administrator must grant it.
     Refused(String),
+    /// The cluster does not have the resource, and need not have it.
+    Absent,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("the resource version is too old"),
+            Self::Absent => f.write_str("the cluster does not have this resource"),
             Self::Other(why, _) | Self::Refused(why) => f.write_str(why),
         }
     }
@@ -101,7 +109,7 @@ impl Failure {
     /// How long to wait before the next try.
     fn wait(&self, backoff: &mut Backoff) -> Duration {
         match self {
-            Self::Gone => backoff.wait(),
+            Self::Gone | Self::Absent => backoff.wait(),
             Self::Other(_, asked_for) => backoff.wait().max(asked_for.unwrap_or_default()),
             Self::Refused(_) => backoff.wait().min(REFUSED_WAIT),
         }
@@ -153,6 +161,13 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
                 if !is_news {
                     sleep(backoff.wait()).await;
                 }
+            }
+            Err(Failure::Absent) => {
+                version = None;
+                sink.begin();
+                sink.end();
+                sink.confirm();
+                sleep(ABSENT_WAIT).await;
             }
             Err(failure) => {
                 let wait = failure.wait(&mut backoff);
@@ -314,6 +329,7 @@ impl WatchSource {
             // A version that the server has not reached: it was restored from a backup.
             Some(504) if why.contains("Too large resource version") => Failure::Gone,
             Some(403) => Failure::Refused(why),
+            Some(404) if self.may_be_absent => Failure::Absent,
             _ => Failure::Other(why, client::retry_after(error)),
         }
     }

@@ -239,6 +239,7 @@ fn enforced() -> RuleModes {
         node_identity: enforce,
         node_machine_type: on_change,
         node_zone: on_change,
+        node_pool: enforce,
         role_binding: enforce,
     }
 }

@@ -6,7 +6,7 @@ use super::facts::{CheckFacts, PoolNodes};
 use crate::{
     kubernetes::{
         selector::Operator,
-        taint::{NO_EXECUTE, Taint},
+        taint::{NO_EXECUTE, PREFER_NO_SCHEDULE, Taint},
     },
     policy::{Policy, provider::Provider},
 };
@@ -65,7 +65,7 @@ pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]
 pub(super) fn screaming_snake_effect(effect: &str) -> &'static str {
     match effect {
         NO_EXECUTE => "NO_EXECUTE",
-        "PreferNoSchedule" => "PREFER_NO_SCHEDULE",
+        PREFER_NO_SCHEDULE => "PREFER_NO_SCHEDULE",
         _ => "NO_SCHEDULE",
     }
 }

@@ -182,7 +182,7 @@ fn names_role(protected: &[Protected]) -> bool {
 fn carries_mark(protected: &[Protected], object: &Value) -> bool {
     let marks = protected.iter().filter_map(|entry| match &entry.recognition {
         Recognition::AutoMqBinding { labels } => Some(labels),
-        Recognition::Always | Recognition::HoldsAField => None,
+        Recognition::Always | Recognition::HoldsAField | Recognition::NodePool(_) => None,
     });
     marks.flatten().any(|mark| {
         let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(&mark.key));
@@ -220,6 +220,10 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
             continue;
         }
         let resource = &entry.resource;
+        if inventory.is_absent(resource) {
+            findings.push(absent(entry));
+            continue;
+        }
         if !inventory.knows(resource) {
             let fact = match inventory.gap(resource) {
                 Some(why) => format!("{resource} could not be read: {why}"),
@@ -247,6 +251,17 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
             findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
         }
     }
+}
+
+/// A resource that the API server does not have.
+fn absent(entry: &Protected) -> CheckFinding {
+    let Protected { name, resource, .. } = entry;
+    let fact = format!(
+        "The API server has no resource {resource}, so entry {name} of `protected` protects nothing"
+    );
+    CheckFinding::fail(RULE, FindingSeverity::Error, fact).object(resource.to_string()).fix(
+        "# correct the resource in PoolGuard's config (`kubectl api-resources` lists all), or remove the entry",
+    )
 }
 
 fn found<'a>(

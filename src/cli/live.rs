@@ -1,6 +1,7 @@
 //! A live cluster, listed kind by kind and page by page. Nothing in it is changed.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal, Write},
     path::Path,
 };
@@ -9,12 +10,17 @@ use anyhow::bail;
 use kube::{Client, api::ListParams, core::Request};
 
 use crate::{
-    api::{client, rbac},
+    api::{
+        client,
+        discovery::{self, ServedResource},
+        rbac,
+    },
     check::NamedObject,
     cluster::{
         inventory::{Inventory, READ, is_metadata_only},
         wire::ListPage,
     },
+    config,
     kubernetes::resource::{GroupResource, PODS, Resource},
 };
 
@@ -56,6 +62,7 @@ impl LiveCluster {
                 reader.inventory.mark_unreadable(&kind.group_resource(), failure.why);
             }
         }
+        reader.read_node_pool_objects().await;
         Ok(Self { name, reader })
     }
 
@@ -67,8 +74,14 @@ impl LiveCluster {
     /// Reads single objects of resources that are not read as a whole.
     pub(super) async fn read_named(&mut self, objects: &[NamedObject]) {
         for object in objects.iter().filter(|object| !object.is_always_read()) {
-            if let Err(failure) = self.reader.read_named(object).await {
-                self.reader.inventory.mark_unreadable(&object.resource, failure.why);
+            match self.reader.read_named(object).await {
+                Ok(()) => {}
+                Err(failure) if failure.code == Some(404) => {
+                    self.reader.inventory.mark_absent(&object.resource);
+                }
+                Err(failure) => {
+                    self.reader.inventory.mark_unreadable(&object.resource, failure.why);
+                }
             }
         }
     }
@@ -124,24 +137,34 @@ impl Reader {
         })
     }
 
+    /// The objects that make nodes, of the kinds that the cluster has.
+    async fn read_node_pool_objects(&mut self) {
+        let known: BTreeSet<GroupResource> = config::node_pool_resources().collect();
+        let groups = known.iter().map(|it| it.group.as_str()).collect();
+        let Ok(served) = discovery::served(&self.client, &groups).await else { return };
+        for ServedResource { resource, path } in served {
+            if !known.contains(&resource) {
+                continue;
+            }
+            let parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
+            if let Err(fault) = self.list(&resource, &path, parameters, false).await {
+                self.inventory.mark_unreadable(&resource, fault.explained().why);
+            }
+        }
+    }
+
     /// An object that the config names, of a resource that not every check reads.
     async fn read_named(&mut self, object: &NamedObject) -> Result<(), Failure> {
         let NamedObject { resource, namespace, name } = object;
-        let explained = |fault| match fault {
-            Fault::Api(error) => {
-                Failure { code: client::code(&error), why: client::explain(&error).to_string() }
-            }
-            Fault::Other(failure) => failure,
-        };
         let base = client::base(&self.client, &resource.group).await;
-        let base = base.map_err(|error| explained(Fault::Api(error)))?;
+        let base = base.map_err(|error| Fault::Api(error).explained())?;
         let path = match namespace {
             Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),
             None => format!("{base}/{}", resource.resource),
         };
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(format!("metadata.name={name}"));
-        self.list(resource, &path, parameters, false).await.map_err(explained)
+        self.list(resource, &path, parameters, false).await.map_err(Fault::explained)
     }
 
     async fn list(
@@ -196,6 +219,17 @@ impl Reader {
 enum Fault {
     Api(kube::Error),
     Other(Failure),
+}
+
+impl Fault {
+    fn explained(self) -> Failure {
+        match self {
+            Self::Api(error) => {
+                Failure { code: client::code(&error), why: client::explain(&error).to_string() }
+            }
+            Self::Other(failure) => failure,
+        }
+    }
 }
 
 impl From<Failure> for Fault {

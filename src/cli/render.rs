@@ -1,6 +1,11 @@
 //! `poolguard render`: prints the objects that a config asks for.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -143,6 +148,8 @@ impl Webhooks {
         };
         let ca_bundle = ca_bundle.as_ref().map(|file| certificates(file)).transpose()?;
         let installation = common.installation(address);
+        // Without a cluster, those that the config names are all.
+        let policy = policy.with_node_pool_objects(&BTreeSet::new());
         let entries = entries(&policy, &common.namespace);
         let objects = entries.objects(&installation, ca_bundle.as_deref());
         common.write("webhooks", "docs/webhooks.md explains each entry", &objects)

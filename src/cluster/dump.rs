@@ -1,6 +1,6 @@
 //! A dump as kubectl prints it: `kubectl get nodes,namespaces -o yaml`, or `-o json`.
 
-use super::{Index, ObjectKey, node::ObservedNode, wire::ListPage};
+use super::{Index, ObjectKey, kind::NODE_POOLS, node::ObservedNode, wire::ListPage};
 use crate::{
     cluster::ObjectError,
     json::{self, Cursor, JsonError, Read, read_object, text::Text},
@@ -128,9 +128,7 @@ impl Index {
         };
         if kind == "Node" && group.is_empty() {
             self.add_node(item).map_err(fault("Node"))?;
-        } else if let Some(resource) =
-            Resource::of_kind(group, kind).filter(|it| PROTECTED.contains(it))
-        {
+        } else if let Some(resource) = kept_of_kind(group, kind) {
             let object: RawObject<'_> = json::from_str(item).map_err(fault(kind))?;
             let text = |pointer: &str| object.text_at(pointer).to_string();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
@@ -142,6 +140,14 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// The resource of a kind, if its objects are kept.
+fn kept_of_kind(group: &str, kind: &str) -> Option<Resource> {
+    if (group, kind) == (NODE_POOLS.group, NODE_POOLS.kind) {
+        return Some(NODE_POOLS);
+    }
+    Resource::of_kind(group, kind).filter(|it| PROTECTED.contains(it))
 }
 
 /// `Node a`: the kind of an item, and its name if it has one.

@@ -74,6 +74,7 @@ pub struct Inventory {
     objects: BTreeMap<GroupResource, BTreeMap<ObjectName, Box<str>>>,
     known: BTreeSet<GroupResource>,
     gaps: BTreeMap<GroupResource, String>,
+    absent: BTreeSet<GroupResource>,
 }
 
 /// Namespace, empty for what has none, and name.
@@ -188,6 +189,17 @@ impl Inventory {
         self.known.remove(resource);
         self.objects.remove(resource);
         self.gaps.insert(resource.clone(), why);
+    }
+
+    /// The API server does not have a resource.
+    pub fn mark_absent(&mut self, resource: &GroupResource) {
+        self.known.remove(resource);
+        self.absent.insert(resource.clone());
+    }
+
+    /// Whether the API server said that it does not have a resource.
+    pub fn is_absent(&self, resource: &GroupResource) -> bool {
+        self.absent.contains(resource)
     }
 
     /// Nodes, and what they tell.

@@ -15,12 +15,23 @@ pub enum Kind {
     ClusterRoleBinding,
     /// Metadata of service accounts: their annotations are cloud identities.
     ServiceAccount,
+    /// Karpenter's node pools, which refer to objects that have a role.
+    NodePool,
 }
+
+/// Karpenter's node pools.
+pub(super) const NODE_POOLS: Resource =
+    Resource { kind: "NodePool", group: "karpenter.sh", plural: "nodepools", is_namespaced: false };
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::Node, Self::RoleBinding, Self::ClusterRoleBinding, Self::ServiceAccount];
+    pub const ALL: [Self; 5] = [
+        Self::Node,
+        Self::RoleBinding,
+        Self::ClusterRoleBinding,
+        Self::ServiceAccount,
+        Self::NodePool,
+    ];
 
     /// Its resource.
     pub fn resource(self) -> Resource {
@@ -29,7 +40,13 @@ impl Kind {
             Self::RoleBinding => ROLE_BINDINGS,
             Self::ClusterRoleBinding => CLUSTER_ROLE_BINDINGS,
             Self::ServiceAccount => SERVICE_ACCOUNTS,
+            Self::NodePool => NODE_POOLS,
         }
+    }
+
+    /// Whether a cluster may lack the resource.
+    pub fn may_be_absent(self) -> bool {
+        self == Self::NodePool
     }
 
     /// Whether the metadata is all that is wanted.

@@ -36,6 +36,9 @@ struct Observed {
     subjects: Value,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     role_ref: Value,
+    /// Of what makes nodes.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    spec: Value,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -127,9 +130,10 @@ impl Index {
         Ok(self.objects.remove(&key).is_some())
     }
 
-    /// Whether every kind has been listed.
+    /// Whether every kind has been listed that a cluster has.
     pub fn is_complete(&self) -> bool {
-        Kind::ALL.iter().all(|kind| self.has_seen(kind.resource().kind))
+        let mut needed = Kind::ALL.iter().filter(|kind| !kind.may_be_absent());
+        needed.all(|kind| self.has_seen(kind.resource().kind))
     }
 }
 

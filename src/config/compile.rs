@@ -4,6 +4,7 @@
 //! good if nothing was reported.
 
 mod identity;
+mod node_pools;
 mod pools;
 mod protected;
 mod settings;
@@ -47,6 +48,9 @@ pub(super) fn compile(
     let placement = settings::placement(&raw.placement, provider, &at, &taints, report);
     let mut protected = protected::configured(&raw.protected, &root.key("protected"), report);
     protected.extend(protected::preset(provider, &pools));
+    let node_pool_kinds = node_pools::kinds();
+    protected.extend(node_pools::protected(&node_pool_kinds));
+    let node_pool_objects = node_pools::configured(raw, root, &node_pool_kinds, report);
     let policy = Policy {
         provider,
         node_pool_labels: presets().node_pool_labels(provider).cloned().collect(),
@@ -57,6 +61,8 @@ pub(super) fn compile(
         instances,
         exempt,
         protected,
+        node_pool_kinds,
+        node_pool_objects,
         trusted: TrustedPrincipals {
             configured: identity::trusted(
                 &raw.principals.trusted,

@@ -32,6 +32,8 @@ pub(super) struct Presets {
     pub(super) protected: Vec<Protected>,
     /// Taints of nodes that pods of the system run on all the same, as globs over keys.
     system_taints: Vec<String>,
+    /// Custom resources that make nodes of several providers.
+    node_pool_objects: Vec<NodePoolObject>,
     /// What is particular to each provider, from files of their own.
     #[serde(skip)]
     providers: BTreeMap<Provider, Preset>,
@@ -64,6 +66,8 @@ pub(super) struct Preset {
     pub(super) protected: Vec<Protected>,
     #[serde(default)]
     system_taints: Vec<String>,
+    #[serde(default)]
+    node_pool_objects: Vec<NodePoolObject>,
     /// Machine types that pools may have unless the config lists its own.
     #[serde(default)]
     pub(super) machine_types: Vec<catalog::Entry>,
@@ -79,6 +83,46 @@ pub(super) struct Agent {
     pub(super) daemon_sets: Vec<String>,
     /// What they are, for people and records.
     pub(super) reason: String,
+    /// Where that is documented.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
+    pub(super) source: String,
+}
+
+/// A custom resource that makes nodes, and where its objects say what they will be.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NodePoolObject {
+    /// `plural.group`
+    pub(super) resource: String,
+    /// As the API spells it.
+    pub(super) kind: String,
+    /// Versions in which the fields are where the pointers say.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
+    pub(super) versions: Vec<String>,
+    /// Whether its objects are in a namespace.
+    #[serde(default)]
+    pub(super) namespaced: bool,
+    /// What the pool is called; without it, the object's name.
+    #[serde(default)]
+    pub(super) pool_name: Vec<String>,
+    /// Labels that have this name as their value.
+    #[serde(default)]
+    pub(super) pool_labels: Vec<String>,
+    #[serde(default)]
+    pub(super) labels: Vec<String>,
+    #[serde(default)]
+    pub(super) taints: Vec<String>,
+    /// As Karpenter has them.
+    #[serde(default)]
+    pub(super) requirements: Option<String>,
+    #[serde(default)]
+    pub(super) machine_types: Vec<String>,
+    #[serde(default)]
+    pub(super) zones: Vec<String>,
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    #[serde(default)]
+    pub(super) node_class: Option<String>,
     /// Where that is documented.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
     pub(super) source: String,
@@ -249,6 +293,11 @@ impl Presets {
         preset.into_iter().flat_map(|preset| &preset.agents).chain(&self.agents)
     }
 
+    /// Custom resources that make nodes. Their groups say whose they are, wherever the cluster runs.
+    pub(super) fn node_pool_objects(&self) -> impl Iterator<Item = &NodePoolObject> {
+        self.node_pool_objects.iter().chain(self.all().flat_map(|preset| &preset.node_pool_objects))
+    }
+
     /// Keys of taints that come and go, as globs.
     pub(super) fn transient_taints(
         &self,
@@ -375,6 +424,19 @@ mod tests {
         }
         for mark in &presets().automq_labels {
             assert_eq!(check_label_key(&mark.key), Ok(()), "{}", mark.key);
+        }
+    }
+
+    #[test]
+    fn node_pool_objects_are_well_formed() {
+        let mut resources = std::collections::BTreeSet::new();
+        for object in presets().node_pool_objects() {
+            let NodePoolObject { resource, kind, versions, source, pool_labels, .. } = object;
+            assert!(resources.insert(resource), "{resource} stands twice");
+            assert!(!kind.is_empty() && !versions.is_empty() && !source.is_empty(), "{resource}");
+            assert!(pool_labels.iter().all(|key| check_label_key(key).is_ok()), "{resource}");
+            let says_something = !object.taints.is_empty() || !object.roles.is_empty();
+            assert!(says_something, "{resource} has neither taints nor a role");
         }
     }
 

@@ -63,6 +63,9 @@ pub(super) struct Raw {
     /// Objects that hold a pool's role together, beside those that the provider's preset protects.
     #[serde(default)]
     pub(super) protected: Vec<Protected>,
+    /// The custom resources that make nodes, and whose changes the API server sends to PoolGuard, such as
+    /// `nodepools.karpenter.sh`. If you omit this key, these are all that PoolGuard knows and the cluster has.
+    pub(super) node_pool_objects: Option<Vec<String>>,
     /// The users who may change nodes and protected objects.
     #[serde(default)]
     pub(super) principals: Principals,

@@ -54,6 +54,7 @@ impl ClusterStore {
             let source = WatchSource {
                 path: kind.resource().path(),
                 metadata_only: kind.is_metadata_only(),
+                may_be_absent: kind.may_be_absent(),
                 name: None,
                 right: rbac::watch_of(kind),
             };
@@ -75,7 +76,7 @@ impl ClusterStore {
         }
         let missing: Vec<_> = Kind::ALL
             .into_iter()
-            .filter(|kind| !state.index.has_seen(kind.resource().kind))
+            .filter(|kind| !kind.may_be_absent() && !state.index.has_seen(kind.resource().kind))
             .map(|kind| match state.failures.get(&kind) {
                 Some(why) => format!("{} ({why})", kind.resource().plural),
                 None => kind.resource().plural.to_owned(),
@@ -96,7 +97,8 @@ impl ClusterStore {
 
 /// When the kind that was confirmed longest ago was; `None` while one never was.
 fn oldest(state: &State) -> Option<Instant> {
-    let all = Kind::ALL.into_iter().map(|kind| state.confirmed.get(&kind).copied());
+    let needed = Kind::ALL.into_iter().filter(|kind| !kind.may_be_absent());
+    let all = needed.map(|kind| state.confirmed.get(&kind).copied());
     all.collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 

@@ -14,7 +14,7 @@ mod write;
 mod write_backoff;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,8 +48,10 @@ use crate::{
     config,
     controllers::{
         certificates::{Bundle, bundle},
+        found_objects::FoundObjects,
         guard::AppliedConfig,
     },
+    kubernetes::resource::GroupResource,
     server::readiness::Readiness,
     telemetry::metrics::Metrics,
 };
@@ -75,6 +77,8 @@ pub struct RegistrationInputs {
     pub bundle: watch::Receiver<Option<Bundle>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
+    /// Which node-pool objects the cluster has.
+    pub found: watch::Receiver<FoundObjects>,
     /// Whether this replica answers.
     pub readiness: Readiness,
 }
@@ -85,6 +89,7 @@ pub struct WebhookRegistration {
     applied_config: watch::Receiver<Option<AppliedConfig>>,
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<LeaseHeld>,
+    found: watch::Receiver<FoundObjects>,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
@@ -104,7 +109,7 @@ impl WebhookRegistration {
         status: watch::Sender<Option<RegistrationStatus>>,
     ) -> Self {
         let RegistrationSettings { namespace, names, address } = &settings;
-        let RegistrationInputs { applied_config, seen, bundle, held, readiness } = inputs;
+        let RegistrationInputs { applied_config, seen, bundle, held, found, readiness } = inputs;
         let probe = Probe::new(address.clone(), namespace.clone(), readiness);
         let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
         let ownership = Ownership::new(client, names.clone());
@@ -113,6 +118,7 @@ impl WebhookRegistration {
             applied_config,
             bundle,
             held,
+            found,
             metrics,
             status,
             holds: false,
@@ -133,6 +139,7 @@ impl WebhookRegistration {
                 Ok(()) = validating.changed() => {}
                 Ok(()) = self.bundle.changed() => {}
                 Ok(()) = self.applied_config.changed() => {}
+                Ok(()) = self.found.changed() => {}
                 () = turned(&mut self.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
@@ -145,12 +152,14 @@ impl WebhookRegistration {
         self.metrics.set_holds_lease(self.holds);
         let applied_config = self.applied_config.borrow_and_update().clone();
         let bundle = self.bundle.borrow_and_update().clone();
+        let found = self.found.borrow_and_update().clone();
         if !self.holds {
             self.ownership.forget();
             publish(RegistrationStatus::default(), false, &self.metrics, &self.status);
             return RETRY_INTERVAL;
         }
-        let (Some(applied_config), Some(bundle)) = (applied_config, bundle) else {
+        let (Some(applied_config), Some(bundle), Some(found)) = (applied_config, bundle, found)
+        else {
             return RETRY_INTERVAL;
         };
         // Looked at before their owner: one that goes later goes with an owner that is looked for again.
@@ -159,7 +168,7 @@ impl WebhookRegistration {
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
         let is_external =
             applied_config.settings.registration == config::RegistrationMode::External;
-        let desired = self.desired(&applied_config, &bundle);
+        let desired = self.desired(&applied_config, &found, &bundle);
         let additions = CloudAdditions::from(applied_config.policy.provider);
         let (mut wait, mut status) = (POLL_INTERVAL, RegistrationStatus::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
@@ -187,7 +196,12 @@ impl WebhookRegistration {
     }
 
     /// What is to be registered, mutating first.
-    fn desired(&self, applied_config: &AppliedConfig, bundle: &Bundle) -> [Value; 2] {
+    fn desired(
+        &self,
+        applied_config: &AppliedConfig,
+        found: &BTreeSet<GroupResource>,
+        bundle: &Bundle,
+    ) -> [Value; 2] {
         let RegistrationSettings { namespace, names, address } = &self.settings;
         let installation = Installation {
             name: names.release.clone(),
@@ -198,6 +212,7 @@ impl WebhookRegistration {
         };
         let pem = bundle::pem(bundle);
         let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
-        entries(&applied_config.policy, namespace).objects(&installation, pem)
+        let policy = applied_config.policy.with_node_pool_objects(found);
+        entries(&policy, namespace).objects(&installation, pem)
     }
 }

@@ -63,6 +63,9 @@ pub enum ScanError {
     /// The API server does not show what is looked at.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The API server does not have the resource of an object that the config protects.
+    #[error("the API server does not have the resource")]
+    Absent,
     /// An object is not what its kind has.
     #[error(transparent)]
     Object(#[from] ObjectError),

@@ -7,6 +7,7 @@ mod binding;
 mod custom_workload;
 mod metadata;
 mod node;
+mod node_pool;
 mod pod;
 mod raw;
 mod workload;
@@ -15,6 +16,7 @@ pub use binding::{Binding, BindingTarget};
 pub use custom_workload::{CustomTemplate, custom_templates, makes_pods};
 pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
 pub use node::{Node, NodeSpec};
+pub use node_pool::{Choices, NodePool, NodePoolField, NodePoolKind, Part};
 pub use pod::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec,
     TopologySpreadConstraint,

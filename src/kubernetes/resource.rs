@@ -68,14 +68,23 @@ resources! {
     STORAGE_CLASSES = "storage.k8s.io", "StorageClass", "storageclasses", CLUSTER;
 }
 
-/// Kinds without a namespace that PoolGuard does not read, but whose manifests stand beside those that it does.
-const OTHER_CLUSTER_SCOPED: [&str; 6] = [
-    "CSIDriver",
-    "CustomResourceDefinition",
-    "IngressClass",
-    "PoolGuardConfig",
-    "PriorityClass",
-    "RuntimeClass",
+/// Other kinds without a namespace, with their groups: manifests do not say which they are.
+const OTHER_CLUSTER_SCOPED: [(&str, &str); 15] = [
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("cloud.google.com", "ComputeClass"),
+    ("container.gcp.upbound.io", "NodePool"),
+    ("containerservice.azure.upbound.io", "KubernetesClusterNodePool"),
+    ("eks.amazonaws.com", "NodeClass"),
+    ("eks.aws.upbound.io", "NodeGroup"),
+    ("karpenter.azure.com", "AKSNodeClass"),
+    ("karpenter.k8s.aws", "EC2NodeClass"),
+    ("karpenter.sh", "NodeClaim"),
+    ("karpenter.sh", "NodePool"),
+    ("networking.k8s.io", "IngressClass"),
+    ("node.k8s.io", "RuntimeClass"),
+    ("poolguard.io", "PoolGuardConfig"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("storage.k8s.io", "CSIDriver"),
 ];
 
 impl Resource {
@@ -125,10 +134,10 @@ impl Resource {
     }
 }
 
-/// Whether PoolGuard knows that objects of a kind have no namespace, in any API group.
-pub fn is_cluster_scoped(kind: &str) -> bool {
-    let is_known = |it: &Resource| it.kind == kind && !it.is_namespaced;
-    ALL.iter().any(is_known) || OTHER_CLUSTER_SCOPED.contains(&kind)
+/// Whether PoolGuard knows that objects of a kind have no namespace.
+pub fn is_cluster_scoped(group: &str, kind: &str) -> bool {
+    let known = Resource::of_kind(group, kind);
+    known.is_some_and(|it| !it.is_namespaced) || OTHER_CLUSTER_SCOPED.contains(&(group, kind))
 }
 
 /// The version in which PoolGuard reads a resource of Kubernetes itself; `None` for a resource whose

@@ -28,6 +28,9 @@ pub const NO_SCHEDULE: &str = "NoSchedule";
 /// Keeps pods from being scheduled and evicts those that run.
 pub const NO_EXECUTE: &str = "NoExecute";
 
+/// Asks the scheduler to avoid the node, and keeps no pod out.
+pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
+
 impl Taint<'_> {
     /// Whether the taint keeps out a pod that does not tolerate it. `PreferNoSchedule` does not.
     pub fn keeps_pods_out(&self) -> bool {
@@ -38,6 +41,26 @@ impl Taint<'_> {
     pub fn to_static(&self) -> Taint<'static> {
         let own = |text: &Text<'_>| Text::from(text.to_string());
         Taint { key: own(&self.key), value: own(&self.value), effect: own(&self.effect) }
+    }
+}
+
+impl Taint<'static> {
+    /// Reads `key=value:Effect` or `key:Effect`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pair, effect) = text.rsplit_once(':')?;
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some(Self::of_cloud(key, value, effect))
+    }
+
+    /// A taint whose effect is spelled as a cloud's API has it, such as `NO_SCHEDULE` or `no-schedule`.
+    pub fn of_cloud(key: &str, value: &str, effect: &str) -> Self {
+        let letters = effect.chars().filter(|it| !matches!(it, '_' | '-'));
+        let spelled: String = letters.map(|it| it.to_ascii_lowercase()).collect();
+        let known = [NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE];
+        let known = known.into_iter().find(|it| it.eq_ignore_ascii_case(&spelled));
+        let effect = known.unwrap_or(effect).to_owned();
+        let own = |text: &str| Text::from(text.to_owned());
+        Self { key: own(key), value: own(value), effect: Text::from(effect) }
     }
 }
 

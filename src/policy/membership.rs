@@ -27,9 +27,18 @@ pub enum Membership<'p> {
 impl Policy {
     /// The pool of a node with these labels and taints.
     pub fn membership(&self, labels: &impl LabelSet, taints: &[Taint<'_>]) -> Membership<'_> {
-        if let Some(index) = self.declared_pool_of(labels) {
-            return Membership::Declared(index);
+        match self.declared_pool_of(labels) {
+            Some(index) => Membership::Declared(index),
+            None => self.tainted_membership(labels, taints),
         }
+    }
+
+    /// The pool of a node that is in no declared one.
+    pub(super) fn tainted_membership(
+        &self,
+        labels: &impl LabelSet,
+        taints: &[Taint<'_>],
+    ) -> Membership<'_> {
         // With discovery off, only the taints of declared pools make a node dedicated.
         let counts = |taint: &Taint<'_>| {
             self.discovery || self.pools.iter().any(|pool| pool.taint == *taint)

@@ -21,13 +21,15 @@ pub enum RuleName {
     NodeMachineType,
     /// A node of a pool is in one of the pool's zones.
     NodeZone,
+    /// What makes a pool's nodes gives them the pool's taint, machine types and zones.
+    NodePool,
     /// The objects that hold a pool's role together stay as they are.
     RoleBinding,
 }
 
 impl RuleName {
     /// Every rule, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PodIntrusion,
         Self::WorkloadIntrusion,
         Self::PodPlacement,
@@ -36,6 +38,7 @@ impl RuleName {
         Self::NodeIdentity,
         Self::NodeMachineType,
         Self::NodeZone,
+        Self::NodePool,
         Self::RoleBinding,
     ];
 
@@ -50,6 +53,7 @@ impl RuleName {
             Self::NodeIdentity => "node-identity",
             Self::NodeMachineType => "node-machine-type",
             Self::NodeZone => "node-zone",
+            Self::NodePool => "node-pool",
             Self::RoleBinding => "role-binding",
         }
     }
@@ -116,6 +120,8 @@ pub struct RuleModes {
     pub node_machine_type: JoinMode,
     /// `node-zone`
     pub node_zone: JoinMode,
+    /// `node-pool`
+    pub node_pool: Mode,
     /// `role-binding`
     pub role_binding: Mode,
 }
@@ -143,6 +149,7 @@ impl Default for RuleModes {
             node_identity: Mode::Enforce,
             node_machine_type: warn,
             node_zone: warn,
+            node_pool: Mode::Warn,
             role_binding: Mode::Enforce,
         }
     }
@@ -160,6 +167,7 @@ impl RuleModes {
             RuleName::NodeIdentity => self.node_identity,
             RuleName::NodeMachineType => self.node_machine_type.mode,
             RuleName::NodeZone => self.node_zone.mode,
+            RuleName::NodePool => self.node_pool,
             RuleName::RoleBinding => self.role_binding,
         }
     }

@@ -1,8 +1,10 @@
 //! Protected objects: those whose named fields hold a pool's role together.
 
+use std::sync::Arc;
+
 use jsonptr::PointerBuf;
 
-use crate::kubernetes::{name::Glob, resource::GroupResource};
+use crate::kubernetes::{name::Glob, object::NodePoolKind, resource::GroupResource};
 
 /// What of a role that a protected binding refers to may not change.
 pub const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];
@@ -64,6 +66,9 @@ pub enum Recognition {
         /// Labels that AutoMQ puts on its objects.
         labels: Vec<LabelMark>,
     },
+    /// An object that gives nodes of a pool their role: it has the pool's taint or labels, or names the role, or
+    /// the snapshot holds an object that does and refers to it.
+    NodePool(Arc<NodePoolKind>),
 }
 
 /// A label that marks an object as AutoMQ's.

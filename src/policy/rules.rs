@@ -4,12 +4,15 @@ mod cluster_exclusive;
 mod inspect;
 mod node_identity;
 mod node_machine_type;
+mod node_pool;
 mod node_taint;
 mod node_zone;
 mod pod_intrusion;
 mod pod_placement;
 mod role_binding;
 mod workload_intrusion;
+
+pub use self::node_pool::NodePoolFinding;
 
 use std::{
     fmt::{self, Display, Write},
@@ -93,6 +96,7 @@ fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut Fin
     }
     if let Some(change) = &context.request.raw_objects {
         role_binding::judge(context, change, report);
+        node_pool::judge(context, change, report);
     }
 }
 

@@ -55,6 +55,17 @@ pub struct ProtectedReference {
     pub name: String,
     /// The role that a binding refers to.
     pub role: Option<RoleReference>,
+    /// The object that has the role of the nodes which this one makes for a pool.
+    pub node_class: Option<NodeClassReference>,
+}
+
+/// `nodeClassRef` of a Karpenter `NodePool`. Node classes have no namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeClassReference {
+    /// As the API spells it.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// `roleRef` of a binding.

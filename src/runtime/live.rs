@@ -32,6 +32,7 @@ use crate::{
             },
         },
         cluster_store::ClusterStore,
+        found_objects,
         guard::AppliedConfig,
         registration::{self, RegistrationInputs, RegistrationSettings, WebhookRegistration},
         scan::{ScanController, ScanInputs},
@@ -150,11 +151,13 @@ impl Connected {
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let bundle = watch::Sender::new(None);
+        let found = watch::Sender::new(None);
         let inputs = RegistrationInputs {
             applied_config,
             seen,
             bundle: bundle.subscribe(),
             held: held.clone(),
+            found: found.subscribe(),
             readiness: shared.readiness.clone(),
         };
         let settings =
@@ -165,6 +168,7 @@ impl Connected {
         let registration =
             WebhookRegistration::new(client_too, settings, inputs, metrics, &recorder, status);
         tasks.spawn(registration.run());
+        tasks.spawn(found_objects::follow(client.clone(), found));
         let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {
             Certificate::Files(paths) => {

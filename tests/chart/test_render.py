@@ -315,7 +315,7 @@ class Config(unittest.TestCase):
                 "pod-placement": {"mode": "enforce"},
             },
         )
-        audited = lowered + ["node-machine-type", "node-zone", "workload-intrusion"]
+        audited = lowered + ["node-machine-type", "node-pool", "node-zone", "workload-intrusion"]
         for name in ["audit", "emergency"]:
             self.assertEqual(config(name)["rules"], {rule: {"mode": "audit"} for rule in audited})
 
@@ -332,7 +332,7 @@ class Config(unittest.TestCase):
             re.MULTILINE,
         )
         self.assertEqual(yaml.safe_load(text), dict(table))
-        self.assertEqual(len(table), 9)
+        self.assertEqual(len(table), 10)
 
 
 def config(name):

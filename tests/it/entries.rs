@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 /// A matcher over the registered objects.
-mod api_server;
+pub(crate) mod api_server;
 /// The policy that the API server evaluates by itself.
 mod backstop;
 /// What is sent and what is not, over generated requests.
@@ -18,9 +18,10 @@ mod recorded;
 mod variants;
 
 use poolguard::{
-    admission::webhooks::entries,
+    admission::webhooks::{Entries, entries},
+    kubernetes::resource::GroupResource,
     policy::{
-        Phase,
+        Phase, Policy,
         verdict::{Outcome, Verdict},
     },
 };
@@ -31,7 +32,21 @@ use crate::scenario::Scenario;
 
 /// The API server of a scenario, with what its config asks for registered.
 fn api_server(scenario: &Scenario) -> ApiServer {
-    ApiServer::new(&entries(&scenario.policy, OWN_NAMESPACE))
+    ApiServer::new(&registered(&scenario.policy, &CUSTOM))
+}
+
+/// Custom resources of the cluster. Those of every provider together would take minutes to evaluate.
+const CUSTOM: [&str; 4] = [
+    "computeclasses.cloud.google.com",
+    "ec2nodeclasses.karpenter.k8s.aws",
+    "nodegroups.eks.services.k8s.aws",
+    "nodepools.karpenter.sh",
+];
+
+/// The entries that a policy asks for in a cluster with these custom resources.
+pub(crate) fn registered(policy: &Policy, custom: &[&str]) -> Entries {
+    let found = custom.iter().map(|it| GroupResource::parse(it).unwrap()).collect();
+    entries(&policy.with_node_pool_objects(&found), OWN_NAMESPACE)
 }
 
 /// Whether anybody would notice that the request was not sent.

@@ -644,3 +644,25 @@ fn nobody_runs_where_there_is_no_pool() {
     }
     bare.only("error node-taint - - -");
 }
+
+#[test]
+fn what_makes_nodes_gives_them_the_taint_types_and_zones_of_their_pool() {
+    let node_pool = |taints: Value, types: Value| {
+        let mut pool = object("karpenter.sh/v1", "NodePool", "", "north");
+        let kind = "node.kubernetes.io/instance-type";
+        pool["spec"] = json!({"template": {
+            "metadata": {"labels": {"team": "kafka-north"}},
+            "spec": {"taints": taints, "requirements": [{"key": kind, "operator": "In", "values": types}]},
+        }});
+        pool
+    };
+    let taint = || json!([{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}]);
+    let sound = Cluster::sound().with(node_pool(taint(), json!(["big.1"]))).examine().findings;
+    assert!(sound.iter().any(|it| it.rule.as_str() == "node-pool" && it.status == Status::Pass));
+    assert!(!sound.iter().any(|it| it.status == Status::Fail));
+    let untainted = Cluster::sound().with(node_pool(json!([]), json!(["big.1"])));
+    untainted.only("warning node-pool north - NodePool north");
+    let untyped = Cluster::sound().with(node_pool(taint(), json!(["big.1", "small.1"])));
+    let found = untyped.only("warning node-pool north - NodePool north");
+    assert!(found.fact.contains("machine type small.1"), "{}", found.fact);
+}

@@ -9,6 +9,7 @@ mod events;
 mod init;
 mod lease;
 mod memory;
+mod node_pools;
 mod readiness;
 mod registration;
 mod reload;

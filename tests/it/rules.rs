@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bounds;
+mod node_pools;
 mod nodes;
 mod pod_intrusion;
 mod pod_placement;

@@ -45,6 +45,7 @@ node-taint: enforce
 node-identity: enforce
 node-machine-type: warn
 node-zone: warn
+node-pool: warn
 role-binding: enforce
 {{- end -}}
 

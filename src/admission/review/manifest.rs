@@ -36,7 +36,7 @@ pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestErro
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let namespace = match text("/metadata/namespace") {
-        _ if is_cluster_scoped(kind) => "",
+        _ if is_cluster_scoped(group, kind) => "",
         "" => asker.namespace.as_str(),
         own => own,
     };

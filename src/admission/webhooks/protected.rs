@@ -29,7 +29,7 @@ use crate::{
     policy::{
         Phase, Policy,
         mode::Mode,
-        protection::{Namespaces, Protected},
+        protection::{Namespaces, Protected, Recognition},
         request::Operation,
     },
 };
@@ -127,7 +127,12 @@ impl Group<'_> {
         if (resource == NAMESPACES) != matches!(self, Group::Namespaces) {
             return Cel::Never;
         }
-        let is_cluster_scoped = CLUSTER_SCOPED.contains(&(group, resource));
+        let is_cluster_scoped = match &entry.recognition {
+            Recognition::NodePool(kind) => !kind.is_namespaced,
+            Recognition::Always | Recognition::HoldsAField | Recognition::AutoMqBinding { .. } => {
+                CLUSTER_SCOPED.contains(&(group, resource))
+            }
+        };
         match self {
             Group::Named(_) | Group::AutoMq(_) if is_cluster_scoped => Cel::Never,
             Group::Named(name) => named_is_in(policy, entry, name),

@@ -128,7 +128,7 @@ impl ReportSeverity {
             | RuleName::NodeIdentity
             | RuleName::NodeZone
             | RuleName::RoleBinding => Self::High,
-            RuleName::PodPlacement | RuleName::NodeMachineType => Self::Medium,
+            RuleName::PodPlacement | RuleName::NodeMachineType | RuleName::NodePool => Self::Medium,
             RuleName::WorkloadIntrusion | RuleName::ClusterExclusive => Self::Low,
         }
     }

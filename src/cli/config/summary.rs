@@ -1,6 +1,7 @@
 //! What a config says, on one screen.
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
     io::{self, Write},
 };
@@ -173,7 +174,10 @@ fn exempt_pods(entry: &Exemption) -> String {
 
 fn protected(policy: &Policy) -> String {
     let own = policy.protected.iter().filter(|it| it.origin == Origin::Config).count();
-    format!("{own} from the config, {} built in", policy.protected.len() - own)
+    // Those of one name protect the same in several kinds of objects.
+    let built_in = policy.protected.iter().filter(|it| it.origin == Origin::Preset);
+    let built_in: BTreeSet<&str> = built_in.map(|it| it.name.as_str()).collect();
+    format!("{own} from the config, {} built in", built_in.len())
 }
 
 fn trusted(policy: &Policy) -> Vec<String> {
@@ -206,6 +210,7 @@ fn rules(policy: &Policy) -> Vec<String> {
             | RuleName::ClusterExclusive
             | RuleName::NodeTaint
             | RuleName::NodeIdentity
+            | RuleName::NodePool
             | RuleName::RoleBinding => String::new(),
         };
         let style = match mode {
@@ -264,7 +269,7 @@ mod tests {
         instances    none
         exempt       kube-system  system pods of Kubernetes and the cloud (preset)
                      1 preset for agents of the cloud
-        protected    0 from the config, 3 built in
+        protected    0 from the config, 4 built in
         trusted      none configured
         break-glass  poolguard:break-glass
         rules        pod-intrusion       enforce
@@ -275,6 +280,7 @@ mod tests {
                      node-identity       enforce
                      node-machine-type   warn
                      node-zone           warn
+                     node-pool           warn
                      role-binding        enforce
         settings     scan every 10m, snapshot.maxAge 10m, registration managed
         ");
@@ -299,7 +305,7 @@ mod tests {
         exempt       kube-system               VPC CNI, kube-proxy, EBS CSI
                      monitoring/node-exporter  node metrics
                      14 presets for agents of the cloud
-        protected    1 from the config, 4 built in
+        protected    1 from the config, 5 built in
         trusted      arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-production/*
                      arn:aws:sts::111122223333:assumed-role/platform-terraform/*
                      eks:node-manager (built in)
@@ -312,6 +318,7 @@ mod tests {
                      node-identity       enforce
                      node-machine-type   warn
                      node-zone           warn
+                     node-pool           warn
                      role-binding        enforce
         settings     scan every 10m, snapshot.maxAge 10m, registration managed
         ");

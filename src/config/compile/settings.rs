@@ -146,6 +146,7 @@ pub(super) fn rules(raw: &raw::Rules) -> RuleModes {
         node_identity: mode(&raw.node_identity, default.node_identity),
         node_machine_type: join(&raw.node_machine_type, default.node_machine_type),
         node_zone: join(&raw.node_zone, default.node_zone),
+        node_pool: mode(&raw.node_pool, default.node_pool),
         role_binding: mode(&raw.role_binding, default.role_binding),
     }
 }

@@ -43,6 +43,11 @@ pub(in crate::config) struct Rules {
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "warn", "denyJoin": false}))]
     pub(in crate::config) node_zone: JoinRule,
+    /// Finds custom resources, such as Karpenter's NodePool, that make nodes of a pool without its taint, or with
+    /// other machine types or zones.
+    #[serde(default)]
+    #[schemars(extend("default" = {"mode": "warn"}))]
+    pub(in crate::config) node_pool: Rule,
     /// Protects the objects that AutoMQ's permissions depend on.
     #[serde(default)]
     #[schemars(extend("default" = {"mode": "enforce"}))]

@@ -240,7 +240,7 @@ fn types_are_told_apart_with_a_hint() {
     1:25: unknown key `daemonSet` in `rules.pod-intrusion`; did you mean `daemonSets`?
     1:43: unknown key `node-zones` in `rules`; did you mean `node-zone`?
     ");
-    assert_snapshot!(lines_of("rules: {completely-different: {mode: warn}}"), @"1:9: unknown key `completely-different` in `rules`; help: known keys are `cluster-exclusive`, `node-identity`, `node-machine-type`, `node-taint`, `node-zone`, `pod-intrusion`, `pod-placement`, `role-binding`, `workload-intrusion`");
+    assert_snapshot!(lines_of("rules: {completely-different: {mode: warn}}"), @"1:9: unknown key `completely-different` in `rules`; help: known keys are `cluster-exclusive`, `node-identity`, `node-machine-type`, `node-pool`, `node-taint`, `node-zone`, `pod-intrusion`, `pod-placement`, `role-binding`, `workload-intrusion`");
 }
 
 #[test]

@@ -114,6 +114,7 @@ pub fn source(namespace: &str, names: &Names) -> WatchSource {
     WatchSource {
         path: format!("/api/v1/namespaces/{namespace}/secrets"),
         metadata_only: false,
+        may_be_absent: false,
         name: Some(names.authority.clone()),
         right: rbac::authority(names),
     }

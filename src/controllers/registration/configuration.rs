@@ -79,6 +79,7 @@ pub fn sources(names: &Names) -> [WatchSource; 2] {
     WEBHOOK_CONFIGURATIONS.map(|resource| WatchSource {
         path: path(resource),
         metadata_only: false,
+        may_be_absent: false,
         name: Some(names.release.clone()),
         right: rbac::configuration(resource, names),
     })

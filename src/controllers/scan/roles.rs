@@ -42,8 +42,10 @@ pub(super) async fn inspect(
     let mut gaps = Vec::new();
     for object in named(policy) {
         inventory.begin(&object.resource);
-        if let Err(why) = read_named(client, &object, &mut inventory).await {
-            gaps.push((object.resource, why));
+        match read_named(client, &object, &mut inventory).await {
+            Ok(()) => {}
+            Err(ScanError::Absent) => inventory.mark_absent(&object.resource),
+            Err(why) => gaps.push((object.resource, why)),
         }
     }
     for kind in [ROLES, CLUSTER_ROLES] {
@@ -85,7 +87,10 @@ async fn read_named(
     inventory: &mut Inventory,
 ) -> Result<(), ScanError> {
     let NamedObject { resource, namespace, name } = object;
-    let explained = |error: &_| client::explain_with(error, &rbac::protected(object));
+    let explained = |error: &_| match client::code(error) {
+        Some(404) => ScanError::Absent,
+        _ => client::explain_with(error, &rbac::protected(object)).into(),
+    };
     let base = client::base(client, &resource.group).await.map_err(|error| explained(&error))?;
     let path = match namespace {
         Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),

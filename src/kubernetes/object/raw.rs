@@ -70,9 +70,69 @@ impl<'a> RawObject<'a> {
         Some(value)
     }
 
+    /// Shows every value to which one of the paths leads, with the index of the path, in one pass. A `*` in a path
+    /// stands for every item of a list.
+    pub(super) fn visit(&self, paths: &[&[String]], show: &mut impl FnMut(usize, RawValue<'a>)) {
+        for (key, value) in &self.fields {
+            let next: Vec<Way<'_>> = (0..).zip(paths).filter_map(|way| step(way, key)).collect();
+            if !next.is_empty() {
+                // What is broken was refused when the object was read.
+                let _read = descend(&mut Cursor::new(value.0), &next, show);
+            }
+        }
+    }
+
     /// The text at a JSON pointer; empty if there is none.
     pub fn text_at(&self, pointer: &str) -> Text<'a> {
         self.at(pointer).and_then(RawValue::text).unwrap_or_default()
+    }
+}
+
+/// What is left of a path, with its index.
+type Way<'p> = (usize, &'p [String]);
+
+fn step<'p>((index, path): (usize, &&'p [String]), key: &str) -> Option<Way<'p>> {
+    let (first, rest) = path.split_first()?;
+    (first == key).then_some((index, rest))
+}
+
+fn descend<'a>(
+    cursor: &mut Cursor<'a>,
+    ways: &[Way<'_>],
+    show: &mut impl FnMut(usize, RawValue<'a>),
+) -> Result<(), JsonError> {
+    if ways.iter().any(|(_, rest)| rest.is_empty()) {
+        let value = cursor.raw()?;
+        if let Some(value) = RawValue(value).unless_null() {
+            for (index, _) in ways.iter().filter(|(_, rest)| rest.is_empty()) {
+                show(*index, value);
+            }
+        }
+        return Ok(());
+    }
+    let further = |key: &str| -> Vec<Way<'_>> {
+        ways.iter().filter_map(|(index, rest)| step((*index, rest), key)).collect()
+    };
+    match cursor.peek() {
+        Some(b'{') => cursor.object(|key, cursor| {
+            let next = further(&key);
+            if next.is_empty() { cursor.skip() } else { descend(cursor, &next, show) }
+        }),
+        Some(b'[') => {
+            let next = further("*");
+            cursor.array(
+                |cursor| {
+                    if next.is_empty() { cursor.skip() } else { descend(cursor, &next, show) }
+                },
+            )
+        }
+        _ => cursor.skip(),
+    }
+}
+
+impl<'a> Read<'a> for RawValue<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        cursor.raw().map(Self)
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
     },
     policy::{
         Policy,
+        membership::Membership,
         mode::{Mode, RuleName},
         principal::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
         protection::{
@@ -40,7 +41,7 @@ use crate::{
             LabelMark, Namespaces, Protected, ROLE_FIELDS, Recognition,
         },
         request::{Change, Target},
-        snapshot::{ProtectedReference, RoleReference, Snapshot},
+        snapshot::{NodeClassReference, ProtectedReference, RoleReference, Snapshot},
         verdict::FindingCollector,
     },
 };
@@ -67,13 +68,21 @@ pub(super) fn judge(
     let name = &object_name(&request.target, old);
     let texts = [Some(old), new].map(|it| Held::at(it, aws_auth::POINTER));
     let objects = Objects::new(context, old, &texts, name);
+    let class_of = class_of(snapshot, &request.target, name, old);
     let is_meant = |entry: &&Protected| {
         entry.covers_name(policy, &request.target, name)
-            && entry.recognises(policy, old, objects.old_map_roles())
+            && (entry.recognises(policy, old, objects.old_map_roles())
+                || (class_of.is_some() && matches!(entry.recognition, Recognition::NodePool(_))))
     };
     let mut reported = Vec::new();
     for entry in policy.protected.iter().filter(is_meant) {
-        let protected_by = format!("protected entry {}", entry.name);
+        let protected_by = match (&entry.recognition, class_of) {
+            (Recognition::NodePool(_), Some(pool)) => {
+                format!("NodePool {}, which makes nodes of an AutoMQ pool, refers to it", pool.name)
+            }
+            (Recognition::NodePool(_), None) => "it makes nodes of an AutoMQ pool".to_owned(),
+            _ => format!("protected entry {}", entry.name),
+        };
         let about = About { objects: &objects, protected_by: &protected_by };
         match new {
             None => {
@@ -201,13 +210,28 @@ impl Policy {
             entry.covers_name(self, &target, &name)
                 && entry.recognises(self, object, map_roles.as_ref())
         };
-        if !self.protected.iter().any(is_meant) {
+        let node_class = self.node_class(&target, object);
+        if node_class.is_none() && !self.protected.iter().any(is_meant) {
             return None;
         }
         let role = object
             .field("roleRef")
             .map(|_| RoleReference { kind: text("/roleRef/kind"), name: text("/roleRef/name") });
-        Some(ProtectedReference { resource: resource.clone(), namespace, name, role })
+        Some(ProtectedReference { resource: resource.clone(), namespace, name, role, node_class })
+    }
+
+    /// The object that an observed one refers to for the role of a pool's nodes.
+    fn node_class(
+        &self,
+        target: &Target<'_>,
+        object: &RawObject<'_>,
+    ) -> Option<NodeClassReference> {
+        let kind = self.node_pool_kind(target)?;
+        let pointer = kind.node_class.as_ref()?;
+        let text = |key: &str| object.text_at(&format!("{pointer}/{key}")).to_string();
+        let reference = NodeClassReference { kind: text("kind"), name: text("name") };
+        let makes_nodes = self.node_pool_membership(&kind.read(object)) != Membership::Elsewhere;
+        (makes_nodes && !reference.name.is_empty()).then_some(reference)
     }
 }
 
@@ -284,6 +308,7 @@ impl Protected {
             Recognition::AutoMqBinding { labels } => {
                 has_automq_subject(policy, object) || carries_mark(object, labels)
             }
+            Recognition::NodePool(kind) => policy.gives_pool_role(kind, object),
         }
     }
 }
@@ -391,6 +416,24 @@ fn refers<'s>(
                 && role.name == name
                 && (kind == "ClusterRole" || target.namespace == binding.namespace.as_str())
         })
+    })
+}
+
+/// The object of the snapshot that makes nodes of a pool, and refers to this one for their role.
+fn class_of<'s>(
+    snapshot: &'s Snapshot,
+    target: &Target<'_>,
+    name: &str,
+    object: &RawObject<'_>,
+) -> Option<&'s ProtectedReference> {
+    if !target.namespace.is_empty() {
+        return None;
+    }
+    let kind = object.text_at("/kind");
+    snapshot.protected().iter().find(|pool| {
+        pool.node_class
+            .as_ref()
+            .is_some_and(|class| kind == class.kind.as_str() && class.name == name)
     })
 }
 

@@ -38,11 +38,13 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const POLICY: &str = "wgpolicyk8s.io";
 const REPORTS: &str = "openreports.io";
+const KARPENTER: &str = "karpenter.sh";
+const KARPENTER_OF_AWS: &str = "karpenter.k8s.aws";
 
 /// Groups that come with a custom resource definition: absent until a test serves them.
-pub(crate) const CUSTOM: [&str; 2] = [POLICY, REPORTS];
+pub(crate) const CUSTOM: [&str; 4] = [POLICY, REPORTS, KARPENTER, KARPENTER_OF_AWS];
 
-pub(crate) static TABLE: [Resource; 34] = [
+pub(crate) static TABLE: [Resource; 36] = [
     row("", "v1", "nodes", "Node", Cluster, true),
     row("", "v1", "namespaces", "Namespace", Cluster, true),
     row("", "v1", "pods", "Pod", Namespace, true),
@@ -91,6 +93,8 @@ pub(crate) static TABLE: [Resource; 34] = [
     row(POLICY, "v1alpha2", "clusterpolicyreports", "ClusterPolicyReport", Cluster, false),
     row(REPORTS, "v1alpha1", "reports", "Report", Namespace, false),
     row(REPORTS, "v1alpha1", "clusterreports", "ClusterReport", Cluster, false),
+    row(KARPENTER, "v1", "nodepools", "NodePool", Cluster, true),
+    row(KARPENTER_OF_AWS, "v1", "ec2nodeclasses", "EC2NodeClass", Cluster, true),
 ];
 
 /// The row of `nodes`, or of `events.events.k8s.io` where the plural alone is not enough.

@@ -10,9 +10,9 @@ use poolguard::{
 use serde_json::{Value, json};
 
 /// Where PoolGuard itself runs.
-pub(super) const OWN_NAMESPACE: &str = "poolguard";
+pub(crate) const OWN_NAMESPACE: &str = "poolguard";
 
-pub(super) fn installation() -> Installation {
+pub(crate) fn installation() -> Installation {
     Installation {
         name: "poolguard".to_owned(),
         namespace: OWN_NAMESPACE.to_owned(),
@@ -23,16 +23,16 @@ pub(super) fn installation() -> Installation {
 }
 
 /// The registered webhooks.
-pub(super) struct ApiServer {
+pub(crate) struct ApiServer {
     webhooks: Vec<Webhook>,
     env: Arc<Env>,
 }
 
 /// A registered webhook.
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     /// Which configuration it is in.
-    pub(super) configuration: Phase,
-    pub(super) object: Value,
+    pub(crate) configuration: Phase,
+    pub(crate) object: Value,
     conditions: Vec<Condition>,
 }
 
@@ -53,13 +53,13 @@ impl Condition {
 }
 
 impl Webhook {
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         let name = self.object["name"].as_str().unwrap();
         name.strip_suffix(".poolguard.io").unwrap()
     }
 
     /// Which path is called.
-    pub(super) fn path(&self) -> Phase {
+    pub(crate) fn path(&self) -> Phase {
         match self.object["clientConfig"]["service"]["path"].as_str().unwrap() {
             "/mutate" => Phase::Mutate,
             "/validate" => Phase::Validate,
@@ -67,11 +67,11 @@ impl Webhook {
         }
     }
 
-    pub(super) fn fails_closed(&self) -> bool {
+    pub(crate) fn fails_closed(&self) -> bool {
         self.object["failurePolicy"] == "Fail"
     }
 
-    pub(super) fn has_filter(&self) -> bool {
+    pub(crate) fn has_filter(&self) -> bool {
         !self.conditions.is_empty()
     }
 
@@ -86,7 +86,7 @@ impl Webhook {
 
 impl ApiServer {
     /// With every condition compiled.
-    pub(super) fn new(entries: &Entries) -> Self {
+    pub(crate) fn new(entries: &Entries) -> Self {
         let server = Self::lazy(entries);
         for condition in server.webhooks.iter().flat_map(|it| &it.conditions) {
             condition.program(&server.env);
@@ -96,7 +96,7 @@ impl ApiServer {
 
     /// With conditions that are compiled when a request needs them, which takes longer than to
     /// evaluate them.
-    pub(super) fn lazy(entries: &Entries) -> Self {
+    pub(crate) fn lazy(entries: &Entries) -> Self {
         let env = Arc::new(Env::stdlib());
         let configurations = entries.objects(&installation(), None);
         let mut webhooks = Vec::new();
@@ -118,19 +118,19 @@ impl ApiServer {
         Self { webhooks, env }
     }
 
-    pub(super) fn webhooks(&self) -> &[Webhook] {
+    pub(crate) fn webhooks(&self) -> &[Webhook] {
         &self.webhooks
     }
 
     /// Those whose rules and selectors match, so that their conditions are evaluated.
-    pub(super) fn selected(&self, review: &Value) -> Vec<&Webhook> {
+    pub(crate) fn selected(&self, review: &Value) -> Vec<&Webhook> {
         let request = &review["request"];
         self.webhooks.iter().filter(|webhook| webhook.selects(request)).collect()
     }
 
     /// Those that are called.
     #[track_caller]
-    pub(super) fn called(&self, review: &Value) -> Vec<&Webhook> {
+    pub(crate) fn called(&self, review: &Value) -> Vec<&Webhook> {
         let selected = self.selected(review);
         if selected.is_empty() {
             return selected;
@@ -159,7 +159,7 @@ impl ApiServer {
 }
 
 /// What expressions see of a request.
-pub(super) fn context<'c>(env: &Arc<Env>, review: &Value) -> Context<'c, 'c> {
+pub(crate) fn context<'c>(env: &Arc<Env>, review: &Value) -> Context<'c, 'c> {
     let mut request = review["request"].clone();
     let fields = request.as_object_mut().unwrap();
     let take =
@@ -188,7 +188,7 @@ fn is_namespace(request: &Value) -> bool {
     text(request, "/resource/resource") == "namespaces"
 }
 
-pub(super) fn rule_matches(rule: &Value, request: &Value) -> bool {
+pub(crate) fn rule_matches(rule: &Value, request: &Value) -> bool {
     let (resource, sub) = (text(request, "/resource/resource"), text(request, "/subResource"));
     let full = if sub.is_empty() { resource.to_owned() } else { format!("{resource}/{sub}") };
     // A request about a namespace has its name as namespace, and is cluster-scoped.
@@ -206,7 +206,7 @@ pub(super) fn rule_matches(rule: &Value, request: &Value) -> bool {
         && lists(&rule["resources"], &full)
 }
 
-pub(super) fn namespace_matches(selector: &Value, request: &Value) -> bool {
+pub(crate) fn namespace_matches(selector: &Value, request: &Value) -> bool {
     const NAME: &str = "kubernetes.io/metadata.name";
     let namespace = text(request, "/namespace");
     if is_namespace(request) {

@@ -9,11 +9,7 @@ use poolguard::{
 };
 use serde_json::json;
 
-use super::{
-    api_server,
-    api_server::{OWN_NAMESPACE, installation},
-    variants::variants,
-};
+use super::{CUSTOM, api_server, api_server::installation, registered, variants::variants};
 use crate::scenario::Scenario;
 
 /// The API server's own limit.
@@ -22,7 +18,7 @@ const CONDITIONS_MAX: usize = 64;
 #[test]
 fn names_are_unique_domain_names_and_sorted() {
     for variant in variants() {
-        let entries = entries(&variant.scenario.policy, OWN_NAMESPACE);
+        let entries = registered(&variant.scenario.policy, &CUSTOM);
         for list in [&entries.mutating, &entries.validating] {
             let names: Vec<&str> = list.iter().map(|entry| entry.name.as_str()).collect();
             assert!(names.is_sorted(), "{names:?}");
@@ -46,7 +42,7 @@ fn names_are_unique_domain_names_and_sorted() {
 #[test]
 fn conditions_are_few_and_named() {
     for variant in variants() {
-        let entries = entries(&variant.scenario.policy, OWN_NAMESPACE);
+        let entries = registered(&variant.scenario.policy, &CUSTOM);
         for entry in entries.mutating.iter().chain(&entries.validating) {
             let names: BTreeSet<&str> =
                 entry.conditions.iter().map(|it| it.name.as_str()).collect();
@@ -83,7 +79,7 @@ fn only_placement_and_nodes_are_asked_to_change_objects() {
 #[test]
 fn without_entries_the_lists_are_empty() {
     let rules = super::variants::all_in("off");
-    let entries = entries(&Scenario::with(&rules).policy, OWN_NAMESPACE);
+    let entries = registered(&Scenario::with(&rules).policy, &CUSTOM);
     for object in entries.objects(&installation(), None) {
         assert_eq!(object["webhooks"], json!([]));
     }

@@ -11,14 +11,11 @@ mod configs;
 mod examples;
 mod requests;
 
-use poolguard::{
-    admission::webhooks::entries,
-    policy::{
-        Phase,
-        mode::RuleName,
-        principal::NEVER_JUDGED,
-        verdict::{Decision, Outcome, Record, Verdict},
-    },
+use poolguard::policy::{
+    Phase,
+    mode::RuleName,
+    principal::NEVER_JUDGED,
+    verdict::{Decision, Outcome, Record, Verdict},
 };
 use proptest::{
     collection::vec,
@@ -31,7 +28,11 @@ use self::{
     configs::{BREAK_GLASS_GROUPS, config},
     requests::{KUBELET, request},
 };
-use super::api_server::{ApiServer, OWN_NAMESPACE, Webhook};
+use super::{
+    CUSTOM,
+    api_server::{ApiServer, OWN_NAMESPACE, Webhook},
+    registered,
+};
 use crate::scenario::{Scenario, by, data_text};
 
 /// A cluster whose objects no rule looks up.
@@ -50,7 +51,7 @@ impl World {
     fn new(config: String, cluster: &str) -> Self {
         let scenario = Scenario::new(&config, cluster);
         let blind = Scenario::new(&config, BARE_CLUSTER);
-        let server = ApiServer::lazy(&entries(&scenario.policy, OWN_NAMESPACE));
+        let server = ApiServer::lazy(&registered(&scenario.policy, &CUSTOM));
         Self { config, scenario, blind, server }
     }
 
@@ -154,7 +155,7 @@ fn is_left_out(rule: RuleName, review: &Value) -> bool {
         | RuleName::NodeIdentity
         | RuleName::NodeMachineType
         | RuleName::NodeZone => NEVER_JUDGED.contains(&user),
-        RuleName::RoleBinding => false,
+        RuleName::NodePool | RuleName::RoleBinding => false,
     }
 }
 

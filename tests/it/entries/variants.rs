@@ -2,7 +2,7 @@
 
 use crate::scenario::{Scenario, data_text};
 
-const RULES: [&str; 9] = [
+const RULES: [&str; 10] = [
     "pod-intrusion",
     "workload-intrusion",
     "pod-placement",
@@ -11,6 +11,7 @@ const RULES: [&str; 9] = [
     "node-identity",
     "node-machine-type",
     "node-zone",
+    "node-pool",
     "role-binding",
 ];
 

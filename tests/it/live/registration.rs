@@ -281,7 +281,8 @@ fn apply_by_hand(cluster: &Cluster) {
         owner: None,
         labels: [("argocd.argoproj.io/instance".to_owned(), "poolguard".to_owned())].into(),
     };
-    for object in entries(&loaded.policy, NAMESPACE).objects(&installation, None) {
+    let policy = loaded.policy.with_node_pool_objects(&[].into());
+    for object in entries(&policy, NAMESPACE).objects(&installation, None) {
         cluster.api.put(object);
     }
 }

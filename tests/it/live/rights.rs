@@ -40,6 +40,7 @@ pub(crate) fn unused(rights: &[PolicyRule], asked: &[Asked]) -> Vec<String> {
 async fn every_right_is_asked_for_and_nothing_else_is() {
     let cluster = reports::cluster(&Api::ALL).await;
     cluster.api.add_namespace("shop");
+    cluster.api.serve_group("karpenter.sh", true);
     cluster.api.put(pod("shop", "resident", POOL_A_NODE));
     let replica = cluster.installed("one").await;
     // Reported, changed and withdrawn.

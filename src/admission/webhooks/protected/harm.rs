@@ -7,6 +7,7 @@ use super::{
 use crate::{
     admission::webhooks::{
         cel::{Cel, CelPath, is_one_of, list, matches_any},
+        node_pools,
         reach::operation_is,
     },
     kubernetes::resource::GroupResource,
@@ -84,6 +85,7 @@ fn is_recognised(policy: &Policy, entry: &Protected) -> Cel {
         Recognition::AutoMqBinding { labels } => {
             Cel::any([has_automq_subject(policy), carries_mark(&old, labels)])
         }
+        Recognition::NodePool(kind) => node_pools::gives_pool_role(policy, kind),
     }
 }
 
@@ -94,7 +96,7 @@ fn changes(entry: &Protected) -> Cel {
         GuardedFields::Fields(fields) => Cel::any(by_parent(fields).iter().map(Siblings::change)),
     };
     match &entry.recognition {
-        Recognition::Always | Recognition::HoldsAField => guarded,
+        Recognition::Always | Recognition::HoldsAField | Recognition::NodePool(_) => guarded,
         Recognition::AutoMqBinding { labels } => {
             let loses_mark =
                 Cel::all([carries_mark(&old, labels), Cel::not(carries_mark(&new, labels))]);

@@ -65,14 +65,14 @@ fn protected() -> impl Strategy<Value = String> {
 
 fn modes() -> impl Strategy<Value = String> {
     let mode = || prop_oneof![3 => Just("enforce"), 2 => select(&["warn", "audit", "off"][..])];
-    (mode(), mode(), mode(), mode(), mode(), mode(), select(&["audit", "enforce"][..])).prop_map(
-        |(roles, intrusion, daemon_sets, workloads, placement, nodes, exclusive)| {
+    (mode(), mode(), mode(), mode(), mode(), mode(), mode(), select(&["audit", "enforce"][..])).prop_map(
+        |(roles, intrusion, daemon_sets, workloads, placement, nodes, node_pools, exclusive)| {
             format!(
                 "rules: {{role-binding: {{mode: {roles}}}, pod-intrusion: {{mode: {intrusion}, \
                  daemonSets: {daemon_sets}}}, workload-intrusion: {{mode: {workloads}}}, \
                  pod-placement: {{mode: {placement}}}, node-taint: {{mode: {nodes}}}, \
                  node-identity: {{mode: {nodes}}}, node-zone: {{mode: {nodes}}}, \
-                 node-machine-type: {{mode: {nodes}}}, cluster-exclusive: {{mode: {exclusive}}}}}"
+                 node-machine-type: {{mode: {nodes}}}, node-pool: {{mode: {node_pools}}}, cluster-exclusive: {{mode: {exclusive}}}}}"
             )
         },
     )

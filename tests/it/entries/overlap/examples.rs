@@ -1,12 +1,13 @@
 //! Single requests about protected objects of kinds that other rules are about as well.
 
-use poolguard::{admission::webhooks::entries, policy::Phase};
+use poolguard::policy::Phase;
 use serde_json::{Value, json};
 
 use crate::{
     entries::{
+        CUSTOM,
         api_server::{ApiServer, OWN_NAMESPACE},
-        names,
+        names, registered,
     },
     scenario::{Scenario, by, create, delete, pod_in, recorded, update},
 };
@@ -19,7 +20,7 @@ const OWNER: &str = "fields: [/metadata/labels/owner]";
 
 /// The API server of a scenario.
 fn api_server(scenario: &Scenario) -> ApiServer {
-    ApiServer::lazy(&entries(&scenario.policy, OWN_NAMESPACE))
+    ApiServer::lazy(&registered(&scenario.policy, &CUSTOM))
 }
 
 /// The recorded config with further protected entries, a trusted principal, and these lines.
@@ -221,9 +222,9 @@ fn an_object_without_a_namespace_is_sent_for_a_glob_that_matches_everything() {
 
 #[test]
 fn an_entry_of_an_unprotected_kind_is_as_without_protected_objects() {
-    let plain = entries(&Scenario::recorded().policy, OWN_NAMESPACE);
+    let plain = registered(&Scenario::recorded().policy, &CUSTOM);
     let scenario = protecting(&["resource: secrets, names: [\"*\"]"], "");
-    let protecting = entries(&scenario.policy, OWN_NAMESPACE);
+    let protecting = registered(&scenario.policy, &CUSTOM);
     let stems = ["pods.", "daemonset-pods.", "bindings.", "workloads.", "nodes.", "recorded-pods."];
     let of = |all: &poolguard::admission::webhooks::Entries| {
         let all = all.mutating.iter().chain(&all.validating);
@@ -244,7 +245,9 @@ fn resources_of_kubernetes_are_registered_in_v1_and_custom_ones_in_any_version()
     for webhook in api_server(&scenario).webhooks() {
         assert_eq!(webhook.object["matchPolicy"], "Equivalent", "{}", webhook.name());
         for rule in webhook.object["rules"].as_array().unwrap() {
-            let expected = if rule["apiGroups"] == json!(["karpenter.sh"]) { "*" } else { "v1" };
+            let group = rule["apiGroups"][0].as_str().unwrap();
+            let is_of_kubernetes = !group.contains('.') || group.ends_with("authorization.k8s.io");
+            let expected = if is_of_kubernetes { "v1" } else { "*" };
             assert_eq!(rule["apiVersions"], json!([expected]), "{}: {rule}", webhook.name());
         }
     }

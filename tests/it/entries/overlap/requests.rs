@@ -26,7 +26,7 @@ struct Choices {
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Those that most entries are about come first, and more than once.
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 26] = [
     namespaced("", "pods", |it| json!({ "spec": it.spec })),
     namespaced("", "pods", |it| json!({ "spec": it.spec })),
     namespaced("metrics.example.com", "nodes", |it| json!({ "spec": { "role": it.datum } })),
@@ -52,6 +52,10 @@ const KINDS: [Kind; 22] = [
     cluster("", "namespaces", |it| json!({ "spec": { "finalizers": [it.datum] } })),
     cluster("", "nodes", node),
     cluster(RBAC, "clusterroles", |it| json!({ "rules": [{ "verbs": [it.datum] }] })),
+    cluster("karpenter.sh", "nodepools", |it| json!({ "spec": { "template": node(it) } })),
+    cluster("karpenter.k8s.aws", "ec2nodeclasses", |it| json!({ "spec": { "role": it.datum } })),
+    cluster("cloud.google.com", "computeclasses", node_pool),
+    namespaced("eks.services.k8s.aws", "nodegroups", node_group),
     cluster("karpenter.example.com", "nodeclasses", |it| json!({ "spec": { "role": it.datum } })),
 ];
 
@@ -81,6 +85,20 @@ fn node(choices: &Choices) -> Value {
         _ => json!([]),
     };
     json!({ "spec": { "taints": taints } })
+}
+
+fn node_pool(choices: &Choices) -> Value {
+    let account = choices.annotations.clone();
+    let config = json!({ "taints": node(choices)["spec"]["taints"], "serviceAccount": account });
+    json!({ "spec": { "nodePoolConfig": config } })
+}
+
+fn node_group(choices: &Choices) -> Value {
+    let taints = match choices.datum {
+        "a" => json!(["dedicated=automq:NoSchedule"]),
+        _ => json!([{ "key": "dedicated" }, null, 7]),
+    };
+    json!({ "spec": { "taints": taints, "labels": choices.labels, "nodeRole": choices.datum } })
 }
 
 fn choices() -> impl Strategy<Value = Choices> {

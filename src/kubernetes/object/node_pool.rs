@@ -1,0 +1,238 @@
+//! Custom resources that make nodes, such as Karpenter's `NodePool`: where their objects say what the nodes will be.
+
+use jsonptr::PointerBuf;
+
+use super::{RawObject, RawValue};
+use crate::{
+    json::{Cursor, JsonError, Read, read_object, text::Text},
+    kubernetes::{resource::GroupResource, selector::LabelSet, taint::Taint},
+};
+
+/// The label that Karpenter's requirements name the machine type by.
+const MACHINE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// The label that Karpenter's requirements name the zone by.
+const ZONE: &str = "topology.kubernetes.io/zone";
+/// What is in the keys of requirements that leave out machine types by a property of theirs.
+const OF_MACHINE_TYPES: [&str; 2] = ["/instance-", "/sku-"];
+
+/// A kind of custom resource whose objects make nodes.
+#[derive(Clone, Debug)]
+pub struct NodePoolKind {
+    /// In any version.
+    pub resource: GroupResource,
+    /// As the API spells it.
+    pub kind: String,
+    /// Whether its objects are in a namespace.
+    pub is_namespaced: bool,
+    /// Labels that each node gets, with the text at [`Part::Name`] as their value.
+    pub pool_labels: Vec<String>,
+    /// Where its objects say something of their nodes.
+    pub fields: Vec<NodePoolField>,
+    /// Fields that give the nodes their cloud identity.
+    pub roles: Vec<PointerBuf>,
+    /// The field that names the object which has the role instead.
+    pub node_class: Option<PointerBuf>,
+}
+
+/// A field that says something of the nodes.
+#[derive(Clone, Debug)]
+pub struct NodePoolField {
+    /// What it says.
+    pub part: Part,
+    /// The keys that lead to it; `*` stands for every item of a list.
+    pub path: Vec<String>,
+}
+
+/// What a field says of the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What the pool is called; the first such text counts.
+    Name,
+    /// Labels of the nodes.
+    Labels,
+    /// Taints of the nodes.
+    Taints,
+    /// Labels as Karpenter chooses them: `{key, operator, values}`.
+    Requirements,
+    /// Machine types, one or a list.
+    MachineTypes,
+    /// Zones, one or a list.
+    Zones,
+}
+
+impl NodePoolField {
+    /// The field as messages name it: `spec.template.spec.taints`.
+    pub fn text(&self) -> String {
+        self.path.join(".")
+    }
+}
+
+impl NodePoolKind {
+    /// The fields that say this, as messages name the first of them.
+    pub fn field_text(&self, part: Part) -> Option<String> {
+        self.fields_of(part).next().map(NodePoolField::text)
+    }
+
+    /// The fields that say this.
+    pub fn fields_of(&self, part: Part) -> impl Iterator<Item = &NodePoolField> {
+        self.fields.iter().filter(move |field| field.part == part)
+    }
+
+    /// What an object of this kind says of its nodes. What cannot be read says nothing.
+    pub fn read<'a>(&self, object: &RawObject<'a>) -> NodePool<'a> {
+        let paths: Vec<&[String]> = self.fields.iter().map(|field| field.path.as_slice()).collect();
+        let mut found: Vec<(usize, RawValue<'a>)> = Vec::new();
+        object.visit(&paths, &mut |index, value| found.push((index, value)));
+        // In the order of the kind's fields.
+        found.sort_by_key(|(index, _)| *index);
+        let mut pool = NodePool::default();
+        let mut name = Text::default();
+        for (index, value) in found {
+            let Some(field) = self.fields.get(index) else { continue };
+            match field.part {
+                Part::Name if name.is_empty() => name = value.text().unwrap_or_default(),
+                Part::Name => {}
+                Part::Labels => pool.add_labels(value),
+                Part::Taints => {
+                    value.each(|taint: RawValue<'a>| pool.taints.extend(read_taint(taint)));
+                }
+                Part::Requirements => pool.add_requirements(value, &field.text()),
+                Part::MachineTypes => pool.machine_types.add(value, &field.text()),
+                Part::Zones => pool.zones.add(value, &field.text()),
+            }
+        }
+        if !name.is_empty() {
+            pool.labels
+                .extend(self.pool_labels.iter().map(|key| (key.clone().into(), name.clone())));
+        }
+        pool
+    }
+}
+
+/// What an object says of the nodes that it makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodePool<'a> {
+    /// Their labels, as far as the object has them.
+    pub labels: Vec<(Text<'a>, Text<'a>)>,
+    /// Their taints.
+    pub taints: Vec<Taint<'a>>,
+    /// Their machine types.
+    pub machine_types: Choices<'a>,
+    /// Their zones.
+    pub zones: Choices<'a>,
+}
+
+/// From what a property of the nodes is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices<'a> {
+    /// The field that lists them; empty if none does.
+    pub field: String,
+    /// What is listed.
+    pub names: Vec<Text<'a>>,
+    /// Whether the field leaves out nothing. Where it is not so and nothing is listed, the choice is not known.
+    pub is_open: bool,
+}
+
+impl<'a> Choices<'a> {
+    fn add(&mut self, value: RawValue<'a>, field: &str) {
+        let before = self.names.len();
+        match value.text() {
+            Some(name) => self.names.push(name),
+            None => drop(value.each(|name: Text<'a>| self.names.push(name))),
+        }
+        if self.names.len() > before && self.field.is_empty() {
+            field.clone_into(&mut self.field);
+        }
+    }
+}
+
+impl LabelSet for NodePool<'_> {
+    /// The last of equal keys counts.
+    fn value(&self, key: &str) -> Option<&str> {
+        let found = self.labels.iter().rev().find(|(known, _)| known == key);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl<'a> NodePool<'a> {
+    /// A map, or a list of `{key, value}` or `{name, value}`.
+    fn add_labels(&mut self, value: RawValue<'a>) {
+        match value.read::<LabelMap<'a>>() {
+            Some(LabelMap(labels)) => self.labels.extend(labels),
+            None => drop(value.each(|LabelItem { key, name, value }: LabelItem<'a>| {
+                self.labels.push((if key.is_empty() { name } else { key }, value));
+            })),
+        }
+    }
+
+    /// The value that all nodes have is a label of theirs; machine types and zones may be among several.
+    fn add_requirements(&mut self, value: RawValue<'a>, field: &str) {
+        let (mut index, mut is_open) = (0, true);
+        value.each(|Requirement { key, operator, values }: Requirement<'a>| {
+            let listed = |names| Choices {
+                field: format!("{field}[{index}].values"),
+                names,
+                is_open: false,
+            };
+            is_open &= !OF_MACHINE_TYPES.iter().any(|part| key.contains(part));
+            match key.as_str() {
+                _ if operator != "In" => {}
+                MACHINE_TYPE => self.machine_types = listed(values),
+                ZONE => self.zones = listed(values),
+                _ => {
+                    if let [only] = values.as_slice() {
+                        self.labels.push((key, only.clone()));
+                    }
+                }
+            }
+            index += 1;
+        });
+        if is_open {
+            self.machine_types = Choices { field: field.to_owned(), names: Vec::new(), is_open };
+        }
+    }
+}
+
+/// A taint as `{key, value, effect}`, with the effect in any of the spellings of clouds, or as
+/// `key=value:Effect`.
+fn read_taint(value: RawValue<'_>) -> Option<Taint<'static>> {
+    match value.text() {
+        Some(text) => Taint::parse(&text),
+        None => value
+            .read::<Taint<'_>>()
+            .map(|taint| Taint::of_cloud(&taint.key, &taint.value, &taint.effect)),
+    }
+}
+
+#[derive(Default)]
+struct LabelItem<'a> {
+    key: Text<'a>,
+    name: Text<'a>,
+    value: Text<'a>,
+}
+
+read_object!(LabelItem { "key" => key, "name" => name, "value" => value });
+
+#[derive(Default)]
+struct LabelMap<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+impl<'a> Read<'a> for LabelMap<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+        let mut labels = Vec::new();
+        cursor.object(|key, cursor| {
+            cursor.count_item()?;
+            labels.push((key, Read::read(cursor)?));
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(Self(labels))
+    }
+}
+
+#[derive(Default)]
+struct Requirement<'a> {
+    key: Text<'a>,
+    operator: Text<'a>,
+    values: Vec<Text<'a>>,
+}
+
+read_object!(Requirement { "key" => key, "operator" => operator, "values" => values });
