@@ -456,6 +456,17 @@ def takes(found, labels):
     return terms is None or any(all(map(holds, it["matchExpressions"])) for it in terms)
 
 
+class Installing(unittest.TestCase):
+    def test_external_registration_creates_no_webhook_configuration(self):
+        def rules(name):
+            return engine.only(objects(name), "ClusterRole", RELEASE)["rules"]
+
+        group = "admissionregistration.k8s.io"
+        create = [it for it in rules("defaults") if it["apiGroups"] == [group] and "create" in it["verbs"]]
+        self.assertEqual(len(create), 2)
+        self.assertEqual(rules("external"), [it for it in rules("defaults") if it not in create])
+
+
 class Notes(unittest.TestCase):
     def notes(self, name):
         return rendered(name)["NOTES.txt"]
