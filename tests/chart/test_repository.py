@@ -62,6 +62,21 @@ class Generated(unittest.TestCase):
         guide = (ROOT / "docs/install.md").read_text()
         self.assertEqual(set(re.findall(r"poolguard:(\d\S+)", guide)), {CARGO["version"]})
 
+    def test_metadata_has_what_artifact_hub_shows(self):
+        chart = engine.chart().metadata
+        self.assertEqual(chart["annotations"]["artifacthub.io/license"], CARGO["license"])
+        links = yaml.safe_load(chart["annotations"]["artifacthub.io/links"])
+        raw = chart["home"].replace("github.com", "raw.githubusercontent.com") + "/main/"
+        self.assertTrue((ROOT / chart["icon"].removeprefix(raw)).is_file(), chart["icon"])
+        for url in [*chart["sources"], *[it["url"] for it in links]]:
+            path = url.removeprefix(chart["home"]).removeprefix("/blob/main/")
+            self.assertTrue((ROOT / path).exists(), url)
+        self.assertTrue(all(it["url"].startswith("https://") for it in chart["maintainers"]))
+
+    def test_links_of_its_readme_work_outside_the_repository(self):
+        for target in re.findall(r"\]\(([^)]+)\)", (CHART / "README.md").read_text()):
+            self.assertTrue(target.startswith("https://"), target)
+
 
 def blocks(path, language):
     """The blocks of code of a page, those of a list included, with the line above each."""
@@ -70,6 +85,7 @@ def blocks(path, language):
     return [(above, textwrap.dedent(text)) for above, text in found]
 
 
+REPOSITORY = "https://github.com/AutoMQ/poolguard/blob/main/"
 PAGES = [ROOT / "docs/install.md", ROOT / "README.md", CHART / "README.md", ROOT / "certs/README.md"]
 
 
@@ -131,7 +147,9 @@ class Guide(unittest.TestCase):
             for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
                 path, _, anchor = target.partition("#")
                 file = (page.parent / path).resolve() if path else page
-                if target.startswith("http"):
+                if target.startswith(REPOSITORY):
+                    file = ROOT / path.removeprefix(REPOSITORY)
+                elif target.startswith("http"):
                     continue
                 self.assertTrue(file.exists(), f"{page.name}: {target}")
                 if anchor:
