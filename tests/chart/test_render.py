@@ -400,18 +400,22 @@ class Replicas(unittest.TestCase):
 
     def test_a_pool_keeps_them_off_its_nodes(self):
         for name in SETS:
-            pools = config(name).get("pools", [])
-            for pool in pools:
+            values = engine.read_values(name)
+            asked = {"kubernetes.io/os": "linux", **values.get("nodeSelector", {})}
+            for pool in config(name).get("pools", []):
                 with self.subTest(name, pool=pool["name"]):
-                    self.assertFalse(takes(objects(name), member_of(pool)))
-            self.assertTrue(takes(objects(name), {"kubernetes.io/os": "linux"}))
+                    self.assertFalse(takes(objects(name), {**asked, **member_of(pool)}))
+            with self.subTest(name):
+                self.assertTrue(takes(objects(name), asked))
+                self.assertFalse(takes(objects(name), {**asked, "kubernetes.io/os": "windows"}))
 
     def test_a_node_that_shares_a_label_with_a_pool_is_not_of_it(self):
         found = objects("pools-by-several-labels")
-        self.assertTrue(takes(found, {"team": "kafka", "tier": "tools"}))
-        self.assertFalse(takes(found, {"team": "kafka", "tier": "brokers"}))
-        self.assertFalse(takes(found, {"team": "connectors"}))
-        self.assertFalse(takes(found, {"spare": ""}))
+        linux = {"kubernetes.io/os": "linux"}
+        self.assertTrue(takes(found, {**linux, "team": "kafka", "tier": "tools"}))
+        self.assertFalse(takes(found, {**linux, "team": "kafka", "tier": "brokers"}))
+        self.assertFalse(takes(found, {**linux, "team": "connectors"}))
+        self.assertFalse(takes(found, {**linux, "spare": ""}))
 
     def test_a_config_with_many_conditions_makes_no_endless_list(self):
         labels = {"a": "1", "b": "2", "c": "3"}
@@ -451,8 +455,55 @@ def takes(found, labels):
             "DoesNotExist": value is None,
         }[one["operator"]]
 
+    pod = engine.only(found, "Deployment")["spec"]["template"]["spec"]
+    if any(labels.get(key) != value for key, value in pod["nodeSelector"].items()):
+        return False
     terms = terms_of(found)
     return terms is None or any(all(map(holds, it["matchExpressions"])) for it in terms)
+
+
+def pod_of(found):
+    return engine.only(found, "Deployment")["spec"]["template"]["spec"]
+
+
+def of_values(values, **release):
+    return engine.objects_of(engine.render(values, **release))
+
+
+def quotas(found):
+    return [it["spec"] for it in found if it["kind"] == "ResourceQuota"]
+
+
+class Clouds(unittest.TestCase):
+    def test_gke_accepts_the_priority_class(self):
+        """GKE denies pods of a system class in a namespace without a quota for it, also with no replica."""
+        for replicas in (0, 1, 2):
+            for priority in ("system-cluster-critical", "system-node-critical"):
+                [quota] = quotas(of_values({"replicas": replicas, "priorityClassName": priority}))
+                [scope] = quota["scopeSelector"]["matchExpressions"]
+                self.assertEqual(scope["values"], [priority])
+                self.assertEqual(quota["hard"], {"pods": "1G"})
+        for name in ("gcp", "gke-private"):
+            self.assertEqual(len(quotas(objects(name))), 1)
+
+    def test_no_other_class_and_namespace_has_a_quota(self):
+        for values in ({"priorityClassName": ""}, {"priorityClassName": "mine"}, {"priorityQuota": False}):
+            self.assertEqual(quotas(of_values(values)), [])
+        self.assertEqual(quotas(of_values({}, namespace="kube-system")), [])
+
+    def test_openshift_chooses_the_user(self):
+        """restricted-v2 accepts only a user and a group of the namespace's own range."""
+        for name in set(SETS) - {"everything", "audit-file"}:
+            pod = pod_of(objects(name))
+            for context in (pod["securityContext"], pod["containers"][0]["securityContext"]):
+                fixed = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "seLinuxOptions"}
+                self.assertEqual(fixed & set(context), set(), name)
+
+    def test_every_user_can_read_the_mounted_secrets(self):
+        for name in SETS:
+            for volume in pod_of(objects(name))["volumes"]:
+                if "secret" in volume:
+                    self.assertEqual(volume["secret"]["defaultMode"], 0o444, name)
 
 
 class Installing(unittest.TestCase):
