@@ -128,7 +128,9 @@ SCHEMAS = {
     "serviceAccount.annotations": TEXTS,
     "podAnnotations": TEXTS,
     "podLabels": LABELS,
+    "deploymentAnnotations": TEXTS,
     "commonLabels": LABELS,
+    "commonAnnotations": TEXTS,
     "networkPolicy.webhookFrom": {"type": "array", "items": FREE},
     "networkPolicy.metricsNamespaceLabels": LABELS,
     "networkPolicy.apiServerCidrs": {

@@ -253,6 +253,18 @@ class Values(unittest.TestCase):
             {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
             "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
         ),
+        (
+            {"commonLabels": {"app.kubernetes.io/instance": "a"}},
+            "commonLabels has the label app.kubernetes.io/instance, which the chart sets itself",
+        ),
+        (
+            {"podLabels": {"app.kubernetes.io/name": "a"}},
+            "podLabels has the label app.kubernetes.io/name",
+        ),
+        (
+            {"metrics": {"monitor": {"labels": {"app.kubernetes.io/component": "a"}}}},
+            "metrics.monitor.labels has the label app.kubernetes.io/component",
+        ),
         ({"metrics": {"monitor": {"kind": "Monitor"}}}, "'', 'ServiceMonitor', 'PodMonitor'"),
         ({"networkPolicy": {"apiServerPorts": []}}, "at '/networkPolicy/apiServerPorts'"),
         ({"networkPolicy": {"apiServerCidrs": ["10.0.0.1"]}}, "/networkPolicy/apiServerCidrs/0"),
@@ -507,6 +519,33 @@ class Clouds(unittest.TestCase):
 
 
 class Installing(unittest.TestCase):
+    def test_a_label_of_the_values_changes_no_selector(self):
+        for name in SETS:
+            found = objects(name)
+            labels = engine.only(found, "Deployment")["spec"]["template"]["metadata"]["labels"]
+            selectors = [engine.only(found, "Deployment")["spec"]["selector"]["matchLabels"]]
+            selectors += [it["spec"]["selector"] for it in found if it["kind"] == "Service"]
+            for selector in selectors:
+                self.assertEqual(set(selector), {"app.kubernetes.io/name", "app.kubernetes.io/instance"})
+                self.assertLessEqual(selector.items(), labels.items())
+        # The label of the pods wins over the one of every object.
+        pod = engine.only(objects("everything"), "Deployment")["spec"]["template"]
+        self.assertEqual(pod["metadata"]["labels"]["example.com/cost-centre"], "4712")
+
+    def test_no_mapping_has_a_key_twice(self):
+        """PyYAML takes the last one, and the API server refuses the object."""
+
+        class Strict(yaml.SafeLoader):
+            def construct_mapping(self, node, deep=False):
+                keys = [self.construct_object(key) for key, _ in node.value]
+                assert len(keys) == len(set(keys)), f"{keys} at {node.start_mark}"
+                return super().construct_mapping(node, deep)
+
+        for name in SETS:
+            for path, text in rendered(name).items():
+                if path.endswith(".yaml"):
+                    list(yaml.load_all(text, Loader=Strict))
+
     def test_external_registration_creates_no_webhook_configuration(self):
         def rules(name):
             return engine.only(objects(name), "ClusterRole", RELEASE)["rules"]

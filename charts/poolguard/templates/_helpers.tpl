@@ -16,13 +16,36 @@ app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 |
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "poolguard.labels" -}}
+{{/* The labels of the chart itself. */}}
+{{- define "poolguard.ownLabels" -}}
 {{ include "poolguard.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
+{{- end -}}
+
+{{/* The labels of an object, from a dict: root; labels, which are further ones and win over commonLabels. */}}
+{{- define "poolguard.labels" -}}
+{{ include "poolguard.ownLabels" .root }}
+{{- with mergeOverwrite dict .root.Values.commonLabels (default dict .labels) }}
 {{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/*
+The metadata of an object, from a dict: root; suffix of its name, or its whole name; labels and annotations beside the
+common ones; namespace, if it is not the release's; isClusterWide, if it has no namespace.
+*/}}
+{{- define "poolguard.metadata" -}}
+name: {{ default (print (include "poolguard.fullname" .root) (default "" .suffix)) .name }}
+{{- if not .isClusterWide }}
+namespace: {{ default .root.Release.Namespace .namespace }}
+{{- end }}
+labels:
+  {{- include "poolguard.labels" . | nindent 2 }}
+{{- with mergeOverwrite dict .root.Values.commonAnnotations (default dict .annotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
@@ -92,8 +115,24 @@ role-binding: enforce
 {{- dict "taints" ($taints | uniq) | toYaml -}}
 {{- end -}}
 
-{{/* Rejects a toleration that lets PoolGuard run on the nodes that it protects. */}}
-{{- define "poolguard.checkTolerations" -}}
+{{/* Rejects values that contradict each other, and tolerations that let PoolGuard run on the nodes that it protects. */}}
+{{- define "poolguard.checkValues" -}}
+{{- if eq .Values.ports.webhook .Values.ports.admin -}}
+{{- fail "ports.webhook and ports.admin must differ" -}}
+{{- end -}}
+{{- $own := append (include "poolguard.ownLabels" . | fromYaml | keys) "app.kubernetes.io/component" -}}
+{{- $paths := list "commonLabels" "podLabels" "metrics.monitor.labels" "metrics.rules.labels" "metrics.dashboard.labels" -}}
+{{- range $where := $paths -}}
+{{- $labels := $.Values -}}
+{{- range splitList "." $where -}}
+{{- $labels = index $labels . -}}
+{{- end -}}
+{{- range $own -}}
+{{- if hasKey $labels . -}}
+{{- fail (printf "%s has the label %s, which the chart sets itself: remove it" $where .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $taints := (include "poolguard.taints" . | fromYaml).taints -}}
 {{- range $index, $toleration := .Values.tolerations -}}
 {{- $exists := eq (default "Equal" $toleration.operator) "Exists" -}}
