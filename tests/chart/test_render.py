@@ -4,15 +4,17 @@ import difflib
 import functools
 import json
 import os
+import pathlib
 import re
 import shlex
+import shutil
 import tempfile
 import unittest
 
 import jsonschema
 import kubernetes_validate
 import yaml
-from helm_python.chart import lint
+from helm_python.chart import Chart, lint
 
 import engine
 from engine import CHART, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
@@ -183,6 +185,17 @@ def without_files(text):
     return text
 
 
+def on_nodes(labels):
+    """Values that have PoolGuard run on nodes with these labels."""
+    expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in labels.items()]
+    required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+
+
+def one_pool(labels):
+    return {"pools": [{"name": "a", "nodes": {"matchLabels": labels}}]}
+
+
 class Values(unittest.TestCase):
     # Values with a mistake, and a part of Helm's message.
     WRONG = [
@@ -242,13 +255,32 @@ class Values(unittest.TestCase):
             "tolerations[0] tolerates dedicated=connect:NoSchedule",
         ),
         (
-            {
-                "affinity": {
-                    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}
-                }
-            },
-            "at '/affinity/nodeAffinity': additional properties",
+            {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}},
+            "missing property 'nodeSelectorTerms'",
         ),
+        (
+            {**on_nodes({"pool": "a"}), "config": one_pool({"pool": "a"})},
+            "nodeSelector and affinity.nodeAffinity leave only nodes of a dedicated pool",
+        ),
+        (
+            {**on_nodes({"pool": "a", "tier": "b"}), "config": one_pool({"pool": "a"})},
+            "leave only nodes of a dedicated pool",
+        ),
+        (
+            {"nodeSelector": {"pool": "a"}, "config": one_pool({"pool": "a"})},
+            "leave only nodes of a dedicated pool",
+        ),
+        (
+            # Each of the two conditions for itself leads to nodes outside, and both together do not.
+            {
+                "nodeSelector": {"pool": "a"},
+                **on_nodes({"tier": "b"}),
+                "config": one_pool({"pool": "a", "tier": "b"}),
+            },
+            "leave only nodes of a dedicated pool",
+        ),
+        ({"enabled": False}, "set `condition: poolguard.enabled`"),
+        ({"global": {"imagePullSecrets": [1]}}, "at '/global/imagePullSecrets/0'"),
         (
             {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
             "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
@@ -281,8 +313,8 @@ class Values(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(engine.refusal(engine.read_values(name)), "")
 
-    def test_a_part_of_another_chart_may_have_globals(self):
-        self.assertEqual(engine.refusal({"global": {"imageRegistry": "x"}}), "")
+    def test_a_parent_chart_may_have_other_globals(self):
+        self.assertEqual(engine.refusal({"global": {"storageClass": "fast"}}), "")
 
 
 class Config(unittest.TestCase):
@@ -413,13 +445,27 @@ class Replicas(unittest.TestCase):
     def test_a_pool_keeps_them_off_its_nodes(self):
         for name in SETS:
             values = engine.read_values(name)
-            asked = {"kubernetes.io/os": "linux", **values.get("nodeSelector", {})}
+            asked = {"kubernetes.io/os": "linux", "example.com/node-group": "system", **values.get("nodeSelector", {})}
             for pool in config(name).get("pools", []):
                 with self.subTest(name, pool=pool["name"]):
                     self.assertFalse(takes(objects(name), {**asked, **member_of(pool)}))
             with self.subTest(name):
                 self.assertTrue(takes(objects(name), asked))
                 self.assertFalse(takes(objects(name), {**asked, "kubernetes.io/os": "windows"}))
+
+    def test_a_node_affinity_holds_beside_the_pools(self):
+        found = objects("windows-mixed")
+        linux, group = {"kubernetes.io/os": "linux"}, "example.com/node-group"
+        self.assertTrue(takes(found, {**linux, group: "system"}))
+        self.assertTrue(takes(found, {**linux, group: "automq", "example.com/tier": "tools"}))
+        self.assertFalse(takes(found, {**linux, group: "automq", "example.com/tier": "brokers"}))
+        self.assertFalse(takes(found, {**linux, group: "system", "example.com/spot": ""}))
+        self.assertFalse(takes(found, linux))
+        # Conditions on fields stay, also without a pool.
+        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+        alone = engine.objects_of(engine.render({"affinity": {"nodeAffinity": required}}))
+        self.assertEqual([it["matchFields"] for it in terms_of(alone)], [term["matchFields"]])
 
     def test_a_node_that_shares_a_label_with_a_pool_is_not_of_it(self):
         found = objects("pools-by-several-labels")
@@ -519,6 +565,21 @@ class Clouds(unittest.TestCase):
 
 
 class Installing(unittest.TestCase):
+    def test_an_image_comes_from_the_registry_that_is_set(self):
+        digest = "sha256:" + "a" * 64
+        for values, image in [
+            ({}, "poolguard:0.1.0"),
+            ({"image": {"repository": "r.example.com/poolguard"}}, "r.example.com/poolguard:0.1.0"),
+            ({"image": {"registry": "r.example.com"}}, "r.example.com/poolguard:0.1.0"),
+            ({"image": {"registry": "r.example.com:5000/", "tag": "1"}}, "r.example.com:5000/poolguard:1"),
+            ({"image": {"registry": "r", "digest": digest, "tag": "1"}}, f"r/poolguard@{digest}"),
+            ({"image": {"registry": "r"}, "global": {"imageRegistry": "m"}}, "m/poolguard:0.1.0"),
+        ]:
+            self.assertEqual(engine.container(of_values(values))["image"], image)
+        self.assertEqual(pod_of(objects("private-registry"))["imagePullSecrets"], [{"name": "registry-credentials"}])
+        given = {"image": {"pullSecrets": [{"name": "a"}]}, "global": {"imagePullSecrets": ["b", {"name": "a"}]}}
+        self.assertEqual(pod_of(of_values(given))["imagePullSecrets"], [{"name": "a"}, {"name": "b"}])
+
     def test_a_label_of_the_values_changes_no_selector(self):
         for name in SETS:
             found = objects(name)
@@ -555,6 +616,31 @@ class Installing(unittest.TestCase):
         self.assertEqual(len(create), 2)
         self.assertEqual(rules("external"), [it for it in rules("defaults") if it not in create])
 
+    def test_a_parent_chart_has_it_as_a_dependency(self):
+        readme = (CHART / "README.md").read_text()
+        block = re.search(r"```yaml\n(dependencies:\n.*?)```", readme, re.DOTALL)[1]
+        [dependency] = yaml.safe_load(block)["dependencies"]
+        metadata = engine.chart().metadata
+        self.assertEqual((dependency["name"], dependency["version"]), (metadata["name"], metadata["version"]))
+        with tempfile.TemporaryDirectory() as folder:
+            parent = pathlib.Path(folder)
+            shutil.copytree(CHART, parent / "charts/poolguard")
+            head = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
+            (parent / "Chart.yaml").write_text(yaml.safe_dump(head))
+            loaded = Chart.load(parent)
+            values = engine.read_values("subchart")
+            given = {"poolguard": values, "global": values.pop("global")}
+            texts = engine.render(given, release="platform", of=loaded)
+            found = engine.objects_of({path: text for path, text in texts.items() if "NOTES" not in path})
+            self.assertEqual(engine.container(found)["image"], "mirror.example.com/automq/poolguard:0.1.0")
+            secrets = [{"name": "mirror-credentials"}, {"name": "other-credentials"}]
+            self.assertEqual(pod_of(found)["imagePullSecrets"], secrets)
+            for thing in found:
+                self.assertTrue(thing["metadata"]["name"].startswith("platform-poolguard"))
+                self.assertEqual(thing["metadata"]["labels"]["example.com/product"], "streaming")
+                validate_once(json.dumps(thing, sort_keys=True), VERSIONS[-1])
+            self.assertEqual(engine.render({"poolguard": {"enabled": False}}, of=loaded), {})
+
 
 class Notes(unittest.TestCase):
     def notes(self, name):
@@ -587,6 +673,11 @@ class Notes(unittest.TestCase):
             self.assertIn("because it protects no node", nothing)
             self.assertNotIn("denies the pod", nothing)
         self.assertIn("is off.", self.notes_of({"config": {"rules": {"pod-intrusion": {"mode": "off"}}}}))
+
+    def test_they_say_when_the_image_has_no_registry(self):
+        for name in SETS:
+            image = engine.container(objects(name))["image"]
+            self.assertEqual("has no registry" in self.notes(name), "/" not in image, name)
 
     def test_they_warn_when_the_console_will_be_denied(self):
         warning = "config.principals.trusted is empty"

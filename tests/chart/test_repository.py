@@ -38,6 +38,33 @@ class Generated(unittest.TestCase):
         for path, _ in generate.values(yaml.safe_load(text), explained):
             self.assertIn(path, explained)
 
+    def test_readme_values_and_schema_say_the_same(self):
+        """Read for itself, and not with the functions that write them."""
+        text = (CHART / "values.yaml").read_text()
+        defaults = yaml.safe_load(text)
+        schema = json.loads((CHART / "values.schema.json").read_text())
+        rows = re.findall(r"^\| `(\S+)` \| `(.*?)` \| (.*) \|$", (CHART / "README.md").read_text(), re.MULTILINE)
+        self.assertGreater(len(rows), 70)
+        for path, shown, meaning in rows:
+            with self.subTest(path):
+                default, node = defaults, schema
+                for key in path.split("."):
+                    default, node = default[key], node["properties"][key]
+                self.assertEqual(node["description"], meaning)
+                self.assertIn(f"# {meaning}\n", text)
+                if path != "config":
+                    self.assertEqual(json.loads(shown), default)
+                    self.assertEqual(node["default"], default)
+        explained = {path for path, _, _ in rows}
+
+        def leaves(node, path):
+            for key, part in node["properties"].items():
+                here = [*path, key]
+                is_group = "properties" in part and "description" not in part
+                yield from leaves(part, here) if is_group else [".".join(here)]
+
+        self.assertEqual(set(leaves(schema, [])), explained)
+
     def test_nothing_of_the_schema_is_left_open(self):
         free = {
             "podSecurityContext", "securityContext", "podAffinity", "podAntiAffinity", "global", "volume",

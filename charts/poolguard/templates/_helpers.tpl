@@ -51,10 +51,21 @@ annotations:
 
 {{- define "poolguard.image" -}}
 {{- $image := .Values.image -}}
-{{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
-{{- else -}}
-{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- with default $image.registry .Values.global.imageRegistry -}}
+{{- trimSuffix "/" . }}/
+{{- end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* The pull secrets of the image and of all charts of a parent. */}}
+{{- define "poolguard.pullSecrets" -}}
+{{- $secrets := .Values.image.pullSecrets -}}
+{{- range .Values.global.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $secrets -}}
+{{- uniq . | toYaml -}}
 {{- end -}}
 {{- end -}}
 
@@ -117,6 +128,9 @@ role-binding: enforce
 
 {{/* Rejects values that contradict each other, and tolerations that let PoolGuard run on the nodes that it protects. */}}
 {{- define "poolguard.checkValues" -}}
+{{- if not .Values.enabled -}}
+{{- fail "enabled=false works only with a parent chart: set `condition: poolguard.enabled` for this dependency in its Chart.yaml" -}}
+{{- end -}}
 {{- if eq .Values.ports.webhook .Values.ports.admin -}}
 {{- fail "ports.webhook and ports.admin must differ" -}}
 {{- end -}}
@@ -188,6 +202,59 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- end -}}
 {{- end -}}
 
+{{/* Whether a node can meet all of these expressions: "true" or nothing. Only the values of `In` are compared. */}}
+{{- define "poolguard.isPossible" -}}
+{{- $isPossible := true -}}
+{{- range $one := . -}}
+{{- $left := default list $one.values -}}
+{{- range $other := $ -}}
+{{- if eq $one.key $other.key -}}
+{{- $kept := list -}}
+{{- range $value := $left -}}
+{{- $isIn := has $value (default list $other.values) -}}
+{{- if not (or (and (eq $other.operator "In") (not $isIn)) (and (eq $other.operator "NotIn") $isIn)) -}}
+{{- $kept = append $kept $value -}}
+{{- end -}}
+{{- end -}}
+{{- $left = $kept -}}
+{{- if and (eq $other.operator "DoesNotExist") (has $one.operator (list "In" "Exists")) -}}
+{{- $isPossible = false -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $one.operator "In") (not $left) -}}
+{{- $isPossible = false -}}
+{{- end -}}
+{{- end -}}
+{{- if $isPossible -}}true{{- end -}}
+{{- end -}}
+
+{{/* The required node affinity: every term of the values with every term that excludes the pools. */}}
+{{- define "poolguard.requiredTerms" -}}
+{{- $node := default dict .Values.affinity.nodeAffinity -}}
+{{- $given := dig "requiredDuringSchedulingIgnoredDuringExecution" "nodeSelectorTerms" list $node -}}
+{{- $outside := include "poolguard.nodeSelectorTerms" . | fromYamlArray -}}
+{{- $selected := list -}}
+{{- range $key, $value := .Values.nodeSelector -}}
+{{- $selected = append $selected (dict "key" $key "operator" "In" "values" (list $value)) -}}
+{{- end -}}
+{{- $terms := list -}}
+{{- range $mine := default (list dict) $given -}}
+{{- range $theirs := default (list dict) $outside -}}
+{{- $expressions := concat (default list $mine.matchExpressions) (default list $theirs.matchExpressions) -}}
+{{- if include "poolguard.isPossible" (concat $selected $expressions) -}}
+{{- $terms = append $terms (merge (dict "matchExpressions" $expressions) $mine) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not $terms -}}
+{{- fail "nodeSelector and affinity.nodeAffinity leave only nodes of a dedicated pool. PoolGuard must not run on the nodes that it guards: select other nodes" -}}
+{{- end -}}
+{{- if or $given $outside -}}
+{{- toYaml $terms -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The break-glass groups. */}}
 {{- define "poolguard.breakGlassGroups" -}}
 {{- $breakGlass := default dict .Values.config.breakGlass -}}
@@ -215,7 +282,7 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
 {{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) -}}
 {{- end -}}
-{{- with include "poolguard.nodeSelectorTerms" . | fromYamlArray -}}
+{{- with include "poolguard.requiredTerms" . | fromYamlArray -}}
 {{- $node := default dict $affinity.nodeAffinity -}}
 {{- $_ := set $node "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" .) -}}
 {{- $_ := set $affinity "nodeAffinity" $node -}}
