@@ -21,7 +21,7 @@ from engine import CHART, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, ren
 
 SCHEMAS = ROOT / "tests/data/schemas"
 GOLDEN = ROOT / "tests/chart/golden"
-CUSTOM_GROUPS = {"cert-manager.io", "monitoring.coreos.com"}
+CUSTOM_GROUPS = {"cert-manager.io", "grafana.integreatly.org", "monitoring.coreos.com"}
 
 # A schema is read once, and not for every object.
 kubernetes_validate.utils.schema_contents = functools.cache(
@@ -106,10 +106,14 @@ class Rendering(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(len(keys), len(set(keys)))
 
-    def test_alerts_and_dashboard_are_passed_on_as_they_are(self):
+    def test_alerts_and_dashboard_are_those_of_the_files(self):
         found = objects("monitoring")
         rule = engine.only(found, "PrometheusRule")
-        self.assertEqual(rule["spec"], yaml.safe_load((CHART / "files/alerts.yaml").read_text()))
+        text = (CHART / "files/alerts.yaml").read_text()
+        # The runbooks of main may be about other alerts than those of this version.
+        version = engine.chart().metadata["appVersion"]
+        pinned = text.replace("/blob/main/docs/runbooks/", f"/blob/v{version}/docs/runbooks/")
+        self.assertEqual(rule["spec"], yaml.safe_load(pinned))
         dashboard = engine.only(found, "ConfigMap", f"{RELEASE}-dashboard")
         text = (CHART / "files/dashboard.json").read_text()
         self.assertEqual(json.loads(dashboard["data"][f"{RELEASE}.json"]), json.loads(text))
@@ -178,11 +182,11 @@ def golden(name):
 
 def without_files(text):
     """A manifest in which files of the chart are only named: they have tests of their own."""
-    for file in ["alerts.yaml", "dashboard.json"]:
-        lines = (CHART / "files" / file).read_text().strip().split("\n")
-        whole = re.compile(r"\n *".join(re.escape(line.lstrip()) for line in lines))
-        text = whole.sub(f"# charts/poolguard/files/{file}", text)
-    return text
+    alerts = r"(kind: PrometheusRule\n.*?\nspec:\n)  groups:\n.*?(?=\n---|\Z)"
+    text = re.sub(alerts, r"\1  # charts/poolguard/files/alerts.yaml", text, flags=re.DOTALL)
+    lines = (CHART / "files/dashboard.json").read_text().strip().split("\n")
+    whole = re.compile(r"\n *".join(re.escape(line.lstrip()) for line in lines))
+    return whole.sub("# charts/poolguard/files/dashboard.json", text)
 
 
 def on_nodes(labels):
@@ -280,6 +284,10 @@ class Values(unittest.TestCase):
             "leave only nodes of a dedicated pool",
         ),
         ({"enabled": False}, "set `condition: poolguard.enabled`"),
+        (
+            {"metrics": {"rules": {"enabled": True, "disabled": ["PoolGuardGone"]}}},
+            "metrics.rules.disabled names PoolGuardGone, but the chart has no such alert",
+        ),
         ({"global": {"imagePullSecrets": [1]}}, "at '/global/imagePullSecrets/0'"),
         (
             {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
@@ -640,6 +648,58 @@ class Installing(unittest.TestCase):
                 self.assertEqual(thing["metadata"]["labels"]["example.com/product"], "streaming")
                 validate_once(json.dumps(thing, sort_keys=True), VERSIONS[-1])
             self.assertEqual(engine.render({"poolguard": {"enabled": False}}, of=loaded), {})
+
+
+class Monitoring(unittest.TestCase):
+    def rules(self, name):
+        groups = engine.only(objects(name), "PrometheusRule")["spec"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    def test_alerts_follow_the_values(self):
+        every, kept = self.rules("monitoring"), self.rules("grafana-operator")
+        disabled = {"PoolGuardOneReplica", "PoolGuardPoolBelowThreeNodes"}
+        self.assertEqual([it for it in every if it.get("alert") not in disabled], [plain(it) for it in kept])
+        for rule in kept:
+            if "alert" in rule:
+                self.assertEqual(rule["labels"]["team"], "platform")
+                page = r"^https://runbooks.example.com/poolguard/[a-z-]+\.md$"
+                self.assertRegex(rule["annotations"]["runbook_url"], page)
+
+    def test_a_group_without_rules_is_left_out(self):
+        groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())["groups"]
+        first = [rule["alert"] for rule in groups[0]["rules"]]
+        found = of_values({"metrics": {"rules": {"enabled": True, "disabled": first}}})
+        left = engine.only(found, "PrometheusRule")["spec"]["groups"]
+        self.assertEqual([it["name"] for it in left], [it["name"] for it in groups[1:]])
+
+    def test_an_alert_keeps_its_severity(self):
+        given = {"metrics": {"rules": {"enabled": True, "alertLabels": {"severity": "info"}}}}
+        groups = engine.only(of_values(given), "PrometheusRule")["spec"]["groups"]
+        severities = {rule["labels"]["severity"] for group in groups for rule in group["rules"] if "alert" in rule}
+        self.assertEqual(severities, {"critical", "warning", "info"})
+
+    def test_a_monitor_finds_the_pods_from_another_namespace(self):
+        monitor = engine.only(objects("grafana-operator"), "ServiceMonitor")
+        self.assertEqual(monitor["metadata"]["namespace"], "monitoring")
+        self.assertEqual(monitor["spec"]["namespaceSelector"], {"matchNames": [NAMESPACE]})
+        self.assertNotIn("namespaceSelector", engine.only(objects("monitoring"), "ServiceMonitor")["spec"])
+
+    def test_grafana_operator_gets_the_dashboard(self):
+        found = objects("grafana-operator")
+        spec = engine.only(found, "GrafanaDashboard")["spec"]
+        self.assertEqual(json.loads(spec["json"]), json.loads((CHART / "files/dashboard.json").read_text()))
+        self.assertEqual(len([it for it in found if it["kind"] == "ConfigMap"]), 1)
+
+
+def plain(rule):
+    """A rule with the labels and the runbook that it has without values."""
+    if "alert" not in rule:
+        return rule
+    version = engine.chart().metadata["appVersion"]
+    page = rule["annotations"]["runbook_url"].rpartition("/")[2]
+    address = f"https://github.com/AutoMQ/poolguard/blob/v{version}/docs/runbooks/{page}"
+    labels = {key: value for key, value in rule["labels"].items() if key != "team"}
+    return {**rule, "labels": labels, "annotations": {**rule["annotations"], "runbook_url": address}}
 
 
 class Notes(unittest.TestCase):

@@ -289,3 +289,34 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- end -}}
 {{- toYaml $affinity -}}
 {{- end -}}
+
+{{/* The groups of alerts: those of the file, without the disabled ones, with the runbooks of this version. */}}
+{{- define "poolguard.alerts" -}}
+{{- $options := .Values.metrics.rules -}}
+{{- $ofVersion := printf "%s/blob/v%s/docs/runbooks" .Chart.Home .Chart.AppVersion -}}
+{{- $runbooks := default $ofVersion $options.runbookUrl | trimSuffix "/" -}}
+{{- $groups := list -}}
+{{- $known := list -}}
+{{- range $group := (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- $kept := list -}}
+{{- range $rule := $group.rules -}}
+{{- with $rule.alert -}}
+{{- $known = append $known . -}}
+{{- $_ := set $rule "labels" (merge $rule.labels $options.alertLabels) -}}
+{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" $runbooks (base $rule.annotations.runbook_url)) -}}
+{{- end -}}
+{{- if not (has $rule.alert $options.disabled) -}}
+{{- $kept = append $kept $rule -}}
+{{- end -}}
+{{- end -}}
+{{- if $kept -}}
+{{- $groups = append $groups (set $group "rules" $kept) -}}
+{{- end -}}
+{{- end -}}
+{{- range $options.disabled -}}
+{{- if not (has . $known) -}}
+{{- fail (printf "metrics.rules.disabled names %s, but the chart has no such alert. It has %s" . (join ", " $known)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $groups -}}
+{{- end -}}
