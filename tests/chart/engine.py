@@ -49,6 +49,9 @@ def read_values(name):
     return result
 
 
+# The sets whose config the chart writes.
+CONFIGURED = [name for name in SETS if "existingConfigMap" not in read_values(name)]
+
 
 @functools.cache
 def chart():

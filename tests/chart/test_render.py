@@ -17,7 +17,7 @@ import yaml
 from helm_python.chart import Chart, lint
 
 import engine
-from engine import CHART, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
+from engine import CHART, CONFIGURED, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
 
 SCHEMAS = ROOT / "tests/data/schemas"
 GOLDEN = ROOT / "tests/chart/golden"
@@ -293,6 +293,8 @@ class Values(unittest.TestCase):
             {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
             "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
         ),
+        ({"mode": "audit", "existingConfigMap": "a"}, "mode has no effect with existingConfigMap"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name names your ServiceAccount"),
         (
             {"commonLabels": {"app.kubernetes.io/instance": "a"}},
             "commonLabels has the label app.kubernetes.io/instance, which the chart sets itself",
@@ -327,7 +329,7 @@ class Values(unittest.TestCase):
 
 class Config(unittest.TestCase):
     def test_poolguard_takes_it(self):
-        for name in SETS:
+        for name in CONFIGURED:
             with self.subTest(name), tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 file.write(engine.config_text(objects(name)))
                 file.flush()
@@ -335,7 +337,7 @@ class Config(unittest.TestCase):
                 self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_its_webhooks_are_ones_that_kubernetes_takes(self):
-        for text in sorted({engine.config_text(objects(name)) for name in SETS}):
+        for text in sorted({engine.config_text(objects(name)) for name in CONFIGURED}):
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 file.write(text)
                 file.flush()
@@ -454,7 +456,7 @@ class Replicas(unittest.TestCase):
         for name in SETS:
             values = engine.read_values(name)
             asked = {"kubernetes.io/os": "linux", "example.com/node-group": "system", **values.get("nodeSelector", {})}
-            for pool in config(name).get("pools", []):
+            for pool in (values.get("config") or {}).get("pools", []):
                 with self.subTest(name, pool=pool["name"]):
                     self.assertFalse(takes(objects(name), {**asked, **member_of(pool)}))
             with self.subTest(name):
@@ -622,7 +624,26 @@ class Installing(unittest.TestCase):
         group = "admissionregistration.k8s.io"
         create = [it for it in rules("defaults") if it["apiGroups"] == [group] and "create" in it["verbs"]]
         self.assertEqual(len(create), 2)
-        self.assertEqual(rules("external"), [it for it in rules("defaults") if it not in create])
+        for name in ("external", "gitops"):
+            self.assertEqual(rules(name), [it for it in rules("defaults") if it not in create])
+
+    def test_roles_and_account_may_be_there_already(self):
+        kinds = {it["kind"] for it in objects("own-roles")}
+        self.assertFalse([it for it in kinds if "Role" in it])
+        found = objects("gitops")
+        self.assertNotIn("ServiceAccount", {it["kind"] for it in found})
+        self.assertEqual(pod_of(found)["serviceAccountName"], "webhooks")
+        for thing in found:
+            if thing["kind"] in ("RoleBinding", "ClusterRoleBinding"):
+                self.assertEqual([it["name"] for it in thing["subjects"]], ["webhooks"])
+        created = engine.only(objects("everything"), "ServiceAccount")["metadata"]["name"]
+        self.assertEqual(pod_of(objects("everything"))["serviceAccountName"], created)
+
+    def test_a_config_may_be_there_already(self):
+        found = objects("existing-config")
+        self.assertNotIn("ConfigMap", {it["kind"] for it in found})
+        [volume] = pod_of(found)["volumes"]
+        self.assertEqual(volume["configMap"], {"name": "platform-poolguard"})
 
     def test_a_parent_chart_has_it_as_a_dependency(self):
         readme = (CHART / "README.md").read_text()
@@ -733,6 +754,21 @@ class Notes(unittest.TestCase):
             self.assertIn("because it protects no node", nothing)
             self.assertNotIn("denies the pod", nothing)
         self.assertIn("is off.", self.notes_of({"config": {"rules": {"pod-intrusion": {"mode": "off"}}}}))
+
+    def test_they_promise_nothing_of_what_they_do_not_know(self):
+        notes = self.notes("existing-config")
+        self.assertIn("reads its config from your ConfigMap platform-poolguard", notes)
+        self.assertIn("If the cluster has a pool and the mode of pod-intrusion is enforce, PoolGuard denies", notes)
+        self.assertNotIn("The mode of each rule", notes)
+        self.assertNotIn("config.principals.trusted is empty", notes)
+
+    def test_they_say_when_the_roles_are_missing(self):
+        self.assertIn("until you create the ClusterRole and the\nRole poolguard", self.notes("own-roles"))
+        self.assertNotIn("rbac.create", self.notes("defaults"))
+
+    def test_they_say_when_no_replica_runs(self):
+        self.assertIn("ATTENTION: replicas is 0.", self.notes_of({"replicas": 0}))
+        self.assertNotIn("replicas is 0", self.notes("defaults"))
 
     def test_they_say_when_the_image_has_no_registry(self):
         for name in SETS:

@@ -49,6 +49,15 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{- define "poolguard.serviceAccountName" -}}
+{{- default (include "poolguard.fullname" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{/* The ServiceAccount as the only subject of a binding. */}}
+{{- define "poolguard.subjects" -}}
+- {kind: ServiceAccount, name: {{ include "poolguard.serviceAccountName" . }}, namespace: {{ .Release.Namespace }}}
+{{- end -}}
+
 {{- define "poolguard.image" -}}
 {{- $image := .Values.image -}}
 {{- with default $image.registry .Values.global.imageRegistry -}}
@@ -133,6 +142,12 @@ role-binding: enforce
 {{- end -}}
 {{- if eq .Values.ports.webhook .Values.ports.admin -}}
 {{- fail "ports.webhook and ports.admin must differ" -}}
+{{- end -}}
+{{- if and .Values.existingConfigMap .Values.mode -}}
+{{- fail "mode has no effect with existingConfigMap: set the modes of the rules in the config in this ConfigMap" -}}
+{{- end -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.name names your ServiceAccount: it is needed with serviceAccount.create=false" -}}
 {{- end -}}
 {{- $own := append (include "poolguard.ownLabels" . | fromYaml | keys) "app.kubernetes.io/component" -}}
 {{- $paths := list "commonLabels" "podLabels" "metrics.monitor.labels" "metrics.rules.labels" "metrics.dashboard.labels" -}}
