@@ -14,9 +14,10 @@ import unittest
 import jsonschema
 import kubernetes_validate
 import yaml
-from helm_python.chart import Chart, lint
+from helm_python.chart import Chart, lint, values_from_yaml
 
 import engine
+import generate
 from engine import CHART, CONFIGURED, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
 
 SCHEMAS = ROOT / "tests/data/schemas"
@@ -284,15 +285,6 @@ class Values(unittest.TestCase):
             "leave only nodes of a dedicated pool",
         ),
         ({"enabled": False}, "set `condition: poolguard.enabled`"),
-        (
-            {"metrics": {"rules": {"enabled": True, "disabled": ["PoolGuardGone"]}}},
-            "metrics.rules.disabled names PoolGuardGone, but the chart has no such alert",
-        ),
-        ({"global": {"imagePullSecrets": [1]}}, "at '/global/imagePullSecrets/0'"),
-        (
-            {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
-            "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
-        ),
         ({"mode": "audit", "existingConfigMap": "a"}, "mode has no effect with existingConfigMap"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name names your ServiceAccount"),
         (
@@ -306,6 +298,32 @@ class Values(unittest.TestCase):
         (
             {"metrics": {"monitor": {"labels": {"app.kubernetes.io/component": "a"}}}},
             "metrics.monitor.labels has the label app.kubernetes.io/component",
+        ),
+        ({"extraVolumes": [{"name": "tls", "emptyDir": {}}]}, "extraVolumes has the name tls"),
+        ({"extraVolumes": [{"name": "empty"}]}, "at '/extraVolumes/0'"),
+        (
+            {"extraEnv": [{"name": "POOLGUARD_IDENTITY", "value": "a"}]},
+            "extraEnv has the name POOLGUARD_IDENTITY",
+        ),
+        ({"extraObjects": [{"kind": "ConfigMap"}]}, "at '/extraObjects/0'"),
+        ({"probes": {"liveness": {"httpGet": {}}}}, "additional properties 'httpGet' not allowed"),
+        ({"strategy": {"rollingUpdate": {"maxSurge": "1"}}}, "/strategy/rollingUpdate/maxSurge"),
+        ({"podDisruptionBudget": {"minAvailable": 2}}, "minAvailable=2 of 2 replicas blocks every drain"),
+        ({"podDisruptionBudget": {"minAvailable": "51%"}}, "minAvailable=51% of 2 replicas blocks"),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable=0 blocks every drain"),
+        ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable=0 blocks every drain"),
+        ({"service": {"ipFamilies": ["IPv5"]}}, "at '/service/ipFamilies/0'"),
+        ({"serverLimits": {"maxBody": "7MB"}}, "at '/serverLimits/maxBody'"),
+        ({"serverLimits": {"maxConnections": 0}}, "at '/serverLimits/maxConnections'"),
+        ({"logFormat": "text"}, "at '/logFormat': value must be one of 'json', 'human'"),
+        (
+            {"metrics": {"rules": {"enabled": True, "disabled": ["PoolGuardGone"]}}},
+            "metrics.rules.disabled names PoolGuardGone, but the chart has no such alert",
+        ),
+        ({"global": {"imagePullSecrets": [1]}}, "at '/global/imagePullSecrets/0'"),
+        (
+            {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
+            "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
         ),
         ({"metrics": {"monitor": {"kind": "Monitor"}}}, "'', 'ServiceMonitor', 'PodMonitor'"),
         ({"networkPolicy": {"apiServerPorts": []}}, "at '/networkPolicy/apiServerPorts'"),
@@ -325,6 +343,15 @@ class Values(unittest.TestCase):
 
     def test_a_parent_chart_may_have_other_globals(self):
         self.assertEqual(engine.refusal({"global": {"storageClass": "fast"}}), "")
+
+    def test_every_value_is_in_a_set(self):
+        """A golden file shows what becomes of it."""
+        given = [engine.read_values(name) for name in SETS]
+        defaults = values_from_yaml((CHART / "values.yaml").read_text())
+        explained = generate.comments((CHART / "values.yaml").read_text())
+        for path, _ in generate.values(defaults, explained):
+            found = [functools.reduce(lambda tree, key: (tree or {}).get(key), path.split("."), it) for it in given]
+            self.assertTrue([it for it in found if it is not None], f"no set has {path}")
 
 
 class Config(unittest.TestCase):
@@ -388,6 +415,11 @@ class Config(unittest.TestCase):
         self.assertEqual(len(table), 9)
 
 
+def flags_of(found):
+    """The value of each flag that counts: the last one."""
+    return dict(it.split("=", 1) for it in engine.container(found)["args"][1:])
+
+
 def config(name):
     return yaml.safe_load(engine.config_text(objects(name)))
 
@@ -410,9 +442,30 @@ class Replicas(unittest.TestCase):
                 self.assertEqual(checked.returncode, 0, checked.stderr)
         self.assertEqual(engine.poolguard("serve", "--nonsense=1", "--help").returncode, 2)
 
+    def test_limits_are_those_of_serve(self):
+        """The values show the defaults of the flags."""
+        text = " ".join(engine.poolguard("serve", "--help").stdout.split())
+        defaults = values_from_yaml((CHART / "values.yaml").read_text())
+        args = flags_of(objects("defaults"))
+        for limit, value in defaults["serverLimits"].items():
+            flag = "--" + re.sub("[A-Z]", lambda it: f"-{it[0].lower()}", limit)
+            with self.subTest(flag):
+                self.assertEqual(args[flag], str(value))
+                shown = re.search(rf"{flag} <[A-Z]+> .*?\[default: (\S+)\]", text)
+                self.assertEqual(shown[1], str(value))
+        without = engine.objects_of(engine.render({"serverLimits": {"maxBody": None}}))
+        self.assertNotIn("--max-body", flags_of(without))
+
+    def test_of_a_repeated_flag_the_last_one_counts(self):
+        given = {"serverLimits": {"maxBody": "8MiB"}, "extraArgs": ["--max-body=4MiB", "--log-format=human"]}
+        found = engine.objects_of(engine.render(given))
+        self.assertEqual((flags_of(found)["--max-body"], flags_of(found)["--log-format"]), ("4MiB", "human"))
+        checked = engine.poolguard(*engine.container(found)["args"], "--help")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+
     def test_they_end_in_the_time_that_they_are_given(self):
         for name in SETS:
-            flags = dict(it.split("=", 1) for it in engine.container(objects(name))["args"][1:])
+            flags = flags_of(objects(name))
             taken = int(flags["--shutdown-delay"][:-1]) + int(flags["--drain-timeout"][:-1])
             pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
             self.assertGreater(pod["terminationGracePeriodSeconds"], taken)
@@ -420,7 +473,7 @@ class Replicas(unittest.TestCase):
     def test_ports_agree(self):
         for name in SETS:
             found = objects(name)
-            flags = dict(it.split("=", 1) for it in engine.container(found)["args"][1:])
+            flags = flags_of(found)
             ports = {it["name"]: it["containerPort"] for it in engine.container(found)["ports"]}
             self.assertEqual(flags["--listen"].rpartition(":")[2], str(ports["webhook"]))
             self.assertEqual(flags["--admin-listen"].rpartition(":")[2], str(ports["admin"]))
@@ -438,8 +491,9 @@ class Replicas(unittest.TestCase):
             pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
             mounts = {it["mountPath"]: it["name"] for it in engine.container(objects(name))["volumeMounts"]}
             paths = re.findall(r"=(/\S+)/[^/ ]+", " ".join(engine.container(objects(name))["args"]))
+            further = {it["mountPath"] for it in engine.read_values(name).get("extraVolumeMounts", [])}
             with self.subTest(name):
-                self.assertEqual(set(paths), set(mounts))
+                self.assertEqual(set(paths), set(mounts) - further)
                 self.assertEqual(set(mounts.values()), {it["name"] for it in pod["volumes"]})
 
     def test_they_may_do_nothing_on_their_node(self):
@@ -495,6 +549,8 @@ class Replicas(unittest.TestCase):
         self.assertEqual(engine.only(objects("defaults"), "PodDisruptionBudget")["spec"]["maxUnavailable"], 1)
         kinds = [it["kind"] for it in engine.objects_of(engine.render({"replicas": 1}))]
         self.assertNotIn("PodDisruptionBudget", kinds)
+        # Of three replicas, a drain must leave two at 50 %, because Kubernetes rounds up.
+        self.assertEqual(engine.only(objects("everything"), "PodDisruptionBudget")["spec"]["minAvailable"], "50%")
 
 
 def member_of(pool):
@@ -573,6 +629,16 @@ class Clouds(unittest.TestCase):
                 if "secret" in volume:
                     self.assertEqual(volume["secret"]["defaultMode"], 0o444, name)
 
+    def test_services_have_the_ip_families_of_the_cluster(self):
+        services = [it["spec"] for it in objects("ipv6") if it["kind"] == "Service"]
+        self.assertEqual(len(services), 2)
+        for spec in services:
+            self.assertEqual((spec["ipFamilyPolicy"], spec["ipFamilies"]), ("SingleStack", ["IPv6"]))
+
+    def test_a_rollout_that_stops_first_has_no_settings_of_the_other(self):
+        strategy = engine.only(objects("recreate"), "Deployment")["spec"]["strategy"]
+        self.assertEqual(strategy, {"type": "Recreate"})
+
 
 class Installing(unittest.TestCase):
     def test_an_image_comes_from_the_registry_that_is_set(self):
@@ -644,6 +710,12 @@ class Installing(unittest.TestCase):
         self.assertNotIn("ConfigMap", {it["kind"] for it in found})
         [volume] = pod_of(found)["volumes"]
         self.assertEqual(volume["configMap"], {"name": "platform-poolguard"})
+
+    def test_further_objects_are_manifests_or_templates(self):
+        found = objects("everything")
+        self.assertEqual(engine.only(found, "ConfigMap", "further")["data"]["text"], "{{ not a template }}")
+        templated = engine.only(found, "ConfigMap", "automq-guard-further")
+        self.assertEqual(templated["metadata"]["namespace"], NAMESPACE)
 
     def test_a_parent_chart_has_it_as_a_dependency(self):
         readme = (CHART / "README.md").read_text()

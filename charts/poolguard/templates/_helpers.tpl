@@ -58,6 +58,15 @@ annotations:
 - {kind: ServiceAccount, name: {{ include "poolguard.serviceAccountName" . }}, namespace: {{ .Release.Namespace }}}
 {{- end -}}
 
+{{- define "poolguard.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+  ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end -}}
+
 {{- define "poolguard.image" -}}
 {{- $image := .Values.image -}}
 {{- with default $image.registry .Values.global.imageRegistry -}}
@@ -133,47 +142,6 @@ role-binding: enforce
 {{- $taints = append $taints (mergeOverwrite (deepCopy $default) (default dict .taint)) -}}
 {{- end -}}
 {{- dict "taints" ($taints | uniq) | toYaml -}}
-{{- end -}}
-
-{{/* Rejects values that contradict each other, and tolerations that let PoolGuard run on the nodes that it protects. */}}
-{{- define "poolguard.checkValues" -}}
-{{- if not .Values.enabled -}}
-{{- fail "enabled=false works only with a parent chart: set `condition: poolguard.enabled` for this dependency in its Chart.yaml" -}}
-{{- end -}}
-{{- if eq .Values.ports.webhook .Values.ports.admin -}}
-{{- fail "ports.webhook and ports.admin must differ" -}}
-{{- end -}}
-{{- if and .Values.existingConfigMap .Values.mode -}}
-{{- fail "mode has no effect with existingConfigMap: set the modes of the rules in the config in this ConfigMap" -}}
-{{- end -}}
-{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
-{{- fail "serviceAccount.name names your ServiceAccount: it is needed with serviceAccount.create=false" -}}
-{{- end -}}
-{{- $own := append (include "poolguard.ownLabels" . | fromYaml | keys) "app.kubernetes.io/component" -}}
-{{- $paths := list "commonLabels" "podLabels" "metrics.monitor.labels" "metrics.rules.labels" "metrics.dashboard.labels" -}}
-{{- range $where := $paths -}}
-{{- $labels := $.Values -}}
-{{- range splitList "." $where -}}
-{{- $labels = index $labels . -}}
-{{- end -}}
-{{- range $own -}}
-{{- if hasKey $labels . -}}
-{{- fail (printf "%s has the label %s, which the chart sets itself: remove it" $where .) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- $taints := (include "poolguard.taints" . | fromYaml).taints -}}
-{{- range $index, $toleration := .Values.tolerations -}}
-{{- $exists := eq (default "Equal" $toleration.operator) "Exists" -}}
-{{- range $taint := $taints -}}
-{{- $effect := or (not $toleration.effect) (eq $toleration.effect $taint.effect) -}}
-{{- $key := or (and $exists (not $toleration.key)) (eq (default "" $toleration.key) $taint.key) -}}
-{{- $value := or $exists (eq (default "" $toleration.value) (default "" $taint.value)) -}}
-{{- if and $effect $key $value -}}
-{{- fail (printf "tolerations[%d] tolerates %s=%s:%s, the taint of a dedicated pool. PoolGuard must not run on the nodes that it guards: name the taints that it may tolerate, with key, value and effect" $index $taint.key (default "" $taint.value) $taint.effect) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 
 {{/*
@@ -303,6 +271,56 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- $_ := set $affinity "nodeAffinity" $node -}}
 {{- end -}}
 {{- toYaml $affinity -}}
+{{- end -}}
+
+{{/* Rejects values that contradict each other, and tolerations that let PoolGuard run on the nodes that it protects. */}}
+{{- define "poolguard.checkValues" -}}
+{{- if not .Values.enabled -}}
+{{- fail "enabled=false works only with a parent chart: set `condition: poolguard.enabled` for this dependency in its Chart.yaml" -}}
+{{- end -}}
+{{- if eq .Values.ports.webhook .Values.ports.admin -}}
+{{- fail "ports.webhook and ports.admin must differ" -}}
+{{- end -}}
+{{- if and .Values.existingConfigMap .Values.mode -}}
+{{- fail "mode has no effect with existingConfigMap: set the modes of the rules in the config in this ConfigMap" -}}
+{{- end -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.name names your ServiceAccount: it is needed with serviceAccount.create=false" -}}
+{{- end -}}
+{{- $own := append (include "poolguard.ownLabels" . | fromYaml | keys) "app.kubernetes.io/component" -}}
+{{- $paths := list "commonLabels" "podLabels" "metrics.monitor.labels" "metrics.rules.labels" "metrics.dashboard.labels" -}}
+{{- range $where := $paths -}}
+{{- $labels := $.Values -}}
+{{- range splitList "." $where -}}
+{{- $labels = index $labels . -}}
+{{- end -}}
+{{- range $own -}}
+{{- if hasKey $labels . -}}
+{{- fail (printf "%s has the label %s, which the chart sets itself: remove it" $where .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $volumes := list "config" "tls" "client" "audit" -}}
+{{- $variables := list "POOLGUARD_IDENTITY" "TOKIO_WORKER_THREADS" -}}
+{{- range $where, $taken := dict "extraVolumes" $volumes "extraEnv" $variables -}}
+{{- range index $.Values $where -}}
+{{- if has .name $taken -}}
+{{- fail (printf "%s has the name %s, which the chart uses itself: choose another name" $where .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $taints := (include "poolguard.taints" . | fromYaml).taints -}}
+{{- range $index, $toleration := .Values.tolerations -}}
+{{- $exists := eq (default "Equal" $toleration.operator) "Exists" -}}
+{{- range $taint := $taints -}}
+{{- $effect := or (not $toleration.effect) (eq $toleration.effect $taint.effect) -}}
+{{- $key := or (and $exists (not $toleration.key)) (eq (default "" $toleration.key) $taint.key) -}}
+{{- $value := or $exists (eq (default "" $toleration.value) (default "" $taint.value)) -}}
+{{- if and $effect $key $value -}}
+{{- fail (printf "tolerations[%d] tolerates %s=%s:%s, the taint of a dedicated pool. PoolGuard must not run on the nodes that it guards: name the taints that it may tolerate, with key, value and effect" $index $taint.key (default "" $taint.value) $taint.effect) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The groups of alerts: those of the file, without the disabled ones, with the runbooks of this version. */}}
