@@ -60,6 +60,9 @@ pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 pub struct Duties {
     /// Keeping a certificate authority; with a certificate that is given to it, it keeps none.
     pub certifies: bool,
+    /// Creating the webhook configurations; with `registration: external` another client creates them, and a replica
+    /// writes their `caBundle` only.
+    pub registers: bool,
     /// Writing reports.
     pub reports: bool,
 }
@@ -68,7 +71,8 @@ pub struct Duties {
 pub fn of_replica(names: &Names, duties: Duties) -> Vec<PolicyRule> {
     let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
     let reporting = if duties.reports { reporting(names) } else { Vec::new() };
-    [watching(), scanning(), registering(names), certifying, reporting].concat()
+    let registering = if duties.registers { registering() } else { Vec::new() };
+    [watching(), scanning(), joining(names), registering, certifying, reporting].concat()
 }
 
 /// What is asked for to learn the cluster.
@@ -130,20 +134,20 @@ pub fn listing(group: &'static str, resource: &'static str) -> PolicyRule {
     }
 }
 
-/// What is asked for to register, and to be one of several replicas.
-pub fn registering(names: &Names) -> Vec<PolicyRule> {
+/// What is asked for to be one of several replicas, and to keep the webhook configurations that exist.
+pub fn joining(names: &Names) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
     rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
-    for resource in WEBHOOK_CONFIGURATIONS {
-        rights.push(configuration(resource, names));
-        rights.push(creating(RoleScope::Cluster, ADMISSION_GROUP, resource));
-    }
+    rights.extend(WEBHOOK_CONFIGURATIONS.map(|resource| configuration(resource, names)));
     rights.extend(owner(names));
-    rights.push(PolicyRule {
-        verbs: &["create"],
-        ..creating(RoleScope::Cluster, "events.k8s.io", "events")
-    });
+    rights.push(creating(RoleScope::Cluster, "events.k8s.io", "events"));
     rights
+}
+
+/// What is asked for to create the webhook configurations.
+pub fn registering() -> Vec<PolicyRule> {
+    let create = |resource| creating(RoleScope::Cluster, ADMISSION_GROUP, resource);
+    WEBHOOK_CONFIGURATIONS.map(create).to_vec()
 }
 
 /// What is asked for to keep a certificate authority.
@@ -276,8 +280,23 @@ mod tests {
     #[test]
     fn whatever_can_be_limited_to_a_name_is() {
         let names = Names::of("poolguard", Some("poolguard".into()));
-        for right in [registering(&names), certifying(&names), reporting(&names)].concat() {
+        let rights = [joining(&names), registering(), certifying(&names), reporting(&names)];
+        for right in rights.concat() {
             assert!(right.names.is_empty() == (right.verbs == ["create"]), "{right}");
         }
+    }
+
+    #[test]
+    fn external_registration_needs_no_right_to_create_webhook_configurations() {
+        let names = Names::of("poolguard", Some("poolguard".into()));
+        let of = |registers| {
+            let rights = of_replica(&names, Duties { certifies: true, registers, reports: true });
+            let is_of_webhooks = |it: &PolicyRule| it.group == ADMISSION_GROUP;
+            let verbs = rights.into_iter().filter(is_of_webhooks).flat_map(|it| it.verbs);
+            verbs.copied().collect::<Vec<_>>()
+        };
+        assert!(of(true).contains(&"create"));
+        assert!(!of(false).contains(&"create"));
+        assert!(of(false).contains(&"patch"));
     }
 }

@@ -36,6 +36,8 @@ use crate::{
 /// webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard then reads the dump FILE,
 /// listens only on loopback, and uses a temporary certificate.
 #[derive(Debug, clap::Args)]
+// Of a flag that is given twice, the last one counts: the chart puts `extraArgs` after its own flags.
+#[command(args_override_self = true)]
 pub(super) struct Serve {
     #[command(flatten)]
     input: Input,
@@ -238,4 +240,41 @@ fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Policy
         policy.taint
     );
     Ok(PolicyAndSnapshot { policy: policy.into(), snapshot })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    enum Command {
+        Serve(Box<Serve>),
+    }
+
+    fn serve(arguments: &[&str]) -> Serve {
+        let Command::Serve(serve) =
+            Command::parse_from([&["poolguard", "serve"], arguments].concat());
+        *serve
+    }
+
+    #[test]
+    fn of_a_repeated_flag_the_last_one_counts() {
+        let chart = ["--log-format=json", "--log-level=info", "--max-body=7MiB", "--reports=false"];
+        let extra =
+            ["--log-format=human", "--log-level=debug", "--max-body=4MiB", "--reports=true"];
+        let files = ["--tls-cert=a.crt", "--tls-key=a.key", "--tls-cert=b.crt"];
+        let given = serve(&[&chart[..], &extra, &files].concat());
+        assert_eq!(given.log.log_format, LogFormat::Human);
+        assert_eq!(given.limits.max_body, 4 << 20);
+        assert_eq!(given.tls.tls_cert, Some(PathBuf::from("b.crt")));
+        assert_eq!(given.tls.tls_key, Some(PathBuf::from("a.key")));
+    }
+
+    #[test]
+    fn a_repeated_flag_is_still_checked() {
+        let wrong = ["poolguard", "serve", "--max-body=4MiB", "--max-body=none"];
+        assert!(Command::try_parse_from(wrong).is_err());
+    }
 }

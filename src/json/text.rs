@@ -98,13 +98,23 @@ pub fn is_control(character: char) -> bool {
     )
 }
 
+/// Whether a text has control characters.
+pub fn has_controls(text: &str) -> bool {
+    !is_plain(text.as_bytes()) && text.contains(is_control)
+}
+
+/// Whether all bytes are visible ASCII characters or spaces. Without an early end, many bytes are looked at at
+/// once.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |is_plain, byte| is_plain & (b' '..b'\x7f').contains(byte))
+}
+
 /// Escapes the control characters of `out` from `start` on, such as `\n` and `\u001b`. People read these
 /// escapes, and so does JSON, whose own escapes stay as they are.
 ///
 /// Every path of a request's text to a terminal, a log or a file goes through here.
 pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
-    let may_control = |byte: &u8| *byte < b' ' || *byte >= b'\x7f';
-    if !out.get(start..).is_some_and(|text| text.iter().any(may_control)) {
+    if out.get(start..).is_none_or(is_plain) {
         return;
     }
     let text = out.split_off(start);
@@ -120,9 +130,7 @@ pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
 
 /// The text with its control characters escaped: see [`escape_controls`].
 pub fn without_controls(text: &str) -> Cow<'_, str> {
-    // Most text is ASCII, of which many bytes are looked at at once.
-    let is_plain = text.bytes().all(|byte| (b' '..b'\x7f').contains(&byte));
-    if is_plain || !text.contains(is_control) {
+    if !has_controls(text) {
         return Cow::Borrowed(text);
     }
     let mut escaped = text.as_bytes().to_vec();

@@ -79,6 +79,10 @@ impl Exemption {
     /// Whether this pod is exempt.
     pub fn covers(&self, pod: &PodIdentity<'_, impl LabelSet>) -> bool {
         let Self { namespace, service_accounts, daemon_sets, pods, reason: _, origin: _ } = self;
+        // Most entries are about pods of DaemonSets, and most pods are not.
+        if !daemon_sets.is_empty() && pod.daemon_set.is_none() {
+            return false;
+        }
         namespace.matches(pod.namespace)
             && (service_accounts.is_empty() || any_matches(service_accounts, pod.service_account()))
             && (daemon_sets.is_empty()

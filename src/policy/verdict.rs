@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use json_patch::PatchOperation;
 
 use super::mode::{Mode, RuleName};
-use crate::json::text::{cut, is_control, without_controls};
+use crate::json::text::{cut, has_controls, without_controls};
 
 /// The answer to a request. A denial cannot carry a patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +121,7 @@ impl Finding {
         self.advice.iter_mut().for_each(|advice| tame(advice, SENTENCE_BYTES_MAX));
         self.field.iter_mut().for_each(|field| tame(field, NAME_BYTES_MAX));
         for name in [&mut self.pool, &mut self.node].into_iter().flatten() {
-            if name.len() > NAME_BYTES_MAX || name.contains(is_control) {
+            if name.len() > NAME_BYTES_MAX || has_controls(name) {
                 let mut text = name.to_string();
                 tame(&mut text, NAME_BYTES_MAX);
                 *name = text.into();

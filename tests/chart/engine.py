@@ -49,16 +49,20 @@ def read_values(name):
     return result
 
 
+# The sets whose config the chart writes.
+CONFIGURED = [name for name in SETS if "existingConfigMap" not in read_values(name)]
+
+
 @functools.cache
 def chart():
     return Chart.load(CHART)
 
 
-def render(values, version=VERSIONS[-1], release=RELEASE, namespace=NAMESPACE):
-    """Text by template, as `helm template --kube-version` makes it."""
+def render(values, version=VERSIONS[-1], release=RELEASE, namespace=NAMESPACE, of=None):
+    """Text by template, as `helm template --kube-version` makes it; of this chart, or of another one."""
     # The wrapper's own `render` has no way to name the version.
     options = {"name": release, "namespace": namespace, "kube_version": f"v{version}"}
-    handle = chart()._raw()
+    handle = (of or chart())._raw()
     text = _native.call_string("helm_render", handle, json.dumps(values), json.dumps(options))
     rendered = json.loads(text)
     prefix = "poolguard/templates/"

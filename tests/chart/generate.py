@@ -24,48 +24,146 @@ DURATION = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 LABELS = TEXTS
 FREE = {"type": "object"}
-SUBJECT = {
+SIZE = {"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 100000}
+NUMBER_OR_PERCENTAGE = {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%$"}
+OPTIONAL_NUMBER_OR_PERCENTAGE = {**NUMBER_OR_PERCENTAGE, "pattern": "^([0-9]+%)?$"}
+
+
+def list_of(required, properties, **others):
+    """A list of objects with these keys and no others."""
+    item = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+        **others,
+    }
+    return {"type": "array", "items": item}
+
+
+TEXT = {"type": "string", "minLength": 1}
+TEXT_LIST = {"type": "array", "items": TEXT}
+FREE_LIST = {"type": "array", "items": FREE}
+ENVIRONMENT = list_of(
+    ["name"],
+    {
+        "name": TEXT,
+        "value": {"type": "string"},
+        "valueFrom": FREE,
+    },
+)
+# The source of a volume is one of many kinds: Kubernetes checks it.
+VOLUMES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name"],
+        "minProperties": 2,
+        "properties": {"name": TEXT},
+    },
+}
+MOUNTS = list_of(
+    ["name", "mountPath"],
+    {
+        "name": TEXT,
+        "mountPath": {"type": "string", "pattern": "^/"},
+        "subPath": TEXT,
+        "subPathExpr": TEXT,
+        "readOnly": {"type": "boolean"},
+        "recursiveReadOnly": {"enum": ["Disabled", "IfPossible", "Enabled"]},
+        "mountPropagation": {"enum": ["None", "HostToContainer", "Bidirectional"]},
+    },
+)
+PROBE = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["kind", "name"],
     "properties": {
+        "initialDelaySeconds": {"type": "integer", "minimum": 0},
+        **{
+            key: {"type": "integer", "minimum": 1}
+            for key in ("periodSeconds", "timeoutSeconds", "failureThreshold")
+        },
+    },
+}
+DNS_CONFIG = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "nameservers": TEXT_LIST,
+        "searches": TEXT_LIST,
+        "options": list_of(["name"], {"name": TEXT, "value": {"type": "string"}}),
+    },
+}
+SELECTOR = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"matchLabels": TEXTS, "matchExpressions": FREE_LIST},
+}
+RELABELINGS = list_of(
+    [],
+    {
+        "sourceLabels": TEXT_LIST,
+        "separator": {"type": "string"},
+        "targetLabel": TEXT,
+        "regex": {"type": "string"},
+        "modulus": {"type": "integer"},
+        "replacement": {"type": "string"},
+        "action": TEXT,
+    },
+)
+EXPRESSIONS = list_of(
+    ["key", "operator"],
+    {
+        "key": TEXT,
+        "operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
+        "values": {"type": "array", "items": {"type": "string"}},
+    },
+)
+NODE_TERMS = list_of([], {"matchExpressions": EXPRESSIONS, "matchFields": EXPRESSIONS}, minProperties=1)
+SUBJECTS = list_of(
+    ["kind", "name"],
+    {
         "kind": {"enum": ["User", "Group", "ServiceAccount"]},
-        "name": {"type": "string", "minLength": 1},
+        "name": TEXT,
         "namespace": {"type": "string"},
         "apiGroup": {"enum": ["", "rbac.authorization.k8s.io"]},
     },
-}
-TOLERATION = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
+)
+TOLERATIONS = list_of(
+    [],
+    {
         "key": {"type": "string"},
         "operator": {"enum": ["Equal", "Exists"]},
         "value": {"type": "string"},
         "effect": {"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
         "tolerationSeconds": {"type": "integer"},
     },
-}
+)
 AFFINITY = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "podAffinity": FREE,
         "podAntiAffinity": FREE,
-        # The required part is the chart's own: it keeps PoolGuard off the pools' nodes.
+        # The chart joins each of the required terms with those that keep PoolGuard off the pools' nodes.
         "nodeAffinity": {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "preferredDuringSchedulingIgnoredDuringExecution": {"type": "array", "items": FREE}
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["nodeSelectorTerms"],
+                    "properties": {"nodeSelectorTerms": {**NODE_TERMS, "minItems": 1}},
+                },
+                "preferredDuringSchedulingIgnoredDuringExecution": FREE_LIST,
             },
         },
     },
 }
-QUANTITIES = {
-    "type": "object",
-    "additionalProperties": {"type": ["string", "number"]},
-}
+QUANTITY = {"type": ["string", "number"]}
+QUANTITIES = {"type": "object", "additionalProperties": QUANTITY}
 REFERENCE = {
     "type": "object",
     "additionalProperties": False,
@@ -75,21 +173,21 @@ REFERENCE = {
         "group": {"type": "string", "minLength": 1},
     },
 }
-PULL_SECRET = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name"],
-    "properties": {"name": {"type": "string", "minLength": 1}},
-}
+PULL_SECRETS = list_of(["name"], {"name": TEXT})
 
 # What the default of a value does not say of it.
 SCHEMAS = {
+    "existingConfigMap": {"type": "string", "pattern": NAME},
+    "global.imagePullSecrets": {
+        "type": "array",
+        "items": {"anyOf": [TEXT, PULL_SECRETS["items"]]},
+    },
     "mode": {"enum": ["", "audit", "warn", "enforce"]},
     "replicas": {"type": "integer", "minimum": 0},
     "image.repository": {"type": "string", "minLength": 1},
     "image.digest": {"type": "string", "pattern": r"^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
-    "image.pullSecrets": {"type": "array", "items": PULL_SECRET},
+    "image.pullSecrets": PULL_SECRETS,
     "nameOverride": {"type": "string", "pattern": NAME},
     "fullnameOverride": {"type": "string", "pattern": NAME},
     "certificates.mode": {"enum": ["self-managed", "cert-manager", "files"]},
@@ -104,32 +202,78 @@ SCHEMAS = {
     "clientAuthority.existingSecret": {"type": "string", "pattern": NAME},
     "clientAuthority.key": {"type": "string", "pattern": KEY, "minLength": 1},
     "breakGlass.user": {"type": "string", "minLength": 1},
-    "breakGlass.subjects": {"type": "array", "items": SUBJECT},
+    "breakGlass.subjects": SUBJECTS,
     "auditFile.size": {"type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)$"},
     "auditFile.count": {"type": "integer", "minimum": 1, "maximum": 1000},
     "auditFile.volume": FREE,
     "service.port": PORT,
     "service.annotations": TEXTS,
+    "service.ipFamilyPolicy": {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]},
+    "service.ipFamilies": {
+        "type": "array",
+        "maxItems": 2,
+        "uniqueItems": True,
+        "items": {"enum": ["IPv4", "IPv6"]},
+    },
     "ports.webhook": PORT,
     "ports.admin": PORT,
     "bindAddress": {"type": "string", "pattern": r"^([0-9.]+|\[[0-9a-f:]+\])$"},
+    "dnsPolicy": {"enum": ["", "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]},
+    "dnsConfig": DNS_CONFIG,
+    "hostAliases": list_of(["ip", "hostnames"], {"ip": TEXT, "hostnames": TEXT_LIST}),
     "shutdown.delaySeconds": SECONDS,
     "shutdown.drainSeconds": SECONDS,
     "resources.requests": QUANTITIES,
+    **{f"resources.{key}": QUANTITY for key in ("requests.cpu", "requests.memory", "limits.memory")},
     "resources.limits": QUANTITIES,
     "workerThreads": {"type": "integer", "minimum": 1},
+    "logFormat": {"enum": ["json", "human"]},
+    "logLevel": {"type": "string", "pattern": "^[-_:=,a-zA-Z0-9]+$"},
+    **{f"serverLimits.{key}": SIZE for key in ("maxBody", "maxBodyBytesInFlight")},
+    **{
+        f"serverLimits.{key}": COUNT
+        for key in ("maxRequestsInFlight", "maxConnections", "maxStreams")
+    },
+    **{
+        f"serverLimits.{key}Timeout": DURATION
+        for key in ("handshake", "header", "body", "answer", "idle")
+    },
+    "extraEnv": ENVIRONMENT,
+    "extraVolumes": VOLUMES,
+    "extraVolumeMounts": MOUNTS,
+    **{f"probes.{key}": PROBE for key in ("liveness", "startup")},
+    # Several successes in a row only make sense for readiness.
+    "probes.readiness": {
+        **PROBE,
+        "properties": {**PROBE["properties"], "successThreshold": {"type": "integer", "minimum": 1}},
+    },
+    "strategy.type": {"enum": ["RollingUpdate", "Recreate"]},
+    "strategy.rollingUpdate.maxSurge": NUMBER_OR_PERCENTAGE,
+    "strategy.rollingUpdate.maxUnavailable": NUMBER_OR_PERCENTAGE,
+    "revisionHistoryLimit": {"type": "integer", "minimum": 0},
+    "runtimeClassName": {"type": "string", "pattern": NAME},
+    "podDisruptionBudget.maxUnavailable": NUMBER_OR_PERCENTAGE,
+    "podDisruptionBudget.minAvailable": OPTIONAL_NUMBER_OR_PERCENTAGE,
+    "podDisruptionBudget.unhealthyPodEvictionPolicy": {"enum": ["AlwaysAllow", "IfHealthyBudget"]},
     "extraArgs": {"type": "array", "items": {"type": "string", "pattern": "^--[a-z]"}},
     "nodeSelector": LABELS,
-    "tolerations": {"type": "array", "items": TOLERATION},
+    "tolerations": TOLERATIONS,
     "affinity": AFFINITY,
-    "topologySpreadConstraints": {"type": "array", "items": FREE},
+    "topologySpreadConstraints": FREE_LIST,
     "podSecurityContext": FREE,
     "securityContext": FREE,
+    "serviceAccount.name": {"type": "string", "pattern": NAME},
     "serviceAccount.annotations": TEXTS,
     "podAnnotations": TEXTS,
     "podLabels": LABELS,
+    "deploymentAnnotations": TEXTS,
     "commonLabels": LABELS,
-    "networkPolicy.webhookFrom": {"type": "array", "items": FREE},
+    "commonAnnotations": TEXTS,
+    "extraObjects": {
+        "type": "array",
+        "items": {"anyOf": [TEXT, {"type": "object", "required": ["apiVersion", "kind", "metadata"]}]},
+    },
+    "networkPolicy.webhookFrom": FREE_LIST,
     "networkPolicy.metricsNamespaceLabels": LABELS,
     "networkPolicy.apiServerCidrs": {
         "type": "array",
@@ -138,10 +282,21 @@ SCHEMAS = {
     "networkPolicy.apiServerPorts": {"type": "array", "minItems": 1, "items": PORT},
     "metrics.monitor.kind": {"enum": ["", "ServiceMonitor", "PodMonitor"]},
     "metrics.monitor.interval": DURATION,
+    "metrics.monitor.namespace": {"type": "string", "pattern": NAME},
+    "metrics.monitor.scrapeTimeout": {"type": "string", "pattern": f"^$|{DURATION['pattern']}"},
     "metrics.monitor.labels": LABELS,
+    "metrics.monitor.relabelings": RELABELINGS,
+    "metrics.monitor.metricRelabelings": RELABELINGS,
+    "metrics.rules.namespace": {"type": "string", "pattern": NAME},
     "metrics.rules.labels": LABELS,
+    "metrics.rules.disabled": TEXT_LIST,
+    "metrics.rules.alertLabels": LABELS,
+    "metrics.rules.runbookUrl": {"type": "string", "pattern": "^(https?://.+)?$"},
+    "metrics.dashboard.kind": {"enum": ["ConfigMap", "GrafanaDashboard"]},
+    "metrics.dashboard.namespace": {"type": "string", "pattern": NAME},
     "metrics.dashboard.labels": LABELS,
     "metrics.dashboard.annotations": TEXTS,
+    "metrics.dashboard.instanceSelector": SELECTOR,
 }
 
 
@@ -187,13 +342,19 @@ def schema_of(tree, explained, path=""):
             properties[key] = {"$ref": "#/$defs/PoolGuardConfig"}
         elif here in SCHEMAS:
             properties[key] = dict(SCHEMAS[here])
+            if isinstance(value, dict) and value and here not in explained:
+                # An open mapping: the keys of its default have an explanation each.
+                properties[key]["properties"] = schema_of(value, explained, here)["properties"]
         elif isinstance(value, dict):
             properties[key] = schema_of(value, explained, here)
         else:
             properties[key] = type_of(value)
         if here in explained:
             properties[key]["description"] = explained[here]
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+            if here != "config":
+                properties[key]["default"] = value
+    # Other charts of a parent chart have globals of their own.
+    return {"type": "object", "additionalProperties": path == "global", "properties": properties}
 
 
 def readable(schema):
@@ -219,8 +380,6 @@ def make_schema():
     for key in ("$id", "$schema"):
         config.pop(key)
     schema = schema_of(yaml.safe_load(text), comments(text))
-    # A chart that has this one as a part hands it its globals.
-    schema["properties"]["global"] = {"type": "object"}
     # Of an older draft, which Helm 3 knows as well.
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -4,22 +4,25 @@ import difflib
 import functools
 import json
 import os
+import pathlib
 import re
 import shlex
+import shutil
 import tempfile
 import unittest
 
 import jsonschema
 import kubernetes_validate
 import yaml
-from helm_python.chart import lint
+from helm_python.chart import Chart, lint, values_from_yaml
 
 import engine
-from engine import CHART, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
+import generate
+from engine import CHART, CONFIGURED, NAMESPACE, RELEASE, ROOT, SETS, VERSIONS, objects, rendered
 
 SCHEMAS = ROOT / "tests/data/schemas"
 GOLDEN = ROOT / "tests/chart/golden"
-CUSTOM_GROUPS = {"cert-manager.io", "monitoring.coreos.com"}
+CUSTOM_GROUPS = {"cert-manager.io", "grafana.integreatly.org", "monitoring.coreos.com"}
 
 # A schema is read once, and not for every object.
 kubernetes_validate.utils.schema_contents = functools.cache(
@@ -57,8 +60,7 @@ class Rendering(unittest.TestCase):
                 with self.subTest(name, version=version):
                     values = engine.read_values(name)
                     report = lint(CHART, values, strict=True, kube_version=f"v{version}")
-                    messages = [it for it in report["messages"] if "icon" not in it["error"]]
-                    self.assertEqual((messages, report["errors"]), ([], []))
+                    self.assertEqual((report["messages"], report["errors"]), ([], []))
 
     def test_every_object_is_one_that_kubernetes_takes(self):
         for name in SETS:
@@ -105,10 +107,14 @@ class Rendering(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(len(keys), len(set(keys)))
 
-    def test_alerts_and_dashboard_are_passed_on_as_they_are(self):
+    def test_alerts_and_dashboard_are_those_of_the_files(self):
         found = objects("monitoring")
         rule = engine.only(found, "PrometheusRule")
-        self.assertEqual(rule["spec"], yaml.safe_load((CHART / "files/alerts.yaml").read_text()))
+        text = (CHART / "files/alerts.yaml").read_text()
+        # The runbooks of main may be about other alerts than those of this version.
+        version = engine.chart().metadata["appVersion"]
+        pinned = text.replace("/blob/main/docs/runbooks/", f"/blob/v{version}/docs/runbooks/")
+        self.assertEqual(rule["spec"], yaml.safe_load(pinned))
         dashboard = engine.only(found, "ConfigMap", f"{RELEASE}-dashboard")
         text = (CHART / "files/dashboard.json").read_text()
         self.assertEqual(json.loads(dashboard["data"][f"{RELEASE}.json"]), json.loads(text))
@@ -177,11 +183,22 @@ def golden(name):
 
 def without_files(text):
     """A manifest in which files of the chart are only named: they have tests of their own."""
-    for file in ["alerts.yaml", "dashboard.json"]:
-        lines = (CHART / "files" / file).read_text().strip().split("\n")
-        whole = re.compile(r"\n *".join(re.escape(line.lstrip()) for line in lines))
-        text = whole.sub(f"# charts/poolguard/files/{file}", text)
-    return text
+    alerts = r"(kind: PrometheusRule\n.*?\nspec:\n)  groups:\n.*?(?=\n---|\Z)"
+    text = re.sub(alerts, r"\1  # charts/poolguard/files/alerts.yaml", text, flags=re.DOTALL)
+    lines = (CHART / "files/dashboard.json").read_text().strip().split("\n")
+    whole = re.compile(r"\n *".join(re.escape(line.lstrip()) for line in lines))
+    return whole.sub("# charts/poolguard/files/dashboard.json", text)
+
+
+def on_nodes(labels):
+    """Values that have PoolGuard run on nodes with these labels."""
+    expressions = [{"key": key, "operator": "In", "values": [value]} for key, value in labels.items()]
+    required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+
+
+def one_pool(labels):
+    return {"pools": [{"name": "a", "nodes": {"matchLabels": labels}}]}
 
 
 class Values(unittest.TestCase):
@@ -243,13 +260,67 @@ class Values(unittest.TestCase):
             "tolerations[0] tolerates dedicated=connect:NoSchedule",
         ),
         (
-            {
-                "affinity": {
-                    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}
-                }
-            },
-            "at '/affinity/nodeAffinity': additional properties",
+            {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}},
+            "missing property 'nodeSelectorTerms'",
         ),
+        (
+            {**on_nodes({"pool": "a"}), "config": one_pool({"pool": "a"})},
+            "nodeSelector and affinity.nodeAffinity leave only nodes of a dedicated pool",
+        ),
+        (
+            {**on_nodes({"pool": "a", "tier": "b"}), "config": one_pool({"pool": "a"})},
+            "leave only nodes of a dedicated pool",
+        ),
+        (
+            {"nodeSelector": {"pool": "a"}, "config": one_pool({"pool": "a"})},
+            "leave only nodes of a dedicated pool",
+        ),
+        (
+            # Each of the two conditions for itself leads to nodes outside, and both together do not.
+            {
+                "nodeSelector": {"pool": "a"},
+                **on_nodes({"tier": "b"}),
+                "config": one_pool({"pool": "a", "tier": "b"}),
+            },
+            "leave only nodes of a dedicated pool",
+        ),
+        ({"enabled": False}, "set `condition: poolguard.enabled`"),
+        ({"mode": "audit", "existingConfigMap": "a"}, "mode has no effect with existingConfigMap"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name names your ServiceAccount"),
+        (
+            {"commonLabels": {"app.kubernetes.io/instance": "a"}},
+            "commonLabels has the label app.kubernetes.io/instance, which the chart sets itself",
+        ),
+        (
+            {"podLabels": {"app.kubernetes.io/name": "a"}},
+            "podLabels has the label app.kubernetes.io/name",
+        ),
+        (
+            {"metrics": {"monitor": {"labels": {"app.kubernetes.io/component": "a"}}}},
+            "metrics.monitor.labels has the label app.kubernetes.io/component",
+        ),
+        ({"extraVolumes": [{"name": "tls", "emptyDir": {}}]}, "extraVolumes has the name tls"),
+        ({"extraVolumes": [{"name": "empty"}]}, "at '/extraVolumes/0'"),
+        (
+            {"extraEnv": [{"name": "POOLGUARD_IDENTITY", "value": "a"}]},
+            "extraEnv has the name POOLGUARD_IDENTITY",
+        ),
+        ({"extraObjects": [{"kind": "ConfigMap"}]}, "at '/extraObjects/0'"),
+        ({"probes": {"liveness": {"httpGet": {}}}}, "additional properties 'httpGet' not allowed"),
+        ({"strategy": {"rollingUpdate": {"maxSurge": "1"}}}, "/strategy/rollingUpdate/maxSurge"),
+        ({"podDisruptionBudget": {"minAvailable": 2}}, "minAvailable=2 of 2 replicas blocks every drain"),
+        ({"podDisruptionBudget": {"minAvailable": "51%"}}, "minAvailable=51% of 2 replicas blocks"),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable=0 blocks every drain"),
+        ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable=0 blocks every drain"),
+        ({"service": {"ipFamilies": ["IPv5"]}}, "at '/service/ipFamilies/0'"),
+        ({"serverLimits": {"maxBody": "7MB"}}, "at '/serverLimits/maxBody'"),
+        ({"serverLimits": {"maxConnections": 0}}, "at '/serverLimits/maxConnections'"),
+        ({"logFormat": "text"}, "at '/logFormat': value must be one of 'json', 'human'"),
+        (
+            {"metrics": {"rules": {"enabled": True, "disabled": ["PoolGuardGone"]}}},
+            "metrics.rules.disabled names PoolGuardGone, but the chart has no such alert",
+        ),
+        ({"global": {"imagePullSecrets": [1]}}, "at '/global/imagePullSecrets/0'"),
         (
             {"metrics": {"service": False, "monitor": {"kind": "ServiceMonitor"}}},
             "metrics.monitor.kind=ServiceMonitor needs metrics.service=true",
@@ -270,13 +341,22 @@ class Values(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(engine.refusal(engine.read_values(name)), "")
 
-    def test_a_part_of_another_chart_may_have_globals(self):
-        self.assertEqual(engine.refusal({"global": {"imageRegistry": "x"}}), "")
+    def test_a_parent_chart_may_have_other_globals(self):
+        self.assertEqual(engine.refusal({"global": {"storageClass": "fast"}}), "")
+
+    def test_every_value_is_in_a_set(self):
+        """A golden file shows what becomes of it."""
+        given = [engine.read_values(name) for name in SETS]
+        defaults = values_from_yaml((CHART / "values.yaml").read_text())
+        explained = generate.comments((CHART / "values.yaml").read_text())
+        for path, _ in generate.values(defaults, explained):
+            found = [functools.reduce(lambda tree, key: (tree or {}).get(key), path.split("."), it) for it in given]
+            self.assertTrue([it for it in found if it is not None], f"no set has {path}")
 
 
 class Config(unittest.TestCase):
     def test_poolguard_takes_it(self):
-        for name in SETS:
+        for name in CONFIGURED:
             with self.subTest(name), tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 file.write(engine.config_text(objects(name)))
                 file.flush()
@@ -284,7 +364,7 @@ class Config(unittest.TestCase):
                 self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_its_webhooks_are_ones_that_kubernetes_takes(self):
-        for text in sorted({engine.config_text(objects(name)) for name in SETS}):
+        for text in sorted({engine.config_text(objects(name)) for name in CONFIGURED}):
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 file.write(text)
                 file.flush()
@@ -335,6 +415,11 @@ class Config(unittest.TestCase):
         self.assertEqual(len(table), 10)
 
 
+def flags_of(found):
+    """The value of each flag that counts: the last one."""
+    return dict(it.split("=", 1) for it in engine.container(found)["args"][1:])
+
+
 def config(name):
     return yaml.safe_load(engine.config_text(objects(name)))
 
@@ -357,9 +442,30 @@ class Replicas(unittest.TestCase):
                 self.assertEqual(checked.returncode, 0, checked.stderr)
         self.assertEqual(engine.poolguard("serve", "--nonsense=1", "--help").returncode, 2)
 
+    def test_limits_are_those_of_serve(self):
+        """The values show the defaults of the flags."""
+        text = " ".join(engine.poolguard("serve", "--help").stdout.split())
+        defaults = values_from_yaml((CHART / "values.yaml").read_text())
+        args = flags_of(objects("defaults"))
+        for limit, value in defaults["serverLimits"].items():
+            flag = "--" + re.sub("[A-Z]", lambda it: f"-{it[0].lower()}", limit)
+            with self.subTest(flag):
+                self.assertEqual(args[flag], str(value))
+                shown = re.search(rf"{flag} <[A-Z]+> .*?\[default: (\S+)\]", text)
+                self.assertEqual(shown[1], str(value))
+        without = engine.objects_of(engine.render({"serverLimits": {"maxBody": None}}))
+        self.assertNotIn("--max-body", flags_of(without))
+
+    def test_of_a_repeated_flag_the_last_one_counts(self):
+        given = {"serverLimits": {"maxBody": "8MiB"}, "extraArgs": ["--max-body=4MiB", "--log-format=human"]}
+        found = engine.objects_of(engine.render(given))
+        self.assertEqual((flags_of(found)["--max-body"], flags_of(found)["--log-format"]), ("4MiB", "human"))
+        checked = engine.poolguard(*engine.container(found)["args"], "--help")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+
     def test_they_end_in_the_time_that_they_are_given(self):
         for name in SETS:
-            flags = dict(it.split("=", 1) for it in engine.container(objects(name))["args"][1:])
+            flags = flags_of(objects(name))
             taken = int(flags["--shutdown-delay"][:-1]) + int(flags["--drain-timeout"][:-1])
             pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
             self.assertGreater(pod["terminationGracePeriodSeconds"], taken)
@@ -367,7 +473,7 @@ class Replicas(unittest.TestCase):
     def test_ports_agree(self):
         for name in SETS:
             found = objects(name)
-            flags = dict(it.split("=", 1) for it in engine.container(found)["args"][1:])
+            flags = flags_of(found)
             ports = {it["name"]: it["containerPort"] for it in engine.container(found)["ports"]}
             self.assertEqual(flags["--listen"].rpartition(":")[2], str(ports["webhook"]))
             self.assertEqual(flags["--admin-listen"].rpartition(":")[2], str(ports["admin"]))
@@ -385,8 +491,9 @@ class Replicas(unittest.TestCase):
             pod = engine.only(objects(name), "Deployment")["spec"]["template"]["spec"]
             mounts = {it["mountPath"]: it["name"] for it in engine.container(objects(name))["volumeMounts"]}
             paths = re.findall(r"=(/\S+)/[^/ ]+", " ".join(engine.container(objects(name))["args"]))
+            further = {it["mountPath"] for it in engine.read_values(name).get("extraVolumeMounts", [])}
             with self.subTest(name):
-                self.assertEqual(set(paths), set(mounts))
+                self.assertEqual(set(paths), set(mounts) - further)
                 self.assertEqual(set(mounts.values()), {it["name"] for it in pod["volumes"]})
 
     def test_they_may_do_nothing_on_their_node(self):
@@ -401,18 +508,36 @@ class Replicas(unittest.TestCase):
 
     def test_a_pool_keeps_them_off_its_nodes(self):
         for name in SETS:
-            pools = config(name).get("pools", [])
-            for pool in pools:
+            values = engine.read_values(name)
+            asked = {"kubernetes.io/os": "linux", "example.com/node-group": "system", **values.get("nodeSelector", {})}
+            for pool in (values.get("config") or {}).get("pools", []):
                 with self.subTest(name, pool=pool["name"]):
-                    self.assertFalse(takes(objects(name), member_of(pool)))
-            self.assertTrue(takes(objects(name), {"kubernetes.io/os": "linux"}))
+                    self.assertFalse(takes(objects(name), {**asked, **member_of(pool)}))
+            with self.subTest(name):
+                self.assertTrue(takes(objects(name), asked))
+                self.assertFalse(takes(objects(name), {**asked, "kubernetes.io/os": "windows"}))
+
+    def test_a_node_affinity_holds_beside_the_pools(self):
+        found = objects("windows-mixed")
+        linux, group = {"kubernetes.io/os": "linux"}, "example.com/node-group"
+        self.assertTrue(takes(found, {**linux, group: "system"}))
+        self.assertTrue(takes(found, {**linux, group: "automq", "example.com/tier": "tools"}))
+        self.assertFalse(takes(found, {**linux, group: "automq", "example.com/tier": "brokers"}))
+        self.assertFalse(takes(found, {**linux, group: "system", "example.com/spot": ""}))
+        self.assertFalse(takes(found, linux))
+        # Conditions on fields stay, also without a pool.
+        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+        alone = engine.objects_of(engine.render({"affinity": {"nodeAffinity": required}}))
+        self.assertEqual([it["matchFields"] for it in terms_of(alone)], [term["matchFields"]])
 
     def test_a_node_that_shares_a_label_with_a_pool_is_not_of_it(self):
         found = objects("pools-by-several-labels")
-        self.assertTrue(takes(found, {"team": "kafka", "tier": "tools"}))
-        self.assertFalse(takes(found, {"team": "kafka", "tier": "brokers"}))
-        self.assertFalse(takes(found, {"team": "connectors"}))
-        self.assertFalse(takes(found, {"spare": ""}))
+        linux = {"kubernetes.io/os": "linux"}
+        self.assertTrue(takes(found, {**linux, "team": "kafka", "tier": "tools"}))
+        self.assertFalse(takes(found, {**linux, "team": "kafka", "tier": "brokers"}))
+        self.assertFalse(takes(found, {**linux, "team": "connectors"}))
+        self.assertFalse(takes(found, {**linux, "spare": ""}))
 
     def test_a_config_with_many_conditions_makes_no_endless_list(self):
         labels = {"a": "1", "b": "2", "c": "3"}
@@ -424,6 +549,8 @@ class Replicas(unittest.TestCase):
         self.assertEqual(engine.only(objects("defaults"), "PodDisruptionBudget")["spec"]["maxUnavailable"], 1)
         kinds = [it["kind"] for it in engine.objects_of(engine.render({"replicas": 1}))]
         self.assertNotIn("PodDisruptionBudget", kinds)
+        # Of three replicas, a drain must leave two at 50 %, because Kubernetes rounds up.
+        self.assertEqual(engine.only(objects("everything"), "PodDisruptionBudget")["spec"]["minAvailable"], "50%")
 
 
 def member_of(pool):
@@ -452,8 +579,220 @@ def takes(found, labels):
             "DoesNotExist": value is None,
         }[one["operator"]]
 
+    pod = engine.only(found, "Deployment")["spec"]["template"]["spec"]
+    if any(labels.get(key) != value for key, value in pod["nodeSelector"].items()):
+        return False
     terms = terms_of(found)
     return terms is None or any(all(map(holds, it["matchExpressions"])) for it in terms)
+
+
+def pod_of(found):
+    return engine.only(found, "Deployment")["spec"]["template"]["spec"]
+
+
+def of_values(values, **release):
+    return engine.objects_of(engine.render(values, **release))
+
+
+def quotas(found):
+    return [it["spec"] for it in found if it["kind"] == "ResourceQuota"]
+
+
+class Clouds(unittest.TestCase):
+    def test_gke_accepts_the_priority_class(self):
+        """GKE denies pods of a system class in a namespace without a quota for it, also with no replica."""
+        for replicas in (0, 1, 2):
+            for priority in ("system-cluster-critical", "system-node-critical"):
+                [quota] = quotas(of_values({"replicas": replicas, "priorityClassName": priority}))
+                [scope] = quota["scopeSelector"]["matchExpressions"]
+                self.assertEqual(scope["values"], [priority])
+                self.assertEqual(quota["hard"], {"pods": "1G"})
+        for name in ("gcp", "gke-private"):
+            self.assertEqual(len(quotas(objects(name))), 1)
+
+    def test_no_other_class_and_namespace_has_a_quota(self):
+        for values in ({"priorityClassName": ""}, {"priorityClassName": "mine"}, {"priorityQuota": False}):
+            self.assertEqual(quotas(of_values(values)), [])
+        self.assertEqual(quotas(of_values({}, namespace="kube-system")), [])
+
+    def test_openshift_chooses_the_user(self):
+        """restricted-v2 accepts only a user and a group of the namespace's own range."""
+        for name in set(SETS) - {"everything", "audit-file"}:
+            pod = pod_of(objects(name))
+            for context in (pod["securityContext"], pod["containers"][0]["securityContext"]):
+                fixed = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "seLinuxOptions"}
+                self.assertEqual(fixed & set(context), set(), name)
+
+    def test_every_user_can_read_the_mounted_secrets(self):
+        for name in SETS:
+            for volume in pod_of(objects(name))["volumes"]:
+                if "secret" in volume:
+                    self.assertEqual(volume["secret"]["defaultMode"], 0o444, name)
+
+    def test_services_have_the_ip_families_of_the_cluster(self):
+        services = [it["spec"] for it in objects("ipv6") if it["kind"] == "Service"]
+        self.assertEqual(len(services), 2)
+        for spec in services:
+            self.assertEqual((spec["ipFamilyPolicy"], spec["ipFamilies"]), ("SingleStack", ["IPv6"]))
+
+    def test_a_rollout_that_stops_first_has_no_settings_of_the_other(self):
+        strategy = engine.only(objects("recreate"), "Deployment")["spec"]["strategy"]
+        self.assertEqual(strategy, {"type": "Recreate"})
+
+
+class Installing(unittest.TestCase):
+    def test_an_image_comes_from_the_registry_that_is_set(self):
+        digest = "sha256:" + "a" * 64
+        for values, image in [
+            ({}, "poolguard:0.1.0"),
+            ({"image": {"repository": "r.example.com/poolguard"}}, "r.example.com/poolguard:0.1.0"),
+            ({"image": {"registry": "r.example.com"}}, "r.example.com/poolguard:0.1.0"),
+            ({"image": {"registry": "r.example.com:5000/", "tag": "1"}}, "r.example.com:5000/poolguard:1"),
+            ({"image": {"registry": "r", "digest": digest, "tag": "1"}}, f"r/poolguard@{digest}"),
+            ({"image": {"registry": "r"}, "global": {"imageRegistry": "m"}}, "m/poolguard:0.1.0"),
+        ]:
+            self.assertEqual(engine.container(of_values(values))["image"], image)
+        self.assertEqual(pod_of(objects("private-registry"))["imagePullSecrets"], [{"name": "registry-credentials"}])
+        given = {"image": {"pullSecrets": [{"name": "a"}]}, "global": {"imagePullSecrets": ["b", {"name": "a"}]}}
+        self.assertEqual(pod_of(of_values(given))["imagePullSecrets"], [{"name": "a"}, {"name": "b"}])
+
+    def test_a_label_of_the_values_changes_no_selector(self):
+        for name in SETS:
+            found = objects(name)
+            labels = engine.only(found, "Deployment")["spec"]["template"]["metadata"]["labels"]
+            selectors = [engine.only(found, "Deployment")["spec"]["selector"]["matchLabels"]]
+            selectors += [it["spec"]["selector"] for it in found if it["kind"] == "Service"]
+            for selector in selectors:
+                self.assertEqual(set(selector), {"app.kubernetes.io/name", "app.kubernetes.io/instance"})
+                self.assertLessEqual(selector.items(), labels.items())
+        # The label of the pods wins over the one of every object.
+        pod = engine.only(objects("everything"), "Deployment")["spec"]["template"]
+        self.assertEqual(pod["metadata"]["labels"]["example.com/cost-centre"], "4712")
+
+    def test_no_mapping_has_a_key_twice(self):
+        """PyYAML takes the last one, and the API server refuses the object."""
+
+        class Strict(yaml.SafeLoader):
+            def construct_mapping(self, node, deep=False):
+                keys = [self.construct_object(key) for key, _ in node.value]
+                assert len(keys) == len(set(keys)), f"{keys} at {node.start_mark}"
+                return super().construct_mapping(node, deep)
+
+        for name in SETS:
+            for path, text in rendered(name).items():
+                if path.endswith(".yaml"):
+                    list(yaml.load_all(text, Loader=Strict))
+
+    def test_external_registration_creates_no_webhook_configuration(self):
+        def rules(name):
+            return engine.only(objects(name), "ClusterRole", RELEASE)["rules"]
+
+        group = "admissionregistration.k8s.io"
+        create = [it for it in rules("defaults") if it["apiGroups"] == [group] and "create" in it["verbs"]]
+        self.assertEqual(len(create), 2)
+        for name in ("external", "gitops"):
+            self.assertEqual(rules(name), [it for it in rules("defaults") if it not in create])
+
+    def test_roles_and_account_may_be_there_already(self):
+        kinds = {it["kind"] for it in objects("own-roles")}
+        self.assertFalse([it for it in kinds if "Role" in it])
+        found = objects("gitops")
+        self.assertNotIn("ServiceAccount", {it["kind"] for it in found})
+        self.assertEqual(pod_of(found)["serviceAccountName"], "webhooks")
+        for thing in found:
+            if thing["kind"] in ("RoleBinding", "ClusterRoleBinding"):
+                self.assertEqual([it["name"] for it in thing["subjects"]], ["webhooks"])
+        created = engine.only(objects("everything"), "ServiceAccount")["metadata"]["name"]
+        self.assertEqual(pod_of(objects("everything"))["serviceAccountName"], created)
+
+    def test_a_config_may_be_there_already(self):
+        found = objects("existing-config")
+        self.assertNotIn("ConfigMap", {it["kind"] for it in found})
+        [volume] = pod_of(found)["volumes"]
+        self.assertEqual(volume["configMap"], {"name": "platform-poolguard"})
+
+    def test_further_objects_are_manifests_or_templates(self):
+        found = objects("everything")
+        self.assertEqual(engine.only(found, "ConfigMap", "further")["data"]["text"], "{{ not a template }}")
+        templated = engine.only(found, "ConfigMap", "automq-guard-further")
+        self.assertEqual(templated["metadata"]["namespace"], NAMESPACE)
+
+    def test_a_parent_chart_has_it_as_a_dependency(self):
+        readme = (CHART / "README.md").read_text()
+        block = re.search(r"```yaml\n(dependencies:\n.*?)```", readme, re.DOTALL)[1]
+        [dependency] = yaml.safe_load(block)["dependencies"]
+        metadata = engine.chart().metadata
+        self.assertEqual((dependency["name"], dependency["version"]), (metadata["name"], metadata["version"]))
+        with tempfile.TemporaryDirectory() as folder:
+            parent = pathlib.Path(folder)
+            shutil.copytree(CHART, parent / "charts/poolguard")
+            head = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
+            (parent / "Chart.yaml").write_text(yaml.safe_dump(head))
+            loaded = Chart.load(parent)
+            values = engine.read_values("subchart")
+            given = {"poolguard": values, "global": values.pop("global")}
+            texts = engine.render(given, release="platform", of=loaded)
+            found = engine.objects_of({path: text for path, text in texts.items() if "NOTES" not in path})
+            self.assertEqual(engine.container(found)["image"], "mirror.example.com/automq/poolguard:0.1.0")
+            secrets = [{"name": "mirror-credentials"}, {"name": "other-credentials"}]
+            self.assertEqual(pod_of(found)["imagePullSecrets"], secrets)
+            for thing in found:
+                self.assertTrue(thing["metadata"]["name"].startswith("platform-poolguard"))
+                self.assertEqual(thing["metadata"]["labels"]["example.com/product"], "streaming")
+                validate_once(json.dumps(thing, sort_keys=True), VERSIONS[-1])
+            self.assertEqual(engine.render({"poolguard": {"enabled": False}}, of=loaded), {})
+
+
+class Monitoring(unittest.TestCase):
+    def rules(self, name):
+        groups = engine.only(objects(name), "PrometheusRule")["spec"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    def test_alerts_follow_the_values(self):
+        every, kept = self.rules("monitoring"), self.rules("grafana-operator")
+        disabled = {"PoolGuardOneReplica", "PoolGuardPoolBelowThreeNodes"}
+        self.assertEqual([it for it in every if it.get("alert") not in disabled], [plain(it) for it in kept])
+        for rule in kept:
+            if "alert" in rule:
+                self.assertEqual(rule["labels"]["team"], "platform")
+                page = r"^https://runbooks.example.com/poolguard/[a-z-]+\.md$"
+                self.assertRegex(rule["annotations"]["runbook_url"], page)
+
+    def test_a_group_without_rules_is_left_out(self):
+        groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())["groups"]
+        first = [rule["alert"] for rule in groups[0]["rules"]]
+        found = of_values({"metrics": {"rules": {"enabled": True, "disabled": first}}})
+        left = engine.only(found, "PrometheusRule")["spec"]["groups"]
+        self.assertEqual([it["name"] for it in left], [it["name"] for it in groups[1:]])
+
+    def test_an_alert_keeps_its_severity(self):
+        given = {"metrics": {"rules": {"enabled": True, "alertLabels": {"severity": "info"}}}}
+        groups = engine.only(of_values(given), "PrometheusRule")["spec"]["groups"]
+        severities = {rule["labels"]["severity"] for group in groups for rule in group["rules"] if "alert" in rule}
+        self.assertEqual(severities, {"critical", "warning", "info"})
+
+    def test_a_monitor_finds_the_pods_from_another_namespace(self):
+        monitor = engine.only(objects("grafana-operator"), "ServiceMonitor")
+        self.assertEqual(monitor["metadata"]["namespace"], "monitoring")
+        self.assertEqual(monitor["spec"]["namespaceSelector"], {"matchNames": [NAMESPACE]})
+        self.assertNotIn("namespaceSelector", engine.only(objects("monitoring"), "ServiceMonitor")["spec"])
+
+    def test_grafana_operator_gets_the_dashboard(self):
+        found = objects("grafana-operator")
+        spec = engine.only(found, "GrafanaDashboard")["spec"]
+        self.assertEqual(json.loads(spec["json"]), json.loads((CHART / "files/dashboard.json").read_text()))
+        self.assertEqual(len([it for it in found if it["kind"] == "ConfigMap"]), 1)
+
+
+def plain(rule):
+    """A rule with the labels and the runbook that it has without values."""
+    if "alert" not in rule:
+        return rule
+    version = engine.chart().metadata["appVersion"]
+    page = rule["annotations"]["runbook_url"].rpartition("/")[2]
+    address = f"https://github.com/AutoMQ/poolguard/blob/v{version}/docs/runbooks/{page}"
+    labels = {key: value for key, value in rule["labels"].items() if key != "team"}
+    return {**rule, "labels": labels, "annotations": {**rule["annotations"], "runbook_url": address}}
 
 
 class Notes(unittest.TestCase):
@@ -487,6 +826,26 @@ class Notes(unittest.TestCase):
             self.assertIn("because it protects no node", nothing)
             self.assertNotIn("denies the pod", nothing)
         self.assertIn("is off.", self.notes_of({"config": {"rules": {"pod-intrusion": {"mode": "off"}}}}))
+
+    def test_they_promise_nothing_of_what_they_do_not_know(self):
+        notes = self.notes("existing-config")
+        self.assertIn("reads its config from your ConfigMap platform-poolguard", notes)
+        self.assertIn("If the cluster has a pool and the mode of pod-intrusion is enforce, PoolGuard denies", notes)
+        self.assertNotIn("The mode of each rule", notes)
+        self.assertNotIn("config.principals.trusted is empty", notes)
+
+    def test_they_say_when_the_roles_are_missing(self):
+        self.assertIn("until you create the ClusterRole and the\nRole poolguard", self.notes("own-roles"))
+        self.assertNotIn("rbac.create", self.notes("defaults"))
+
+    def test_they_say_when_no_replica_runs(self):
+        self.assertIn("ATTENTION: replicas is 0.", self.notes_of({"replicas": 0}))
+        self.assertNotIn("replicas is 0", self.notes("defaults"))
+
+    def test_they_say_when_the_image_has_no_registry(self):
+        for name in SETS:
+            image = engine.container(objects(name))["image"]
+            self.assertEqual("has no registry" in self.notes(name), "/" not in image, name)
 
     def test_they_warn_when_the_console_will_be_denied(self):
         warning = "config.principals.trusted is empty"

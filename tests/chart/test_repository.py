@@ -38,6 +38,33 @@ class Generated(unittest.TestCase):
         for path, _ in generate.values(yaml.safe_load(text), explained):
             self.assertIn(path, explained)
 
+    def test_readme_values_and_schema_say_the_same(self):
+        """Read for itself, and not with the functions that write them."""
+        text = (CHART / "values.yaml").read_text()
+        defaults = yaml.safe_load(text)
+        schema = json.loads((CHART / "values.schema.json").read_text())
+        rows = re.findall(r"^\| `(\S+)` \| `(.*?)` \| (.*) \|$", (CHART / "README.md").read_text(), re.MULTILINE)
+        self.assertGreater(len(rows), 100)
+        for path, shown, meaning in rows:
+            with self.subTest(path):
+                default, node = defaults, schema
+                for key in path.split("."):
+                    default, node = default[key], node["properties"][key]
+                self.assertEqual(node["description"], meaning)
+                self.assertIn(f"# {meaning}\n", text)
+                if path != "config":
+                    self.assertEqual(json.loads(shown), default)
+                    self.assertEqual(node["default"], default)
+        explained = {path for path, _, _ in rows}
+
+        def leaves(node, path):
+            for key, part in node["properties"].items():
+                here = [*path, key]
+                is_group = "properties" in part and "description" not in part
+                yield from leaves(part, here) if is_group else [".".join(here)]
+
+        self.assertEqual(set(leaves(schema, [])), explained)
+
     def test_nothing_of_the_schema_is_left_open(self):
         free = {
             "podSecurityContext", "securityContext", "podAffinity", "podAntiAffinity", "global", "volume",
@@ -62,6 +89,21 @@ class Generated(unittest.TestCase):
         guide = (ROOT / "docs/install.md").read_text()
         self.assertEqual(set(re.findall(r"poolguard:(\d\S+)", guide)), {CARGO["version"]})
 
+    def test_metadata_has_what_artifact_hub_shows(self):
+        chart = engine.chart().metadata
+        self.assertEqual(chart["annotations"]["artifacthub.io/license"], CARGO["license"])
+        links = yaml.safe_load(chart["annotations"]["artifacthub.io/links"])
+        raw = chart["home"].replace("github.com", "raw.githubusercontent.com") + "/main/"
+        self.assertTrue((ROOT / chart["icon"].removeprefix(raw)).is_file(), chart["icon"])
+        for url in [*chart["sources"], *[it["url"] for it in links]]:
+            path = url.removeprefix(chart["home"]).removeprefix("/blob/main/")
+            self.assertTrue((ROOT / path).exists(), url)
+        self.assertTrue(all(it["url"].startswith("https://") for it in chart["maintainers"]))
+
+    def test_links_of_its_readme_work_outside_the_repository(self):
+        for target in re.findall(r"\]\(([^)]+)\)", (CHART / "README.md").read_text()):
+            self.assertTrue(target.startswith("https://"), target)
+
 
 def blocks(path, language):
     """The blocks of code of a page, those of a list included, with the line above each."""
@@ -70,6 +112,7 @@ def blocks(path, language):
     return [(above, textwrap.dedent(text)) for above, text in found]
 
 
+REPOSITORY = "https://github.com/AutoMQ/poolguard/blob/main/"
 PAGES = [ROOT / "docs/install.md", ROOT / "README.md", CHART / "README.md", ROOT / "certs/README.md"]
 
 
@@ -131,7 +174,9 @@ class Guide(unittest.TestCase):
             for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
                 path, _, anchor = target.partition("#")
                 file = (page.parent / path).resolve() if path else page
-                if target.startswith("http"):
+                if target.startswith(REPOSITORY):
+                    file = ROOT / path.removeprefix(REPOSITORY)
+                elif target.startswith("http"):
                     continue
                 self.assertTrue(file.exists(), f"{page.name}: {target}")
                 if anchor:
@@ -183,9 +228,9 @@ class Image(unittest.TestCase):
         *_, last = stages()
         self.assertIn("distroless/static", last[0][1][0])
         instructions = dict(last)
-        user = engine.only(engine.objects("defaults"), "Deployment")["spec"]["template"]["spec"]
-        expected = str(user["securityContext"]["runAsUser"])
-        self.assertEqual(instructions["USER"], [f"{expected}:{expected}"])
+        # The kubelet checks `runAsNonRoot` against this user, and cannot look up a name.
+        self.assertRegex(instructions["USER"][0], r"^[1-9][0-9]*:[1-9][0-9]*$")
+        self.assertIn(instructions["USER"][0].split(":")[0], (CHART / "values.yaml").read_text())
         self.assertNotIn("RUN", instructions)
         self.assertTrue(instructions["ENTRYPOINT"][0].startswith("["))
         # The binary is static, for there is nothing to link with.

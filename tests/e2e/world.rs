@@ -306,7 +306,8 @@ async fn add_poolguard(admin: &User) -> String {
     let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
     admin.create(&accounts, &json!({"metadata": {"name": ACCOUNT}})).await.unwrap();
     let names = Names::of("poolguard", Some("poolguard".to_owned()));
-    let mut all = rbac::of_replica(&names, Duties { certifies: true, reports: true });
+    let mut all =
+        rbac::of_replica(&names, Duties { certifies: true, registers: true, reports: true });
     let config = fs::read_to_string(data("config.yaml")).unwrap();
     let policy = config::load("config.yaml", &config, None).unwrap().policy;
     all.extend(rbac::protecting(&named(&policy)));

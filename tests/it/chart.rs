@@ -123,7 +123,7 @@ fn policy(values: &str) -> Policy {
 
 #[test]
 fn a_replica_gets_what_it_asks_for_and_nothing_else() {
-    const EVERY: Duties = Duties { certifies: true, reports: true };
+    const EVERY: Duties = Duties { certifies: true, registers: true, reports: true };
     for (values, duties) in [
         ("defaults", EVERY),
         ("everything", EVERY),
@@ -131,6 +131,7 @@ fn a_replica_gets_what_it_asks_for_and_nothing_else() {
         ("no-reports", Duties { reports: false, ..EVERY }),
         ("cert-manager", Duties { certifies: false, ..EVERY }),
         ("files", Duties { certifies: false, ..EVERY }),
+        ("external", Duties { registers: false, ..EVERY }),
     ] {
         let installation = Installation::with(values);
         let asked = asked(values, &installation.names(), duties);

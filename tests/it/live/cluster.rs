@@ -54,7 +54,8 @@ pub(crate) fn names() -> Names {
 
 /// Everything that PoolGuard asks for.
 pub(crate) fn all_rights() -> Vec<PolicyRule> {
-    let mut rights = rbac::of_replica(&names(), Duties { certifies: true, reports: true });
+    let mut rights =
+        rbac::of_replica(&names(), Duties { certifies: true, registers: true, reports: true });
     let policy = config::load("config.yaml", &data_text("config.yaml"), None).unwrap().policy;
     rights.extend(rbac::protecting(&named(&policy)));
     rights
