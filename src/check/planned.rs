@@ -3,6 +3,8 @@
 
 mod constraints;
 mod instances;
+mod manifests;
+mod roles;
 
 use std::collections::BTreeSet;
 
@@ -73,7 +75,9 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
         found.sort_by_key(|finding| std::cmp::Reverse((finding.status, finding.severity)));
         findings.extend(found.into_iter().map(|finding| finding.pool(&pool.name)));
     }
-    absent(policy, plan, &pools, &unclear, &mut findings);
+    let by_manifests = manifests::judge(policy, plan, &mut findings);
+    absent(policy, plan, (&pools, &by_manifests), &unclear, &mut findings);
+    roles::judge(policy, plan, &mut findings);
     instances::judge(policy, plan, &pools, &mut findings);
     system_pool(policy, &others, &mut findings);
     for finding in &mut findings {
@@ -89,6 +93,7 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
             .iter()
             .filter(|pool| pool.lasting().next().is_some())
             .map(|pool| picture(policy, pool))
+            .chain(by_manifests)
             .collect(),
         missing: Vec::new(),
         nodes: usize::try_from(nodes).unwrap_or(usize::MAX),
@@ -175,7 +180,7 @@ impl Planned<'_> {
 fn absent(
     policy: &Policy,
     plan: &Plan,
-    pools: &[Planned<'_>],
+    (pools, by_manifests): (&[Planned<'_>], &[PoolPicture]),
     unclear: &[&PlannedPool],
     findings: &mut Vec<CheckFinding>,
 ) {
@@ -190,7 +195,10 @@ fn absent(
             .push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact).object(&part.address));
     }
     for (index, pool) in policy.pools.iter().enumerate() {
-        if !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index)) {
+        let is_made = by_manifests.iter().any(|it| it.is_declared && *it.name == *pool.name);
+        if !is_made
+            && !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index))
+        {
             let fact = format!(
                 "No node pool of the plan has the labels of pool {} of the config ({})",
                 pool.name, pool.nodes
@@ -200,7 +208,8 @@ fn absent(
             );
         }
     }
-    if pools.is_empty() && unclear.is_empty() && policy.pools.is_empty() {
+    let has_none = pools.is_empty() && by_manifests.is_empty();
+    if has_none && unclear.is_empty() && policy.pools.is_empty() {
         let taint = &policy.taint;
         let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
         let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
@@ -209,7 +218,9 @@ fn absent(
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
     }
     // Beside node pools, what only looks like one is hardly one.
-    for Lookalike { address, kind } in plan.lookalikes.iter().filter(|_| plan.pools.is_empty()) {
+    for Lookalike { address, kind } in
+        plan.lookalikes.iter().filter(|_| plan.pools.is_empty() && by_manifests.is_empty())
+    {
         let fact = format!(
             "{address} may make nodes, and PoolGuard does not read {kind}: it cannot tell their taints, machine types \
              and zones"

@@ -22,8 +22,8 @@ use crate::{
         placement::Ternary,
         pool::Pool,
         request::{Change, Operation, Target},
-        snapshot::Snapshot,
         verdict::{Finding, FindingCollector},
+        zone::Zones,
     },
 };
 
@@ -45,13 +45,13 @@ impl Policy {
     /// What is wrong with an object that exists, each with whether it may be denied.
     pub fn node_pool_findings(
         &self,
-        snapshot: &Snapshot,
+        zones: &Zones,
         kind: &NodePoolKind,
         title: &str,
         object: &RawObject<'_>,
     ) -> Vec<NodePoolFinding> {
         let made = kind.read(object);
-        Judgement { policy: self, snapshot, kind, title, old: None, new: &made }.findings()
+        Judgement { policy: self, zones, kind, title, old: None, new: &made }.findings()
     }
 }
 
@@ -81,7 +81,8 @@ pub(super) fn judge(
     let Some(kind) = policy.node_pool_kind(&request.target) else { return };
     let (old, new) = (old.map(|old| kind.read(old)), kind.read(new));
     let title = &context.object_name(&kind.kind).to_string();
-    let judgement = Judgement { policy, snapshot, kind, title, old: old.as_ref(), new: &new };
+    let zones = snapshot.zones();
+    let judgement = Judgement { policy, zones, kind, title, old: old.as_ref(), new: &new };
     let mode = policy.rules.node_pool;
     for NodePoolFinding { finding, is_authoritative } in judgement.findings() {
         report.violation(if is_authoritative { mode } else { mode.min(Mode::Warn) }, finding);
@@ -91,7 +92,7 @@ pub(super) fn judge(
 /// An object that makes nodes, before and after a change.
 struct Judgement<'j, 'a> {
     policy: &'j Policy,
-    snapshot: &'j Snapshot,
+    zones: &'j Zones,
     kind: &'j NodePoolKind,
     title: &'j str,
     old: Option<&'j NodePool<'a>>,
@@ -263,7 +264,7 @@ impl MadeNodes<'_, '_, '_> {
     }
 
     fn zones(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
-        let Judgement { snapshot, new, .. } = self.judgement;
+        let Judgement { zones, new, .. } = self.judgement;
         let Choices { field, names, is_open: _ } = &new.zones;
         let before: HashSet<&str> =
             known.into_iter().flat_map(|known| &known.zones.names).map(Text::as_str).collect();
@@ -272,7 +273,7 @@ impl MadeNodes<'_, '_, '_> {
             Some(pool) => {
                 let declared = || pool.zones.iter().map(String::as_str);
                 let is_other = |zone: &&str| {
-                    !before.contains(zone) && snapshot.zones().find(zone, declared()) == Ternary::No
+                    !before.contains(zone) && zones.find(zone, declared()) == Ternary::No
                 };
                 let mut others: Vec<&str> = names.into_iter().filter(is_other).collect();
                 others.sort_unstable();
