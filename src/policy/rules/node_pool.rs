@@ -208,11 +208,13 @@ impl MadeNodes<'_, '_, '_> {
     /// Taints that brokers do not tolerate.
     fn other_taints(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
         let Judgement { policy, kind, new, .. } = self.judgement;
+        let known: HashSet<&Taint<'_>> =
+            known.into_iter().flat_map(|known| &known.taints).collect();
         let is_other = |taint: &&Taint<'_>| {
             policy.is_lasting(taint)
                 && *taint != self.taint
                 && !self.declared.is_some_and(|pool| pool.additional_taints.contains(taint))
-                && !known.is_some_and(|known| known.taints.contains(taint))
+                && !known.contains(taint)
         };
         let others: Vec<String> =
             new.taints.iter().filter(is_other).map(ToString::to_string).collect();
