@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     Policy,
     placement::Landing,
+    pod_owner::DEFAULT_ACCOUNT,
     pool::{Pool, ZONE_LABEL},
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
     zone::PoolZones,
@@ -32,13 +33,39 @@ pub(in crate::policy) fn write_keep_off(
     for (index, negation) in affinity.iter().enumerate() {
         out.write_str(match (index, terms) {
             (0, 0) => ", or add required node affinity ",
-            (0, 1) => ", or add to the term of its required node affinity ",
-            (0, _) => ", or add to every term of its required node affinity ",
+            (0, 1) => ", or add to nodeSelectorTerms[0] of the required node affinity ",
+            (0, _) => ", or add to every item of nodeSelectorTerms in the required node affinity ",
             _ => ", ",
         })?;
         negation.write_yaml(out)?;
     }
     Ok(())
+}
+
+/// Writes the `exempt` entry for a pod with this service account, to paste. Pods that name no service account have
+/// the account `default`, so the text says how many pods an entry for this account exempts.
+pub(in crate::policy) fn write_exempt_entry(
+    out: &mut impl fmt::Write,
+    namespace: &str,
+    account: &str,
+) -> fmt::Result {
+    write_parts(out, ["{namespace: ", namespace, ", serviceAccounts: [", account])?;
+    out.write_str("], reason: …} to exempt in PoolGuard's config")?;
+    if account != DEFAULT_ACCOUNT {
+        return Ok(());
+    }
+    write_parts(out, [". This entry exempts every pod of namespace ", namespace])?;
+    out.write_str(
+        " that names no service account. To exempt fewer pods, first give this pod a service account of its own",
+    )
+}
+
+/// `add {namespace: …, serviceAccounts: […], reason: …} to exempt in PoolGuard's config`, and what the entry takes in.
+pub(in crate::policy) fn add_exempt_entry(namespace: &str, account: &str) -> String {
+    let mut text = String::from("add ");
+    // Writing to a string does not fail.
+    let _ = write_exempt_entry(&mut text, namespace, account);
+    text
 }
 
 impl Policy {
