@@ -236,7 +236,11 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
             .filter(|(index, _)| it.pool == Some(*index))
             .map(|(_, it)| it)
             .collect();
-        facts.policy.keep_off(&pools, &it.pod.spec)
+        if maker.kind == "DaemonSet" {
+            facts.policy.keep_daemon_set_off(&pools)
+        } else {
+            facts.policy.keep_off(&pools, &it.pod.spec)
+        }
     });
     let keep_off = keep_off.unwrap_or_default();
     let source = if maker.kind == "Pod" {
@@ -270,7 +274,7 @@ fn exempt_entry(maker: &Maker, account: &str) -> String {
             format!("serviceAccounts: [{DEFAULT_ACCOUNT}]"),
             format!(
                 "\n# this entry exempts every pod of namespace {namespace} that names no service account; to exempt \
-                 fewer pods, first give these pods a service account of their own"
+                 fewer pods, first set serviceAccountName in the pod or in its template"
             ),
         ),
         _ => (format!("serviceAccounts: [{account}]"), String::new()),

@@ -24,7 +24,7 @@ use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
-        advice::{pools_of, write_exempt_entry, write_keep_off},
+        advice::{pools_of, terms, write_exempt_entry, write_keep_off},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         pod_owner::Exemption,
@@ -234,7 +234,7 @@ fn advice(
              a pod on this node too. In spec.template of the DaemonSet (or in the settings of the operator \
              that manages the DaemonSet), {}. If the pods must run there, ask your platform team to add \
              {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in PoolGuard's config",
-            context.policy.keep_off(pools, &pod.spec),
+            context.policy.keep_daemon_set_off(pools),
         ),
         None => sentence(|out| {
             if !pod.spec.node_name.is_empty() && pod.metadata.name.starts_with(NODE_DEBUGGER) {
@@ -242,7 +242,7 @@ fn advice(
             }
             write_template_of(out, pod)?;
             if pod.spec.node_name.is_empty() {
-                write_keep_off(out, context.policy, pools, &pod.spec)?;
+                write_keep_off(out, context.policy, pools, Some(terms(&pod.spec)))?;
             } else {
                 out.write_str(LET_THE_SCHEDULER_CHOOSE)?;
             }
