@@ -195,8 +195,10 @@ impl Fitness {
         match (self.headline(), self.counts()) {
             (headline, counts) if counts.is_empty() => headline,
             // A colon would read as if the counts were those of the unknown checks.
-            (headline, counts) if headline.ends_with("unknown") => format!("{headline}; {counts}"),
-            (headline, counts) => format!("{headline}: {counts}"),
+            (headline, counts) => match headline.split_once(", but ") {
+                Some((found, unknown)) => format!("{found}, but {counts}; {unknown}"),
+                None => format!("{headline}: {counts}"),
+            },
         }
     }
 
