@@ -21,13 +21,9 @@ fn an_empty_config_trusts_no_console() {
      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
     ");
     assert_snapshot!(warnings_of(&format!("{HEAD}provider: gcp\n"), None), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
-     --> config.yaml:1:1
-      |
-    1 | apiVersion: poolguard.io/v1alpha1
-      | ^^^^^^^^^^
-      |
-      = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
+    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    --> config.yaml
+     = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
     ");
     assert_eq!(warnings_of(&format!("{HEAD}rules: {{role-binding: {{mode: warn}}}}\n"), None), "");
     assert!(warnings_of("", Some(Provider::Aws)).contains("assumed-role"));
@@ -90,14 +86,14 @@ instances:
 - {name: one, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 ";
-    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, because the earlier instance `one` matches the same pods; help: if instances share a namespace, set `pods` to tell their pods apart");
+    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, because the earlier instance `one` matches the same pods; help: if instances share a namespace, set `pods` of each instance to the labels of its pods");
 }
 
 #[test]
 fn exempt_entries_that_miss_their_mark_are_pointed_at() {
     assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @"1:22: warning: `automq` is one of AutoMQ's namespaces: all its pods are AutoMQ pods, which need no exempt entry; help: remove this entry");
     let without = "presets: {exempt: false}";
-    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods on dedicated nodes as intruders; help: leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
+    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods on dedicated nodes as intruders; help: remove `presets: {exempt: false}`, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
     assert_eq!(lines_of(&format!("{without}\nexempt: [{{namespace: 'kube-*', reason: x}}]")), "");
 }
 
