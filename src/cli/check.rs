@@ -100,7 +100,7 @@ enum Output {
     Table,
     /// JSON for programs: {"verdict": …, "findings": […]}
     Json,
-    /// A JUnit XML report for CI; each finding that --fail-on counts is a failed test
+    /// A test report in XML for CI; each finding that --fail-on counts is a failed test
     Junit,
     /// One self-contained HTML page
     Html,

@@ -121,12 +121,13 @@ fn finding(
     };
     // An operator would undo a change of a workload that it manages.
     let managed = manager(kind, workload);
-    let entry = match kind {
-        WorkloadKind::DaemonSet => format!(
+    let entry = if kind == WorkloadKind::DaemonSet {
+        format!(
             "add {{namespace: {namespace}, daemonSets: [{}], reason: …}} to exempt in PoolGuard's config",
             workload.metadata.name
-        ),
-        _ => add_exempt_entry(namespace, workload.template(kind).spec.service_account()),
+        )
+    } else {
+        add_exempt_entry(namespace, workload.template(kind).spec.service_account())
     };
     let advice = format!(
         "To keep these pods off, {managed}{keep_off}. If they must run there, ask your platform team to {entry}"

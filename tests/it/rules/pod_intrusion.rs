@@ -250,7 +250,7 @@ fn a_stable_taint_of_another_key_keeps_a_pod_out() {
 
 #[test]
 fn a_toleration_added_by_an_update_is_an_intruder() {
-    let add = |review: serde_json::Value| {
+    let add = |review: Value| {
         update(review, |pod| pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }]))
     };
     let scenario = Scenario::recorded();
@@ -396,7 +396,7 @@ fn a_daemon_set_pod_of_a_system_node_passes_with_a_blanket_toleration() {
     assert_eq!(Scenario::recorded().verdict(&review), "allow");
 }
 
-fn binding(namespace: &str, resource: &str, node: &str) -> serde_json::Value {
+fn binding(namespace: &str, resource: &str, node: &str) -> Value {
     let object = format!(
         "{{apiVersion: v1, kind: Binding, metadata: {{name: p}}, target: {{kind: Node, name: {node}}}}}"
     );
