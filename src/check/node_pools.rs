@@ -49,7 +49,7 @@ pub(super) fn examine(
 ) -> Vec<CheckFinding> {
     let found = policy.node_pool_findings(zones, kind, title, object);
     if found.is_empty() {
-        let fact = format!("{title} gives its nodes what the config of their pool asks for");
+        let fact = format!("{title} creates nodes that meet the config of their pool");
         return vec![CheckFinding::pass(RULE, SEVERITY, fact).object(place)];
     }
     let failed = found.into_iter().map(|found| {

@@ -213,8 +213,9 @@ fn absent(
         let taint = &policy.taint;
         let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
         let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
-        let fact =
-            format!("No node pool of the plan{which} has the taint {taint}; another may be there");
+        let fact = format!(
+            "No node pool of the plan{which} has the taint {taint}; the cluster may already have one"
+        );
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
     }
     // Beside node pools, what only looks like one is hardly one.
@@ -222,11 +223,11 @@ fn absent(
         plan.lookalikes.iter().filter(|_| plan.pools.is_empty() && by_manifests.is_empty())
     {
         let fact = format!(
-            "{address} may make nodes, and PoolGuard does not read {kind}: it cannot tell their taints, machine types \
-             and zones"
+            "{address} may create nodes. PoolGuard does not read {kind}, so it does not know the taints, machine types \
+             and zones of these nodes"
         );
         let finding = CheckFinding::unknown(TAINT, FindingSeverity::Error, fact);
-        findings.push(finding.object(address).fix("# once the nodes are there: poolguard check"));
+        findings.push(finding.object(address).fix("# after the nodes exist, run: poolguard check"));
     }
 }
 
@@ -239,8 +240,8 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
     let open: Vec<&str> = others.iter().filter(is_open).map(|part| part.name.as_str()).collect();
     findings.push(if open.is_empty() {
         let fact =
-            "The plan shows no node pool that can certainly run system pods; the cluster may \
-             already have one";
+            "PoolGuard cannot tell whether system pods have a node: the plan shows no node pool that is \
+             sure to accept them, but the cluster may already have one";
         CheckFinding::unknown(Constraint::SystemPool, FindingSeverity::Error, fact)
     } else {
         let has = verb(&open, "has", "have");

@@ -158,9 +158,9 @@ impl MadeNodes<'_, '_, '_> {
         NodePoolFinding { finding, is_authoritative: true }
     }
 
-    /// `NodePool brokers makes nodes of pool pool-a`
+    /// `NodePool brokers creates nodes of pool pool-a`
     fn subject(&self) -> String {
-        format!("{} makes nodes of pool {}", self.judgement.title, self.pool)
+        format!("{} creates nodes of pool {}", self.judgement.title, self.pool)
     }
 
     fn missing_taint(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
@@ -174,7 +174,7 @@ impl MadeNodes<'_, '_, '_> {
             None => {
                 let field = kind.field_text(Part::Taints)?;
                 let fact = format!(
-                    "{} without the pool's taint {taint} ({field}). Any pod could run on them",
+                    "{} without the pool's taint {taint} ({field}). Any pod could run on these nodes",
                     self.subject()
                 );
                 Some(self.finding(fact, give(taint, &field), field))
@@ -186,7 +186,7 @@ impl MadeNodes<'_, '_, '_> {
         let Judgement { kind, title, .. } = self.judgement;
         let (taint, field) = (self.taint, kind.field_text(Part::Taints)?);
         let fact = format!(
-            "{title} would lose the taint {taint} of pool {} in {field}. Any pod could then run on its next nodes",
+            "{title} would lose the taint {taint} of pool {} in {field}. Any pod could then run on new nodes of the pool",
             self.pool
         );
         Some(self.finding(fact, give(taint, &field), field))
@@ -196,11 +196,11 @@ impl MadeNodes<'_, '_, '_> {
         let Judgement { kind, title, .. } = self.judgement;
         let field = kind.field_text(Part::Labels).or_else(|| kind.field_text(Part::Name))?;
         let fact = format!(
-            "{title} would no longer give its nodes the labels of pool {}, so its next nodes would not be in the pool",
+            "{title} would no longer give its nodes the labels of pool {}, so new nodes would not be in the pool",
             self.pool
         );
         let advice = format!(
-            "Keep the labels that the pool's selector in PoolGuard's config asks for ({field})"
+            "Keep the labels that the pool's selector in PoolGuard's config requires ({field})"
         );
         Some(self.finding(fact, advice, field))
     }
@@ -223,7 +223,8 @@ impl MadeNodes<'_, '_, '_> {
             return None;
         }
         let fact = format!(
-            "{} with the taint {} beside {} ({field}), which AutoMQ's pods do not tolerate",
+            "{} with the taint {} in addition to the pool's taint {} ({field}). AutoMQ's pods do not tolerate the \
+             additional taint",
             self.subject(),
             named(&others),
             self.taint
@@ -254,7 +255,7 @@ impl MadeNodes<'_, '_, '_> {
             )
         } else if *is_open && !was_open {
             format!(
-                "{} of any machine type, because {field} does not limit node.kubernetes.io/instance-type to {allowed}",
+                "{} with any machine type, because {field} does not limit node.kubernetes.io/instance-type to {allowed}",
                 self.subject()
             )
         } else {

@@ -300,7 +300,7 @@ fn plan_holds_an_instance_against_its_pool_and_against_what_automq_asks() {
             "is planned in 2 zones",
         ),
         ("instance_types", json!(["a", "b"]), "has 2 machine types"),
-        ("instance_types", json!(["m5.large"]), "asks for m5.large"),
+        ("instance_types", json!(["m5.large"]), "requires the machine type m5.large"),
         ("networks", json!([{"zone": "us-east-1c"}]), "is planned in us-east-1c, where node pool"),
         ("schedule_spec", json!("nodeSelector: {a: b}"), "selects no node pool of the plan"),
         (
