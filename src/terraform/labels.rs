@@ -72,7 +72,9 @@ impl PlannedLabels {
     /// These, and others that nothing tells of.
     pub(super) fn of_pairs(pairs: Vec<(String, String)>, machine_types: Option<&[String]>) -> Self {
         let mut labels = Self { has_more: true, ..Self::default() };
-        pairs.into_iter().for_each(|(key, value)| labels.add(&key, Some(value)));
+        for (key, value) in pairs {
+            labels.add(&key, Some(value));
+        }
         if let Some([only]) = machine_types {
             labels.add(MACHINE_TYPE_LABEL, Some(only.clone()));
         }

@@ -1,7 +1,5 @@
 //! Changes of cloud roles in a plan: what they grant, and who has them.
 
-use serde_json::Value;
-
 use super::{Action, Change, values::scalar};
 
 /// A change of what gives a role its rights, or nodes their role.
@@ -91,13 +89,13 @@ impl PlannedRoleChange {
             }
         };
         let named = resource.roles.iter().filter_map(|key| before.get(*key));
-        let roles = named.flat_map(|value| match value {
-            Value::Array(values) => values.iter().filter_map(scalar).collect::<Vec<_>>(),
-            value => scalar(value).into_iter().collect(),
+        // One role, or a list of them.
+        let roles = named.flat_map(|value| {
+            value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
         });
         Some(Self {
             address: change.address.to_owned(),
-            roles: roles.collect(),
+            roles: roles.filter_map(scalar).collect(),
             grant: resource.grant.and_then(|key| before.get(key)).and_then(scalar),
             outcome,
         })
@@ -106,7 +104,7 @@ impl PlannedRoleChange {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::terraform::Plan;

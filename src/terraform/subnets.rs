@@ -90,13 +90,11 @@ impl<'p> Subnets<'p> {
         };
         let mut addresses = BTreeSet::new();
         for reference in references.iter().filter(|reference| !is_part(reference)) {
-            match address_of(self.kind, reference) {
-                Some(address) => drop(addresses.insert(in_module(module, address))),
-                None => {
-                    let (module, further) = self.referral(module, reference)?;
-                    let further = self.addresses(&module, &further, referrals.checked_sub(1)?)?;
-                    addresses.extend(further);
-                }
+            if let Some(address) = address_of(self.kind, reference) {
+                addresses.insert(in_module(module, address));
+            } else {
+                let (module, further) = self.referral(module, reference)?;
+                addresses.extend(self.addresses(&module, &further, referrals.checked_sub(1)?)?);
             }
         }
         Some(addresses)

@@ -78,9 +78,9 @@ const FAULTS: [Fault; 10] = [
     (
         "no replica is ready",
         |it| {
-            drop(it.api.edit("deployments", "poolguard-system/poolguard", |it| {
-                it["status"]["readyReplicas"] = json!(0)
-            }))
+            it.api.edit("deployments", "poolguard-system/poolguard", |it| {
+                it["status"]["readyReplicas"] = json!(0);
+            });
         },
         "error replicas None of 2 replicas is ready",
     ),
@@ -96,9 +96,9 @@ const FAULTS: [Fault; 10] = [
     (
         "versions differ",
         |it| {
-            drop(it.api.edit("pods", "poolguard-system/two", |it| {
-                it["spec"]["containers"][0]["image"] = json!("poolguard:2")
-            }))
+            it.api.edit("pods", "poolguard-system/two", |it| {
+                it["spec"]["containers"][0]["image"] = json!("poolguard:2");
+            });
         },
         "warning version The replicas run different images: 1 x poolguard:1, 1 x poolguard:2",
     ),
@@ -125,18 +125,18 @@ const FAULTS: [Fault; 10] = [
     (
         "the config is broken",
         |it| {
-            drop(it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
-                it["data"]["config.yaml"] = json!("pool: []\n")
-            }))
+            it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+                it["data"]["config.yaml"] = json!("pool: []\n");
+            });
         },
         "error config The config in ConfigMap poolguard-system/poolguard has mistakes",
     ),
     (
         "rights are missing",
         |it| {
-            drop(it.api.edit("clusterroles", "poolguard", |it| {
-                drop(it["rules"].as_array_mut().unwrap().remove(0))
-            }))
+            it.api.edit("clusterroles", "poolguard", |it| {
+                drop(it["rules"].as_array_mut().unwrap().remove(0));
+            });
         },
         "error rights ClusterRole poolguard lacks rights: {apiGroups: [\"\"], resources: [nodes], verbs: [list, watch]}",
     ),
@@ -148,9 +148,9 @@ const FAULTS: [Fault; 10] = [
     (
         "an entry was changed",
         |it| {
-            drop(it.api.edit(CONFIGURATIONS[1], "poolguard", |it| {
-                it["webhooks"][0]["timeoutSeconds"] = json!(30)
-            }))
+            it.api.edit(CONFIGURATIONS[1], "poolguard", |it| {
+                it["webhooks"][0]["timeoutSeconds"] = json!(30);
+            });
         },
         "warning registration The registered entries differ from the config: timeoutSeconds of entry",
     ),
@@ -184,6 +184,8 @@ async fn every_fault_of_an_installation_is_named() {
         assert!(found.iter().any(|it| it.starts_with(expected)), "{name}: {found:#?}");
         let (code, _) = status(&cluster, &["--fail-on", "warning"]).await;
         assert_eq!(code, Some(1), "{name}");
-        before.into_iter().for_each(|object| drop(cluster.api.put(object)));
+        for object in before {
+            cluster.api.put(object);
+        }
     }
 }
