@@ -122,6 +122,10 @@ impl GuardReloader {
     /// Puts a guard in force that has been made already.
     pub fn start_with(&mut self, guard: PolicyAndSnapshot, settings: ConfigSettings) {
         self.provider = guard.policy.provider;
+        // The command has shown these.
+        let name = self.config.name();
+        self.warnings = config::load(&name, &self.accepted, self.provider)
+            .map_or_else(|_| Vec::new(), |loaded| warnings(&name, &loaded.warnings));
         self.put_in_force(guard, settings);
     }
 
@@ -272,7 +276,6 @@ impl GuardReloader {
                 show_config(&self.metrics, &self.accepted, &policy, &settings);
                 if before.is_none() {
                     self.metrics.config_loaded(Timestamp::now().as_second());
-                    self.metrics.set_config_successful(true);
                 }
                 *before = Some(AppliedConfig { policy, settings });
             }
@@ -380,9 +383,13 @@ fn read_config(
     provider: Option<Provider>,
 ) -> anyhow::Result<(AppliedConfig, Vec<String>)> {
     let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
-    let warnings = loaded.warnings.iter().map(|warning| with_key(name, warning)).collect();
+    let warnings = warnings(name, &loaded.warnings);
     let policy = Arc::new(loaded.policy);
     Ok((AppliedConfig { policy, settings: loaded.settings }, warnings))
+}
+
+fn warnings(name: &str, found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(|warning| with_key(name, warning)).collect()
 }
 
 fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
