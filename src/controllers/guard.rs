@@ -367,12 +367,11 @@ fn make_of(
     applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<Made> {
     let provider = moment.provider();
-    let (AppliedConfig { policy, settings }, warnings) = match applied_config {
-        Some(applied_config) => (applied_config, None),
-        None => {
-            let (applied_config, warnings) = read_config(config, provider)?;
-            (applied_config, Some(warnings))
-        }
+    let (AppliedConfig { policy, settings }, warnings) = if let Some(known) = applied_config {
+        (known, None)
+    } else {
+        let (read, warnings) = read_config(config, provider)?;
+        (read, Some(warnings))
     };
     let snapshot = moment.snapshot(&policy);
     Ok(Made { guard: PolicyAndSnapshot { policy, snapshot }, settings, provider, warnings })

@@ -13,7 +13,7 @@ use prometheus::{
 use self::{
     cluster::ClusterMetrics,
     config::ConfigMetrics,
-    daemon_set::DaemonSetMetrics,
+    findings::FindingMetrics,
     label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
     limits::LimitMetrics,
@@ -24,7 +24,7 @@ use crate::policy::mode::RuleName;
 
 mod cluster;
 pub mod config;
-mod daemon_set;
+mod findings;
 pub mod label;
 pub mod level;
 mod limits;
@@ -38,7 +38,7 @@ const DURATION_BUCKETS: [f64; 16] = [
     1.0, 3.0, 10.0,
 ];
 
-/// The git commit of the build, from the variable POOLGUARD_REVISION of its environment; empty without it.
+/// The git commit of the build, from the variable `POOLGUARD_REVISION` of its environment; empty without it.
 ///
 /// A build script that asks git would compile the crate again after every commit.
 const REVISION: &str = match option_env!("POOLGUARD_REVISION") {
@@ -58,9 +58,7 @@ pub struct Metrics {
     admission_requests_by_label: Box<[OnceLock<IntCounter>]>,
     admission_duration: Vec<Histogram>,
     denials: IntCounterVec,
-    warnings: IntCounterVec,
-    undecided: IntCounterVec,
-    daemon_sets: DaemonSetMetrics,
+    findings: FindingMetrics,
     break_glass: IntCounter,
     clients: Vec<IntCounter>,
     cluster: ClusterMetrics,
@@ -96,20 +94,7 @@ impl Metrics {
                 "Denials by rule and pool.",
                 &["rule", "pool"],
             )?,
-            warnings: counters(
-                &registry,
-                "poolguard_warnings_total",
-                "Warnings by rule and pool: requests that the rule would deny in enforce.",
-                &["rule", "pool"],
-            )?,
-            undecided: counters(
-                &registry,
-                "poolguard_undecided_total",
-                "Requests allowed because a fact was missing, by rule: mostly pods that name a \
-                 node that PoolGuard does not know.",
-                &["rule"],
-            )?,
-            daemon_sets: DaemonSetMetrics::new(&registry)?,
+            findings: FindingMetrics::new(&registry)?,
             break_glass: counter(
                 &registry,
                 "poolguard_break_glass_total",
@@ -192,16 +177,6 @@ impl Metrics {
     /// A rule denied a request; `pool` is empty where no single pool is concerned.
     pub fn denied(&self, rule: RuleName, pool: &str) {
         self.denials.with_label_values(&[rule.as_str(), pool]).inc();
-    }
-
-    /// A rule warned of a request; `pool` as for [`Self::denied`].
-    pub fn warned(&self, rule: RuleName, pool: &str) {
-        self.warnings.with_label_values(&[rule.as_str(), pool]).inc();
-    }
-
-    /// A rule allowed a request because a fact that would decide is not known.
-    pub fn undecided(&self, rule: RuleName) {
-        self.undecided.with_label_values(&[rule.as_str()]).inc();
     }
 
     /// A client asked, which showed a certificate of the client CA or did not.

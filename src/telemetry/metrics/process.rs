@@ -98,8 +98,11 @@ impl Times {
     fn of(stat: &str) -> Option<Self> {
         let (_, rest) = stat.rsplit_once(')')?;
         let field = |number: usize| rest.split_whitespace().nth(number - 3)?.parse::<f64>().ok();
-        let (user, system, start) = (field(14)?, field(15)?, field(22)?);
-        Some(Self { cpu: (user + system) / TICKS_PER_SECOND, start: start / TICKS_PER_SECOND })
+        let (in_user_mode, in_kernel, began) = (field(14)?, field(15)?, field(22)?);
+        Some(Self {
+            cpu: (in_user_mode + in_kernel) / TICKS_PER_SECOND,
+            start: began / TICKS_PER_SECOND,
+        })
     }
 }
 

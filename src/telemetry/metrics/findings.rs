@@ -1,4 +1,5 @@
-//! Denials of the pods of DaemonSets, by DaemonSet: an alert compares them with what each DaemonSet lacks.
+//! Warnings, undecided requests, and denials of the pods of DaemonSets by DaemonSet. An alert compares the latter
+//! with the pods that each DaemonSet lacks.
 
 use std::{
     collections::BTreeSet,
@@ -8,41 +9,67 @@ use std::{
 use prometheus::{IntCounterVec, Registry};
 
 use super::{Metrics, counters};
+use crate::policy::mode::RuleName;
 
 /// The number of DaemonSets that have a series of their own. A user who creates more of them adds no series.
 const DAEMON_SETS_MAX: usize = 64;
 
 /// The counters, and the DaemonSets that have one.
 #[derive(Debug)]
-pub(super) struct DaemonSetMetrics {
-    denials: IntCounterVec,
-    known: Mutex<BTreeSet<(String, String)>>,
+pub(super) struct FindingMetrics {
+    warnings: IntCounterVec,
+    undecided: IntCounterVec,
+    daemon_set_denials: IntCounterVec,
+    daemon_sets: Mutex<BTreeSet<(String, String)>>,
 }
 
-impl DaemonSetMetrics {
+impl FindingMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let denials = counters(
+        let warnings = counters(
+            registry,
+            "poolguard_warnings_total",
+            "Warnings by rule and pool: requests that the rule would deny in enforce.",
+            &["rule", "pool"],
+        )?;
+        let undecided = counters(
+            registry,
+            "poolguard_undecided_total",
+            "Requests allowed because a fact was missing, by rule: mostly pods that name a node \
+             that PoolGuard does not know.",
+            &["rule"],
+        )?;
+        let daemon_set_denials = counters(
             registry,
             "poolguard_daemonset_denials_total",
             "Denied pods of the DaemonSet controller, by DaemonSet: the first 64; then both labels \
              are empty.",
             &["daemonset_namespace", "daemonset"],
         )?;
-        Ok(Self { denials, known: Mutex::default() })
+        Ok(Self { warnings, undecided, daemon_set_denials, daemon_sets: Mutex::default() })
     }
 }
 
 impl Metrics {
+    /// A rule warned of a request; `pool` as for [`Self::denied`].
+    pub fn warned(&self, rule: RuleName, pool: &str) {
+        self.findings.warnings.with_label_values(&[rule.as_str(), pool]).inc();
+    }
+
+    /// A rule allowed a request because a fact that would decide is not known.
+    pub fn undecided(&self, rule: RuleName) {
+        self.findings.undecided.with_label_values(&[rule.as_str()]).inc();
+    }
+
     /// A pod of a DaemonSet was denied, which its controller wanted to create.
     pub fn daemon_set_denied(&self, namespace: &str, name: &str) {
-        let DaemonSetMetrics { denials, known } = &self.daemon_sets;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let FindingMetrics { daemon_set_denials, daemon_sets, .. } = &self.findings;
+        let mut known = daemon_sets.lock().unwrap_or_else(PoisonError::into_inner);
         let daemon_set = (namespace.to_owned(), name.to_owned());
         let has_series = known.contains(&daemon_set)
             || (known.len() < DAEMON_SETS_MAX && known.insert(daemon_set));
         drop(known);
         let labels = if has_series { [namespace, name] } else { ["", ""] };
-        denials.with_label_values(&labels).inc();
+        daemon_set_denials.with_label_values(&labels).inc();
     }
 }
 
