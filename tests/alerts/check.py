@@ -257,6 +257,18 @@ class Alerts(unittest.TestCase):
                     self.assertEqual(text, text.strip())
                 self.assertTrue(rule["annotations"]["summary"].endswith("."))
 
+    def test_clusters_are_kept_apart(self):
+        """Every aggregation keeps the label `cluster`, and so does every comparison of two metrics."""
+        for name, rule in ALERT_RULES.items():
+            query = re.sub(r"#.*", "", rule["expr"])
+            for kept in re.findall(r"\b(?:sum|max|min|avg|count)\b\s*(\([^)]*|by\s*\([^)]*)", query):
+                with self.subTest(alert=name, aggregation=kept):
+                    self.assertRegex(kept, r"^by\s*\(cluster\b")
+            for on in re.findall(r"\bon\s*\(([^)]*)\)", query):
+                with self.subTest(alert=name, on=on):
+                    # PoolGuardAbsent has no cluster to name if there is no series at all.
+                    self.assertTrue(on.startswith("cluster") or (name, on) == ("PoolGuardAbsent", ""))
+
     def test_no_job_is_named(self):
         for where, query in every_query():
             for metric, matchers in selectors(query):
@@ -431,6 +443,11 @@ class Dashboard(unittest.TestCase):
             if variable["type"] == "query":
                 metric, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", variable["definition"]).groups()
                 self.assertIn(label, set(KNOWN[metric]) | TARGET_LABELS)
+
+    def test_every_query_is_about_the_chosen_clusters(self):
+        for where, query in dashboard_queries():
+            for metric, matchers in selectors(query):
+                self.assertIn(("cluster", "=~", "$cluster"), matchers, f"{where}: {metric}")
 
     def test_every_metric_of_poolguard_is_shown(self):
         shown = {metric for _, query in dashboard_queries() for metric, _ in selectors(query)}

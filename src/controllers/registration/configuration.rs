@@ -221,10 +221,12 @@ impl Configuration {
         self.recorder.publish(event).await;
     }
 
-    /// Logs that the config asks for something else than before.
+    /// Logs that something else is asked for than before, by the config, a rotation or the kinds of the cluster.
     pub(super) fn log_update(&self, drift: &Drift) {
         let Self { kind, name, .. } = self;
-        info!("updating the {kind} {name}, because the config asks for something else: {drift}");
+        info!(
+            "updating the {kind} {name} to the current config and certificate authority: {drift}"
+        );
     }
 
     /// Tells, once, that others are to create it.

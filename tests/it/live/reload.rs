@@ -54,7 +54,7 @@ async fn a_config_is_in_force_within_seconds_and_what_is_registered_follows() {
     let events = cluster.api.list("events.events.k8s.io");
     assert!(events.iter().all(|event| event["reason"] != "Drifted"), "{events:?}");
     assert_eq!(replica.lines("is not as the config asks for"), 0);
-    replica.logged("because the config asks for something else: failurePolicy of entry").await;
+    replica.logged("to the current config and certificate authority: failurePolicy of entry").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
