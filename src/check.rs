@@ -195,8 +195,10 @@ impl Fitness {
         match (self.headline(), self.counts()) {
             (headline, counts) if counts.is_empty() => headline,
             // A colon would read as if the counts were those of the unknown checks.
-            (headline, counts) if headline.ends_with("unknown") => format!("{headline}; {counts}"),
-            (headline, counts) => format!("{headline}: {counts}"),
+            (headline, counts) => match headline.split_once(", but ") {
+                Some((found, unknown)) => format!("{found}, but {counts}; {unknown}"),
+                None => format!("{headline}: {counts}"),
+            },
         }
     }
 
@@ -213,13 +215,17 @@ impl Fitness {
             parts.push(count(warnings, "warning"));
         }
         let is_in_headline = errors == 0 && !self.shows_nothing();
-        if unknowns > 0 && !is_in_headline {
-            parts.push(format!("{unknowns} of {} unknown", count(self.findings.len(), "check")));
-        }
-        match parts.is_empty() {
-            true if unknowns > 0 => String::new(),
-            true => "every constraint holds".to_owned(),
-            false => list(&parts),
+        let failures = (!parts.is_empty()).then(|| list(&parts));
+        let unknown = (unknowns > 0 && !is_in_headline).then(|| {
+            let are = if unknowns == 1 { "is" } else { "are" };
+            format!("{unknowns} of {} {are} unknown", count(self.findings.len(), "check"))
+        });
+        match (failures, unknown) {
+            (None, None) if unknowns > 0 => String::new(),
+            (None, None) => "every constraint holds".to_owned(),
+            // A warning is a failure, and an unknown check is not.
+            (Some(failures), Some(unknown)) => format!("{failures}; {unknown}"),
+            (Some(text), None) | (None, Some(text)) => text,
         }
     }
 

@@ -11,6 +11,7 @@ mod provider;
 mod render;
 mod review;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ enum Command {
     Review(review::Review),
     Audit(Box<audit::AuditCommand>),
     Check(check::Check),
+    Status(Box<status::StatusCommand>),
     Init(init::Init),
     /// Check a config, or print its schema
     #[command(subcommand)]
@@ -63,6 +65,7 @@ impl Cli {
             Command::Review(review) => review.run(),
             Command::Audit(audit) => audit.run(),
             Command::Check(check) => check.run(),
+            Command::Status(status) => status.run(),
             Command::Init(init) => init.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),

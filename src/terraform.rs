@@ -6,9 +6,13 @@
 //! are found in `subnets.rs`.
 #![deny(clippy::disallowed_methods, reason = "a plan is read without clock, environment or files")]
 
+mod autoscaling;
 mod instance;
 mod labels;
+mod launch_template;
+mod manifest;
 mod resource;
+mod role;
 mod subnets;
 mod values;
 
@@ -16,8 +20,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-pub use self::{instance::PlannedInstance, labels::PlannedLabels};
+pub use self::{
+    instance::PlannedInstance,
+    labels::PlannedLabels,
+    manifest::PlannedManifest,
+    role::{PlannedRoleChange, RoleOutcome},
+};
 use self::{
+    launch_template::{LaunchTemplate, LaunchTemplates},
+    manifest::manifests,
     resource::{FlagTaint, RESOURCES, Resource, Zones, is_lookalike},
     subnets::Subnets,
     values::{Planned, Values},
@@ -34,6 +45,10 @@ pub struct Plan {
     pub pools: Vec<PlannedPool>,
     /// AutoMQ's own resources.
     pub instances: Vec<PlannedInstance>,
+    /// Kubernetes objects.
+    pub manifests: Vec<PlannedManifest>,
+    /// What takes something from a cloud role, or changes who has it.
+    pub role_changes: Vec<PlannedRoleChange>,
     /// What may make nodes as well, and is not read.
     pub lookalikes: Vec<Lookalike>,
 }
@@ -164,11 +179,18 @@ impl Plan {
         let pools: Vec<PlannedPool> = changes.iter().flat_map(|it| it.pools(&plan)).collect();
         let instances: Vec<PlannedInstance> =
             changes.iter().filter_map(PlannedInstance::of).collect();
-        let lookalikes: Vec<Lookalike> = changes.iter().filter_map(Lookalike::of).collect();
-        if pools.is_empty() && instances.is_empty() && lookalikes.is_empty() {
+        let manifests: Vec<PlannedManifest> =
+            changes.iter().filter_map(manifests).flatten().collect();
+        let role_changes: Vec<PlannedRoleChange> =
+            changes.iter().filter_map(PlannedRoleChange::of).collect();
+        let is_pool = |it: &Lookalike| pools.iter().any(|pool| pool.address == it.address);
+        let lookalikes = changes.iter().filter_map(Lookalike::of).filter(|it| !is_pool(it));
+        let lookalikes: Vec<Lookalike> = lookalikes.collect();
+        let has_nodes = !pools.is_empty() || !manifests.is_empty() || !lookalikes.is_empty();
+        if !has_nodes && instances.is_empty() && role_changes.is_empty() {
             return Err(PlanError::NoPool);
         }
-        Ok(Self { pools, instances, lookalikes })
+        Ok(Self { pools, instances, manifests, role_changes, lookalikes })
     }
 
     /// Where the node pools are; `None` if they are in several places.
@@ -210,6 +232,9 @@ impl<'p> Change<'p> {
 
     /// The node pools that the resource is or has.
     fn pools(&self, plan: &Value) -> Vec<PlannedPool> {
+        if self.kind == autoscaling::KIND {
+            return Vec::from_iter(autoscaling::pool(self, plan));
+        }
         let is_meant = |resource: &Resource| {
             resource.name == self.kind && resource.conditions.iter().all(|it| it.holds(self.values))
         };
@@ -241,6 +266,11 @@ impl<'p> Change<'p> {
         let is_plain = !resource.others.iter().any(|path| values.has_some(path));
         let zones = zones(plan, self.text, resource, values).filter(|_| is_plain);
         let machine_types = machine_types(resource, values).filter(|_| is_plain);
+        let template = resource
+            .template
+            .and_then(|block| LaunchTemplates::new(plan).of(self.text, values, block));
+        let LaunchTemplate { machine_type, user_data } = template.unwrap_or_default();
+        let machine_types = machine_types.or_else(|| machine_type.map(|it| vec![it]));
         let (size_path, size) = size(resource, values, zones.as_ref());
         let is_spot = |(path, is): &(&str, &str)| values.text(path).as_deref() == Some(*is);
         let cluster = match resource.block {
@@ -254,7 +284,9 @@ impl<'p> Change<'p> {
             cluster,
             action: self.action,
             labels: PlannedLabels::of(resource, values, name.as_deref(), machine_types.as_deref()),
-            taints: taints(resource, values),
+            taints: taints(resource, values).map(|taints| {
+                taints.into_iter().chain(user_data.into_iter().flat_map(|it| it.taints)).collect()
+            }),
             machine_types,
             zones,
             size,
@@ -275,7 +307,9 @@ pub struct Lookalike {
 
 impl Lookalike {
     fn of(change: &Change<'_>) -> Option<Self> {
-        let is_one = change.action != Action::Delete && is_lookalike(change.kind);
+        let is_one = change.action != Action::Delete
+            && is_lookalike(change.kind)
+            && manifests(change).is_none();
         is_one.then(|| Self { address: change.address.to_owned(), kind: change.kind.to_owned() })
     }
 }

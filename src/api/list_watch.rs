@@ -118,9 +118,9 @@ impl Failure {
     /// Logs the error: as an error if a right is missing, and else as a warning, because the API server recovers.
     fn log(&self, path: &str) {
         if matches!(self, Self::Refused(_)) {
-            error!(path, "cannot follow {path}: {self}");
+            error!(path, "cannot watch {path}: {self}");
         } else {
-            warn!(path, "cannot follow {path}: {self}");
+            warn!(path, "cannot watch {path}: {self}");
         }
     }
 }
@@ -145,7 +145,7 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
         if is_news {
             backoff.reset();
             if let Some(before) = last_failure.take() {
-                info!(path = source.path, before, "following {} again", source.path);
+                info!(path = source.path, before, "watching {} again", source.path);
             }
         }
         match result {

@@ -181,8 +181,8 @@ fn read(inventory: &Inventory) -> String {
 /// The kinds that a draft needs, and what it lacks without them.
 const NEEDED: [(Resource, &str); 3] = [
     (NODES, "the draft has no pools"),
-    (PODS, "the draft has no running instance"),
-    (DAEMON_SETS, "`exempt` may lack agents of the nodes"),
+    (PODS, "the draft does not show which instances run"),
+    (DAEMON_SETS, "`exempt` is incomplete: add the agents that must run on every node"),
 ];
 
 /// What the draft would say if the input had it.

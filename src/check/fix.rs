@@ -56,8 +56,12 @@ pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]
     let taint = &pool.facts.taint;
     let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
     match tool(facts.policy, pool).map(|tool| pool_taint(&tool, taint)) {
-        Some(later) => format!("{now}\n# and for future nodes of the node pool\n{later}"),
-        None => format!("{now}\n# and add the taint to the node pool's settings, for future nodes"),
+        Some(later) => {
+            format!("{now}\n# then give future nodes of the node pool the taint:\n{later}")
+        }
+        None => format!(
+            "{now}\n# then add the taint to the settings of the node pool, for future nodes"
+        ),
     }
 }
 
@@ -148,8 +152,8 @@ pub(super) fn replace(
         }
     };
     format!(
-        "{made}\n# add it to the pool's `nodes` in PoolGuard's config, then drain and delete \
-     the old one"
+        "{made}\n# add the new node pool to the pool's `nodes` in PoolGuard's config. Then drain and delete \
+     the old node pool"
     )
 }
 
@@ -157,20 +161,18 @@ pub(super) fn replace(
 pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
     let nodes = nodes.join(" ");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
+    let named = if zones.is_empty() { "the pool's zones".to_owned() } else { zones.join(" ") };
     let limit = match tool(facts.policy, pool) {
         Some(Tool::Gke(group)) => format!(
             "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations {}",
             zones.join(",")
         ),
-        Some(_) | None => format!(
-            "# limit the node pool to {}, then",
-            if zones.is_empty() { "its zones".to_owned() } else { zones.join(" ") }
-        ),
+        Some(_) | None => format!("# limit the node pool to {named}"),
     };
     format!(
-        "# if the zone is right: add it to `zones` of the pool in PoolGuard's config\n# if it is not: add a node in \
-         another zone first, and take out one node at a time\n{limit}\nkubectl drain {nodes} --ignore-daemonsets\n\
-         kubectl delete node {nodes}"
+        "# if the zone is right: add it to `zones` of the pool in PoolGuard's config\n# if the zone is wrong:\n{limit}\n\
+         # add a node in {named}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
+         kubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}"
     )
 }
 

@@ -108,7 +108,7 @@ fn pods(
     let nodes: Vec<&str> = outside.keys().copied().collect();
     let pods: Vec<&str> = outside.into_values().flatten().collect();
     let fact = format!(
-        "{} of instance {name} {} on {} outside pool {} or its zones",
+        "{} of instance {name} {} on {}, outside pool {} or outside the pool's zones",
         capital(&named("pod", &pods)),
         verb(&pods, "runs", "run"),
         named("node", &nodes),
@@ -122,8 +122,8 @@ fn pods(
         .pool(pool.name())
         .nodes(&nodes)
         .fix(format!(
-            "# first check that the volumes of the pod are in the zones of the pool; its \
-         controller then creates the pod again\nkubectl delete pod -n {namespace} {}",
+            "# first check that the volumes of the pod are in the pool's zones; after the deletion, the pod's \
+         controller creates the pod again\nkubectl delete pod -n {namespace} {}",
             pods.join(" ")
         ));
     findings.push(match pods.as_slice() {
@@ -164,8 +164,8 @@ fn shared_pools(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
                 )
                 .pool(pool.name())
                 .fix(
-                    "# create a node pool for each instance, declare it under `pools` in \
-                 PoolGuard's config, and move all instances but one",
+                    "# create a node pool for each instance and declare it under `pools` in \
+                 PoolGuard's config; then move every instance except one to its own pool",
                 ),
         );
     }
@@ -247,11 +247,11 @@ fn volume_zone(
         Ternary::Yes => return None,
         Ternary::Maybe => {
             let fact = format!(
-                "Whether {} of volume {volume} is one of {}, where pool {} is, neither the nodes nor the provider \
-                 tell",
+                "Volume {volume} is in {}, and pool {} is in {}. PoolGuard cannot tell whether these are the same \
+                 zones, because neither the nodes nor the provider show it",
                 list(&zones),
-                list(&expected),
-                pool.name()
+                pool.name(),
+                list(&expected)
             );
             CheckFinding::unknown(Constraint::VolumeZone, FindingSeverity::Error, fact)
         }
@@ -264,9 +264,9 @@ fn volume_zone(
                 list(&expected)
             );
             let fix = format!(
-                "# look first: which pod uses the claim, and what the volume holds\n\
+                "# first find out which pod uses the claim, and which data is on the volume\n\
                  kubectl describe persistentvolumeclaim -n {} {}\n\
-                 # then bind the instance to a pool in {}, or ask AutoMQ to move the broker's data",
+                 # then give the instance a pool in {} in PoolGuard's config, or ask AutoMQ to move the broker's data",
                 claim.namespace,
                 claim.name,
                 list(&zones)

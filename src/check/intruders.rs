@@ -24,6 +24,7 @@ use crate::{
         Phase, decide,
         mode::{Mode, RuleName},
         placement::{UnknownNames, reach},
+        pod_owner::DEFAULT_ACCOUNT,
         principal::{KUBE_CONTROLLER_MANAGER, User},
         request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::PoolFacts,
@@ -37,8 +38,8 @@ const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
  change may not find enough free resources";
-const WOULD_LAND: &str = "Without PoolGuard these pods run on the brokers' nodes; PoolGuard \
- denies them, so the workload stays incomplete";
+const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. PoolGuard \
+ denies these pods, so the workload cannot start all of its pods";
 
 /// What makes pods, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,10 +169,11 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
     for ((maker, pool), pods) in found {
         let namespace = &maker.namespace;
         let fact = format!(
-            "{} {} on nodes of pool {pool} without belonging to a DaemonSet; the exempt entry for \
-             namespace {namespace} has no other condition",
+            "{} {} on nodes of pool {pool}, only because an exempt entry covers the whole namespace \
+             {namespace}. No DaemonSet owns {}",
             who(&maker, &pods),
             verb(&pods, "runs", "run"),
+            verb(&pods, "it", "them"),
         );
         let finding = CheckFinding::fail(POD, FindingSeverity::Note, fact)
             .why(
@@ -188,14 +190,22 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
 /// An entry that says what is meant.
 fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     let Maker { kind, namespace, name } = maker;
-    let account = pods.first().map_or("", |it| it.pod.spec.service_account());
-    let account = if account.is_empty() { "default" } else { account };
-    format!(
-        "kubectl edit {} -n {namespace} {name}\n# keep its pods off the pool with node \
-         affinity\n# or, if they must run there, add under `exempt` in PoolGuard's config: \
-         {{namespace: {namespace}, serviceAccounts: [{account}], reason: …}}",
-        kind.to_lowercase()
-    )
+    let keep_off = if kind == "Pod" {
+        "# in the manifest of the pod, add node affinity that keeps it off the pool. Then delete the pod and create \
+         it again"
+            .to_owned()
+    } else {
+        let kind = kind.to_lowercase();
+        format!(
+            "kubectl edit {kind} -n {namespace} {name}\n# add node affinity that keeps its pods off the pool"
+        )
+    };
+    format!("{keep_off}\n{}", exempt_entry(maker, account(pods)))
+}
+
+/// The service account of the pods.
+fn account<'p>(pods: &[&'p Resident<'_>]) -> &'p str {
+    pods.first().map_or("", |it| it.pod.spec.service_account())
 }
 
 /// Pods by who makes them.
@@ -226,7 +236,11 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
             .filter(|(index, _)| it.pool == Some(*index))
             .map(|(_, it)| it)
             .collect();
-        facts.policy.keep_off(&pools, &it.pod.spec)
+        if maker.kind == "DaemonSet" {
+            facts.policy.keep_daemon_set_off(&pools)
+        } else {
+            facts.policy.keep_off(&pools, &it.pod.spec)
+        }
     });
     let keep_off = keep_off.unwrap_or_default();
     let source = if maker.kind == "Pod" {
@@ -237,27 +251,37 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
     format!(
         "# first, {source}, {keep_off}; then\nkubectl delete pod -n {namespace} {}\n{}",
         names.join(" "),
-        exempt_entry(maker)
+        exempt_entry(maker, account(pods))
     )
 }
 
-fn workload_fix(maker: &Maker, keep_off: &str) -> String {
+fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
     let Maker { kind, namespace, name } = maker;
     format!(
-        "kubectl edit {} -n {namespace} {name}\n# {keep_off}; if an operator manages it, change \
-         the operator's settings instead\n{}",
+        "kubectl edit {} -n {namespace} {name}\n# {keep_off}\n# if an operator manages the {kind}, change the \
+         operator's settings instead\n{}",
         kind.to_lowercase(),
-        exempt_entry(maker)
+        exempt_entry(maker, account)
     )
 }
 
 /// What lets it stay, to paste under `exempt`.
-fn exempt_entry(maker: &Maker) -> String {
+fn exempt_entry(maker: &Maker, account: &str) -> String {
     let Maker { kind, namespace, name } = maker;
-    let which = if kind == "DaemonSet" { format!(", daemonSets: [{name}]") } else { String::new() };
+    let (which, scope) = match (kind.as_str(), account) {
+        ("DaemonSet", _) => (format!("daemonSets: [{name}]"), String::new()),
+        (_, "" | DEFAULT_ACCOUNT) => (
+            format!("serviceAccounts: [{DEFAULT_ACCOUNT}]"),
+            format!(
+                "\n# this entry exempts every pod of namespace {namespace} that names no service account; to exempt \
+                 fewer pods, first set serviceAccountName in the pod or in its template"
+            ),
+        ),
+        _ => (format!("serviceAccounts: [{account}]"), String::new()),
+    };
     format!(
-        "# or, if its pods must run there, add under `exempt` in PoolGuard's config: {{namespace: \
-         {namespace}{which}, reason: …}}"
+        "# or, if the pods must run there, add under `exempt` in PoolGuard's config: {{namespace: {namespace}, {which}, \
+         reason: …}}{scope}"
     )
 }
 
@@ -275,7 +299,9 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
             }
             let metadata = workload.metadata.clone();
             let pools = pools_of(facts, &workload.template(kind).spec);
-            let keep_off = facts.policy.keep_off(&pools, &workload.template(kind).spec);
+            let spec = &workload.template(kind).spec;
+            let keep_off = facts.policy.keep_off(&pools, spec);
+            let account = spec.service_account().to_owned();
             let subject =
                 RequestObjects::Workload(kind, Box::new(Change::Create { new: workload }));
             match denial(facts, group, resource, &metadata, subject, RuleName::WorkloadIntrusion) {
@@ -287,7 +313,7 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
                     };
-                    let fix = workload_fix(&maker, &keep_off);
+                    let fix = workload_fix(&maker, &keep_off, &account);
                     denied.insert(maker, Denied { why, pools: names(&pools), fix });
                 }
             }
@@ -462,8 +488,9 @@ fn exclusive(
                 )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(
-                    "# run these pods in another cluster, or accept them: add under `exempt` in \
-                     PoolGuard's config {{namespace: {namespace}, reason: …}}"
+                    "# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
+                     {{namespace: {namespace}, reason: …}}\n# this entry exempts every pod of the namespace, also \
+                     on AutoMQ's pools"
                 )),
         );
     }

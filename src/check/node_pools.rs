@@ -3,12 +3,11 @@
 use super::{
     facts::CheckFacts,
     finding::{CheckFinding, Constraint, FindingSeverity},
-    words::count,
 };
 use crate::{
     json,
-    kubernetes::object::RawObject,
-    policy::{NodePoolFinding, membership::Membership, mode::RuleName},
+    kubernetes::object::{NodePoolKind, RawObject},
+    policy::{Policy, membership::Membership, mode::RuleName, zone::Zones},
 };
 
 const RULE: Constraint = Constraint::Rule(RuleName::NodePool);
@@ -21,30 +20,44 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             let fact = format!("{} could not be read: {why}", kind.resource);
             findings.push(CheckFinding::unknown(RULE, SEVERITY, fact));
         }
-        let mut good = 0;
         for (name, text) in inventory.objects(&kind.resource) {
             let Ok(object) = json::from_str::<RawObject<'_>>(text) else { continue };
-            if policy.node_pool_membership(&kind.read(&object)) == Membership::Elsewhere {
-                continue;
+            if policy.node_pool_membership(&kind.read(&object)) != Membership::Elsewhere {
+                let title = &format!("{} {name}", kind.kind);
+                let made_by = MadeBy { kind, title, object: &object };
+                findings.extend(examine(policy, snapshot.zones(), made_by, title));
             }
-            let title = format!("{} {name}", kind.kind);
-            let found = policy.node_pool_findings(snapshot, kind, &title, &object);
-            good += usize::from(found.is_empty());
-            findings.extend(found.into_iter().map(|found| failed(found, &title)));
-        }
-        if good > 0 {
-            let make = if good == 1 { "makes" } else { "make" };
-            let objects = count(good, &kind.kind);
-            let fact = format!("{objects} {make} nodes as the config of their pools asks for");
-            findings.push(CheckFinding::pass(RULE, SEVERITY, fact));
         }
     }
 }
 
-fn failed(found: NodePoolFinding, title: &str) -> CheckFinding {
-    let NodePoolFinding { finding, is_authoritative: _ } = found;
-    let mut failed = CheckFinding::fail(RULE, SEVERITY, finding.fact).object(title);
-    failed.pool = finding.pool.map(|pool| pool.to_string());
-    failed.fix = finding.advice.map(|advice| format!("# {advice}"));
-    failed
+/// An object that makes nodes of a pool.
+#[derive(Clone, Copy)]
+pub(super) struct MadeBy<'m, 'a> {
+    pub(super) kind: &'m NodePoolKind,
+    /// `NodePool brokers`
+    pub(super) title: &'m str,
+    pub(super) object: &'m RawObject<'a>,
+}
+
+/// What is wrong with an object that makes nodes of a pool, or that nothing is. `place` is the object of the findings.
+pub(super) fn examine(
+    policy: &Policy,
+    zones: &Zones,
+    MadeBy { kind, title, object }: MadeBy<'_, '_>,
+    place: &str,
+) -> Vec<CheckFinding> {
+    let found = policy.node_pool_findings(zones, kind, title, object);
+    if found.is_empty() {
+        let fact = format!("{title} creates nodes that meet the config of their pool");
+        return vec![CheckFinding::pass(RULE, SEVERITY, fact).object(place)];
+    }
+    let failed = found.into_iter().map(|found| {
+        let finding = found.finding;
+        let mut failed = CheckFinding::fail(RULE, SEVERITY, finding.fact).object(place);
+        failed.pool = finding.pool.map(|pool| pool.to_string());
+        failed.fix = finding.advice.map(|advice| format!("# {advice}"));
+        failed
+    });
+    failed.collect()
 }

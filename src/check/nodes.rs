@@ -187,8 +187,8 @@ fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
             );
             let Taint { key, value, effect } = other;
             let fix = format!(
-                "# if this taint is permanent: add a toleration for it to AutoMQ's pods, and add \
-                 to the pool's `additionalTaints` in PoolGuard's config: {{key: {key}, value: \
+                "# if this taint is permanent: add a toleration for it to AutoMQ's pods, and add it to \
+                 `additionalTaints` of the pool in PoolGuard's config: {{key: {key}, value: \
                  {value:?}, effect: {effect}}}\n# if it is not permanent:\nkubectl taint node {} \
                  {other}-",
                 nodes.join(" "),
@@ -238,7 +238,7 @@ pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, Finding
         TypeSource::Pool => ("the pool's list".to_owned(), FindingSeverity::Error),
         TypeSource::Published => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
         TypeSource::Unpublished => (
-            format!("PoolGuard's catalog for {provider} (AutoMQ publishes no list for it)"),
+            format!("PoolGuard's catalog for {provider} (AutoMQ publishes no list for {provider})"),
             FindingSeverity::Warning,
         ),
     }
@@ -365,8 +365,8 @@ fn unclear_zones(pool: &PoolNodes<'_>, spans: &[&str]) -> Option<CheckFinding> {
     }
     let name = pool.name();
     let fact = format!(
-        "Pool {name} has nodes in {}, and the config declares {}: neither the nodes nor the provider tell whether \
-         these are the same",
+        "Pool {name} has nodes in {}, and the config declares {}. PoolGuard cannot tell whether these are the same \
+         zones, because neither the nodes nor the provider show it",
         list(&unclear),
         list(&pool.declared_zones())
     );
@@ -434,8 +434,7 @@ fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
                 .pool(&conflict.pool)
                 .nodes(&[&conflict.node])
                 .fix(
-                    "# change `nodes` of one of the two pools in PoolGuard's config, so that no \
-                 node matches both",
+                    "# change `nodes` of one of the two pools in PoolGuard's config until no node matches both",
                 ),
         );
     }

@@ -3,6 +3,8 @@
 
 mod constraints;
 mod instances;
+mod manifests;
+mod roles;
 
 use std::collections::BTreeSet;
 
@@ -73,7 +75,9 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
         found.sort_by_key(|finding| std::cmp::Reverse((finding.status, finding.severity)));
         findings.extend(found.into_iter().map(|finding| finding.pool(&pool.name)));
     }
-    absent(policy, plan, &pools, &unclear, &mut findings);
+    let by_manifests = manifests::judge(policy, plan, &mut findings);
+    absent(policy, plan, (&pools, &by_manifests), &unclear, &mut findings);
+    roles::judge(policy, plan, &mut findings);
     instances::judge(policy, plan, &pools, &mut findings);
     system_pool(policy, &others, &mut findings);
     for finding in &mut findings {
@@ -89,6 +93,7 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
             .iter()
             .filter(|pool| pool.lasting().next().is_some())
             .map(|pool| picture(policy, pool))
+            .chain(by_manifests)
             .collect(),
         missing: Vec::new(),
         nodes: usize::try_from(nodes).unwrap_or(usize::MAX),
@@ -175,7 +180,7 @@ impl Planned<'_> {
 fn absent(
     policy: &Policy,
     plan: &Plan,
-    pools: &[Planned<'_>],
+    (pools, by_manifests): (&[Planned<'_>], &[PoolPicture]),
     unclear: &[&PlannedPool],
     findings: &mut Vec<CheckFinding>,
 ) {
@@ -190,7 +195,10 @@ fn absent(
             .push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact).object(&part.address));
     }
     for (index, pool) in policy.pools.iter().enumerate() {
-        if !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index)) {
+        let is_made = by_manifests.iter().any(|it| it.is_declared && *it.name == *pool.name);
+        if !is_made
+            && !pools.iter().any(|it| it.declared.is_some_and(|(declared, _)| declared == index))
+        {
             let fact = format!(
                 "No node pool of the plan has the labels of pool {} of the config ({})",
                 pool.name, pool.nodes
@@ -200,22 +208,26 @@ fn absent(
             );
         }
     }
-    if pools.is_empty() && unclear.is_empty() && policy.pools.is_empty() {
+    let has_none = pools.is_empty() && by_manifests.is_empty();
+    if has_none && unclear.is_empty() && policy.pools.is_empty() {
         let taint = &policy.taint;
         let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
         let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
-        let fact =
-            format!("No node pool of the plan{which} has the taint {taint}; another may be there");
+        let fact = format!(
+            "No node pool of the plan{which} has the taint {taint}; the cluster may already have one"
+        );
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
     }
     // Beside node pools, what only looks like one is hardly one.
-    for Lookalike { address, kind } in plan.lookalikes.iter().filter(|_| plan.pools.is_empty()) {
+    for Lookalike { address, kind } in
+        plan.lookalikes.iter().filter(|_| plan.pools.is_empty() && by_manifests.is_empty())
+    {
         let fact = format!(
-            "{address} may make nodes, and PoolGuard does not read {kind}: it cannot tell their taints, machine types \
-             and zones"
+            "{address} may create nodes. PoolGuard does not read {kind}, so it does not know the taints, machine types \
+             and zones of these nodes"
         );
         let finding = CheckFinding::unknown(TAINT, FindingSeverity::Error, fact);
-        findings.push(finding.object(address).fix("# once the nodes are there: poolguard check"));
+        findings.push(finding.object(address).fix("# after the nodes exist, run: poolguard check"));
     }
 }
 
@@ -228,8 +240,8 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
     let open: Vec<&str> = others.iter().filter(is_open).map(|part| part.name.as_str()).collect();
     findings.push(if open.is_empty() {
         let fact =
-            "The plan shows no node pool that can certainly run system pods; the cluster may \
-             already have one";
+            "PoolGuard cannot tell whether system pods have a node: the plan shows no node pool that is \
+             sure to accept them, but the cluster may already have one";
         CheckFinding::unknown(Constraint::SystemPool, FindingSeverity::Error, fact)
     } else {
         let has = verb(&open, "has", "have");

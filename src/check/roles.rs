@@ -105,8 +105,7 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         .object(format!("ServiceAccount {name}"))
         .fix(format!(
             "kubectl annotate serviceaccount -n {namespace} {account} {key}={value}\n# then \
-             restart its pods\n# or, if it needs no role, list the service accounts that do under \
-             `automq.serviceAccounts` in PoolGuard's config"
+             restart the pods of this service account\n# or, if these pods need no cloud role, ignore this finding"
         ));
         findings.push(match pool {
             Some(pool) => finding.pool(&pool.name),
@@ -290,11 +289,11 @@ fn missing(entry: &Protected, name: &str) -> CheckFinding {
         entry.name
     );
     CheckFinding::fail(RULE, FindingSeverity::Error, fact)
-        .why("AutoMQ's permissions depend on it: without it, brokers or their nodes lose access")
+        .why("AutoMQ's permissions depend on this object. Without it, brokers or their nodes lose access")
         .object(format!("{resource} {place}{name}"))
         .fix(
-            "# create it again, or remove it from `protected` in PoolGuard's config if AutoMQ \
-         does not use it",
+            "# create the object again. Or, if AutoMQ does not use it, remove it from `protected` in PoolGuard's \
+         config",
         )
 }
 

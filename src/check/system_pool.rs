@@ -68,14 +68,14 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     };
     let open = usable.clone().filter(is_open).count();
     let finding = if open == 0 && usable.count() > 0 && !facts.knows(PODS) {
-        let fact = "Every ready node outside AutoMQ's pools has a taint, and the input holds no pods that \
-                    tell whether pods of the system run there";
+        let fact = "Every ready node outside AutoMQ's pools has a taint. The input contains no pods, so PoolGuard \
+                    cannot tell whether system pods run on these nodes";
         CheckFinding::unknown(rule, FindingSeverity::Error, fact.to_owned())
     } else if open == 0 {
         let fact = if facts.elsewhere.is_empty() {
             "Every node belongs to an AutoMQ pool".to_owned()
         } else {
-            "No node outside AutoMQ's pools is ready, runs Linux and takes pods of the system"
+            "Outside AutoMQ's pools, no node is ready, runs Linux and accepts system pods"
                 .to_owned()
         };
         CheckFinding::fail(rule, FindingSeverity::Error, fact)

@@ -37,7 +37,7 @@ use crate::{
 ///
 /// Reads a live cluster, a dump of a cluster, or a Terraform plan of its node pools. If the input does not
 /// contain something, the result of that check is `unknown`, and the output names what is missing. Exit code 0:
-/// no check failed. 1: a check failed (--fail-on sets the lowest severity that counts). 2: PoolGuard could not
+/// no check failed. 1: a check failed (--fail-on says which results count). 2: PoolGuard could not
 /// read the input.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
@@ -100,7 +100,7 @@ enum Output {
     Table,
     /// JSON for programs: {"verdict": …, "findings": […]}
     Json,
-    /// An XML test report for a build server; what --fail-on counts is a failure
+    /// A test report in XML for CI; each finding that --fail-on counts is a failed test
     Junit,
     /// One self-contained HTML page
     Html,

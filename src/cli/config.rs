@@ -133,7 +133,7 @@ fn write_diagnostics(
 fn write_json(out: &mut impl Write, found: &[Diagnostic]) -> anyhow::Result<()> {
     let list: Vec<_> = found
         .iter()
-        .map(|Diagnostic { severity, message, key, span, help, related: _ }| {
+        .map(|Diagnostic { severity, message, key, span, help, related: _, has_line: _ }| {
             json!({
                 "severity": severity.as_str(),
                 "message": message,

@@ -23,25 +23,26 @@ use crate::{
 /// Draft a config from a cluster: provider, pools, instances and exemptions, with comments.
 ///
 /// Reads a live cluster or a dump of one, changes nothing, and prints the config. A comment that begins
-/// with `check:` marks what PoolGuard guessed. Exits with 0, or with 2 if the cluster cannot be read.
+/// with `check:` marks a value that PoolGuard guessed. Exit code 0: it printed the config. 2: it could not read
+/// the cluster.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
-    /// A dump instead of a live cluster, as `kubectl get … -A -o json` prints it; `-` for standard
-    /// input
+    /// Read this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`; `-`
+    /// reads standard input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
-    /// How to reach the API server; without it $KUBECONFIG, ~/.kube/config, or the pod's own cluster
+    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
     #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE", conflicts_with = "cluster")]
     kubeconfig: Option<PathBuf>,
 
-    /// Which context of the kubeconfig
+    /// Context of the kubeconfig
     #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME", conflicts_with = "cluster")]
     context: Option<String>,
 
-    /// Ask for AutoMQ's namespaces, the pools and the console's identity, each with what was found as
-    /// the default; needs a terminal
+    /// Ask for AutoMQ's namespaces, the pools and the user of the console; the default of each answer is what
+    /// PoolGuard found. Needs a terminal
     #[arg(short, long)]
     interactive: bool,
 }
@@ -65,7 +66,7 @@ impl Init {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.interactive && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             bail!(
-                "--interactive asks questions, and standard input and standard error are no terminal"
+                "--interactive asks questions, so standard input and standard error must be a terminal"
             );
         }
         let Source { inventory, name, flags } = self.read()?;
@@ -86,7 +87,7 @@ impl Init {
         let Self { cluster, kubeconfig, context, interactive: _ } = self;
         if let Some(file) = cluster {
             let inventory = Inventory::read_dump(&read(file)?)
-                .with_context(|| format!("{} is no dump of a cluster", Named(file)))?;
+                .with_context(|| format!("{} is not a dump of a cluster", Named(file)))?;
             let flags = format!("--cluster {}", file.display());
             return Ok(Source { inventory, name: Named(file).to_string(), flags });
         }

@@ -7,18 +7,18 @@ use clap::{Args, ValueEnum};
 use super::page::{FAINT, Styled};
 use crate::{config, policy::provider::Provider};
 
-/// Show what PoolGuard knows of a cloud provider without a config, with the sources.
+/// Show the built-in data about a cloud provider, and where each value comes from.
 ///
-/// Without a name, it lists the providers. With a name, it prints the provider's preset and then what holds for
-/// every provider: labels of node pools and zones, taints that come and go, the provider's own agents and
-/// controllers, protected objects, and machine types.
+/// Without a name, it lists the providers. With a name, it prints the data of this provider and then the data for all
+/// providers: labels of node pools and zones, temporary taints, the provider's own agents and controllers, protected
+/// objects, and machine types.
 #[derive(Args, Debug)]
 pub(super) struct ProviderCommand {
-    /// The provider, as the key `provider` of the config names it
+    /// Name of the provider, as in the key `provider` of the config
     #[arg(value_enum, value_name = "NAME")]
     name: Option<Name>,
 
-    /// How it is written
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
@@ -28,7 +28,7 @@ struct Name(Provider);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// The file that is compiled in, with its comments
+    /// The built-in file, with its comments
     #[default]
     Yaml,
     /// The same data without the comments
@@ -86,6 +86,6 @@ fn list(out: &mut impl Write) -> std::io::Result<()> {
     for provider in Provider::ALL {
         writeln!(out, "{:width$}  {}", provider.as_str(), provider.service())?;
     }
-    let hint = "poolguard provider NAME prints what is compiled in for one of them.";
+    let hint = "poolguard provider NAME prints the built-in data of one provider.";
     writeln!(out, "\n{}", Styled(FAINT, hint))
 }

@@ -192,6 +192,10 @@ impl<'s> Walker<'s, '_> {
         error.span = entry.key_span;
         self.report.push(if likely.is_some() {
             error
+        } else if entry.key == "mode" && place.path().as_str().is_empty() {
+            error.with_help(
+                "set the mode of each rule under `rules`; `mode` is a value of the Helm chart",
+            )
         } else {
             let known: Vec<_> = properties.keys().map(|key| format!("`{key}`")).collect();
             error.with_help(format!("known keys are {}", known.join(", ")))
@@ -259,8 +263,16 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
     let example =
         schema.get("examples").and_then(|examples| examples.get(0)).and_then(Json::as_str);
     match (kind, value, example) {
-        ("string", Value::Number(_), Some(example)) if schema.get("pattern").is_some() => {
-            Some(format!("write it as `{example}`"))
+        ("string", Value::Number(number), Some(example)) if schema.get("pattern").is_some() => {
+            let is_whole = number.bytes().all(|it| it.is_ascii_digit());
+            Some(if is_whole {
+                format!("add a unit: `{number}s`, `{number}m` or `{number}h`")
+            } else {
+                format!("write it with a unit, for example `{example}`")
+            })
+        }
+        ("object", _, _) if schema.pointer("/properties/matchLabels").is_some() => {
+            Some("write a label selector, for example `{matchLabels: {app: kafka}}`".to_owned())
         }
         ("string", Value::Number(_) | Value::Bool(_), _) => Some("put it in quotes".to_owned()),
         ("boolean", Value::String(text), _)

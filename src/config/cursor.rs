@@ -13,11 +13,14 @@ pub(super) struct TreeCursor<'t> {
     path: KeyPath,
     /// Where to point at: for a key that the file does not have, at what would hold it.
     focus: Span,
+    /// Whether the file has the key, or a mapping below the top level that would hold it.
+    has_line: bool,
 }
 
 impl<'t> TreeCursor<'t> {
     pub(super) fn root(node: Option<&'t TreeNode>) -> Self {
-        Self { node, path: KeyPath::default(), focus: node.map_or(Span::START, TreeNode::focus) }
+        let focus = node.map_or(Span::START, TreeNode::focus);
+        Self { node, path: KeyPath::default(), focus, has_line: true }
     }
 
     /// A key of the mapping at this place.
@@ -27,6 +30,7 @@ impl<'t> TreeCursor<'t> {
             node: entry.map(|entry| &entry.node),
             path: self.path.key(key),
             focus: entry.map_or(self.focus, TreeEntry::focus),
+            has_line: entry.is_some() || (self.has_line && !self.path.as_str().is_empty()),
         }
     }
 
@@ -40,6 +44,7 @@ impl<'t> TreeCursor<'t> {
             node: item,
             path: self.path.index(index),
             focus: item.map_or(self.focus, TreeNode::focus),
+            has_line: self.has_line,
         }
     }
 
@@ -73,7 +78,9 @@ impl<'t> TreeCursor<'t> {
 
     /// A warning at this place.
     pub(super) fn warning(&self, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(DiagnosticSeverity::Warning, self.path.as_str(), self.focus, message.into())
+        let severity = DiagnosticSeverity::Warning;
+        let warning = Diagnostic::new(severity, self.path.as_str(), self.focus, message.into());
+        Diagnostic { has_line: self.has_line, ..warning }
     }
 }
 

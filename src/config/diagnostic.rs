@@ -56,6 +56,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The other sides, each with what it is.
     pub related: Vec<(Span, String)>,
+    /// Whether a line of the file is about the message. For a warning about an absent key of the top level, none is.
+    pub has_line: bool,
 }
 
 impl Diagnostic {
@@ -65,7 +67,8 @@ impl Diagnostic {
         span: Span,
         message: String,
     ) -> Self {
-        Self { severity, message, key: key.to_owned(), span, help: None, related: Vec::new() }
+        let (key, related) = (key.to_owned(), Vec::new());
+        Self { severity, message, key, span, help: None, related, has_line: true }
     }
 
     pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -100,7 +103,7 @@ impl Diagnostic {
             DiagnosticSeverity::Warning => Level::WARNING,
         };
         let title = level.primary_title(self.message.as_str());
-        let mut report: Group<'_> = if source.text.trim().is_empty() {
+        let mut report: Group<'_> = if source.text.trim().is_empty() || !self.has_line {
             title.element(Origin::path(source.name))
         } else {
             let mut snippet = Snippet::source(source.text).path(source.name).annotation(

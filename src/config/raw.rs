@@ -60,7 +60,7 @@ pub(super) struct Raw {
     /// Other pods that may run on dedicated nodes, in addition to those of the presets.
     #[serde(default)]
     pub(super) exempt: Vec<Exemption>,
-    /// Objects that hold a pool's role together, beside those that the provider's preset protects.
+    /// Objects that AutoMQ's permissions depend on, in addition to those that the provider's preset protects.
     #[serde(default)]
     pub(super) protected: Vec<Protected>,
     /// The custom resources that make nodes, and whose changes the API server sends to PoolGuard, such as

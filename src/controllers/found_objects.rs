@@ -37,7 +37,7 @@ pub async fn follow(client: Client, found: watch::Sender<FoundObjects>) -> Infal
             Err(error) => {
                 if !is_reported {
                     warn!(
-                        "PoolGuard cannot ask which node-pool objects the cluster has: {}",
+                        "PoolGuard cannot read which node-pool objects the cluster has: {}",
                         client::explain(&error)
                     );
                     is_reported = true;

@@ -70,7 +70,7 @@ pub enum ScanError {
     #[error(transparent)]
     Object(#[from] ObjectError),
     /// A cluster in which everything refers to something else would take the API server's time.
-    #[error("AutoMQ's bindings refer to {wanted} roles, but PoolGuard looks for at most {most}")]
+    #[error("AutoMQ's bindings refer to {wanted} roles, but PoolGuard reads at most {most}")]
     TooManyRoles {
         /// As many roles.
         wanted: usize,

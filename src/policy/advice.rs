@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     Policy,
     placement::Landing,
+    pod_owner::DEFAULT_ACCOUNT,
     pool::{Pool, ZONE_LABEL},
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
     zone::PoolZones,
@@ -19,21 +20,25 @@ use crate::{
 
 /// Writes the change that keeps a pod off these pools: `remove the toleration, or …`. Where a pool's nodes have
 /// no label that identifies the pool, only removing the toleration helps. The terms of a node affinity are
-/// alternatives, so every term needs the requirement.
+/// alternatives, so every term needs the requirement. `terms` is their number, where it is known.
 pub(in crate::policy) fn write_keep_off(
     out: &mut impl fmt::Write,
     policy: &Policy,
     pools: &[&PoolFacts],
-    spec: &PodSpec<'_>,
+    terms: Option<usize>,
 ) -> fmt::Result {
     out.write_str("remove the toleration")?;
     let affinity = negations(policy, pools).unwrap_or_default();
-    let terms = spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len());
     for (index, negation) in affinity.iter().enumerate() {
         out.write_str(match (index, terms) {
-            (0, 0) => ", or add required node affinity ",
-            (0, 1) => ", or add to the term of its required node affinity ",
-            (0, _) => ", or add to every term of its required node affinity ",
+            (0, Some(0)) => ", or add required node affinity ",
+            (0, Some(1)) => ", or add to nodeSelectorTerms[0] of the required node affinity ",
+            (0, Some(_)) => {
+                ", or add to every item of nodeSelectorTerms in the required node affinity "
+            }
+            (0, None) => {
+                ", or add to the required node affinity (if it has several terms, to every term) "
+            }
             _ => ", ",
         })?;
         negation.write_yaml(out)?;
@@ -41,12 +46,51 @@ pub(in crate::policy) fn write_keep_off(
     Ok(())
 }
 
+/// Writes the `exempt` entry for a pod with this service account, to paste. Pods that name no service account have
+/// the account `default`, so the text says how many pods an entry for this account exempts.
+pub(in crate::policy) fn write_exempt_entry(
+    out: &mut impl fmt::Write,
+    namespace: &str,
+    account: &str,
+) -> fmt::Result {
+    write_parts(out, ["{namespace: ", namespace, ", serviceAccounts: [", account])?;
+    out.write_str("], reason: …} to exempt in PoolGuard's config")?;
+    if account != DEFAULT_ACCOUNT {
+        return Ok(());
+    }
+    write_parts(out, [". This entry exempts every pod of namespace ", namespace])?;
+    out.write_str(
+        " that names no service account. To exempt fewer pods, first set serviceAccountName in the pod or in its template",
+    )
+}
+
+/// `add {namespace: …, serviceAccounts: […], reason: …} to exempt in PoolGuard's config`, and what the entry takes in.
+pub(in crate::policy) fn add_exempt_entry(namespace: &str, account: &str) -> String {
+    let mut text = String::from("add ");
+    // Writing to a string does not fail.
+    let _ = write_exempt_entry(&mut text, namespace, account);
+    text
+}
+
+/// The number of terms of the required node affinity.
+pub(in crate::policy) fn terms(spec: &PodSpec<'_>) -> usize {
+    spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len())
+}
+
 impl Policy {
     /// The change that keeps a pod with this spec off these pools: `remove the toleration, or …`.
     pub fn keep_off(&self, pools: &[&PoolFacts], spec: &PodSpec<'_>) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = write_keep_off(&mut text, self, pools, spec);
+        let _ = write_keep_off(&mut text, self, pools, Some(terms(spec)));
+        text
+    }
+
+    /// The change of a DaemonSet that keeps its pods off these pools. The DaemonSet controller replaces the required
+    /// node affinity of the template in each pod, so the pod does not show how many terms the template has.
+    pub fn keep_daemon_set_off(&self, pools: &[&PoolFacts]) -> String {
+        let mut text = String::new();
+        let _ = write_keep_off(&mut text, self, pools, None);
         text
     }
 

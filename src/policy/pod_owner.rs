@@ -7,6 +7,9 @@ use crate::kubernetes::{
     selector::{LabelSelector, LabelSet},
 };
 
+/// The service account of pods that name none.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
 /// What tells whose a pod is: facts of the pod or of the template that makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct PodIdentity<'a, L> {
@@ -23,7 +26,7 @@ pub struct PodIdentity<'a, L> {
 
 impl<L> PodIdentity<'_, L> {
     pub(in crate::policy) fn service_account(&self) -> &str {
-        if self.service_account.is_empty() { "default" } else { self.service_account }
+        if self.service_account.is_empty() { DEFAULT_ACCOUNT } else { self.service_account }
     }
 }
 

@@ -212,8 +212,7 @@ impl Cause<'_> {
         let Self { field, means, term, is_examined } = self;
         match means {
             Means::NodeName => {
-                let rest =
-                    " selects this node directly, so the scheduler does not check its taints";
+                let rest = " selects this node directly, so the scheduler does not check the node's taints";
                 write_parts(out, [field, rest])?;
             }
             Means::Toleration(toleration, taint) => {
@@ -229,13 +228,17 @@ impl Cause<'_> {
             let index = digits.format(*index);
             write_parts(
                 out,
-                [", and nodeSelectorTerms[", index, "] of its node affinity matches this node"],
+                [
+                    ", and nodeSelectorTerms[",
+                    index,
+                    "] of the required node affinity matches this node",
+                ],
             )?;
         }
         if !is_examined {
             out.write_str(
-                ". Its node affinity or its tolerations are too long for PoolGuard to evaluate within one \
-                 request, so PoolGuard treats the pod as one that can run there",
+                ". The node affinity or the tolerations are too long for PoolGuard to evaluate within one request, \
+                 so PoolGuard assumes that the pod can run there",
             )?;
         }
         Ok(())
@@ -243,7 +246,7 @@ impl Cause<'_> {
 }
 
 /// Most sentences of a finding are shorter, so that one allocation holds them.
-const SENTENCE_BYTES: usize = 448;
+const SENTENCE_BYTES: usize = 640;
 
 /// A sentence of a finding.
 fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {

@@ -148,8 +148,8 @@ impl fmt::Display for PoolConflict {
         let Self { node, pool, other } = self;
         write!(
             f,
-            "node {node} is claimed by pools {pool} and {other}; PoolGuard counts it in {pool}, \
-             which comes first in the config"
+            "node {node} matches the pools {pool} and {other}. PoolGuard assigns it to pool {pool}, which comes \
+             first in the config"
         )
     }
 }

@@ -152,15 +152,22 @@ impl Finding {
         ["[", self.rule.as_str(), "] ", fact, stop, advice]
     }
 
-    /// The same as warnings: one, or fact and advice one each where the API server would cut it.
+    /// The same as warnings. A text that the API server would cut is several warnings: the fact, and the advice or each
+    /// of its sentences.
     pub fn warning_texts(&self) -> Vec<String> {
         let whole = self.denial();
         if whole.len() <= WARNING_BYTES_MAX {
             return vec![whole];
         }
-        let parts = [Some(&self.fact), self.advice.as_ref()];
-        let text = |part: &String| cut(format!("[{}] {part}", self.rule), WARNING_BYTES_MAX);
-        parts.into_iter().flatten().map(text).collect()
+        let text = |part: &str| format!("[{}] {part}", self.rule);
+        let mut texts = vec![text(&self.fact)];
+        let advice = self.advice.as_deref().unwrap_or_default();
+        match text(advice) {
+            _ if advice.is_empty() => {}
+            one if one.len() <= WARNING_BYTES_MAX => texts.push(one),
+            _ => texts.extend(advice.split(". ").map(text)),
+        }
+        texts.into_iter().map(|text| cut(text, WARNING_BYTES_MAX)).collect()
     }
 }
 
@@ -209,12 +216,11 @@ impl Record {
     pub fn message_parts(&self) -> [&str; 6] {
         let [who, group, passes] = match (&self.break_glass, &self.finding) {
             (None, _) => [""; 3],
-            (Some(group), Some(_)) => ["break-glass group ", group, " passes: "],
+            (Some(group), Some(_)) => ["break-glass group ", group, " bypassed the rules: "],
             (Some(group), None) => [
                 "break-glass group ",
                 group,
-                " used its right to bypass the \
-             rules; no rule would have denied the request",
+                " bypassed the rules, but no rule would have denied the request",
             ],
         };
         let finding = self.finding.as_ref();

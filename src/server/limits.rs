@@ -32,8 +32,8 @@ pub struct Limits {
     )]
     pub max_body_bytes_in_flight: usize,
 
-    /// Largest number of requests at a time; above it PoolGuard answers 429 to the request that has waited
-    /// longest for its body
+    /// Largest number of requests at a time; above it PoolGuard answers 429 to the request whose body has been
+    /// incomplete for the longest time
     #[arg(
         long,
         env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",
@@ -104,8 +104,8 @@ pub struct Limits {
     )]
     pub answer_timeout: Duration,
 
-    /// Time that a connection can be idle; use more than 90s, so that the API server closes idle connections
-    /// first
+    /// Time after which PoolGuard closes an idle connection; use more than 90s, because the API server must close
+    /// idle connections first
     #[arg(
         long,
         env = "POOLGUARD_IDLE_TIMEOUT",

@@ -69,6 +69,16 @@ impl PlannedLabels {
         labels
     }
 
+    /// These, and others that nothing tells of.
+    pub(super) fn of_pairs(pairs: Vec<(String, String)>, machine_types: Option<&[String]>) -> Self {
+        let mut labels = Self { has_more: true, ..Self::default() };
+        pairs.into_iter().for_each(|(key, value)| labels.add(&key, Some(value)));
+        if let Some([only]) = machine_types {
+            labels.add(MACHINE_TYPE_LABEL, Some(only.clone()));
+        }
+        labels
+    }
+
     fn add(&mut self, key: &str, value: Option<String>) {
         self.known.remove(key);
         match value {

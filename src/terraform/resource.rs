@@ -26,6 +26,8 @@ pub(super) struct Resource {
     pub(super) has_type_list: bool,
     /// Lists of types that it takes as well.
     pub(super) further_types: &'static [&'static str],
+    /// The block that names a launch template.
+    pub(super) template: Option<&'static str>,
     /// What makes nodes of other types, or in other zones.
     pub(super) others: &'static [&'static str],
     pub(super) zones: Zones,
@@ -89,6 +91,7 @@ const PLAIN: Resource = Resource {
     machine_type: "",
     has_type_list: false,
     further_types: &[],
+    template: None,
     others: &[],
     zones: Zones::Names { path: "zones", no_zone: "" },
     sizes: &[],
@@ -157,6 +160,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         machine_type: "instance_types",
         has_type_list: true,
         further_types: &[],
+        template: Some("launch_template.0"),
         others: &[],
         zones: Zones::Subnets {
             path: "subnet_ids",

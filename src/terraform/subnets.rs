@@ -56,9 +56,9 @@ impl<'p> Subnets<'p> {
         zones.filter(|zones| !zones.is_empty())
     }
 
-    /// The zones of subnets to come, where the configuration names each of them and nothing else: a
-    /// variable, a loop or a list of many may stand for any of them. `number` is how many there are, where
-    /// the plan says so.
+    /// The zones of subnets to come, where the configuration names each of them and nothing else, itself, through a
+    /// variable or through an output of a module: a loop or a list of many may stand for any of them. `number` is
+    /// how many there are, where the plan says so.
     pub(super) fn zones_of_references(
         &self,
         change: &Value,
@@ -66,58 +66,114 @@ impl<'p> Subnets<'p> {
         number: Option<usize>,
     ) -> Option<BTreeSet<String>> {
         let module = change.get("module_address").and_then(Value::as_str).unwrap_or_default();
-        let references = references(self.plan, module, change, attribute)?;
-        let addresses: Option<Vec<&str>> =
-            references.iter().map(|reference| self.address(reference)).collect();
-        let addresses = addresses?;
-        let names_one_of = |whole: &str| {
-            let is_one = |it: &&str| it.strip_prefix(whole).is_some_and(|it| it.starts_with('['));
-            addresses.iter().any(is_one)
-        };
-        // `aws_subnet.a[0].id` is listed as `aws_subnet.a`, too.
-        let addresses: BTreeSet<&str> =
-            addresses.iter().copied().filter(|address| !names_one_of(address)).collect();
+        let found = references(self.plan, module, change, attribute)?;
+        let addresses = self.addresses(module, &found, REFERRALS_MAX)?;
         if number.is_some_and(|number| number != addresses.len()) {
             return None;
         }
-        let zone = |address: &str| {
-            let dot = if module.is_empty() { "" } else { "." };
-            self.by_address.get([module, dot, address].concat().as_str()).cloned()
-        };
-        let zones: Option<BTreeSet<String>> = addresses.into_iter().map(zone).collect();
+        let zone = |address: &String| self.by_address.get(address.as_str()).cloned();
+        let zones: Option<BTreeSet<String>> = addresses.iter().map(zone).collect();
         zones.filter(|zones| !zones.is_empty())
     }
 
-    /// `aws_subnet.a` of `aws_subnet.a.id`; `None` for a reference to something else.
-    fn address<'r>(&self, reference: &'r str) -> Option<&'r str> {
-        let managed = reference.strip_prefix("data.").unwrap_or(reference);
-        let name = managed.strip_prefix(self.kind)?.strip_prefix('.')?;
-        // A key in brackets may have dots.
-        let end = match name.split_once(']') {
-            Some((before, _)) => before.len() + 1,
-            None => name.find('.').unwrap_or(name.len()),
+    /// The subnets that references in a module lead to; `None` if one leads elsewhere.
+    fn addresses(
+        &self,
+        module: &str,
+        references: &[&str],
+        referrals: usize,
+    ) -> Option<BTreeSet<String>> {
+        // `aws_subnet.a[0].id` is listed as `aws_subnet.a`, too.
+        let is_part = |whole: &str| {
+            let rest = references.iter().filter_map(|it| it.strip_prefix(whole));
+            rest.filter(|rest| !rest.is_empty()).any(|rest| rest.starts_with(['[', '.']))
         };
-        reference.get(..reference.len() - name.len() + end)
+        let mut addresses = BTreeSet::new();
+        for reference in references.iter().filter(|reference| !is_part(reference)) {
+            match address_of(self.kind, reference) {
+                Some(address) => drop(addresses.insert(in_module(module, address))),
+                None => {
+                    let (module, further) = self.referral(module, reference)?;
+                    let further = self.addresses(&module, &further, referrals.checked_sub(1)?)?;
+                    addresses.extend(further);
+                }
+            }
+        }
+        Some(addresses)
+    }
+
+    /// What a variable of a module stands for in the module that calls it, or an output in the called one.
+    fn referral(&self, module: &str, reference: &str) -> Option<(String, Vec<&'p str>)> {
+        let names = module_names(module);
+        let mut steps = reference.split('.');
+        match (steps.next()?, steps.next()?, steps.next()) {
+            ("var", variable, None) => {
+                let (own, callers) = names.split_last()?;
+                let call = configuration(self.plan, callers)?.pointer("/module_calls")?.get(own)?;
+                let expression = call.get("expressions")?.get(variable)?;
+                let caller = module.rsplit_once("module.")?.0.trim_end_matches('.');
+                Some((caller.to_owned(), texts(expression)))
+            }
+            ("module", called, Some(output)) if !called.contains('[') => {
+                let whole: Vec<&str> = names.iter().copied().chain([called]).collect();
+                let output = configuration(self.plan, &whole)?.pointer("/outputs")?.get(output)?;
+                Some((
+                    in_module(module, &format!("module.{called}")),
+                    texts(output.get("expression")?),
+                ))
+            }
+            _ => None,
+        }
     }
 }
 
-/// What the configuration refers to in an attribute of a resource.
-fn references<'p>(
+/// How often a reference may lead to another one.
+const REFERRALS_MAX: usize = 8;
+
+fn in_module(module: &str, address: &str) -> String {
+    if module.is_empty() { address.to_owned() } else { format!("{module}.{address}") }
+}
+
+/// The configuration of a module.
+fn configuration<'p>(plan: &'p Value, names: &[&str]) -> Option<&'p Value> {
+    let root = plan.pointer("/configuration/root_module")?;
+    names.iter().try_fold(root, |module, name| module.get("module_calls")?.get(name)?.get("module"))
+}
+
+/// What an expression refers to.
+fn texts(expression: &Value) -> Vec<&str> {
+    list(expression, "references").filter_map(Value::as_str).collect()
+}
+
+/// `aws_subnet.a` of `aws_subnet.a.id`; `None` for a reference to something of another kind.
+pub(super) fn address_of<'r>(kind: &str, reference: &'r str) -> Option<&'r str> {
+    let managed = reference.strip_prefix("data.").unwrap_or(reference);
+    let name = managed.strip_prefix(kind)?.strip_prefix('.')?;
+    // A key in brackets may have dots.
+    let end = match name.split_once(']') {
+        Some((before, _)) => before.len() + 1,
+        None => name.find('.').unwrap_or(name.len()),
+    };
+    reference.get(..reference.len() - name.len() + end)
+}
+
+/// What the configuration refers to in an attribute of a resource, or in one of a block: `launch_template.0.id`.
+pub(super) fn references<'p>(
     plan: &'p Value,
     module_address: &str,
     change: &Value,
     attribute: &str,
 ) -> Option<Vec<&'p str>> {
-    let mut module = plan.pointer("/configuration/root_module")?;
-    for name in module_names(module_address) {
-        module = module.get("module_calls")?.get(name)?.get("module")?;
-    }
+    let module = configuration(plan, &module_names(module_address))?;
     let is_it = |resource: &&Value| {
         ["mode", "type", "name"].into_iter().all(|key| resource.get(key) == change.get(key))
     };
     let resource = list(module, "resources").find(is_it)?;
-    let expression = resource.get("expressions")?.get(attribute)?;
-    Some(list(expression, "references").filter_map(Value::as_str).collect())
+    let expressions = resource.get("expressions")?;
+    let expression = attribute.split('.').try_fold(expressions, |value, step| {
+        step.parse::<usize>().map_or_else(|_| value.get(step), |index| value.get(index))
+    })?;
+    Some(texts(expression))
 }
 
 /// `a` and `b` of `module.a["x.y"].module.b`.
@@ -131,6 +187,46 @@ fn module_names(address: &str) -> Vec<&str> {
     names.map(|step| step.split_once('[').map_or(step, |(name, _)| name)).collect()
 }
 
-fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+pub(super) fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
     value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn subnets_are_found_through_variables_and_outputs() {
+        let subnet = |address: &str, zone: &str| json!({"address": address, "type": "aws_subnet", "values": {"availability_zone": zone}});
+        let refers = |references: &[&str]| {
+            json!({"expressions": {"subnet_ids": {"references": references}},
+            "mode": "managed", "type": "aws_eks_node_group", "name": "pool"})
+        };
+        let plan = json!({
+            "planned_values": {"root_module": {"resources": [subnet("aws_subnet.a", "z1")], "child_modules": [
+                {"resources": [subnet("module.network.aws_subnet.b", "z2")]}]}},
+            "configuration": {"root_module": {
+                "resources": [refers(&["module.network.kafka", "module.network", "aws_subnet.a.id", "aws_subnet.a"])],
+                "module_calls": {
+                    "network": {"module": {"outputs": {"kafka": {"expression": {"references": ["aws_subnet.b.id", "aws_subnet.b"]}}}}},
+                    "pools": {"expressions": {"subnets": {"references": ["aws_subnet.a.id", "aws_subnet.a"]}},
+                        "module": {"resources": [refers(&["var.subnets"])]}},
+                },
+            }},
+        });
+        let subnets = Subnets::new(&plan, "aws_subnet", "availability_zone");
+        let zones = |module: &str| {
+            let mut change =
+                json!({"mode": "managed", "type": "aws_eks_node_group", "name": "pool"});
+            if !module.is_empty() {
+                change["module_address"] = json!(module);
+            }
+            let zones = subnets.zones_of_references(&change, "subnet_ids", None);
+            zones.map(|zones| zones.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(zones("").as_deref(), Some("z1 z2"));
+        assert_eq!(zones("module.pools").as_deref(), Some("z1"));
+    }
 }

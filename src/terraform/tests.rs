@@ -390,3 +390,74 @@ fn an_instance_on_kubernetes_is_read_and_one_on_virtual_machines_is_not() {
     assert!(it.schedule.is_some() && !it.changes_schedule);
     assert!(Plan::read(&plan_text("automq_kafka_instance", &instance("IAAS"))).is_err());
 }
+
+#[test]
+fn an_autoscaling_group_is_a_pool_where_its_template_or_its_tags_say_so() {
+    let user_data = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        "/etc/eks/bootstrap.sh c --kubelet-extra-args '--register-with-taints=dedicated=automq:NoSchedule --node-labels=team=kafka'",
+    );
+    let template = json!({"address": "aws_launch_template.kafka", "type": "aws_launch_template",
+        "values": {"id": "lt-1", "name": "kafka", "instance_type": "r6in.large", "user_data": user_data}});
+    let rest = json!({"planned_values": {"root_module": {"resources": [template]}},
+    "configuration": {"root_module": {"resources": [
+        {"mode": "managed", "type": "aws_autoscaling_group", "name": "pool", "expressions":
+            {"launch_template": [{"id": {"references": ["aws_launch_template.kafka.id", "aws_launch_template.kafka"]}}]}},
+    ]}}});
+    let group = |template: Value| json!({"name": "kafka", "availability_zones": ["a", "b", "c"], "min_size": 3, "launch_template": [template]});
+    let expected = format!(
+        "kafka [{TYPE}=r6in.large team=kafka] dedicated=automq:NoSchedule r6in.large a b c 3"
+    );
+    for named in [json!({}), json!({"id": "lt-1"}), json!({"name": "kafka"})] {
+        assert_eq!(only("aws_autoscaling_group", &group(named), &rest), expected);
+    }
+    let mut tagged = group(json!({"name": "elsewhere"}));
+    let prefix = "k8s.io/cluster-autoscaler/node-template";
+    tagged["tag"] = json!([
+        {"key": format!("{prefix}/label/team"), "value": "kafka"},
+        {"key": format!("{prefix}/taint/dedicated"), "value": "automq:NoSchedule"},
+    ]);
+    let expected = "kafka [team=kafka] dedicated=automq:NoSchedule ? a b c 3";
+    assert_eq!(only("aws_autoscaling_group", &tagged, &json!({})), expected);
+    let bare = plan("aws_autoscaling_group", &group(json!({"name": "elsewhere"})), &json!({}));
+    assert!(bare.pools.is_empty());
+    assert_eq!(bare.lookalikes.len(), 1);
+}
+
+#[test]
+fn a_node_group_takes_type_and_taints_of_its_template() {
+    let user_data = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        "--register-with-taints=dedicated=automq:NoSchedule",
+    );
+    let group = json!({"node_group_name": "kafka", "launch_template": [{"id": "lt-1"}],
+        "scaling_config": [{"desired_size": 3}], "subnet_ids": ["s"]});
+    let rest = json!({"prior_state": {"values": {"root_module": {"resources": [
+        {"address": "data.aws_launch_template.kafka", "type": "aws_launch_template",
+         "values": {"id": "lt-1", "instance_type": "r6in.large", "user_data": user_data}},
+    ]}}}});
+    assert_eq!(
+        only("aws_eks_node_group", &group, &rest),
+        format!(
+            "kafka [eks.amazonaws.com/nodegroup=kafka {TYPE}=r6in.large] dedicated=automq:NoSchedule r6in.large ? 3"
+        )
+    );
+}
+
+#[test]
+fn manifests_are_objects_and_no_lookalikes() {
+    let object =
+        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "kafka"}});
+    let yaml = "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: kafka}\n";
+    for (kind, after) in [
+        ("kubernetes_manifest", json!({"manifest": object})),
+        ("kubectl_manifest", json!({"yaml_body": yaml})),
+    ] {
+        let Plan { manifests, lookalikes, .. } = plan(kind, &after, &json!({}));
+        let names: Vec<_> = manifests.iter().map(|it| (it.group(), &*it.kind, &*it.name)).collect();
+        assert_eq!(names, [("karpenter.sh", "NodePool", "kafka")], "{kind}");
+        assert!(lookalikes.is_empty(), "{kind}");
+    }
+    let unread = plan("kubectl_manifest", &json!({"yaml_body": "{"}), &json!({}));
+    assert_eq!((unread.manifests.len(), unread.lookalikes.len()), (0, 1));
+}

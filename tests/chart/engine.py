@@ -84,9 +84,13 @@ def rendered(name, version=VERSIONS[-1]):
     return render(read_values(name), version)
 
 
-def objects_of(texts):
-    """The objects of rendered templates."""
-    manifests = [text for path, text in texts.items() if path.endswith(".yaml")]
+def is_of_helm_test(path):
+    return pathlib.PurePath(path).parent.name == "tests"
+
+
+def objects_of(texts, of_helm_test=False):
+    """The objects of rendered templates that an install makes, or those that only `helm test` makes."""
+    manifests = [text for path, text in texts.items() if path.endswith(".yaml") and is_of_helm_test(path) == of_helm_test]
     documents = [it for text in manifests for it in yaml.load_all(text, Loader=yaml.CSafeLoader)]
     return [document for document in documents if document]
 

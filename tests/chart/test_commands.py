@@ -62,6 +62,7 @@ HELM = {
     "history": {},
     "install": {**UPGRADE, "--create-namespace": NO},
     "rollback": {},
+    "test": {},
     "uninstall": {"--wait": NO},
     "upgrade": UPGRADE,
 }

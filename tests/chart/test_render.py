@@ -65,7 +65,8 @@ class Rendering(unittest.TestCase):
     def test_every_object_is_one_that_kubernetes_takes(self):
         for name in SETS:
             for version in VERSIONS:
-                for thing in objects(name, version):
+                tested = engine.objects_of(rendered(name, version), of_helm_test=True)
+                for thing in [*objects(name, version), *tested]:
                     with self.subTest(name, version=version, kind=thing["kind"]):
                         validate_once(json.dumps(thing, sort_keys=True), version)
 
@@ -154,6 +155,16 @@ class Rendering(unittest.TestCase):
                     self.assertNotIn("Webhook", thing["kind"])
                     self.assertNotEqual(thing["kind"], "Secret")
                     self.assertNotIn("helm.sh/hook", thing["metadata"].get("annotations", {}))
+
+    def test_what_helm_test_makes_is_a_hook_that_the_service_does_not_lead_to(self):
+        for name in SETS:
+            found = engine.objects_of(rendered(name), of_helm_test=True)
+            for thing in found:
+                self.assertEqual(thing["metadata"]["annotations"]["helm.sh/hook"], "test")
+            services = [it for it in objects(name) if it["kind"] == "Service"]
+            labels = engine.only(found, "Pod")["metadata"]["labels"]
+            for service in services:
+                self.assertFalse(service["spec"]["selector"].items() <= labels.items(), name)
 
     def test_a_cluster_that_is_too_old_is_refused(self):
         self.assertEqual(engine.chart().metadata["kubeVersion"], ">=1.30.0-0")

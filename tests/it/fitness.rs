@@ -619,7 +619,7 @@ fn fixes_are_for_the_provider() {
         (
             "huawei",
             "cce.cloud.com/cce-nodepool",
-            "# and add the taint to the node pool",
+            "# then add the taint to the settings of the node pool",
             "# scale the node pool to 3 nodes",
         ),
     ] {

@@ -18,6 +18,7 @@ mod reports;
 mod rights;
 mod scan;
 mod service;
+mod status;
 mod watches;
 
 use self::replica::eventually;

@@ -174,7 +174,7 @@ fn message(taint: &Taint<'static>, pools: &[&Pool]) -> String {
     let fact = literal(&format!(
         " can run on pool {names}, which is reserved for AutoMQ: spec.tolerations tolerates \
          {taint}. Remove the toleration. If the pod must run there, ask your platform team to add \
-         an entry to exempt in PoolGuard's config for namespace "
+         the pod's service account to exempt in PoolGuard's config, with the namespace "
     ));
     format!("{start} + request.namespace + '/' + {name} + {fact} + request.namespace")
 }

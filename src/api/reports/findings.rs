@@ -113,8 +113,8 @@ fn strangers(namespace: &str, count: u64, outcome: ReportOutcome, at: i64) -> Re
          for AutoMQ"
     );
     let finding = Finding::new(RuleName::ClusterExclusive, fact).advice(format!(
-        "Run them in another cluster, or add an entry for namespace {namespace} to exempt in \
-         PoolGuard's config"
+        "Run them in another cluster, or add {{namespace: {namespace}, reason: …}} to exempt in PoolGuard's config. \
+         This entry exempts every pod of the namespace, also on AutoMQ's pools"
     ));
     let object = ObjectRef::named("v1", "Namespace", namespace);
     ReportResult::of(&finding, Process::Scan, outcome, Some(&object), at).times(count)

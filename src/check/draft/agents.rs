@@ -67,7 +67,7 @@ pub(super) fn exemptions(facts: &CheckFacts<'_>) -> DraftList<DraftExemption> {
         reason,
     });
     let entries: Vec<_> = entries.collect();
-    let check = "keep the agents that every node needs, and write why each is needed";
+    let check = "keep only the agents that every node needs, and write the reason for each";
     let checks = if entries.is_empty() { Vec::new() } else { vec![check.to_owned()] };
     DraftList::bounded(entries, EXEMPTIONS_MAX, "DaemonSet", checks)
 }

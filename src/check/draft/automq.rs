@@ -179,20 +179,22 @@ impl<'a> Deployment<'a> {
         let mut checks: Vec<String> = Vec::new();
         if !self.exempt.is_empty() {
             let has = verb(&self.exempt, "has", "have");
+            let is = verb(&self.exempt, "is a system namespace", "are system namespaces");
             let names = list(&self.exempt);
-            checks.push(format!("{names} {has} pods with AutoMQ's labels, but is for the system"));
+            checks.push(format!("{names} {has} pods with AutoMQ's labels, but {is}"));
         }
         let guessed = namespaces_by_name(policy, inventory);
         let others: Vec<&String> =
             guessed.iter().filter(|it| !self.namespaces.contains(*it)).collect();
         if self.namespaces.is_empty() {
             let (names, check) = if guessed.is_empty() {
-                let check = "no pod carries AutoMQ's labels; this is the default";
+                let check = "no pod has AutoMQ's labels, so this is only the default name";
                 (vec![DEFAULT_NAMESPACE.to_owned()], check)
             } else {
                 (
                     guessed,
-                    "a guess by name, since no pod carries AutoMQ's labels: remove what is not AutoMQ's",
+                    "a guess from the names of the namespaces, because no pod has AutoMQ's labels. Remove each \
+                     namespace that is not AutoMQ's: all its pods may run on the pools",
                 )
             };
             checks.push(check.to_owned());
@@ -201,9 +203,9 @@ impl<'a> Deployment<'a> {
         }
         if !others.is_empty() {
             let (it, fits) = if others.len() == 1 {
-                ("it", "its name fits")
+                ("it", "its name looks like AutoMQ's")
             } else {
-                ("them", "their names fit")
+                ("them", "their names look like AutoMQ's")
             };
             checks.push(format!(
                 "add {} if AutoMQ uses {it}: {fits}, but no AutoMQ pod runs there",
@@ -226,10 +228,8 @@ impl<'a> Deployment<'a> {
         }
         let all = count(marked.len() + others.len(), "pod");
         let (lack, number) = (verb(&others, "lacks", "lack"), others.len());
-        let treats = verb(&others, "treats it", "treats them");
-        vec![format!(
-            "{number} of {all} {lack} AutoMQ's labels; PoolGuard {treats} as AutoMQ's, too"
-        )]
+        let as_pods = verb(&others, "it as an AutoMQ pod", "them as AutoMQ pods");
+        vec![format!("{number} of {all} {lack} AutoMQ's labels, but PoolGuard treats {as_pods}")]
     }
 }
 
@@ -276,8 +276,7 @@ pub(super) fn instances(facts: &CheckFacts<'_>, sets: &[Workload<'_>]) -> DraftL
         if by_label.is_empty() && all.iter().any(|it| pool_index(facts, it).is_some()) {
             let mut instance = instance(facts, namespace, &all);
             instance.name = unique_name(namespace, &mut taken);
-            let check =
-                "no pod here tells its instance by a label; this one is the whole namespace";
+            let check = "no pod in this namespace has a label for its instance, so the whole namespace is one instance";
             instance.checks.insert(0, check.to_owned());
             instances.push(instance);
         }
@@ -329,7 +328,10 @@ fn instance(facts: &CheckFacts<'_>, namespace: &str, own: &[Evidence<'_>]) -> Dr
         if inside < running {
             let outside = running - inside;
             let run = if outside == 1 { "runs" } else { "run" };
-            checks.push(format!("{outside} of {} {run} outside every pool", count(running, "pod")));
+            checks.push(format!(
+                "{outside} of {} {run} on nodes that are in no pool",
+                count(running, "pod")
+            ));
         }
         Some(most)
     } else {
@@ -348,7 +350,7 @@ fn instance(facts: &CheckFacts<'_>, namespace: &str, own: &[Evidence<'_>]) -> Dr
 
 /// The pool of an instance without a pod on any, and how it was found.
 fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usize>, String) {
-    const NONE: &str = "no pod of it runs on a pool";
+    const NONE: &str = "no pod of this instance runs on a pool";
     let pools = &facts.policy.pools;
     let selective = own
         .iter()
@@ -358,15 +360,21 @@ fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usi
         None => (0..pools.len()).collect(),
     };
     match (fitting.as_slice(), selective) {
-        ([pool], Some(_)) => {
-            (Some(*pool), format!("{NONE}; its node selection fits this one only"))
-        }
+        ([pool], Some(_)) => (
+            Some(*pool),
+            format!("{NONE}; its nodeSelector and node affinity match only this pool"),
+        ),
         ([pool], None) => (Some(*pool), format!("{NONE}; this is the only pool")),
-        ([], _) => (None, format!("{NONE}, and its node selection fits none")),
+        ([], _) => (
+            None,
+            format!(
+                "{NONE}, and its nodeSelector and node affinity match no pool: replace POOL, and uncomment the entry"
+            ),
+        ),
         (fitting, _) => {
             let names = fitting.iter().filter_map(|index| pools.get(*index)).map(|it| &*it.name);
             let names = list(&names.collect::<Vec<_>>());
-            (None, format!("{NONE}; write its pool, one of {names}, and uncomment it"))
+            (None, format!("{NONE}; replace POOL by one of {names}, and uncomment the entry"))
         }
     }
 }

@@ -94,13 +94,13 @@ pub(super) fn add_roles(policy: &Policy, inventory: &Inventory, pools: &mut Draf
         [role] => {
             for pool in &mut pools.entries {
                 pool.role.value = Some(role.clone());
-                pool.role.checks.push("the only node role in aws-auth".to_owned());
+                pool.role.checks.push("this is the only node role in aws-auth".to_owned());
             }
         }
         roles => {
             for pool in &mut pools.entries {
                 pool.role.checks.push(format!(
-                    "aws-auth has {} node roles; write this pool's as `role:`, one of {}",
+                    "aws-auth has {} node roles; add `role:` with the role of this pool, one of {}",
                     roles.len(),
                     list(roles)
                 ));

@@ -125,8 +125,8 @@ pub(super) fn pools(
         match without_node_pool(policy, taint, &members, nodes) {
             Some(group) => groups.push(group),
             None => checks.push(format!(
-                "{} {} {taint} and no label of a node pool: give the nodes a label, and declare a pool that \
-                 selects it",
+                "{} {} {taint} but no label that identifies a node pool: give the nodes a label, and declare a \
+                 pool that selects this label",
                 count(members.len(), "node"),
                 verb(&members, "carries", "carry"),
             )),
@@ -148,7 +148,7 @@ fn guests_of(
         return Vec::new();
     }
     let guests = list(guests);
-    vec![format!("this pool is here only because pods of {guests} run on its nodes")]
+    vec![format!("this pool is in the draft only because pods of {guests} run on its nodes")]
 }
 
 /// Which taints make a node AutoMQ's.
@@ -230,7 +230,7 @@ fn without_node_pool<'a>(
     let nodes = members.to_vec();
     if let Some((key, value)) = shared.min_by_key(|(key, _)| *key != taint.key.as_str()) {
         let name = if value.is_empty() { key.rsplit('/').next().unwrap_or(key) } else { value };
-        let check = "these nodes have no label of a node pool; this label is on them only";
+        let check = "these nodes have no label that identifies a node pool; only these nodes have this label";
         return Some(Group {
             selector: DraftSelector::Label(key.to_owned(), value.to_owned()),
             name: name.to_owned(),
@@ -245,8 +245,8 @@ fn without_node_pool<'a>(
     let mut hosts: Vec<String> = members.iter().map(host).collect::<Option<_>>()?;
     hosts.sort();
     hosts.dedup();
-    let check = "these nodes share no label; a new node is not in the pool until you add its name. Better give the \
-                 nodes a label, and select it";
+    let check = "these nodes have no label in common, so you must add the name of every new node. It is better to \
+                 give the nodes a label, and to select this label";
     (hosts.len() <= HOSTS_MAX).then(|| Group {
         selector: DraftSelector::Hosts(hosts),
         name: taint.value.to_string(),
@@ -261,8 +261,10 @@ fn pool(dedication: &Dedication<'_>, group: Group<'_>, taken: &mut BTreeSet<Stri
     let taint = pool_taint(dedication, &nodes);
     let lacking = nodes.iter().filter(|node| !node.taints.contains(&taint.value)).count();
     if lacking == nodes.len() {
-        checks
-            .push(format!("no node carries the taint {}, so other pods can run here", taint.value));
+        checks.push(format!(
+            "no node of this pool has the taint {}, so other pods can run on these nodes",
+            taint.value
+        ));
     } else if lacking > 0 {
         let (lacking, all) = (lacking, count(nodes.len(), "node"));
         let verb = if lacking == 1 { "lacks" } else { "lack" };
@@ -287,9 +289,9 @@ fn pool_taint(dedication: &Dedication<'_>, nodes: &[&NodeRecord]) -> Checked<Tai
     let Some(taint) = in_place.filter(|_| !has_own) else {
         return Checked { value: own.clone(), checks: Vec::new() };
     };
-    let mut checks = vec![format!("the nodes carry this taint in place of {own}")];
+    let mut checks = vec![format!("the nodes have this taint instead of {own}")];
     if taint.effect == NO_EXECUTE {
-        checks.push("AutoMQ's brokers tolerate NoSchedule only; NoExecute evicts them".to_owned());
+        checks.push("AutoMQ's brokers tolerate only NoSchedule; NoExecute evicts them".to_owned());
     }
     Checked { value: taint.clone(), checks }
 }
@@ -318,7 +320,8 @@ fn additional_taints(
     let mut value: Vec<_> = shared_taints(policy, nodes).filter(|it| *it != own).cloned().collect();
     value.sort();
     value.dedup();
-    let check = "every node carries these, too; PoolGuard gives the pool's pods the tolerations";
+    let check =
+        "every node also has these taints; PoolGuard adds their tolerations to the pool's pods";
     let checks = if value.is_empty() { Vec::new() } else { vec![check.to_owned()] };
     Checked { value, checks }
 }
@@ -337,20 +340,22 @@ fn zones(policy: &Policy, nodes: &[&NodeRecord]) -> Checked<Vec<String>> {
     let mut checks = Vec::new();
     let told = match zones.len() {
         0 => {
-            checks.push(format!("no node names a zone in its label {ZONE_LABEL}"));
+            checks.push(format!("no node has a zone in the label {ZONE_LABEL}"));
             return Checked { value: Vec::new(), checks };
         }
         1 | 3 => zones,
         number => {
             let spelled = if number == 2 { "two".to_owned() } else { number.to_string() };
             let names = list(&zones);
-            checks.push(format!("{spelled} zones ({names}); AutoMQ runs in one zone or in three"));
+            checks.push(format!(
+                "the nodes are in {spelled} zones ({names}), but AutoMQ needs one zone or three"
+            ));
             Vec::new()
         }
     };
     if silent > 0 {
         let all = count(nodes.len(), "node");
-        let verb = if silent == 1 { "names" } else { "name" };
+        let verb = if silent == 1 { "has" } else { "have" };
         checks.push(format!("{silent} of {all} {verb} no zone in the label {ZONE_LABEL}"));
     }
     Checked { value: told, checks }
@@ -362,9 +367,12 @@ fn machine_types(policy: &Policy, nodes: &[&NodeRecord]) -> Checked<Vec<String>>
         types.filter(|it| !it.is_empty() && check_label_value(it).is_ok()).collect();
     let mut checks = Vec::new();
     if types.is_empty() {
-        checks.push(format!("no node names a machine type in its label {MACHINE_TYPE_LABEL}"));
+        checks.push(format!("no node has a machine type in the label {MACHINE_TYPE_LABEL}"));
     } else if types.len() > TYPES_MAX {
-        checks.push(format!("{} machine types: list those that AutoMQ approved", types.len()));
+        checks.push(format!(
+            "the nodes have {} machine types: list the types that AutoMQ approved",
+            types.len()
+        ));
         return Checked { value: Vec::new(), checks };
     } else if let Some(ApprovedTypes { names, source }) = policy.approved_types(None) {
         let others: Vec<&str> = types.iter().filter(|it| !names.contains(it)).copied().collect();
@@ -373,7 +381,7 @@ fn machine_types(policy: &Policy, nodes: &[&NodeRecord]) -> Checked<Vec<String>>
             let whose =
                 if source.is_authoritative() { "AutoMQ's list" } else { "PoolGuard's catalog" };
             let names = list(&others);
-            checks.push(format!("{whose} for {provider} does not have {names}; ask AutoMQ"));
+            checks.push(format!("{whose} for {provider} does not contain {names}; ask AutoMQ"));
         }
     }
     Checked { value: types.into_iter().map(str::to_owned).collect(), checks }

@@ -45,7 +45,10 @@ impl ConfigDraft {
             page.line(0, &format!("provider: {provider}"));
         } else {
             let known = Provider::ALL.map(Provider::as_str).join(", ");
-            page.check(0, &format!("the nodes tell no provider; add `provider:`, one of {known}"));
+            page.check(
+                0,
+                &format!("the nodes do not show the provider; add `provider:` with one of {known}"),
+            );
         }
         page.namespaces(self);
         page.pools(self, defaults);
@@ -150,7 +153,7 @@ impl Page {
         self.text.push('\n');
         self.comment(
             0,
-            "The namespaces of AutoMQ: PoolGuard treats every pod in them as AutoMQ's.",
+            "The namespaces of AutoMQ: PoolGuard treats every pod in them as an AutoMQ pod.",
         );
         self.line(0, "automq:");
         self.checks(2, &namespaces.checks);
@@ -170,7 +173,7 @@ impl Page {
     fn pools(&mut self, draft: &ConfigDraft, defaults: &Policy) {
         let pools = &draft.pools;
         self.text.push('\n');
-        self.comment(0, "The node pools that are dedicated to AutoMQ, as their nodes are today.");
+        self.comment(0, "The node pools that are dedicated to AutoMQ, with the zones and machine types of their present nodes.");
         let has_role = |pool: &DraftPool| pool.role != Checked::default();
         if draft.provider == Some(Provider::Aws)
             && !pools.entries.is_empty()
@@ -276,7 +279,7 @@ impl Page {
         self.text.push('\n');
         self.comment(
             0,
-            "DaemonSets that can run beside AutoMQ and that no preset of PoolGuard exempts.",
+            "DaemonSets that can run on AutoMQ's nodes and that no preset of PoolGuard exempts.",
         );
         self.checks(0, &exempt.checks);
         self.line(0, "exempt:");
@@ -295,8 +298,8 @@ impl Page {
         self.text.push('\n');
         self.comment(
             0,
-            "AutoMQ's console, as the API server knows it. Without this entry, role-binding denies the console's \
-             changes to the objects that hold AutoMQ's roles.",
+            "AutoMQ's console: the user name that the API server sees. Without this entry, role-binding denies the \
+             console's changes to the objects that give AutoMQ its permissions.",
         );
         if let Some(user) = user {
             let account = user.strip_prefix(SERVICE_ACCOUNT).and_then(|it| it.split_once(':'));
@@ -313,7 +316,7 @@ impl Page {
             self.line(2, "trusted:");
             return self.line(4, &trusted);
         }
-        self.comment(0, &format!("No object of the cluster names it for sure; {looks}."));
+        self.comment(0, &format!("PoolGuard could not find this user in the cluster; {looks}."));
         self.line(0, "# principals:");
         self.line(0, "#   trusted:");
         self.line(0, "#     users:");

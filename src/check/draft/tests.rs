@@ -179,9 +179,9 @@ fn nodes_become_pools() {
             vec![n("1", "a", "z1", "r6in.large", &[TAINT]), n("2", "a", "z2", "m9.big", &[])],
             &[
                 "# check: 1 of 2 nodes lacks the taint dedicated=automq:NoSchedule",
-                "# check: two zones (z1 and z2); AutoMQ runs in one zone or in three",
+                "# check: the nodes are in two zones (z1 and z2), but AutoMQ needs one zone or three",
                 "!zones:",
-                "# check: PoolGuard's catalog for aws does not have m9.big; ask AutoMQ",
+                "# check: PoolGuard's catalog for aws does not contain m9.big; ask AutoMQ",
                 "machineTypes: [m9.big, r6in.large]",
             ],
         ),
@@ -194,8 +194,8 @@ fn nodes_become_pools() {
                 &[TAINT, "arch=arm:NoSchedule", "node.kubernetes.io/not-ready:NoExecute"],
             )],
             &[
-                "# check: no node names a zone in its label topology.kubernetes.io/zone",
-                "# check: no node names a machine type in its label node.kubernetes.io/instance-type",
+                "# check: no node has a zone in the label topology.kubernetes.io/zone",
+                "# check: no node has a machine type in the label node.kubernetes.io/instance-type",
                 "additionalTaints: [{key: arch, value: arm, effect: NoSchedule}]",
             ],
         ),
@@ -211,7 +211,7 @@ fn nodes_without_the_usual_marks_become_pools_to_check() {
         (
             vec![n("1", "c", "z1", "r6in.large", &["dedicated=automq-connect:NoSchedule"])],
             &[
-                "# check: the nodes carry this taint in place of dedicated=automq:NoSchedule",
+                "# check: the nodes have this taint instead of dedicated=automq:NoSchedule",
                 "taint: {value: automq-connect}",
             ][..],
         ),
@@ -235,7 +235,7 @@ fn nodes_without_the_usual_marks_become_pools_to_check() {
             ],
             &[
                 "- name: automq",
-                "# check: these nodes have no label of a node pool; this label is on them only",
+                "# check: these nodes have no label that identifies a node pool; only these nodes have this label",
                 "nodes: {matchLabels: {node-role.kubernetes.io/automq: \"\"}}",
             ],
         ),
@@ -275,21 +275,21 @@ fn pods_become_instances() {
             ],
             &[
                 "# check: its pods run in pools a (2) and b (1)",
-                "# check: 1 of 4 pods runs outside every pool",
+                "# check: 1 of 4 pods runs on nodes that are in no pool",
                 "- {name: kf-1, namespace: kafka, pool: a}",
             ],
         ),
         (
             vec![selecting(broker("kafka", "kf-1", ""), "b")],
             &[
-                "# check: no pod of it runs on a pool; its node selection fits this one only",
+                "# check: no pod of this instance runs on a pool; its nodeSelector and node affinity match only this pool",
                 "- {name: kf-1, namespace: kafka, pool: b}",
             ],
         ),
         (
             vec![stateful_set("kafka", "release")],
             &[
-                "# check: no pod of it runs on a pool; write its pool, one of a and b, and uncomment it",
+                "# check: no pod of this instance runs on a pool; replace POOL by one of a and b, and uncomment the entry",
                 "# - {name: release, namespace: kafka, pool: POOL}",
                 "# instances:",
             ],
@@ -297,7 +297,7 @@ fn pods_become_instances() {
         (
             vec![broker("kafka", "kf-1", "a1"), pod("kafka", "operator", "s")],
             &[
-                "# check: 1 of 2 pods lacks AutoMQ's labels; PoolGuard treats it as AutoMQ's, too",
+                "# check: 1 of 2 pods lacks AutoMQ's labels, but PoolGuard treats it as an AutoMQ pod",
                 "- {name: kf-1, namespace: kafka, pods: {matchLabels: {automq.cloud/instance-id: kf-1}}, pool: a}",
             ],
         ),
@@ -305,8 +305,8 @@ fn pods_become_instances() {
             vec![broker("kafka", "kf-1", "s")],
             &[
                 "- name: system",
-                "# check: this pool is here only because pods of kf-1 run on its nodes",
-                "# check: no node carries the taint dedicated=automq:NoSchedule, so other pods can run here",
+                "# check: this pool is in the draft only because pods of kf-1 run on its nodes",
+                "# check: no node of this pool has the taint dedicated=automq:NoSchedule, so other pods can run on these nodes",
                 "- {name: kf-1, namespace: kafka, pool: system}",
             ],
         ),
@@ -326,9 +326,9 @@ fn namespaces_are_those_of_pods_or_fit_by_name() {
                 pod("automq-1", "x", "a1"),
             ],
             &[
-                "# check: a guess by name, since no pod carries AutoMQ's labels: remove what is not AutoMQ's",
+                "# check: a guess from the names of the namespaces, because no pod has AutoMQ's labels. Remove each namespace that is not AutoMQ's: all its pods may run on the pools",
                 "namespaces: [automq, automq-1]",
-                "# check: no pod here tells its instance by a label; this one is the whole namespace",
+                "# check: no pod in this namespace has a label for its instance, so the whole namespace is one instance",
                 "- {name: automq-1, namespace: automq-1, pool: a}",
             ][..],
         ),
@@ -339,9 +339,9 @@ fn namespaces_are_those_of_pods_or_fit_by_name() {
                 broker("kube-system", "kf-9", "a1"),
             ],
             &[
-                "# check: add automq-next if AutoMQ uses it: its name fits, but no AutoMQ pod runs there",
+                "# check: add automq-next if AutoMQ uses it: its name looks like AutoMQ's, but no AutoMQ pod runs there",
                 "namespaces: [kafka]",
-                "# check: kube-system has pods with AutoMQ's labels, but is for the system",
+                "# check: kube-system has pods with AutoMQ's labels, but is a system namespace",
                 "!kf-9",
             ],
         ),
@@ -352,7 +352,7 @@ fn namespaces_are_those_of_pods_or_fit_by_name() {
         (
             vec![pod("shop", "web", "s")],
             &[
-                "# check: no pod carries AutoMQ's labels; this is the default",
+                "# check: no pod has AutoMQ's labels, so this is only the default name",
                 "namespaces: [automq]",
                 "# - {name: instance-1, namespace: automq, pool: a}",
             ],
@@ -380,7 +380,7 @@ fn daemon_sets_on_pools_become_exemptions() {
     check(
         &items,
         &[
-            "# check: keep the agents that every node needs, and write why each is needed",
+            "# check: keep only the agents that every node needs, and write the reason for each",
             "- {namespace: logs, daemonSets: [agent], reason: \"runs on the pools' nodes\"}",
             "- {namespace: monitoring, daemonSets: [node-exporter], reason: \"tolerates the pools' taint\"}",
             "!elsewhere",
@@ -405,7 +405,7 @@ fn roles_and_console_come_from_aws_auth_and_bindings() {
         (
             [NODE, CONSOLE].concat(),
             &[
-                "# check: the only node role in aws-auth",
+                "# check: this is the only node role in aws-auth",
                 "role: \"arn:aws:iam::1:role/node\"",
                 "#     # check: ConfigMap kube-system/aws-auth names this user",
                 "#     - \"console:*\"",
@@ -414,7 +414,7 @@ fn roles_and_console_come_from_aws_auth_and_bindings() {
         (
             [NODE, OTHER].concat(),
             &[
-                "# check: aws-auth has 2 node roles; write this pool's as `role:`, one of arn:aws:iam::1:role/node and arn:aws:iam::1:role/other",
+                "# check: aws-auth has 2 node roles; add `role:` with the role of this pool, one of arn:aws:iam::1:role/node and arn:aws:iam::1:role/other",
                 "!  role:",
             ],
         ),
@@ -468,7 +468,7 @@ fn choices_count_for_more_than_what_was_found() {
 fn gaps_of_the_input_are_told() {
     let (text, _) = drafted(&[broker_node("a1")]);
     assert!(
-        text.contains("# check: The input contains no pods, so the draft has no running instance"),
+        text.contains("# check: The input contains no pods, so the draft does not show which"),
         "{text}"
     );
     assert!(text.contains("#   kubectl get nodes,"), "{text}");

@@ -54,21 +54,21 @@ fn actions(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
         let (what, why, fix) = match part.action {
             Action::Keep => continue,
             Action::Replace => (
-                "will be deleted and then created again",
+                "will be replaced: Terraform deletes it, and then creates a new one",
                 "Terraform deletes its nodes, and the brokers on them, before it creates new nodes",
                 "# set create_before_destroy in lifecycle, and use a name prefix instead of a \
                  fixed name",
             ),
             Action::Renew => (
-                "will be created again, and the old one then deleted",
-                "Every broker must move, and Terraform does not wait for it",
-                "# apply this in a maintenance window, or keep the attribute that forces a new \
-                 node pool unchanged",
+                "will be replaced: Terraform creates a new one, and then deletes the old one",
+                "Every broker must move to a new node, and Terraform does not wait until the brokers have moved",
+                "# apply this in a maintenance window, or do not change the attribute that forces a new \
+                 node pool",
             ),
             Action::Delete => (
                 "will be deleted",
-                "Its nodes are deleted, and the brokers on them",
-                "# keep it in the configuration while instances run on it",
+                "Terraform deletes its nodes, and the brokers on these nodes stop",
+                "# keep the node pool in the configuration while instances run on it",
             ),
         };
         let fact = format!("{} {what}", called(part));
@@ -258,9 +258,10 @@ fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) 
         .collect();
     if stray.is_empty() && !unclear.is_empty() {
         let fact = format!(
-            "Whether {} of the plan {} of {}, which the config declares, the provider does not tell",
+            "The plan puts pool {} in {}, and the config declares {}. PoolGuard cannot tell whether these are the \
+             same zones, because the provider does not show it",
+            pool.name,
             list(&unclear),
-            verb(&unclear, "is one", "are some"),
             list(&declared)
         );
         let finding = CheckFinding::unknown(ZONE, FindingSeverity::Error, fact);
@@ -280,12 +281,20 @@ fn zones(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) 
         format!(", but the config declares {}", list(&declared))
     };
     let fact = format!("The plan puts pool {} in {spans}{meant}", pool.name);
-    let wanted = if declared.is_empty() { "one zone or three".to_owned() } else { list(&declared) };
+    let wanted = if declared.is_empty() {
+        "exactly one zone, or in three zones".to_owned()
+    } else {
+        list(&declared)
+    };
     findings.push(
         CheckFinding::fail(ZONE, FindingSeverity::Error, fact)
             .why(TWO_ZONES)
             .object(&first.address)
-            .fix(edit(first, "", &format!("# set {attribute} to {wanted}"))),
+            .fix(edit(
+                first,
+                "",
+                &format!("# change {attribute}: the node pool must be in {wanted}"),
+            )),
     );
 }
 
@@ -323,7 +332,7 @@ fn size(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
                     first,
                     "",
                     &format!(
-                        "# set {} so that the pool has {READY_MIN} nodes in total",
+                        "# change {}: the pool must have {READY_MIN} nodes in total",
                         leaf(attribute)
                     ),
                 )
@@ -356,10 +365,8 @@ fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFind
         );
         findings.push(CheckFinding::unknown(IDENTITY, FindingSeverity::Warning, fact));
     } else if !policy.pools.is_empty() {
-        let fact = format!(
-            "No declared pool selects node pool {}: its labels in the plan match none",
-            first.name
-        );
+        let fact =
+            format!("The labels of node pool {} in the plan match no declared pool", first.name);
         findings.push(
             CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
                 .why(UNDECLARED)

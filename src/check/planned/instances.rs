@@ -35,7 +35,8 @@ pub(super) fn judge(
         itself(instance, findings);
         schedule(policy, instance, pools, findings);
         if findings.len() == before {
-            let fact = format!("{} is planned as AutoMQ asks", instance.name);
+            let fact =
+                format!("The plan of instance {} meets AutoMQ's requirements", instance.name);
             let finding = CheckFinding::pass(Constraint::Instance, FindingSeverity::Error, fact);
             findings.push(finding.object(&instance.address));
         }
@@ -56,7 +57,8 @@ fn itself(instance: &PlannedInstance, findings: &mut Vec<CheckFinding>) {
             fail(
                 format!("Instance {name} is planned in {zones}"),
                 TWO_ZONES,
-                "# compute_specs.networks: one network, or three in three zones".to_owned(),
+                "# set compute_specs.networks to one network, or to three networks in three zones"
+                    .to_owned(),
             );
         }
     }
@@ -64,22 +66,23 @@ fn itself(instance: &PlannedInstance, findings: &mut Vec<CheckFinding>) {
         fail(
             format!("Instance {name} has {} ({})", count(types.len(), "machine type"), list(types)),
             "On Kubernetes an instance has exactly one machine type",
-            "# compute_specs.instance_types: one type, that of its node pool".to_owned(),
+            "# set compute_specs.instance_types to one type: the machine type of the node pool"
+                .to_owned(),
         );
     }
     if wal.as_deref() == Some("FSWAL") {
         fail(
             format!("Instance {name} has the WAL mode FSWAL"),
-            "AutoMQ's provider refuses FSWAL on Kubernetes",
-            "# features.wal_mode: EBSWAL or S3WAL".to_owned(),
+            "AutoMQ's Terraform provider rejects FSWAL on Kubernetes",
+            "# set features.wal_mode to EBSWAL or S3WAL".to_owned(),
         );
     }
     if instance.changes_schedule {
         let attribute = instance.schedule_attribute;
         fail(
             format!("The plan changes {attribute} of instance {name}"),
-            "AutoMQ's provider refuses the change when the plan is applied",
-            format!("# {attribute}: as it was, or a new instance"),
+            "AutoMQ's Terraform provider rejects this change when you apply the plan",
+            format!("# keep {attribute} unchanged, or create a new instance"),
         );
     }
 }
@@ -99,10 +102,10 @@ fn schedule(
     let Ok(spec) = serde_saphyr::from_str::<Value>(text) else {
         let fact = format!("{schedule_attribute} of instance {name} is not YAML");
         let fix = format!(
-            "# in {address}\n# {schedule_attribute}: a YAML text with nodeSelector, affinity, tolerations"
+            "# in {address}\n# set {schedule_attribute} to a YAML text with nodeSelector, affinity and tolerations"
         );
         findings.push(on(CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
-            .why("Its pods would get no place")
+            .why("The scheduler would not place the instance's pods on the pool")
             .fix(fix)));
         return;
     };
@@ -110,7 +113,9 @@ fn schedule(
         "tolerations": spec.get("tolerations") })
     .to_string();
     let Ok(spec) = json::from_str::<PodSpec<'_>>(&spec) else {
-        let fact = format!("{schedule_attribute} of instance {name} is no part of a pod");
+        let fact = format!(
+            "{schedule_attribute} of instance {name} cannot be read as a part of a pod's spec"
+        );
         findings.push(on(CheckFinding::unknown(PLACE, FindingSeverity::Error, fact)));
         return;
     };
@@ -128,9 +133,9 @@ fn schedule(
             list(&names)
         );
         findings.push(on(CheckFinding::fail(PLACE, FindingSeverity::Warning, fact)
-            .why("If no other node pool has these labels, its pods wait for ever")
+            .why("If no other node pool has these labels, the instance's pods stay Pending")
             .fix(format!(
-                "# in {address}\n# {schedule_attribute}: nodeSelector with a label of the pool"
+                "# in {address}\n# in {schedule_attribute}, add a nodeSelector with a label of the pool"
             ))));
         return;
     };
@@ -142,7 +147,7 @@ fn schedule(
             pool.name
         );
         findings.push(on(CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
-            .why("No node of the pool takes its pods")
+            .why("The scheduler does not place the instance's pods on the pool")
             .fix(format!(
                 "# in {address}, in {schedule_attribute}\ntolerations:\n- {{key: {}, operator: Equal, value: {}, effect: {}}}",
                 taint.key, taint.value, taint.effect
@@ -163,7 +168,7 @@ fn misfits(
         let fix = format!("# in {}\n# {fix}", instance.address);
         findings.push(
             finding
-                .why("The pool brings no node that the instance asks for")
+                .why("The node pool has no node that the instance can use")
                 .object(&instance.address)
                 .fix(fix),
         );
@@ -180,7 +185,7 @@ fn misfits(
                 list(&missing),
                 part.name
             );
-            fail(fact, "compute_specs.networks: the zones of the node pool");
+            fail(fact, "set compute_specs.networks to networks in the zones of the node pool");
         }
     }
     if let (Some([wanted]), Some(planned)) =
@@ -188,12 +193,12 @@ fn misfits(
         && !planned.contains(wanted)
     {
         let fact = format!(
-            "Instance {} asks for {wanted}, and node pool {} has {}",
+            "Instance {} requires the machine type {wanted}, but node pool {} has {}",
             instance.name,
             part.name,
             list(planned)
         );
-        fail(fact, "compute_specs.instance_types: the type of the node pool");
+        fail(fact, "set compute_specs.instance_types to the machine type of the node pool");
     }
 }
 

@@ -16,11 +16,11 @@ use crate::{
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filters {
-    /// Only records since this time (2026-11-23T18:00:00Z or 2026-11-23), or since this long ago (90m, 2h, 7d)
+    /// Only records since this time (2026-11-23T18:00:00Z or 2026-11-23), or of this last period (90m, 2h, 7d)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     since: Option<Moment>,
 
-    /// Only records before this time, or until this long ago
+    /// Only records before this time, in the form of --since: `2h` means older than 2 hours
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     until: Option<Moment>,
 

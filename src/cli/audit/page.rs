@@ -96,7 +96,7 @@ impl AuditPage<'_> {
         let kept = uses.len().min(USES_MAX) as u64;
         if all.of(Decision::BreakGlass) > kept {
             let rest = grouped(all.of(Decision::BreakGlass) - kept);
-            let rest = format!("{rest} more: --decision break-glass -o json shows them all");
+            let rest = format!("{rest} more: `--decision break-glass -o json` prints all of them");
             writeln!(f, "{}", Styled(FAINT, rest))?;
         }
         Ok(())
@@ -121,14 +121,14 @@ impl AuditPage<'_> {
             notes.push((WARNING, text));
         }
         if *newer > 0 {
-            let text = format!("{} of an unknown version ignored", numbered(*newer, "record"));
+            let text = format!("{} ignored: unknown version", numbered(*newer, "record"));
             notes.push((WARNING, text));
         }
         if *filtered > 0 {
             notes.push((FAINT, format!("{} filtered out", numbered(*filtered, "record"))));
         }
         if *other > 0 {
-            notes.push((FAINT, format!("{} without a record ignored", numbered(*other, "line"))));
+            notes.push((FAINT, format!("{} ignored: no audit record", numbered(*other, "line"))));
         }
         if !notes.is_empty() {
             writeln!(f)?;
@@ -143,8 +143,7 @@ impl AuditPage<'_> {
         let text = if left_out.filtered > 0 {
             format!("None of {} matches the filters.", numbered(left_out.filtered, "record"))
         } else if lines == 0 {
-            "The input has no lines. Either PoolGuard denied, warned about and found nothing, or \
-             this is not its audit stream."
+            "The input has no lines. Either PoolGuard has recorded nothing yet, or this is not its audit stream."
                 .to_owned()
         } else {
             format!(

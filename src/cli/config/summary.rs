@@ -109,7 +109,7 @@ fn pools(policy: &Policy) -> Vec<String> {
         })
         .collect();
     if policy.discovery {
-        lines.push(format!("{DIM}PoolGuard also finds pools by the taint above{DIM:#}"));
+        lines.push(format!("{DIM}PoolGuard also finds pools by the taint {}{DIM:#}", policy.taint));
     } else if lines.is_empty() {
         lines.push(none());
     }
@@ -265,7 +265,7 @@ mod tests {
         provider     read from the nodes
         taint        dedicated=automq:NoSchedule
         automq       automq
-        pools        PoolGuard also finds pools by the taint above
+        pools        PoolGuard also finds pools by the taint dedicated=automq:NoSchedule
         instances    none
         exempt       kube-system  system pods of Kubernetes and the cloud (preset)
                      1 preset for agents of the cloud
@@ -298,7 +298,7 @@ mod tests {
         pools        pool-a    us-east-1a                        r6in.large   arn:aws:iam::111122223333:role/automq-node
                      pool-b    us-east-1b                        r6in.large   arn:aws:iam::111122223333:role/automq-node
                      pool-abc  us-east-1a us-east-1b us-east-1c  r6in.xlarge  arn:aws:iam::111122223333:role/automq-node
-                     PoolGuard also finds pools by the taint above
+                     PoolGuard also finds pools by the taint dedicated=automq:NoSchedule
         instances    instance-1  automq-instance-1 → pool-a
                      instance-2  automq-instance-2 → pool-b
                      instance-3  automq-instance-3 → pool-abc, zones DoNotSchedule

@@ -22,7 +22,7 @@ pub(super) fn ask(
         if is_dns_subdomain(text) {
             Ok(())
         } else {
-            Err(format!("{text:?} is no name of a namespace"))
+            Err(format!("{text:?} is not the name of a namespace"))
         }
     };
     let question = "Which namespaces are AutoMQ's?";
@@ -34,7 +34,11 @@ pub(super) fn ask(
     } else {
         let is_pool = |text: &str| {
             let names = pools.join(", ");
-            if pools.contains(&text) { Ok(()) } else { Err(format!("{text:?} is none of {names}")) }
+            if pools.contains(&text) {
+                Ok(())
+            } else {
+                Err(format!("{text:?} is not one of {names}"))
+            }
         };
         ask_list("Which pools are dedicated to AutoMQ?", &pools, is_pool, (answers, prompt))?
     };
@@ -45,7 +49,9 @@ pub(super) fn ask(
         let is_bad_glob = text.contains(['*', '?']) && Glob::parse(text).is_err();
         let is_unreadable = text.chars().any(|it| is_control(it) || it.is_whitespace());
         if is_wide || is_bad_glob || is_unreadable {
-            Err(format!("{text:?} is no user name; an empty line leaves the console out"))
+            Err(format!(
+                "{text:?} is not a user name; enter an empty line to leave out the console"
+            ))
         } else {
             Ok(())
         }
@@ -87,7 +93,7 @@ fn ask_one(
     (answers, prompt): Terminal<'_, impl BufRead, impl Write>,
 ) -> anyhow::Result<Option<String>> {
     loop {
-        let shown = found.unwrap_or("not known, left out");
+        let shown = found.unwrap_or("not found: left out");
         let answer = line(question, shown, (&mut *answers, &mut *prompt))?;
         if answer.is_empty() {
             return Ok(found.map(str::to_owned));
@@ -155,7 +161,7 @@ mod tests {
         assert_eq!(
             prompt,
             "Which namespaces are AutoMQ's? [automq] Which pools are dedicated to AutoMQ? [a, b] Which user name \
-             does AutoMQ's console have in the API server? [not known, left out] "
+             does AutoMQ's console have in the API server? [not found: left out] "
         );
     }
 
@@ -165,10 +171,10 @@ mod tests {
         let (prompt, choices) = asked(answers).unwrap();
         assert_eq!(choices, ["kafka connect", "b", "console@example.com"]);
         for why in [
-            "\"*\" is no name of a namespace",
-            "\"c\" is none of a, b",
-            "\"*\" is no user name",
-            "\"automq console\" is no user name",
+            "\"*\" is not the name of a namespace",
+            "\"c\" is not one of a, b",
+            "\"*\" is not a user name",
+            "\"automq console\" is not a user name",
         ] {
             assert!(prompt.contains(why), "{prompt}");
         }

@@ -25,8 +25,8 @@ pub(super) fn unseen(index: &Index) -> Vec<String> {
         ),
         (
             &["RoleBinding", "ClusterRoleBinding"][..],
-            "role-binding does not know the roles that AutoMQ's bindings refer to, and their \
-             namespaces",
+            "role-binding does not know which roles AutoMQ's bindings refer to, and in which namespaces these \
+             bindings are",
         ),
         (
             &["ServiceAccount"][..],
@@ -111,7 +111,7 @@ fn remark(pool: &PoolFacts) -> (Style, String) {
         return (WARNING, format!("{} without the pool's taint", count(pool.lost_taints, "node")));
     }
     if pool.nodes == 0 {
-        return (FAINT, "no node yet; protected for future nodes".to_owned());
+        return (FAINT, "no node yet; PoolGuard protects future nodes".to_owned());
     }
     (FAINT, origin.to_owned())
 }

@@ -55,8 +55,8 @@ pub(super) struct ClusterFlags {
     #[arg(long, env = "POOLGUARD_IDENTITY", value_name = "NAME")]
     identity: Option<String>,
 
-    /// Time between the registration of a new certificate authority and its first use, so that every API server
-    /// knows it
+    /// Time between the registration of a new certificate authority and its first use; in this time every API
+    /// server reads the new authority
     #[arg(
         long,
         env = "POOLGUARD_CA_ROTATION_WAIT",

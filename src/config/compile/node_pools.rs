@@ -114,12 +114,13 @@ fn unknown(
     let meant: Vec<String> =
         kinds.iter().filter(is_meant).map(|kind| format!("`{}`", kind.resource)).collect();
     let help = if meant.is_empty() {
-        "`poolguard provider NAME` lists them under nodePoolObjects; to protect another resource, use `protected`"
+        "`poolguard provider NAME` lists the known objects under nodePoolObjects; to protect another resource, use \
+         `protected`"
             .to_owned()
     } else {
         format!("write {}", meant.join(" or "))
     };
-    at.error(format!("`{text}` is no node-pool object that PoolGuard knows")).with_help(help)
+    at.error(format!("`{text}` is not a node-pool object that PoolGuard knows")).with_help(help)
 }
 
 #[cfg(test)]

@@ -342,8 +342,8 @@ fn instance_namespace(
              contain it"
         ))
         .with_help(format!(
-            "correct the namespace of the instance; or add `{namespace}` to `automq.namespaces`, if all its pods \
-             may run on the pools"
+            "correct the namespace of the instance. Or, if all pods of namespace `{namespace}` may run on the pools, \
+             add the namespace to `automq.namespaces`"
         ));
     report.push(if namespaces.is_present() {
         error.with_related(namespaces.focus(), "these are AutoMQ's namespaces")
@@ -369,9 +369,13 @@ fn unknown_pool(
     let names: Vec<_> =
         raw.pools.iter().filter_map(|it| it.name.as_ref()).map(|it| format!("`{it}`")).collect();
     let declared = raw.pools.iter().filter_map(|it| it.name.as_deref());
-    report.push(match (likely(pool, declared), names.as_slice()) {
-        (Some(meant), _) => error.with_help(format!("did you mean `{meant}`?")),
-        (None, []) => error.with_help(format!("declare the pool `{pool}` under `pools`")),
-        (None, names) => error.with_help(format!("the declared pools are {}", names.join(", "))),
-    });
+    let help = match (names.as_slice(), likely(pool, declared)) {
+        ([], _) => format!("declare the pool `{pool}` under `pools`"),
+        ([only], _) => format!("the only declared pool is {only}"),
+        (names, None) => format!("the declared pools are {}", names.join(", ")),
+        (names, Some(meant)) => {
+            format!("the declared pools are {}; did you mean `{meant}`?", names.join(", "))
+        }
+    };
+    report.push(error.with_help(help));
 }

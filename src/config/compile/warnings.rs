@@ -152,7 +152,7 @@ fn idle_instances(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColle
                      `{earlier_name}` matches {takes}"
                 ))
                 .with_related(at.index(index).focus(), format!("`{earlier_name}` matches first"))
-                .with_help("if instances share a namespace, set `pods` to tell their pods apart"),
+                .with_help("if instances share a namespace, set `pods` of each instance to the labels of its pods"),
         );
     }
 }
@@ -192,8 +192,8 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
         {
             report.push(
                 at.warning(format!(
-                    "`{namespace}` is one of AutoMQ's namespaces, and their pods may already run \
-                     on dedicated nodes"
+                    "`{namespace}` is one of AutoMQ's namespaces: all its pods are AutoMQ pods, which need no \
+                     exempt entry"
                 ))
                 .with_help("remove this entry"),
             );
@@ -208,7 +208,7 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
                  on dedicated nodes as intruders",
             )
             .with_help(
-                "leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: \
+                "remove `presets: {exempt: false}`, or add `{namespace: kube-system, reason: \
                 \"CNI, kube-proxy, CSI\"}` to `exempt`",
             ),
         );
@@ -225,10 +225,9 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
     ] {
         for (at, text) in at.key(key).items(list) {
             if key == "users" && BROAD_GROUPS.contains(&text.as_str()) {
-                let warning = at.warning(format!("`{text}` is a group, and no user has this name"));
-                report.push(
-                    warning.with_help("write it under `groups` if all its members are meant"),
-                );
+                let warning = at.warning(format!("`{text}` is the name of a group, not of a user"));
+                report
+                    .push(warning.with_help("write it under `groups` if you mean all its members"));
                 continue;
             }
             let is_broad = key == "groups" && BROAD_GROUPS.contains(&text.as_str());
@@ -245,8 +244,7 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
             report.push(
                 at.warning(format!("every member of `{group}` bypasses every rule all the time"))
                     .with_help(
-                        "use a group without members, which an administrator uses only by \
-                         impersonation",
+                        "use a group that has no members; administrators impersonate it when they need it",
                     ),
             );
         }
@@ -268,8 +266,8 @@ fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut Diagno
     }
     report.push(
         at.warning(
-            "`principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it \
-             changes its own objects",
+            "`principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its \
+             own objects",
         )
         .with_help(format!(
             "add the user of AutoMQ's console to `principals.trusted`; {}",

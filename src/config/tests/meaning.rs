@@ -17,13 +17,9 @@ instances:
 "
     );
     assert_snapshot!(errors_of(&text), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
-     --> config.yaml:1:1
-      |
-    1 | apiVersion: poolguard.io/v1alpha1
-      | ^^^^^^^^^^
-      |
-      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
+    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    --> config.yaml
+     = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
 
     error: instance `one` is in namespace `kafka`, but `automq.namespaces` does not contain it
      --> config.yaml:7:26
@@ -34,7 +30,7 @@ instances:
     7 | - {name: one, namespace: kafka, pool: pool-b}
       |                          ^^^^^
       |
-      = help: correct the namespace of the instance; or add `kafka` to `automq.namespaces`, if all its pods may run on the pools
+      = help: correct the namespace of the instance. Or, if all pods of namespace `kafka` may run on the pools, add the namespace to `automq.namespaces`
 
     error: instance `one` uses pool `pool-b`, but `pools` does not declare it
      --> config.yaml:7:39
@@ -42,7 +38,7 @@ instances:
     7 | - {name: one, namespace: kafka, pool: pool-b}
       |                                       ^^^^^^
       |
-      = help: did you mean `pool-a`?
+      = help: the only declared pool is `pool-a`
     ");
     assert_snapshot!(lines_of("instances: [{name: one, namespace: automq, pool: p}]"), @"1:50: instance `one` uses pool `p`, but `pools` does not declare it; help: declare the pool `p` under `pools`");
     assert_snapshot!(lines_of(&format!("{POOL_A}instances: [{{name: a, namespace: 'a*', pool: pool-a}}]")), @"2:34: the namespace of instance `a` is a glob: `a*`; help: write the exact namespace: an instance uses one namespace");

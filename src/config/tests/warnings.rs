@@ -16,18 +16,14 @@ fn warnings_of(text: &str, detected: Option<Provider>) -> String {
 #[test]
 fn an_empty_config_trusts_no_console() {
     assert_snapshot!(warnings_of("", None), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
     ");
     assert_snapshot!(warnings_of(&format!("{HEAD}provider: gcp\n"), None), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies AutoMQ's console when it changes its own objects
-     --> config.yaml:1:1
-      |
-    1 | apiVersion: poolguard.io/v1alpha1
-      | ^^^^^^^^^^
-      |
-      = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
+    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    --> config.yaml
+     = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
     ");
     assert_eq!(warnings_of(&format!("{HEAD}rules: {{role-binding: {{mode: warn}}}}\n"), None), "");
     assert!(warnings_of("", Some(Provider::Aws)).contains("assumed-role"));
@@ -37,7 +33,7 @@ fn an_empty_config_trusts_no_console() {
 fn wide_patterns_are_pointed_at() {
     assert_snapshot!(lines_of("automq: {namespaces: ['automq-*']}"), @"1:23: warning: anyone who can create a namespace that matches `automq-*` can run pods on the pools; help: list AutoMQ's namespaces by their exact names, if you know them");
     assert_snapshot!(lines_of("exempt: [{namespace: '*', reason: all}]"), @"1:22: warning: `*` exempts all pods of all namespaces");
-    assert_snapshot!(lines_of("breakGlass: {groups: ['system:masters']}"), @"1:23: warning: every member of `system:masters` bypasses every rule all the time; help: use a group without members, which an administrator uses only by impersonation");
+    assert_snapshot!(lines_of("breakGlass: {groups: ['system:masters']}"), @"1:23: warning: every member of `system:masters` bypasses every rule all the time; help: use a group that has no members; administrators impersonate it when they need it");
     let text = format!(
         "{HEAD}principals: {{trusted: {{users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}}}\n"
     );
@@ -79,7 +75,7 @@ instances:
     7 | - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '2'}}}
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: if instances share a namespace, set `pods` to tell their pods apart
+      = help: if instances share a namespace, set `pods` of each instance to the labels of its pods
     ");
     let apart = "instances:
 - {name: one, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
@@ -90,14 +86,14 @@ instances:
 - {name: one, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 - {name: two, namespace: automq, pool: p, pods: {matchLabels: {i: '1'}}}
 ";
-    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, because the earlier instance `one` matches the same pods; help: if instances share a namespace, set `pods` to tell their pods apart");
+    assert_snapshot!(lines_of(&format!("{pool}{same}")), @"4:3: warning: instance `two` never has a pod, because the earlier instance `one` matches the same pods; help: if instances share a namespace, set `pods` of each instance to the labels of its pods");
 }
 
 #[test]
 fn exempt_entries_that_miss_their_mark_are_pointed_at() {
-    assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @"1:22: warning: `automq` is one of AutoMQ's namespaces, and their pods may already run on dedicated nodes; help: remove this entry");
+    assert_snapshot!(lines_of("exempt: [{namespace: automq, reason: x}]"), @"1:22: warning: `automq` is one of AutoMQ's namespaces: all its pods are AutoMQ pods, which need no exempt entry; help: remove this entry");
     let without = "presets: {exempt: false}";
-    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods on dedicated nodes as intruders; help: leave `presets: {exempt: false}` out, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
+    assert_snapshot!(lines_of(without), @r#"1:10: warning: no entry exempts `kube-system`, so PoolGuard treats CNI, kube-proxy and CSI pods on dedicated nodes as intruders; help: remove `presets: {exempt: false}`, or add `{namespace: kube-system, reason: "CNI, kube-proxy, CSI"}` to `exempt`"#);
     assert_eq!(lines_of(&format!("{without}\nexempt: [{{namespace: 'kube-*', reason: x}}]")), "");
 }
 

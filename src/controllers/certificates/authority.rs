@@ -124,7 +124,7 @@ impl Authority {
             .map_err(|error| AuthorityError::Certificate(error.to_string().to_lowercase()))?;
         if !parsed.is_ca() {
             return Err(AuthorityError::Certificate(
-                "it is not the certificate of an authority".to_owned(),
+                "it is not the certificate of a certificate authority (CA)".to_owned(),
             ));
         }
         let key = str::from_utf8(key).map_err(|error| AuthorityError::Key(error.to_string()))?;

@@ -15,6 +15,9 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// What is in the keys of requirements that leave out machine types by a property of theirs.
 const OF_MACHINE_TYPES: [&str; 2] = ["/instance-", "/sku-"];
 
+/// The largest number of taints, of labels and of names that is read of an object; no cloud takes so many.
+const PARTS_MAX: usize = 1_000;
+
 /// A kind of custom resource whose objects make nodes.
 #[derive(Clone, Debug)]
 pub struct NodePoolKind {
@@ -94,13 +97,20 @@ impl NodePoolKind {
                 Part::Name => {}
                 Part::Labels => pool.add_labels(value),
                 Part::Taints => {
-                    value.each(|taint: RawValue<'a>| pool.taints.extend(read_taint(taint)));
+                    value.each(|taint: RawValue<'a>| {
+                        if pool.taints.len() < PARTS_MAX {
+                            pool.taints.extend(read_taint(taint));
+                        }
+                    });
                 }
                 Part::Requirements => pool.add_requirements(value, &field.text()),
                 Part::MachineTypes => pool.machine_types.add(value, &field.text()),
                 Part::Zones => pool.zones.add(value, &field.text()),
             }
         }
+        pool.labels.truncate(PARTS_MAX);
+        pool.machine_types.names.truncate(PARTS_MAX);
+        pool.zones.names.truncate(PARTS_MAX);
         if !name.is_empty() {
             pool.labels
                 .extend(self.pool_labels.iter().map(|key| (key.clone().into(), name.clone())));
@@ -236,3 +246,73 @@ struct Requirement<'a> {
 }
 
 read_object!(Requirement { "key" => key, "operator" => operator, "values" => values });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn kind(fields: &[(Part, &str)]) -> NodePoolKind {
+        let path = |text: &str| text.split('.').map(str::to_owned).collect();
+        NodePoolKind {
+            resource: GroupResource::parse("pools.example.com").unwrap(),
+            kind: "Pool".to_owned(),
+            is_namespaced: false,
+            pool_labels: vec!["pool".to_owned()],
+            fields: fields
+                .iter()
+                .map(|(part, text)| NodePoolField { part: *part, path: path(text) })
+                .collect(),
+            roles: Vec::new(),
+            node_class: None,
+        }
+    }
+
+    fn read<'a>(kind: &NodePoolKind, text: &'a str) -> NodePool<'a> {
+        kind.read(&json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn labels_are_a_map_or_a_list_and_the_name_is_the_first_that_is_there() {
+        let kind = kind(&[
+            (Part::Name, "spec.name"),
+            (Part::Name, "metadata.name"),
+            (Part::Labels, "spec.labels"),
+        ]);
+        for (text, expected) in [
+            (r#"{"metadata": {"name": "a"}, "spec": {"labels": {"x": "1"}}}"#, "x=1 pool=a"),
+            (
+                r#"{"metadata": {"name": "a"}, "spec": {"name": "b", "labels": [{"name": "x", "value": "1"}]}}"#,
+                "x=1 pool=b",
+            ),
+            (r#"{"metadata": {"name": "a"}, "spec": {"labels": 7}}"#, "pool=a"),
+            (r#"{"spec": null}"#, ""),
+        ] {
+            let labels = read(&kind, text).labels;
+            let labels: Vec<_> =
+                labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            assert_eq!(labels.join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn machine_types_are_collected_from_every_place() {
+        let kind =
+            kind(&[(Part::MachineTypes, "spec.type"), (Part::MachineTypes, "spec.more.*.type")]);
+        let read =
+            read(&kind, r#"{"spec": {"more": [{"type": "b"}, {}, {"type": "c"}], "type": ["a"]}}"#);
+        let Choices { field, names, is_open } = read.machine_types;
+        assert_eq!((field.as_str(), is_open), ("spec.type", false));
+        assert_eq!(names.iter().map(Text::as_str).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_is_read_of_an_object_is_bounded() {
+        let kind = kind(&[(Part::Taints, "spec.taints"), (Part::Zones, "spec.zones")]);
+        let many = |item: &str| vec![item; 2 * PARTS_MAX].join(",");
+        let (taints, zones) = (many(r#""a=b:NoSchedule""#), many(r#""z""#));
+        let text = format!(r#"{{"spec": {{"taints": [{taints}], "zones": [{zones}]}}}}"#);
+        let NodePool { taints, zones, .. } = read(&kind, &text);
+        assert_eq!((taints.len(), zones.names.len()), (PARTS_MAX, PARTS_MAX));
+    }
+}

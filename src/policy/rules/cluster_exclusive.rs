@@ -9,6 +9,7 @@ use crate::policy::pod_owner::PodOwner;
 use crate::{
     kubernetes::object::Pod,
     policy::{
+        advice::add_exempt_entry,
         mode::{Mode, RuleName},
         verdict::{Finding, FindingCollector},
     },
@@ -31,7 +32,8 @@ pub(super) fn judge_create(context: Context<'_>, pod: &Pod<'_>, report: &mut Fin
     let who = context.object_name("Pod");
     let fact = format!("{who} would run in this cluster, which is reserved for AutoMQ");
     let advice = format!(
-        "Run it in another cluster, or ask your platform team for an exempt entry for namespace {namespace}"
+        "Run it in another cluster, or ask your platform team to {}. An exempt pod may also run on AutoMQ's pools",
+        add_exempt_entry(namespace, pod.spec.service_account())
     );
     let finding =
         Finding::new(RuleName::ClusterExclusive, fact).advice(advice).field("metadata.namespace");

@@ -9,6 +9,7 @@ use crate::{
     kubernetes::object::Pod,
     policy::{
         Policy,
+        advice::add_exempt_entry,
         mode::{Mode, RuleName},
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         snapshot::{Class, ClassNode, Located, PoolFacts, PoolOrigin, Snapshot},
@@ -54,18 +55,16 @@ impl Policy {
         };
         let pool = snapshot.pool(class.pool)?;
         let fact = format!(
-            "{} runs on node {} of pool {} without belonging to a DaemonSet; it is exempt only by \
-             its namespace ({})",
+            "{} runs on node {} of pool {} and does not belong to a DaemonSet. It is exempt only because an entry \
+             exempts its whole namespace ({})",
             pod_name(pod),
             node.name,
             pool.name,
             exemption.reason
         );
         let advice = format!(
-            "Keep it off the pool with node affinity, or add its own entry to exempt in \
-             PoolGuard's config: {{namespace: {}, serviceAccounts: [{}], reason: …}}",
-            metadata.namespace,
-            identity.service_account()
+            "Keep the pod off the pool with node affinity, or {}",
+            add_exempt_entry(&metadata.namespace, identity.service_account())
         );
         let finding = Finding::new(RuleName::PodIntrusion, fact).advice(advice);
         let finding = finding.field("spec.nodeName").pool(&*pool.name).node(&*node.name);
@@ -98,13 +97,12 @@ impl Policy {
                 "This is a static pod: remove its manifest from the node".to_owned()
             }
             Some(name) => format!(
-                "Keep DaemonSet {namespace}/{name} off the pool with node affinity, or add to \
-                 exempt in PoolGuard's config: {{namespace: {namespace}, daemonSets: [{name}], \
-                 reason: …}}"
+                "Keep the pods of DaemonSet {namespace}/{name} off the pool with node affinity, or add \
+                 {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in PoolGuard's config"
             ),
             None => format!(
-                "Remove the toleration in the workload that creates the pod, then delete the pod; \
-                 or add an entry for namespace {namespace} to exempt in PoolGuard's config"
+                "Remove the toleration in the workload that creates the pod, then delete the pod. Or {}",
+                add_exempt_entry(namespace, PodIdentity::stored(pod).service_account())
             ),
         };
         let finding = Finding::new(RuleName::PodIntrusion, fact)
@@ -126,8 +124,8 @@ impl Policy {
         }
         let fact = format!("{} runs in this cluster, which is reserved for AutoMQ", pod_name(pod));
         let advice = format!(
-            "Run it in another cluster, or add an entry for namespace {namespace} to \
-             exempt in PoolGuard's config"
+            "Run it in another cluster, or {}",
+            add_exempt_entry(namespace, PodIdentity::stored(pod).service_account())
         );
         let finding = Finding::new(RuleName::ClusterExclusive, fact);
         Some(finding.advice(advice).field("metadata.namespace"))
@@ -173,8 +171,8 @@ impl Policy {
         let conflicts = snapshot.conflicts().iter().map(|conflict| {
             Finding::new(RuleName::NodeIdentity, conflict.to_string())
                 .advice(
-                    "Change `nodes` of one of the two pools in PoolGuard's config, so that no \
-                 node matches both",
+                    "Change `nodes` of one of the two pools in PoolGuard's config until no node \
+                 matches both",
                 )
                 .pool(&*conflict.pool)
                 .node(&*conflict.node)
@@ -193,7 +191,7 @@ impl Policy {
         let finding = Finding::new(RuleName::NodeTaint, fact);
         Some(
             finding
-                .advice(format!("kubectl taint node {name} {taint}"))
+                .advice(format!("Add the taint again: kubectl taint node {name} {taint}"))
                 .field("spec.taints")
                 .pool(&*pool.name)
                 .node(&**name),
@@ -246,8 +244,8 @@ impl Policy {
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
             .advice(
-                "Give the node pool only subnets in its own zones, then drain and delete the \
-             node",
+                "If the zone is right, add it to zones of the pool in PoolGuard's config. Otherwise, give the node \
+                 pool only subnets in the pool's zones, then drain and delete the node",
             )
             .field(format!("metadata.labels[{ZONE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))
@@ -265,7 +263,7 @@ impl Policy {
             zones.join(", ")
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
-            .advice("Change the node pool to one zone or to three")
+            .advice("Limit the node pool to one zone, or give it nodes in three zones")
             .field(format!("metadata.labels[{ZONE_LABEL}]"))
             .pool(&*pool.name);
         is_judged.then_some(finding)

@@ -77,7 +77,9 @@ fn membership_change<'p>(
     let name = other.map_or("", |pool| &*pool.name);
     (
         key,
-        format!("also selects the node for pool {name}, which comes earlier in PoolGuard's config"),
+        format!(
+            "makes the node a member of pool {name}, which comes earlier in PoolGuard's config"
+        ),
     )
 }
 
@@ -102,8 +104,8 @@ fn finding(
     };
     Finding::new(RULE, fact)
         .advice(
-            "Keep the label. To take the node out of the pool, drain it and delete its machine in the cloud; the \
-             node pool then starts a new one",
+            "Keep the label. To take the node out of the pool, drain the node and delete its machine in the cloud. \
+             The cloud's node pool then starts a new machine",
         )
         .field(field)
         .pool(pool)

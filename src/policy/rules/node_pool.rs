@@ -22,8 +22,8 @@ use crate::{
         placement::Ternary,
         pool::Pool,
         request::{Change, Operation, Target},
-        snapshot::Snapshot,
         verdict::{Finding, FindingCollector},
+        zone::Zones,
     },
 };
 
@@ -45,13 +45,13 @@ impl Policy {
     /// What is wrong with an object that exists, each with whether it may be denied.
     pub fn node_pool_findings(
         &self,
-        snapshot: &Snapshot,
+        zones: &Zones,
         kind: &NodePoolKind,
         title: &str,
         object: &RawObject<'_>,
     ) -> Vec<NodePoolFinding> {
         let made = kind.read(object);
-        Judgement { policy: self, snapshot, kind, title, old: None, new: &made }.findings()
+        Judgement { policy: self, zones, kind, title, old: None, new: &made }.findings()
     }
 }
 
@@ -81,7 +81,8 @@ pub(super) fn judge(
     let Some(kind) = policy.node_pool_kind(&request.target) else { return };
     let (old, new) = (old.map(|old| kind.read(old)), kind.read(new));
     let title = &context.object_name(&kind.kind).to_string();
-    let judgement = Judgement { policy, snapshot, kind, title, old: old.as_ref(), new: &new };
+    let zones = snapshot.zones();
+    let judgement = Judgement { policy, zones, kind, title, old: old.as_ref(), new: &new };
     let mode = policy.rules.node_pool;
     for NodePoolFinding { finding, is_authoritative } in judgement.findings() {
         report.violation(if is_authoritative { mode } else { mode.min(Mode::Warn) }, finding);
@@ -91,7 +92,7 @@ pub(super) fn judge(
 /// An object that makes nodes, before and after a change.
 struct Judgement<'j, 'a> {
     policy: &'j Policy,
-    snapshot: &'j Snapshot,
+    zones: &'j Zones,
     kind: &'j NodePoolKind,
     title: &'j str,
     old: Option<&'j NodePool<'a>>,
@@ -157,9 +158,9 @@ impl MadeNodes<'_, '_, '_> {
         NodePoolFinding { finding, is_authoritative: true }
     }
 
-    /// `NodePool brokers makes nodes of pool pool-a`
+    /// `NodePool brokers creates nodes of pool pool-a`
     fn subject(&self) -> String {
-        format!("{} makes nodes of pool {}", self.judgement.title, self.pool)
+        format!("{} creates nodes of pool {}", self.judgement.title, self.pool)
     }
 
     fn missing_taint(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
@@ -173,7 +174,7 @@ impl MadeNodes<'_, '_, '_> {
             None => {
                 let field = kind.field_text(Part::Taints)?;
                 let fact = format!(
-                    "{} without the pool's taint {taint} ({field}). Any pod could run on them",
+                    "{} without the pool's taint {taint} ({field}). Any pod could run on these nodes",
                     self.subject()
                 );
                 Some(self.finding(fact, give(taint, &field), field))
@@ -185,7 +186,7 @@ impl MadeNodes<'_, '_, '_> {
         let Judgement { kind, title, .. } = self.judgement;
         let (taint, field) = (self.taint, kind.field_text(Part::Taints)?);
         let fact = format!(
-            "{title} would lose the taint {taint} of pool {} in {field}. Any pod could then run on its next nodes",
+            "{title} would lose the taint {taint} of pool {} in {field}. Any pod could then run on new nodes of the pool",
             self.pool
         );
         Some(self.finding(fact, give(taint, &field), field))
@@ -195,11 +196,11 @@ impl MadeNodes<'_, '_, '_> {
         let Judgement { kind, title, .. } = self.judgement;
         let field = kind.field_text(Part::Labels).or_else(|| kind.field_text(Part::Name))?;
         let fact = format!(
-            "{title} would no longer give its nodes the labels of pool {}, so its next nodes would not be in the pool",
+            "{title} would no longer give its nodes the labels of pool {}, so new nodes would not be in the pool",
             self.pool
         );
         let advice = format!(
-            "Keep the labels that the pool's selector in PoolGuard's config asks for ({field})"
+            "Keep the labels that the pool's selector in PoolGuard's config requires ({field})"
         );
         Some(self.finding(fact, advice, field))
     }
@@ -207,11 +208,13 @@ impl MadeNodes<'_, '_, '_> {
     /// Taints that brokers do not tolerate.
     fn other_taints(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
         let Judgement { policy, kind, new, .. } = self.judgement;
+        let known: HashSet<&Taint<'_>> =
+            known.into_iter().flat_map(|known| &known.taints).collect();
         let is_other = |taint: &&Taint<'_>| {
             policy.is_lasting(taint)
                 && *taint != self.taint
                 && !self.declared.is_some_and(|pool| pool.additional_taints.contains(taint))
-                && !known.is_some_and(|known| known.taints.contains(taint))
+                && !known.contains(taint)
         };
         let others: Vec<String> =
             new.taints.iter().filter(is_other).map(ToString::to_string).collect();
@@ -220,7 +223,8 @@ impl MadeNodes<'_, '_, '_> {
             return None;
         }
         let fact = format!(
-            "{} with the taint {} beside {} ({field}), which AutoMQ's pods do not tolerate",
+            "{} with the taint {} in addition to the pool's taint {} ({field}). AutoMQ's pods do not tolerate the \
+             additional taint",
             self.subject(),
             named(&others),
             self.taint
@@ -251,7 +255,7 @@ impl MadeNodes<'_, '_, '_> {
             )
         } else if *is_open && !was_open {
             format!(
-                "{} of any machine type, because {field} does not limit node.kubernetes.io/instance-type to {allowed}",
+                "{} with any machine type, because {field} does not limit node.kubernetes.io/instance-type to {allowed}",
                 self.subject()
             )
         } else {
@@ -263,7 +267,7 @@ impl MadeNodes<'_, '_, '_> {
     }
 
     fn zones(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
-        let Judgement { snapshot, new, .. } = self.judgement;
+        let Judgement { zones, new, .. } = self.judgement;
         let Choices { field, names, is_open: _ } = &new.zones;
         let before: HashSet<&str> =
             known.into_iter().flat_map(|known| &known.zones.names).map(Text::as_str).collect();
@@ -272,7 +276,7 @@ impl MadeNodes<'_, '_, '_> {
             Some(pool) => {
                 let declared = || pool.zones.iter().map(String::as_str);
                 let is_other = |zone: &&str| {
-                    !before.contains(zone) && snapshot.zones().find(zone, declared()) == Ternary::No
+                    !before.contains(zone) && zones.find(zone, declared()) == Ternary::No
                 };
                 let mut others: Vec<&str> = names.into_iter().filter(is_other).collect();
                 others.sort_unstable();

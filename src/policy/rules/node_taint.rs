@@ -119,14 +119,16 @@ pub(super) fn judge(
     let node = context.object_name("Node");
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
         let principal = match membership {
-            Membership::Declared(_) => "change its pool label and remove the taint in one request",
+            Membership::Declared(_) => {
+                "change the pool label of the node first, and then remove the taint"
+            }
             Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
         };
         let fact = format!(
             "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
         );
         let advice = format!(
-            "Keep the taint. To take the node out of the pool, drain it and delete it, or ask a user from \
+            "Keep the taint. To take the node out of the pool, drain and delete the node, or ask a user from \
              principals.trusted in PoolGuard's config to {principal}"
         );
         report.violation(mode, about(fact).advice(advice));
@@ -148,10 +150,10 @@ pub(super) fn judge(
     let mut added = new.taints().iter().filter(evicts);
     let warn = |what: &str, evict: &str| {
         let fact = format!(
-            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because they tolerate only {taint}"
+            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because AutoMQ's pods tolerate only {taint}"
         );
         about(fact)
-            .advice("If you do not want to evict them, remove the taint from the node, or add a toleration to AutoMQ's pods first")
+            .advice("To keep AutoMQ's pods on the node, remove the taint, or first add a toleration for it to these pods")
     };
     for added in added.by_ref().take(WARNINGS_MAX) {
         report.violation(mode.min(Mode::Warn), warn(&format!("The taint {added}"), "evicts"));

@@ -80,8 +80,7 @@ pub(super) fn judge(
     };
     let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
     let mode = if is_capped { rule.mode.min(Mode::Warn) } else { rule.mode };
-    let advice =
-        "Give the node pool only subnets in its own zones; use a separate pool for other zones";
+    let advice = "Limit the node pool to subnets in the pool's zones, and use a separate pool for other zones";
     let finding = Finding::new(RuleName::NodeZone, fact)
         .advice(advice)
         .field(format!("metadata.labels[{ZONE_LABEL}]"))

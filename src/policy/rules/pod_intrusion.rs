@@ -24,7 +24,7 @@ use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
-        advice::{pools_of, write_keep_off},
+        advice::{pools_of, terms, write_exempt_entry, write_keep_off},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         pod_owner::Exemption,
@@ -164,8 +164,9 @@ pub(super) fn judge_binding(
             pool.taint
         );
         let advice = format!(
-            "Let the scheduler choose the node. If the pod must run there, ask your platform team to add \
-             {{namespace: {namespace}, reason: …}} to exempt in PoolGuard's config"
+            "Let kube-scheduler choose the node. If the pod must run there, ask your platform team to add \
+             {{namespace: {namespace}, serviceAccounts: [SERVICE_ACCOUNT], reason: …}} to exempt in PoolGuard's \
+             config. SERVICE_ACCOUNT is the service account of the pod"
         );
         report.violation(mode, finding(fact).advice(advice));
     }
@@ -229,27 +230,39 @@ fn advice(
     let namespace = &context.request.target.namespace;
     match daemon_set {
         Some(name) => format!(
-            "Until you fix this, the rollout of DaemonSet {namespace}/{name} stops, because it \
-             also targets this node. In spec.template of the DaemonSet (or in the settings of the \
-             operator that manages it), {}. If its pods must run there, ask your platform team to \
-             add {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in \
-             PoolGuard's config",
-            context.policy.keep_off(pools, &pod.spec),
+            "The rollout of DaemonSet {namespace}/{name} stops until you fix this, because the DaemonSet needs \
+             a pod on this node too. In spec.template of the DaemonSet (or in the settings of the operator \
+             that manages the DaemonSet), {}. If the pods must run there, ask your platform team to add \
+             {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in PoolGuard's config",
+            context.policy.keep_daemon_set_off(pools),
         ),
         None => sentence(|out| {
-            if pod.spec.node_name.is_empty() {
-                write_template_of(out, pod)?;
-                write_keep_off(out, context.policy, pools, &pod.spec)?;
-            } else {
-                out.write_str("Remove spec.nodeName, so that the scheduler chooses the node")?;
+            if !pod.spec.node_name.is_empty() && pod.metadata.name.starts_with(NODE_DEBUGGER) {
+                return out.write_str(DEBUG_ELSEWHERE);
             }
-            let team = ". If the pod must run there, ask your platform team to add {namespace: ";
-            let account = pod.spec.service_account();
-            write_parts(out, [team, namespace, ", serviceAccounts: [", account])?;
-            out.write_str("], reason: …} to exempt in PoolGuard's config")
+            write_template_of(out, pod)?;
+            if pod.spec.node_name.is_empty() {
+                write_keep_off(out, context.policy, pools, Some(terms(&pod.spec)))?;
+            } else {
+                out.write_str(LET_THE_SCHEDULER_CHOOSE)?;
+            }
+            out.write_str(". If the pod must run there, ask your platform team to add ")?;
+            write_exempt_entry(out, namespace, pod.spec.service_account())
         }),
     }
 }
+
+/// The advice for a pod that names its node.
+const LET_THE_SCHEDULER_CHOOSE: &str = "remove spec.nodeName. The scheduler then chooses the node. If a tool sets this \
+     field (for example a node shell), use the tool on a node outside AutoMQ's pools, or ask your platform team \
+     for break-glass";
+
+/// How the name of a pod of `kubectl debug node/…` begins.
+const NODE_DEBUGGER: &str = "node-debugger-";
+
+/// The advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`.
+const DEBUG_ELSEWHERE: &str = "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside \
+     AutoMQ's pools, or ask your platform team to run the command with the break-glass group (--as-group)";
 
 /// `To keep the pod off, `, and the workload to change, where the pod has an owner.
 fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {
@@ -273,21 +286,22 @@ fn lost_exemption(
         (PodOwner::Exempt(Exemption { namespace, reason, .. }), Some(owner)) => (
             "metadata.ownerReferences",
             format!(
-                "its owner DaemonSet {owner}, by which the exempt entry for namespace {namespace} ({reason}) \
-                 covers it"
+                "the pod's owner DaemonSet {owner}. Without this owner, the exempt entry for namespace \
+                 {namespace} ({reason}) does not cover the pod"
             ),
             "Keep this owner",
         ),
         (PodOwner::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
             "metadata.labels",
             format!(
-                "the labels ({pods}) by which the exempt entry for namespace {namespace} ({reason}) covers it"
+                "labels of the pod. The exempt entry for namespace {namespace} ({reason}) covers only pods with \
+                 the labels {pods}"
             ),
             "Keep these labels",
         ),
         (PodOwner::AutoMq | PodOwner::Neither, _) => (
             "metadata.labels",
-            format!("the labels ({}) that make it an AutoMQ pod", context.policy.automq.pods),
+            format!("the labels ({}) that make the pod an AutoMQ pod", context.policy.automq.pods),
             "Keep these labels",
         ),
     };

@@ -14,7 +14,7 @@ use crate::{
         resource::Resource,
     },
     policy::{
-        advice::pools_of,
+        advice::{add_exempt_entry, pools_of},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach},
         request::Change,
@@ -74,11 +74,11 @@ fn is_judged(owner: &OwnerReference<'_>) -> bool {
     })
 }
 
-/// `change Kafka logs, which manages it: `, for a workload with an owner.
-fn manager(workload: &Workload<'_>) -> String {
+/// `change Kafka logs, the owner of this StatefulSet: `, for a workload with an owner.
+fn manager(kind: WorkloadKind, workload: &Workload<'_>) -> String {
     let owner = workload.metadata.controller();
     owner.map_or_else(String::new, |it| {
-        format!("change {} {}, which manages it: ", it.kind, it.name)
+        format!("change {} {}, the owner of this {}: ", it.kind, it.name, kind.resource().kind)
     })
 }
 
@@ -120,11 +120,17 @@ fn finding(
         "remove nodeName from the pod template".to_owned()
     };
     // An operator would undo a change of a workload that it manages.
-    let managed = manager(workload);
-    let account = workload.template(kind).spec.service_account();
+    let managed = manager(kind, workload);
+    let entry = if kind == WorkloadKind::DaemonSet {
+        format!(
+            "add {{namespace: {namespace}, daemonSets: [{}], reason: …}} to exempt in PoolGuard's config",
+            workload.metadata.name
+        )
+    } else {
+        add_exempt_entry(namespace, workload.template(kind).spec.service_account())
+    };
     let advice = format!(
-        "To keep them off, {managed}{keep_off}. Or ask your platform team to exempt service account \
-         {namespace}/{account}"
+        "To keep these pods off, {managed}{keep_off}. If they must run there, ask your platform team to {entry}"
     );
     let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);
     let finding = match pools.first() {

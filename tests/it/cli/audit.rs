@@ -157,7 +157,7 @@ fn damaged_lines_and_drops_are_told_at_the_end() {
     assert_eq!(
         end,
         [
-            "1 record of an unknown version ignored",
+            "1 record ignored: unknown version",
             "2 damaged lines ignored; the first one: standard input:2",
             "412 records missing: PoolGuard dropped them because the reader of the stream was too slow or \
              the disk was full",

@@ -127,7 +127,7 @@ fn the_same_cluster_is_the_same_draft() {
 fn what_cannot_be_read_is_exit_code_2() {
     for (arguments, words) in [
         (&["--cluster", "no-such.json"][..], "no-such.json"),
-        (&["--cluster", "reviews/README.md"], "no dump of a cluster"),
+        (&["--cluster", "reviews/README.md"], "not a dump of a cluster"),
         (&["--kubeconfig", "no-such.yaml"], "no-such.yaml"),
         (&["-i", "--cluster", "cluster.json"], "--interactive"),
     ] {

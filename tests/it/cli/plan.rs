@@ -300,7 +300,7 @@ fn plan_holds_an_instance_against_its_pool_and_against_what_automq_asks() {
             "is planned in 2 zones",
         ),
         ("instance_types", json!(["a", "b"]), "has 2 machine types"),
-        ("instance_types", json!(["m5.large"]), "asks for m5.large"),
+        ("instance_types", json!(["m5.large"]), "requires the machine type m5.large"),
         ("networks", json!([{"zone": "us-east-1c"}]), "is planned in us-east-1c, where node pool"),
         ("schedule_spec", json!("nodeSelector: {a: b}"), "selects no node pool of the plan"),
         (
@@ -323,4 +323,55 @@ fn plan_holds_an_instance_against_its_pool_and_against_what_automq_asks() {
     assert!(
         said_of_instance(&changed)[0].starts_with("The plan changes compute_specs.schedule_spec")
     );
+}
+
+#[test]
+fn what_a_plan_takes_from_the_role_of_a_pool_is_an_error() {
+    let detached = json!({
+        "address": "aws_iam_role_policy_attachment.s3", "mode": "managed",
+        "type": "aws_iam_role_policy_attachment", "name": "s3",
+        "change": {"actions": ["delete"], "after": null,
+                   "before": {"role": "automq-node", "policy_arn": "arn:aws:iam::aws:policy/S3"}},
+    });
+    let said = run_on(
+        &json!({"format_version": "1.2", "resource_changes": [detached]}).to_string(),
+        &["check", "--terraform-plan", "-", "--config", "terraform/roles.yaml", "-o", "json"],
+    );
+    let answer = said.json();
+    let findings = answer["findings"].as_array().unwrap();
+    let found = findings.iter().find(|it| it["rule"] == "role-binding").unwrap();
+    insta::assert_snapshot!(found["message"].as_str().unwrap(), @"The plan takes arn:aws:iam::aws:policy/S3 from the role arn:aws:iam::111122223333:role/automq-node of pool pool-a. Brokers on the pool's nodes could lose access to object storage and disks");
+    assert_eq!(
+        (&found["severity"], &found["pool"], said.code),
+        (&json!("error"), &json!("pool-a"), 1)
+    );
+}
+
+#[test]
+fn a_manifest_of_a_plan_is_judged_as_a_node_pool_object() {
+    let manifest = |taints: &Value| {
+        let manifest = json!({
+            "apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "automq-a"},
+            "spec": {"template": {"metadata": {"labels": {"eks.amazonaws.com/nodegroup": "automq-a"}},
+                                  "spec": {"taints": taints}}},
+        });
+        let change = json!({
+            "address": "kubernetes_manifest.pool", "mode": "managed", "type": "kubernetes_manifest", "name": "pool",
+            "change": {"actions": ["create"], "before": null, "after": {"manifest": manifest}, "after_unknown": {}},
+        });
+        let said = run_on(
+            &json!({"format_version": "1.2", "resource_changes": [change]}).to_string(),
+            &["check", "--terraform-plan", "-", "--config", "terraform/roles.yaml", "-o", "json"],
+        );
+        let answer = said.json();
+        let findings = answer["findings"].as_array().unwrap();
+        let own = findings.iter().filter(|it| it["rule"] == "node-pool");
+        own.map(|it| {
+            format!("{} {}", it["status"].as_str().unwrap(), it["object"].as_str().unwrap())
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(manifest(&json!([])), ["fail kubernetes_manifest.pool"]);
+    let taint = json!([{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}]);
+    assert_eq!(manifest(&taint), ["pass kubernetes_manifest.pool"]);
 }

@@ -125,7 +125,7 @@ async fn a_config_that_changes_before_the_cluster_is_read_is_the_one_that_counts
     let cluster = Cluster::start().await;
     cluster.api.refuse("list", "nodes", 500, usize::MAX);
     let replica = cluster.replica("one").await;
-    replica.logged("cannot follow /api/v1/nodes").await;
+    replica.logged("cannot watch /api/v1/nodes").await;
     cluster.configure(&format!("{config}{WARNING}"));
     replica.metric(SUCCESSES, |count| count == 1.0).await;
     cluster.configure("kind: Nonsense\n");

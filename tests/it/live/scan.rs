@@ -53,7 +53,7 @@ async fn an_exempt_pod_of_another_kind_than_meant_is_told_and_breaks_no_rule() {
     let replica = cluster.replica("one").await;
     replica.metric("poolguard_exempt_residents{pool=\"pool-a\"}", |count| count == 1.0).await;
     let line = replica.logged("the scan found: [pod-intrusion]").await;
-    assert!(line.contains("exempt only by its namespace (CNI, kube-proxy, CSI)"), "{line}");
+    assert!(line.contains("exempts its whole namespace (CNI, kube-proxy, CSI)"), "{line}");
     assert!(!replica.get("/metrics").await.contains(RESIDENTS));
     cluster.api.remove("pods", "kube-system/console");
     replica.logged("the scan no longer finds: [pod-intrusion]").await;

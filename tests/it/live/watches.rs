@@ -61,7 +61,7 @@ async fn a_watch_that_breaks_loses_no_event() {
     cluster.api.wait_until(is_open).await;
     cluster.api.disconnect();
     joins("known after every connection was closed").await;
-    replica.logged("following /api/v1/nodes again").await;
+    replica.logged("watching /api/v1/nodes again").await;
     assert_eq!(cluster.api.asked_count("list", "nodes"), 2, "only what has expired is listed");
 }
 
@@ -166,7 +166,7 @@ async fn an_api_server_in_trouble_is_asked_again_after_a_while() {
     cluster.api.drop_connections(true);
     cluster.api.disconnect();
     eventually("the refused connection is told", async || {
-        replica.lines("cannot follow /api/v1/nodes") > 3
+        replica.lines("cannot watch /api/v1/nodes") > 3
     })
     .await;
     cluster.add_node("after-silence", "automq-a", true);

@@ -163,12 +163,12 @@ fn what_a_node_pool_does_wrong_is_said_with_its_field() {
         "{{{TAINT}, requirements: [{TYPES}, {{key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a]}}]}}"
     );
     assert_snapshot!(told(&good), @"");
-    assert_snapshot!(told(&format!("{{requirements: [{TYPES}]}}")), @"NodePool brokers makes nodes of pool karpenter without the pool's taint dedicated=automq:NoSchedule (spec.template.spec.taints). Any pod could run on them. Add the taint dedicated=automq:NoSchedule to spec.template.spec.taints");
-    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{{key: node.kubernetes.io/instance-type, operator: In, values: [r6in.large, m5.large]}}]}}")), @"NodePool brokers makes nodes of pool karpenter with machine type m5.large (spec.template.spec.requirements[0].values), which is not in the pool's list: r6in.large. List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config");
-    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{{key: kubernetes.io/arch, operator: In, values: [amd64]}}]}}")), @"NodePool brokers makes nodes of pool karpenter of any machine type, because spec.template.spec.requirements does not limit node.kubernetes.io/instance-type to the pool's list: r6in.large. List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config");
+    assert_snapshot!(told(&format!("{{requirements: [{TYPES}]}}")), @"NodePool brokers creates nodes of pool karpenter without the pool's taint dedicated=automq:NoSchedule (spec.template.spec.taints). Any pod could run on these nodes. Add the taint dedicated=automq:NoSchedule to spec.template.spec.taints");
+    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{{key: node.kubernetes.io/instance-type, operator: In, values: [r6in.large, m5.large]}}]}}")), @"NodePool brokers creates nodes of pool karpenter with machine type m5.large (spec.template.spec.requirements[0].values), which is not in the pool's list: r6in.large. List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config");
+    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{{key: kubernetes.io/arch, operator: In, values: [amd64]}}]}}")), @"NodePool brokers creates nodes of pool karpenter with any machine type, because spec.template.spec.requirements does not limit node.kubernetes.io/instance-type to the pool's list: r6in.large. List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config");
     assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{{key: karpenter.k8s.aws/instance-family, operator: In, values: [r6in]}}]}}")), @"");
-    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{TYPES}, {{key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a, us-east-1c]}}]}}")), @"NodePool brokers makes nodes of pool karpenter in zone us-east-1c (spec.template.spec.requirements[1].values), but the pool's zones are us-east-1a. List only the pool's own zones; use a separate pool for other zones");
-    assert_snapshot!(told(&format!("{{taints: [{{key: dedicated, value: automq, effect: NoSchedule}}, {{key: gpu, effect: NoSchedule}}, {{key: node.kubernetes.io/x, effect: NoSchedule}}], requirements: [{TYPES}]}}")), @"NodePool brokers makes nodes of pool karpenter with the taint gpu:NoSchedule beside dedicated=automq:NoSchedule (spec.template.spec.taints), which AutoMQ's pods do not tolerate. Remove this taint, or add it to the pool's additionalTaints in PoolGuard's config");
+    assert_snapshot!(told(&format!("{{{TAINT}, requirements: [{TYPES}, {{key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a, us-east-1c]}}]}}")), @"NodePool brokers creates nodes of pool karpenter in zone us-east-1c (spec.template.spec.requirements[1].values), but the pool's zones are us-east-1a. List only the pool's own zones; use a separate pool for other zones");
+    assert_snapshot!(told(&format!("{{taints: [{{key: dedicated, value: automq, effect: NoSchedule}}, {{key: gpu, effect: NoSchedule}}, {{key: node.kubernetes.io/x, effect: NoSchedule}}], requirements: [{TYPES}]}}")), @"NodePool brokers creates nodes of pool karpenter with the taint gpu:NoSchedule in addition to the pool's taint dedicated=automq:NoSchedule (spec.template.spec.taints). AutoMQ's pods do not tolerate the additional taint. Remove this taint, or add it to the pool's additionalTaints in PoolGuard's config");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_pool_that_is_left_is_judged_by_what_is_lost() {
     );
     let left =
         update(create("", &object), |it| it["spec"]["template"]["metadata"]["labels"] = json!({}));
-    assert_snapshot!(told(&scenario, &left), @"NodePool brokers would no longer give its nodes the labels of pool labelled, so its next nodes would not be in the pool. Keep the labels that the pool's selector in PoolGuard's config asks for (spec.template.metadata.labels)");
+    assert_snapshot!(told(&scenario, &left), @"NodePool brokers would no longer give its nodes the labels of pool labelled, so new nodes would not be in the pool. Keep the labels that the pool's selector in PoolGuard's config requires (spec.template.metadata.labels)");
     let other = update(create("", &object), |it| {
         it["spec"]["template"]["metadata"]["labels"]["a"] = json!("b");
     });

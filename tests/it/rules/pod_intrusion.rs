@@ -1,6 +1,6 @@
 //! `pod-intrusion`: who gets onto a dedicated node, on every path that exists at admission.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, by, create, delete, line, node, pod, pod_in, recorded, update};
 
@@ -250,7 +250,7 @@ fn a_stable_taint_of_another_key_keeps_a_pod_out() {
 
 #[test]
 fn a_toleration_added_by_an_update_is_an_intruder() {
-    let add = |review: serde_json::Value| {
+    let add = |review: Value| {
         update(review, |pod| pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }]))
     };
     let scenario = Scenario::recorded();
@@ -396,7 +396,7 @@ fn a_daemon_set_pod_of_a_system_node_passes_with_a_blanket_toleration() {
     assert_eq!(Scenario::recorded().verdict(&review), "allow");
 }
 
-fn binding(namespace: &str, resource: &str, node: &str) -> serde_json::Value {
+fn binding(namespace: &str, resource: &str, node: &str) -> Value {
     let object = format!(
         "{{apiVersion: v1, kind: Binding, metadata: {{name: p}}, target: {{kind: Node, name: {node}}}}}"
     );
@@ -497,7 +497,29 @@ fn the_first_pool_that_claims_a_node_has_it() {
 fn a_denial_explains_itself() {
     let verdict = Scenario::recorded().validate(&pod("{tolerations: [{operator: Exists}]}"));
     let poolguard::policy::verdict::Outcome::Deny(denials) = verdict.outcome else { panic!() };
-    insta::assert_snapshot!(denials.first().denial(), @"[pod-intrusion] Pod shop/p can run on node ip-10-0-1-11.ec2.internal of pool pool-a and on nodes of pools pool-b, pool-abc, which are reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}. If the pod must run there, ask your platform team to add {namespace: shop, serviceAccounts: [default], reason: …} to exempt in PoolGuard's config");
+    insta::assert_snapshot!(denials.first().denial(), @"[pod-intrusion] Pod shop/p can run on node ip-10-0-1-11.ec2.internal of pool pool-a and on nodes of pools pool-b, pool-abc, which are reserved for AutoMQ: spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule. To keep the pod off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}. If the pod must run there, ask your platform team to add {namespace: shop, serviceAccounts: [default], reason: …} to exempt in PoolGuard's config. This entry exempts every pod of namespace shop that names no service account. To exempt fewer pods, first set serviceAccountName in the pod or in its template");
+}
+
+/// The advice of the first record.
+fn advice_on(review: &Value) -> String {
+    let verdict = Scenario::recorded().validate(review);
+    verdict.records[0].finding.as_ref().unwrap().advice.clone().unwrap()
+}
+
+#[test]
+fn advice_about_a_service_account_of_its_own_names_only_this_account() {
+    let advice = advice_on(&pod("{serviceAccountName: web, tolerations: [{operator: Exists}]}"));
+    let entry =
+        "{namespace: shop, serviceAccounts: [web], reason: …} to exempt in PoolGuard's config";
+    assert!(advice.ends_with(entry), "{advice}");
+}
+
+#[test]
+fn advice_about_a_node_debugger_does_not_ask_to_remove_its_node_name() {
+    let advice = advice_on(&recorded("pod-create-kubectl-debug-node-on-pool-a"));
+    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with the break-glass group (--as-group)");
+    let advice = advice_on(&pod("{nodeName: ip-10-0-1-11.ec2.internal}"));
+    assert!(advice.starts_with("To keep the pod off, remove spec.nodeName. "), "{advice}");
 }
 
 #[test]

@@ -61,8 +61,7 @@ impl ReportQueue {
         let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
         if !news.note(regarding, decision, finding, now) {
             debug!(
-                "denials concern too many objects for the reports; the audit stream has them \
-             all"
+                "denials concern more objects than the reports can hold; the audit stream contains the others"
             );
         }
         drop(news);

@@ -58,8 +58,8 @@ pub(in crate::policy::rules) fn judge(
              and zones",
             instance.name, pool.name
         );
-        let advice = "Remove the pod's own required node affinity, so that PoolGuard adds its own; or add the \
-                      pool's labels and zones to every term";
+        let advice = "Remove the required node affinity from the pod: PoolGuard then adds its own. Or add the \
+                      pool's labels and zones to every item of nodeSelectorTerms";
         let finding = Finding::new(RULE, fact).pool(&*pool.name).advice(advice).field(field);
         report.violation(mode.min(Mode::Warn), finding);
     }
@@ -91,7 +91,7 @@ fn judge_node_name(
          {}: spec.nodeName selects this node directly",
         instance.name, pool.name
     );
-    let advice = "Remove spec.nodeName, so that the scheduler chooses a node of the pool";
+    let advice = "Remove spec.nodeName. The scheduler then chooses a node of the pool";
     let finding = finding(fact, node).advice(advice);
     report.violation(context.policy.rules.pod_placement, finding);
 }
@@ -135,7 +135,7 @@ fn explain(obstacle: &Obstacle<'_, '_>, pool: &Pool) -> Explanation {
             field: "spec".to_owned(),
             why: "the pool has no node in its zones".to_owned(),
             advice: format!(
-                "Ask your platform team to add a node to pool {} in its zones: {}",
+                "Ask your platform team to add a node to pool {} in one of its zones: {}",
                 pool.name,
                 pool.zones.join(", ")
             ),
@@ -146,8 +146,8 @@ fn explain(obstacle: &Obstacle<'_, '_>, pool: &Pool) -> Explanation {
         }
         Obstacle::Selector { key, value } => explanation(
             format!("spec.nodeSelector[{key}]"),
-            format!("requires {value}, but no node of the pool has this value now or later"),
-            format!("Remove this entry, {OTHER_POOL}"),
+            format!("requires {value}, but no present or future node of the pool has this value"),
+            format!("Remove this label from spec.nodeSelector, {OTHER_POOL}"),
         ),
         Obstacle::NoTerm => explanation(
             REQUIRED.to_owned(),
@@ -178,8 +178,11 @@ fn untolerated(taint: &Taint<'_>, is_on_all: bool, pool: &Pool) -> (String, Stri
     if pool.all_taints().any(|own| own == taint) {
         return (why, format!("Add the toleration {toleration}"));
     }
-    let evicts =
-        if effect == NO_EXECUTE { ": it also evicts the brokers that run there" } else { "" };
+    let evicts = if effect == NO_EXECUTE {
+        ", because it also evicts the brokers that run there"
+    } else {
+        ""
+    };
     let advice = format!(
         "If this taint is permanent, add the toleration {toleration}, and ask your platform team to add \
          {{key: {key}, value: {value:?}, effect: {effect}}} to additionalTaints of pool {} in PoolGuard's \
@@ -211,7 +214,7 @@ fn term_explanation(index: usize, fault: &TermFault<'_>) -> Explanation {
         TermFault::Label(at, requirement) => (
             format!("{term}.matchExpressions[{at}]"),
             format!(
-                "requires {}, but no node of the pool meets this requirement now or later",
+                "requires {}, but no present or future node of the pool meets this requirement",
                 demand(requirement)
             ),
             "Remove this requirement, or ask your platform team to give the instance another pool in \
@@ -220,7 +223,7 @@ fn term_explanation(index: usize, fault: &TermFault<'_>) -> Explanation {
         TermFault::Name(at, requirement) => (
             format!("{term}.matchFields[{at}]"),
             format!("requires {}, but this node is not in the pool", demand(requirement)),
-            "Remove this requirement, so that the scheduler chooses a node of the pool",
+            "Remove this requirement. The scheduler then chooses a node of the pool",
         ),
     };
     let why = format!("{field} {says}");

@@ -40,8 +40,8 @@ pub(in crate::policy::rules) fn patch_placement(
         );
         let finding =
             Finding::new(RULE, fact).pool(&*pool.name).field(format!("{AFFINITY}.{TERMS}"));
-        let advice = "Remove the required node affinity, so that PoolGuard adds its own; or add the pool's labels and \
-             zones to every term";
+        let advice = "Remove the required node affinity: PoolGuard then adds its own. Or add the pool's labels and \
+             zones to every item of nodeSelectorTerms";
         report.violation(mode.min(Mode::Warn), finding.advice(advice));
         return;
     }
@@ -81,7 +81,7 @@ pub(in crate::policy::rules) fn patch_placement(
             instance.name
         );
         let advice = format!(
-            "Set rules.{RULE}.mode: enforce in PoolGuard's config, or add it to the pod template"
+            "Set rules.{RULE}.mode: enforce in PoolGuard's config, or add these fields to the pod template"
         );
         report.violation(mode, finding(fact).advice(advice));
     }

@@ -80,8 +80,8 @@ impl<'a> About<'_, 'a> {
         let Self { objects, protected_by } = self;
         let KeepItem { by, value } = item;
         let fact = format!(
-            "The item of {pointer} of {} with {by}: {value} would be lost or changed, and AutoMQ \
-             needs it ({protected_by})",
+            "The request would remove or change an item of {pointer} of {} that AutoMQ needs: the item with \
+             {by}: {value} ({protected_by})",
             objects.title()
         );
         let advice = format!("Keep this item unchanged; you can change the other items. {TRUST}");
@@ -96,8 +96,8 @@ impl<'a> About<'_, 'a> {
     pub(super) fn unreadable(self, pointer: &str, why: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "PoolGuard could not read the new {pointer} of {} ({why}), so AutoMQ's items in it \
-             would count as lost ({protected_by})",
+            "PoolGuard cannot read the new {pointer} of {} ({why}), so it must assume that AutoMQ's items are \
+             missing ({protected_by})",
             objects.title()
         );
         let advice = format!("Write {pointer} as a YAML list. {TRUST}");
@@ -126,8 +126,8 @@ impl<'a> About<'_, 'a> {
             ),
             Harm::Path(old) => (
                 format!(
-                    "mapRoles of {title} would name {named} with its path, and an ARN with a path \
-                     matches no node ({protected_by})"
+                    "mapRoles of {title} would contain the ARN of {named} with its path. An ARN with a path matches \
+                     no node ({protected_by})"
                 ),
                 format!("Write the ARN without the path: {}", item(role, old)),
             ),
@@ -145,12 +145,12 @@ impl<'a> About<'_, 'a> {
             ),
             Harm::Shadowed { position, old, new } => (
                 format!(
-                    "Item {position} of mapRoles of {title} would shadow the mapping of {named} with \
+                    "Item {position} of mapRoles of {title} would override the mapping of {named} with \
                      {} ({protected_by})",
                     difference(old, new, ["another username", "other groups"])
                 ),
                 format!(
-                    "If several items name one role, the last one counts. Remove item {position}, \
+                    "If several items contain the same role, only the last item counts. Remove item {position}, \
                      or give it {}",
                     values(old, new)
                 ),

@@ -33,14 +33,14 @@ pub(in crate::policy::rules) fn judge(
         Namespaces::Any | Namespaces::AutoMq => false,
     });
     let object = snapshot.protected().iter().find(|object| name == object.namespace.as_str());
-    let trust = "to add AutoMQ's console to principals.trusted";
+    let trust = "to add the user of AutoMQ's console to principals.trusted";
     let (why, advice) = if let Some(instance) = instance {
         let why = format!("it is the namespace of AutoMQ instance {}", instance.name);
         (
             why,
             format!(
                 "Ask your platform team to remove the instance from PoolGuard's config \
-         first, or {trust}"
+         first, or {trust} there"
             ),
         )
     } else if let Some(entry) = entry {
@@ -49,7 +49,7 @@ pub(in crate::policy::rules) fn judge(
             why,
             format!(
                 "Ask your platform team to remove the entry from PoolGuard's config first, \
-         or {trust}"
+         or {trust} there"
             ),
         )
     } else if let Some(object) = object {
@@ -61,7 +61,7 @@ pub(in crate::policy::rules) fn judge(
             why,
             format!(
                 "Ask a user from principals.trusted in PoolGuard's config to delete this \
-         object first, or your platform team {trust}"
+         object first, or ask your platform team {trust}"
             ),
         )
     } else {

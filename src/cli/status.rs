@@ -1,0 +1,159 @@
+//! `poolguard status`: is PoolGuard itself well?
+
+mod examine;
+mod facts;
+mod finding;
+mod intruder;
+mod json;
+mod table;
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+use kube::Client;
+
+use self::{
+    examine::examine,
+    facts::{Installed, read},
+    finding::{Report, StatusFinding},
+};
+use super::live::block_on;
+use crate::{
+    api::client,
+    check::{FindingSeverity, Status},
+    kubernetes::duration::parse_duration,
+};
+
+/// How long until the next look, with `--wait`.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Check whether PoolGuard itself is well, and print how to fix what is not.
+///
+/// Reads the replicas, the Lease, the registered webhooks and their certificates, the config and the rights, and
+/// creates an intruder as a dry run, which the API server must deny. It stores nothing. Exit code 0: no check
+/// failed. 1: a check failed (--fail-on sets the lowest severity that counts). 2: PoolGuard could not reach the
+/// API server.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusCommand {
+    /// Namespace in which PoolGuard runs
+    #[arg(
+        short,
+        long,
+        env = "POOLGUARD_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "poolguard-system"
+    )]
+    namespace: String,
+
+    /// Name of the Deployment and of the webhook configurations
+    #[arg(long, env = "POOLGUARD_NAME", value_name = "NAME", default_value = "poolguard")]
+    name: String,
+
+    /// ConfigMap of the config, if it has another name
+    #[arg(long, value_name = "NAME")]
+    config_map: Option<String>,
+
+    /// Namespace of the pod that is created as a dry run. PoolGuard must not exempt it
+    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    dry_run_namespace: String,
+
+    /// Do not create a pod as a dry run, which needs the right to create pods
+    #[arg(long)]
+    skip_dry_run: bool,
+
+    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig
+    #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+
+    /// Wait until no check fails any more
+    #[arg(long)]
+    wait: bool,
+
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    timeout: Duration,
+
+    /// What makes the exit code 1
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Error)]
+    fail_on: FailOn,
+
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// The lowest severity that makes the command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum FailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Errors, warnings, and unknown checks
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table for people
+    Table,
+    /// JSON for programs: {"verdict": …, "findings": […]}
+    Json,
+}
+
+impl StatusCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let report = block_on(self.report())?;
+        let mut out = anstream::stdout().lock();
+        match self.output {
+            Output::Table => write!(out, "{}", table::StatusTable(&report))?,
+            Output::Json => writeln!(out, "{}", json::render(&report)?)?,
+        }
+        let fails = report.findings.iter().any(|finding| self.fail_on.counts(finding));
+        Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    async fn report(&self) -> anyhow::Result<Report> {
+        let config = client::configure(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let client = Client::try_from(config)?;
+        let installed = Installed {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            config_map: self.config_map.clone().unwrap_or_else(|| self.name.clone()),
+            dry_run_namespace: (!self.skip_dry_run).then(|| self.dry_run_namespace.clone()),
+        };
+        let started = Instant::now();
+        loop {
+            let report = examine(&installed, &read(&client, &installed).await?);
+            let fails = report.findings.iter().any(|finding| self.fail_on.counts(finding));
+            if !self.wait || !fails || started.elapsed() >= self.timeout {
+                return Ok(report);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+}
+
+impl FailOn {
+    /// Whether a finding makes the exit code 1.
+    fn counts(self, finding: &StatusFinding) -> bool {
+        match finding.status {
+            Status::Pass => false,
+            Status::Unknown => self >= Self::Unknown,
+            Status::Fail => match finding.severity {
+                FindingSeverity::Error => true,
+                FindingSeverity::Warning => self >= Self::Warning,
+                FindingSeverity::Note => false,
+            },
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What is read of an installation.
+
+use std::collections::BTreeSet;
+
+use anyhow::bail;
+use http::Request;
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::Value;
+
+use super::intruder::{self, Answer};
+use crate::{
+    api::{
+        client,
+        discovery::{self, ServedResource},
+        rbac::{ADMISSION_GROUP, WEBHOOK_CONFIGURATIONS},
+    },
+    cluster::inventory::Inventory,
+    config::{self, Loaded},
+    kubernetes::resource::{GroupResource, NODES},
+    policy::provider::Provider,
+};
+
+/// Which installation.
+#[derive(Clone, Debug)]
+pub(super) struct Installed {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// What the ConfigMap of the config is called.
+    pub(super) config_map: String,
+    /// Where a pod is created as a dry run; `None`: nowhere.
+    pub(super) dry_run_namespace: Option<String>,
+}
+
+/// An object that was read: `None` if it is not there, or why it could not be read.
+pub(super) type ReadObject = Result<Option<Value>, String>;
+
+/// What was read of an installation.
+#[derive(Debug)]
+pub(super) struct StatusFacts {
+    pub(super) now: Timestamp,
+    pub(super) deployment: ReadObject,
+    pub(super) pods: Result<Vec<Value>, String>,
+    pub(super) lease: ReadObject,
+    /// Mutating first.
+    pub(super) configurations: [ReadObject; 2],
+    /// The config as the ConfigMap has it, or why it is none.
+    pub(super) config: Result<Loaded, String>,
+    pub(super) role: ReadObject,
+    /// Node-pool objects that the cluster has.
+    pub(super) found: BTreeSet<GroupResource>,
+    pub(super) provider: Option<Provider>,
+    pub(super) intruder: Option<Answer>,
+}
+
+/// Reads an installation. Only an API server that does not answer is an error.
+pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Result<StatusFacts> {
+    let Installed { namespace, name, config_map, dry_run_namespace } = installed;
+    let get = async |path: String| object(client, path).await;
+    let deployment =
+        get(format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}")).await?;
+    let lease =
+        get(format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}")).await?;
+    let [mutating, validating] =
+        WEBHOOK_CONFIGURATIONS.map(|plural| format!("/apis/{ADMISSION_GROUP}/v1/{plural}/{name}"));
+    let configurations = [get(mutating).await?, get(validating).await?];
+    let role = get(format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")).await?;
+    let provider = provider(client).await?;
+    let found = get(format!("/api/v1/namespaces/{namespace}/configmaps/{config_map}")).await?;
+    let config = load(found, &format!("ConfigMap {namespace}/{config_map}"), provider);
+    let selector = "app.kubernetes.io%2Fname%3Dpoolguard";
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}");
+    let pods = get(path).await?.map(|list| {
+        let items = list.as_ref().and_then(|list| list.get("items")).and_then(Value::as_array);
+        items.cloned().unwrap_or_default()
+    });
+    let intruder = match (dry_run_namespace, &config) {
+        (Some(namespace), Ok(loaded)) => {
+            let pools = &loaded.policy.pools;
+            let taint = pools.first().map_or(&loaded.policy.taint, |pool| &pool.taint);
+            Some(intruder::ask(client, namespace, taint).await?)
+        }
+        (_, _) => None,
+    };
+    let known: BTreeSet<GroupResource> = config::node_pool_resources().collect();
+    let groups = known.iter().map(|it| it.group.as_str()).collect();
+    let served = discovery::served(client, &groups).await.unwrap_or_default();
+    let served = served.into_iter().map(|ServedResource { resource, .. }| resource);
+    Ok(StatusFacts {
+        now: Timestamp::now(),
+        deployment,
+        pods,
+        lease,
+        configurations,
+        config,
+        role,
+        found: served.filter(|it| known.contains(it)).collect(),
+        provider,
+        intruder,
+    })
+}
+
+async fn object(client: &Client, path: String) -> anyhow::Result<ReadObject> {
+    let request = Request::get(path).body(Vec::new())?;
+    match client::text(client, request).await {
+        Ok(text) => Ok(serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())),
+        Err(error) => match client::code(&error) {
+            Some(404) => Ok(Ok(None)),
+            Some(_) => Ok(Err(client::explain(&error).to_string())),
+            None => bail!("{}", client::explain(&error)),
+        },
+    }
+}
+
+/// The provider that a node tells.
+async fn provider(client: &Client) -> anyhow::Result<Option<Provider>> {
+    let list = object(client, format!("{}?limit=5", NODES.path())).await?;
+    let mut inventory = Inventory::default();
+    let nodes = list.ok().flatten();
+    let nodes = nodes.as_ref().and_then(|list| list.get("items")).and_then(Value::as_array);
+    for node in nodes.into_iter().flatten() {
+        // A node that cannot be read tells nothing.
+        let _unread = inventory.add(&NODES.group_resource(), &node.to_string());
+    }
+    Ok(inventory.index().provider())
+}
+
+fn load(config_map: ReadObject, title: &str, provider: Option<Provider>) -> Result<Loaded, String> {
+    let object = config_map.map_err(|why| format!("{title} could not be read: {why}"))?;
+    let object = object.ok_or_else(|| format!("There is no {title}"))?;
+    let text = object.pointer("/data/config.yaml").and_then(Value::as_str);
+    let text = text.ok_or_else(|| format!("{title} has no key config.yaml"))?;
+    config::load("config.yaml", text, provider).map_err(|found| {
+        let first = found.as_slice().first().map(|it| it.one_line("config.yaml"));
+        format!("The config in {title} has mistakes: {}", first.unwrap_or_default())
+    })
+}

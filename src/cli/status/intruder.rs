@@ -1,0 +1,87 @@
+//! A pod that PoolGuard must deny, created as a dry run: the whole way from the API server to the answer.
+
+use http::Request;
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::{api::client, kubernetes::taint::Taint};
+
+/// What the API server says of the intruder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// PoolGuard denied it.
+    Denied,
+    /// Nothing denied it.
+    Allowed,
+    /// The API server did not reach PoolGuard, and rejected the request, as the entry asks for.
+    NotReached(String),
+    /// Something else rejected it.
+    Rejected(String),
+}
+
+/// The name of the pod, which is never stored.
+const NAME: &str = "poolguard-dry-run";
+
+/// Asks the API server to create it.
+pub(super) async fn ask(
+    client: &Client,
+    namespace: &str,
+    taint: &Taint<'_>,
+) -> Result<Answer, serde_json::Error> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    let body = serde_json::to_vec(&pod(namespace, taint))?;
+    let request = Request::post(path).header("Content-Type", "application/json").body(body);
+    let Ok(request) = request else {
+        return Ok(Answer::Rejected("the request is malformed".into()));
+    };
+    Ok(match client::text(client, request).await {
+        Ok(_) => Answer::Allowed,
+        Err(error) => classify(client::explain(&error).to_string()),
+    })
+}
+
+fn classify(message: String) -> Answer {
+    if message.contains("[pod-intrusion]") {
+        Answer::Denied
+    } else if message.contains("failed calling webhook") && message.contains(".poolguard.io") {
+        Answer::NotReached(message)
+    } else {
+        Answer::Rejected(message)
+    }
+}
+
+/// It meets the strictest Pod Security Standard, which is judged before PoolGuard.
+fn pod(namespace: &str, taint: &Taint<'_>) -> Value {
+    let container = json!({
+        "name": "none",
+        "image": "registry.invalid/none",
+        "securityContext": {
+            "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+            "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}},
+    });
+    let toleration = json!({
+        "key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect,
+    });
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {"tolerations": [toleration], "containers": [container]},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_an_api_server_are_told_apart() {
+        let denied = r#"admission webhook "pods.poolguard.io" denied the request: [pod-intrusion] Pod default/x can run"#;
+        assert_eq!(classify(denied.to_owned()), Answer::Denied);
+        let unreached = r#"Internal error occurred: failed calling webhook "pods.poolguard.io": context deadline exceeded"#;
+        assert_eq!(classify(unreached.to_owned()), Answer::NotReached(unreached.to_owned()));
+        let other = r#"pods "poolguard-dry-run" is forbidden: User "alice" cannot create resource"#;
+        assert_eq!(classify(other.to_owned()), Answer::Rejected(other.to_owned()));
+    }
+}

@@ -1,0 +1,189 @@
+//! `poolguard status`: an installation that is well, and each way in which it can be unwell.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::cluster::{CONFIGURATIONS, Cluster, NAMESPACE, all_rights};
+use crate::{apiserver::ADMIN, scenario::data_text};
+
+/// What the command prints as JSON, and its exit code.
+async fn status(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String) {
+    let kubeconfig = cluster.api.kubeconfig(ADMIN);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
+    command.args(["status", "--skip-dry-run"]).args(arguments);
+    command.arg("--kubeconfig").arg(kubeconfig.path()).env_clear().stdin(Stdio::null());
+    // The API server answers meanwhile.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// `status check message` of every finding that is neither passed nor about the dry run.
+async fn said(cluster: &Cluster) -> Vec<String> {
+    let (_, out) = status(cluster, &["-o", "json"]).await;
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    let findings = answer["findings"].as_array().unwrap().iter();
+    let open = findings.filter(|it| it["status"] != "pass" && it["check"] != "intruder");
+    let line = |it: &Value| {
+        ["severity", "check", "message"].map(|key| it[key].as_str().unwrap()).join(" ")
+    };
+    open.map(line).collect()
+}
+
+/// An installation as the chart makes it, with a replica that has registered itself.
+async fn installed() -> (Cluster, super::replica::Replica) {
+    let config =
+        format!("{}principals: {{trusted: {{users: [console]}}}}\n", data_text("config.yaml"));
+    let cluster = Cluster::with_config(&config).await;
+    let replica = cluster.installed("one").await;
+    let metadata = |name: &str| json!({"namespace": NAMESPACE, "name": name, "labels": {"app.kubernetes.io/name": "poolguard"}});
+    cluster.api.put(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("poolguard"),
+        "spec": {"replicas": 2}, "status": {"readyReplicas": 2},
+    }));
+    for name in ["one", "two"] {
+        cluster.api.put(json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": metadata(name),
+            "spec": {"containers": [{"name": "poolguard", "image": "poolguard:1"}]},
+        }));
+    }
+    cluster.api.put(json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("poolguard"), "data": {"config.yaml": config},
+    }));
+    let rules: Vec<Value> = all_rights()
+        .iter()
+        .map(|it| json!({"apiGroups": [it.group], "resources": [it.resource], "verbs": it.verbs, "resourceNames": it.names}))
+        .collect();
+    cluster.api.edit("clusterroles", "poolguard", |role| role["rules"] = json!(rules));
+    (cluster, replica)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_is_well_has_nothing_to_mend() {
+    let (cluster, _replica) = installed().await;
+    assert_eq!(said(&cluster).await, Vec::<String>::new());
+    let (code, table) = status(&cluster, &["--wait"]).await;
+    assert_eq!(code, Some(0), "{table}");
+    for part in
+        ["PoolGuard poolguard-system/poolguard", "ok       replicas      2 of 2", "no error found"]
+    {
+        assert!(table.contains(part), "{table}");
+    }
+}
+
+type Fault = (&'static str, fn(&Cluster), &'static str);
+
+const FAULTS: [Fault; 10] = [
+    (
+        "no replica is ready",
+        |it| {
+            drop(it.api.edit("deployments", "poolguard-system/poolguard", |it| {
+                it["status"]["readyReplicas"] = json!(0)
+            }))
+        },
+        "error replicas None of 2 replicas is ready",
+    ),
+    (
+        "a quota keeps replicas out",
+        |it| {
+            it.api.edit("deployments", "poolguard-system/poolguard", |it| {
+                it["status"]["conditions"] = json!([{"type": "ReplicaFailure", "status": "True", "message": "insufficient quota to match these scopes"}]);
+            });
+        },
+        "error replicas Kubernetes cannot create a replica: insufficient quota",
+    ),
+    (
+        "versions differ",
+        |it| {
+            drop(it.api.edit("pods", "poolguard-system/two", |it| {
+                it["spec"]["containers"][0]["image"] = json!("poolguard:2")
+            }))
+        },
+        "warning version The replicas run different images: 1 x poolguard:1, 1 x poolguard:2",
+    ),
+    (
+        "one replica",
+        |it| {
+            it.api.edit("deployments", "poolguard-system/poolguard", |it| {
+                it["spec"]["replicas"] = json!(1);
+                it["status"]["readyReplicas"] = json!(1);
+            });
+        },
+        "warning replicas There is one replica",
+    ),
+    (
+        "a rule is lowered",
+        |it| {
+            it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+                let text = it["data"]["config.yaml"].as_str().unwrap().to_owned();
+                it["data"]["config.yaml"] = json!(text + "rules: {node-taint: {mode: audit}}\n");
+            });
+        },
+        "warning config These rules are weaker than by default: node-taint is in mode audit instead of enforce",
+    ),
+    (
+        "the config is broken",
+        |it| {
+            drop(it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+                it["data"]["config.yaml"] = json!("pool: []\n")
+            }))
+        },
+        "error config The config in ConfigMap poolguard-system/poolguard has mistakes",
+    ),
+    (
+        "rights are missing",
+        |it| {
+            drop(it.api.edit("clusterroles", "poolguard", |it| {
+                drop(it["rules"].as_array_mut().unwrap().remove(0))
+            }))
+        },
+        "error rights ClusterRole poolguard lacks rights: {apiGroups: [\"\"], resources: [nodes], verbs: [list, watch]}",
+    ),
+    (
+        "no Lease",
+        |it| assert!(it.api.remove("leases", "poolguard-system/poolguard")),
+        "error lease There is no Lease poolguard-system/poolguard",
+    ),
+    (
+        "an entry was changed",
+        |it| {
+            drop(it.api.edit(CONFIGURATIONS[1], "poolguard", |it| {
+                it["webhooks"][0]["timeoutSeconds"] = json!(30)
+            }))
+        },
+        "warning registration The registered entries differ from the config: timeoutSeconds of entry",
+    ),
+    (
+        "nothing is registered",
+        |it| assert!(it.api.remove(CONFIGURATIONS[1], "poolguard")),
+        "error registration There is no ValidatingWebhookConfiguration poolguard",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_an_installation_is_named() {
+    let (cluster, replica) = installed().await;
+    // Nothing mends what is broken here.
+    drop(replica);
+    for (name, cause, expected) in FAULTS {
+        let kinds = ["deployments", "configmaps"].map(|it| (it, "poolguard-system/poolguard"));
+        let others = [
+            ("pods", "poolguard-system/two"),
+            ("clusterroles", "poolguard"),
+            ("leases", "poolguard-system/poolguard"),
+            (CONFIGURATIONS[1], "poolguard"),
+        ];
+        let before: Vec<Value> = kinds
+            .iter()
+            .chain(&others)
+            .filter_map(|(kind, path)| cluster.api.get(kind, path))
+            .collect();
+        cause(&cluster);
+        let found = said(&cluster).await;
+        assert!(found.iter().any(|it| it.starts_with(expected)), "{name}: {found:#?}");
+        let (code, _) = status(&cluster, &["--fail-on", "warning"]).await;
+        assert_eq!(code, Some(1), "{name}");
+        before.into_iter().for_each(|object| drop(cluster.api.put(object)));
+    }
+}
