@@ -77,6 +77,10 @@ impl Cli {
 /// The exit code of a command whose input or environment is at fault.
 pub const UNREADABLE: u8 = 2;
 
+/// The exit code of a command whose reader has closed the pipe: what a shell reports of a process that ends by
+/// SIGPIPE. The output is not complete, so a script must not take it for a success.
+pub const BROKEN_PIPE: u8 = 141;
+
 /// Prints the error of a failed command; nothing if the reader of its output has closed the pipe, as `head` does.
 pub fn error_text(error: &anyhow::Error) -> Option<String> {
     let is_broken_pipe = error.chain().any(|cause| {

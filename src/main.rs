@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use poolguard::cli::{Cli, UNREADABLE, error_text};
+use poolguard::cli::{BROKEN_PIPE, Cli, UNREADABLE, error_text};
 
 fn main() -> ExitCode {
     let arguments = Cli::parse();
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
                 anstream::eprintln!("{text}");
                 ExitCode::from(UNREADABLE)
             }
-            None => ExitCode::SUCCESS,
+            None => ExitCode::from(BROKEN_PIPE),
         },
     }
 }

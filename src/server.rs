@@ -124,7 +124,9 @@ impl<S: Service> Server<S> {
             );
         }
         let capacity = Capacity::new(&limits, &metrics);
-        let acceptor = Acceptor::new(listener, max_connections(&limits), capacity);
+        let places = max_connections(&limits);
+        metrics.set_limits(places, limits.max_requests_in_flight, limits.max_body_bytes_in_flight);
+        let acceptor = Acceptor::new(listener, places, capacity);
         let large = Arc::new(Semaphore::new(LARGE_AT_A_TIME));
         let shared = Arc::new(Shared { service, limits, metrics, lifecycle, large });
         Self { acceptor, tls, shared }

@@ -13,9 +13,11 @@ use crate::{
     api::events::EventQueue,
     policy::{
         Phase, Policy, decide,
-        request::{Operation, Target},
+        mode::RuleName,
+        pod_owner::daemon_set,
+        request::{Operation, Request, Target},
         snapshot::Snapshot,
-        verdict::{Decision, Outcome, Verdict},
+        verdict::{Decision, Denials, Outcome, Verdict},
     },
     server::{Received, Service, fault::Fault},
     telemetry::{
@@ -89,7 +91,7 @@ impl Service for AdmissionService {
         let answer = review::render(&request, &verdict)
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
         let duration = recorder.decided(decision(&verdict));
-        self.count(&verdict, snapshot);
+        self.count(&request, &verdict, snapshot);
         let is_stale = self.is_stale.load(Ordering::Relaxed);
         let circumstances = Circumstances { duration, is_authenticated, is_stale };
         self.audit.record(&request, &verdict, circumstances);
@@ -102,17 +104,41 @@ impl Service for AdmissionService {
 
 impl AdmissionService {
     /// A request can make up the name of a pool; a label of a metric comes from the snapshot.
-    fn count(&self, verdict: &Verdict, snapshot: &Snapshot) {
+    fn count(&self, request: &Request<'_>, verdict: &Verdict, snapshot: &Snapshot) {
         if let Outcome::Deny(denials) = &verdict.outcome {
             for denial in denials.iter() {
-                let pool = denial.pool.as_deref().filter(|pool| snapshot.has_pool(pool));
-                self.metrics.denied(denial.rule, pool.unwrap_or_default());
+                self.metrics.denied(denial.rule, known(snapshot, denial.pool.as_deref()));
+            }
+            if let Some(name) = denied_daemon_set(request, denials) {
+                self.metrics.daemon_set_denied(&request.target.namespace, name);
+            }
+        }
+        for record in &verdict.records {
+            match (record.decision, record.rule()) {
+                (Decision::Warn, Some(rule)) => {
+                    self.metrics.warned(rule, known(snapshot, record.pool()));
+                }
+                (Decision::Unknown, Some(rule)) => self.metrics.undecided(rule),
+                (_, _) => {}
             }
         }
         if verdict.records.iter().any(|record| record.decision == Decision::BreakGlass) {
             self.metrics.broke_glass();
         }
     }
+}
+
+/// The name of a pool, if the snapshot has it.
+fn known<'p>(snapshot: &Snapshot, pool: Option<&'p str>) -> &'p str {
+    pool.filter(|pool| snapshot.has_pool(pool)).unwrap_or_default()
+}
+
+/// The DaemonSet whose controller wanted to create a pod that is an intruder.
+fn denied_daemon_set<'r>(request: &'r Request<'_>, denials: &Denials) -> Option<&'r str> {
+    let is_intruder = denials.iter().any(|denial| denial.rule == RuleName::PodIntrusion);
+    let is_of_controller = request.user.is_daemon_set_controller();
+    let metadata = request.metadata().filter(|_| is_intruder && is_of_controller)?;
+    daemon_set(metadata)
 }
 
 fn labels(target: &Target<'_>) -> (label::Operation, Resource) {

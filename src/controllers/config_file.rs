@@ -46,6 +46,17 @@ impl ConfigFile {
         &self.text
     }
 
+    /// Whether it could be read when PoolGuard last looked at it.
+    pub fn is_readable(&self) -> bool {
+        self.failure_log.why().is_none()
+    }
+
+    /// The hash of a config's text: 64 bits of FNV-1a, the same in every version and on every machine.
+    pub fn hash(text: &str) -> String {
+        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, add))
+    }
+
     /// Looks at it again.
     pub fn look(&mut self) -> FileChange {
         let Some(path) = &self.path else { return FileChange::Same };
@@ -110,10 +121,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("creates");
         let path = folder.path().join("config.yaml");
         let mut file = ConfigFile::new(Some(path.clone()), "one".to_owned());
+        assert!(file.is_readable());
         assert!(matches!(file.look(), FileChange::Unreadable(_)));
+        assert!(!file.is_readable());
         assert_eq!((file.look(), file.text()), (FileChange::Same, "one"));
         fs::write(&path, "two").expect("writes");
         assert_eq!((file.look(), file.text()), (FileChange::Changed, "two"));
+    }
+
+    #[test]
+    fn a_hash_tells_configs_apart_and_stays_the_same() {
+        assert_eq!(ConfigFile::hash(""), "cbf29ce484222325");
+        assert_eq!(ConfigFile::hash("foobar"), "85944171f73967e8");
     }
 
     #[test]

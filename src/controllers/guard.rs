@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tokio::{
     select,
     sync::watch,
@@ -35,7 +36,7 @@ use crate::{
     },
     server::readiness::ReadinessCondition,
     service::{PolicyAndSnapshot, PolicyAndSnapshotCell},
-    telemetry::metrics::{Metrics, label},
+    telemetry::metrics::{Metrics, config::ConfigInForce, label},
 };
 
 /// How often the config file is looked at, and the age of what is known.
@@ -77,6 +78,10 @@ pub struct GuardReloader {
     /// The provider that the config in force was read for.
     provider: Option<Provider>,
     conflicts: Vec<String>,
+    /// Whether the last config that could be read is in force.
+    is_accepted: bool,
+    /// The warnings that the log has of the config.
+    warnings: Vec<String>,
 }
 
 impl GuardReloader {
@@ -99,6 +104,8 @@ impl GuardReloader {
             is_stale: Arc::default(),
             provider: None,
             conflicts: Vec::new(),
+            is_accepted: true,
+            warnings: Vec::new(),
         }
     }
 
@@ -115,6 +122,10 @@ impl GuardReloader {
     /// Puts a guard in force that has been made already.
     pub fn start_with(&mut self, guard: PolicyAndSnapshot, settings: ConfigSettings) {
         self.provider = guard.policy.provider;
+        // The command has shown these.
+        let name = self.config.name();
+        self.warnings = config::load(&name, &self.accepted, self.provider)
+            .map_or_else(|_| Vec::new(), |loaded| warnings(&name, &loaded.warnings));
         self.put_in_force(guard, settings);
     }
 
@@ -142,6 +153,7 @@ impl GuardReloader {
                     if self.look_at_config() {
                         self.reload().await;
                     }
+                    self.show_reload();
                     self.judge_age();
                 }
             }
@@ -185,8 +197,10 @@ impl GuardReloader {
     /// The config has changed.
     async fn reload(&mut self) {
         let result = self.accept().await;
+        self.is_accepted = result.is_ok();
         match result {
             Ok(()) => {
+                self.metrics.config_loaded(Timestamp::now().as_second());
                 info!(config = self.config.name(), "loaded the changed config");
                 self.metrics.config_reloaded(label::ReloadResult::Success);
             }
@@ -230,10 +244,22 @@ impl GuardReloader {
         let (facts, config) = (self.facts.clone(), ConfigText { name: self.config.name(), text });
         // Thousands of nodes take milliseconds, in which requests want their thread.
         let made = spawn_blocking(move || make(&facts, &config, applied_config)).await;
-        let (guard, settings, provider) = made.context("making a snapshot panicked")??;
+        let Made { guard, settings, provider, warnings } =
+            made.context("making a snapshot panicked")??;
         self.provider = provider;
+        if let Some(warnings) = warnings {
+            self.log_warnings(warnings);
+        }
         self.put_in_force(guard, settings);
         Ok(())
+    }
+
+    /// Logs each warning of the config once, for as long as the config has it.
+    fn log_warnings(&mut self, warnings: Vec<String>) {
+        for warning in warnings.iter().filter(|warning| !self.warnings.contains(warning)) {
+            warn!("{warning}");
+        }
+        self.warnings = warnings;
     }
 
     fn put_in_force(&mut self, guard: PolicyAndSnapshot, settings: ConfigSettings) {
@@ -247,6 +273,10 @@ impl GuardReloader {
                 !Arc::ptr_eq(&before.policy, &policy) || before.settings != settings
             });
             if is_new {
+                show_config(&self.metrics, &self.accepted, &policy, &settings);
+                if before.is_none() {
+                    self.metrics.config_loaded(Timestamp::now().as_second());
+                }
                 *before = Some(AppliedConfig { policy, settings });
             }
             is_new
@@ -262,6 +292,13 @@ impl GuardReloader {
         }
         self.metrics.set_pool_conflicts(conflicts.len());
         self.conflicts = conflicts;
+    }
+
+    /// Shows whether the config file is in force, once there is a config in force.
+    fn show_reload(&self) {
+        if self.applied_config.borrow().is_some() {
+            self.metrics.set_config_successful(self.is_accepted && self.config.is_readable());
+        }
     }
 
     fn judge_age(&self) {
@@ -293,11 +330,20 @@ struct ConfigText {
     text: String,
 }
 
+/// A guard, with what was read on the way.
+struct Made {
+    guard: PolicyAndSnapshot,
+    settings: ConfigSettings,
+    provider: Option<Provider>,
+    /// The warnings of the config, one line each; `None` if it was not read again.
+    warnings: Option<Vec<String>>,
+}
+
 fn make(
     facts: &ClusterSource,
     config: &ConfigText,
     applied_config: Option<AppliedConfig>,
-) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
+) -> anyhow::Result<Made> {
     match facts {
         ClusterSource::Live(cluster_store) => {
             // The watches wait for as long as the index is read: a snapshot is compiled after that.
@@ -319,25 +365,30 @@ fn make_of(
     moment: &Moment,
     config: &ConfigText,
     applied_config: Option<AppliedConfig>,
-) -> anyhow::Result<(PolicyAndSnapshot, ConfigSettings, Option<Provider>)> {
+) -> anyhow::Result<Made> {
     let provider = moment.provider();
-    let AppliedConfig { policy, settings } = match applied_config {
-        Some(applied_config) => applied_config,
-        None => read_config(config, provider)?,
+    let (AppliedConfig { policy, settings }, warnings) = if let Some(known) = applied_config {
+        (known, None)
+    } else {
+        let (read, warnings) = read_config(config, provider)?;
+        (read, Some(warnings))
     };
     let snapshot = moment.snapshot(&policy);
-    Ok((PolicyAndSnapshot { policy, snapshot }, settings, provider))
+    Ok(Made { guard: PolicyAndSnapshot { policy, snapshot }, settings, provider, warnings })
 }
 
 fn read_config(
     ConfigText { name, text }: &ConfigText,
     provider: Option<Provider>,
-) -> anyhow::Result<AppliedConfig> {
+) -> anyhow::Result<(AppliedConfig, Vec<String>)> {
     let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
-    for warning in &loaded.warnings {
-        warn!("{}", with_key(name, warning));
-    }
-    Ok(AppliedConfig { policy: Arc::new(loaded.policy), settings: loaded.settings })
+    let warnings = warnings(name, &loaded.warnings);
+    let policy = Arc::new(loaded.policy);
+    Ok((AppliedConfig { policy, settings: loaded.settings }, warnings))
+}
+
+fn warnings(name: &str, found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(|warning| with_key(name, warning)).collect()
 }
 
 fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
@@ -350,6 +401,16 @@ fn refused(name: &str, found: &Diagnostics) -> anyhow::Error {
 fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
     let (line, key) = (diagnostic.one_line(name), &diagnostic.key);
     if line.contains(key) { line } else { format!("{line} (in `{key}`)") }
+}
+
+/// Shows the config in force in the metrics.
+fn show_config(metrics: &Metrics, text: &str, policy: &Policy, settings: &ConfigSettings) {
+    metrics.set_config(ConfigInForce {
+        hash: &ConfigFile::hash(text),
+        policy,
+        scan_interval: settings.scan.enabled.then_some(settings.scan.interval),
+        snapshot_max_age: settings.snapshot_max_age,
+    });
 }
 
 /// Replaces the node counts of every pool.

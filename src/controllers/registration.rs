@@ -177,7 +177,7 @@ impl WebhookRegistration {
                 desired = without_metadata(desired);
             }
             let kept = match Drift::of(&desired, &seen, additions) {
-                None => configuration.as_asked_for(),
+                None => configuration.as_asked_for(&desired),
                 Some(drift) if is_external => {
                     configuration.patch_ca_bundle_only(&desired, &seen, drift).await
                 }

@@ -12,16 +12,23 @@ use prometheus::{
 
 use self::{
     cluster::ClusterMetrics,
+    config::ConfigMetrics,
+    findings::FindingMetrics,
     label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
     level::Level,
+    limits::LimitMetrics,
     recorder::Recorder,
     replica::ReplicaMetrics,
 };
 use crate::policy::mode::RuleName;
 
 mod cluster;
+pub mod config;
+mod findings;
 pub mod label;
 pub mod level;
+mod limits;
+mod process;
 pub mod recorder;
 mod replica;
 
@@ -30,6 +37,14 @@ const DURATION_BUCKETS: [f64; 16] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5,
     1.0, 3.0, 10.0,
 ];
+
+/// The git commit of the build, from the variable `POOLGUARD_REVISION` of its environment; empty without it.
+///
+/// A build script that asks git would compile the crate again after every commit.
+const REVISION: &str = match option_env!("POOLGUARD_REVISION") {
+    Some(revision) => revision,
+    None => "",
+};
 
 /// The content type of [`Metrics::render`].
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
@@ -43,10 +58,13 @@ pub struct Metrics {
     admission_requests_by_label: Box<[OnceLock<IntCounter>]>,
     admission_duration: Vec<Histogram>,
     denials: IntCounterVec,
+    findings: FindingMetrics,
     break_glass: IntCounter,
     clients: Vec<IntCounter>,
     cluster: ClusterMetrics,
+    config: ConfigMetrics,
     replica: ReplicaMetrics,
+    limits: LimitMetrics,
     faults: Vec<IntCounter>,
     panics: IntCounter,
     audit_dropped: IntCounterVec,
@@ -65,6 +83,7 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         build_info(&registry)?;
+        process::register(&registry)?;
         Ok(Self {
             admission_requests: admission_requests(&registry)?,
             admission_requests_by_label: (0..REQUEST_SERIES).map(|_| OnceLock::new()).collect(),
@@ -75,6 +94,7 @@ impl Metrics {
                 "Denials by rule and pool.",
                 &["rule", "pool"],
             )?,
+            findings: FindingMetrics::new(&registry)?,
             break_glass: counter(
                 &registry,
                 "poolguard_break_glass_total",
@@ -82,7 +102,9 @@ impl Metrics {
             )?,
             clients: clients(&registry)?,
             cluster: ClusterMetrics::new(&registry)?,
+            config: ConfigMetrics::new(&registry)?,
             replica: ReplicaMetrics::new(&registry)?,
+            limits: LimitMetrics::new(&registry)?,
             faults: faults(&registry)?,
             panics: counter(
                 &registry,
@@ -304,10 +326,10 @@ fn build_info(registry: &Registry) -> prometheus::Result<()> {
     let info = gauges(
         registry,
         "poolguard_build_info",
-        "Always 1; the version is in the label.",
-        &["version"],
+        "Always 1; the labels are the version and the git commit of the build, if it is known.",
+        &["version", "revision"],
     )?;
-    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    info.with_label_values(&[env!("CARGO_PKG_VERSION"), REVISION]).set(1);
     Ok(())
 }
 

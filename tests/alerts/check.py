@@ -23,8 +23,8 @@ PROMTOOL = os.environ.get("PROMTOOL", "promtool")
 RUNBOOK_URL = "https://github.com/AutoMQ/poolguard/blob/main/docs/runbooks/"
 SEVERITIES = ["critical", "warning", "info"]
 
-# What a scrape adds.
-TARGET_LABELS = {"job", "instance", "namespace", "pod"}
+# What a scrape, or a Prometheus of several clusters, adds.
+TARGET_LABELS = {"job", "instance", "cluster", "namespace", "pod"}
 
 # Everything that is used of others, with its labels.
 OTHERS = {
@@ -66,7 +66,10 @@ LABEL_SETS = {
     "step": "AuthorityStep",
     "sink": "AuditSink",
     "client": "Client",
+    "mode": "Mode",
 }
+# Labels of PoolGuard's metrics that may have any value.
+FREE_LABELS = {"pool", "zone", "version", "revision", "hash", "daemonset_namespace", "daemonset"}
 REASON_SETS = {
     "poolguard_faults_total": "FaultReason",
     "poolguard_webhook_registration_writes_total": "RegistrationWrite",
@@ -85,7 +88,7 @@ def metrics_of_the_code():
     found = {}
     for path in ["src/telemetry/metrics.rs", *sorted(p.relative_to(ROOT) for p in (ROOT / "src/telemetry/metrics").glob("*.rs"))]:
         text = code(path)
-        starts = [*re.finditer(r'"(poolguard_\w+)",\s*(' + STRING + ")", text)]
+        starts = [*re.finditer(r'"((?:poolguard|process)_\w+)",\s*(' + STRING + ")", text)]
         for start, following in zip(starts, [*starts[1:], None]):
             rest = text[start.end() : following.start() if following else len(text)]
             labels = re.search(r"&\[((?:\s*\"\w+\",?)+)\s*\]", rest.split("fn ")[0])
@@ -98,8 +101,10 @@ def label_sets_of_the_code():
     sets = {}
     for name, body in re.findall(r"labels! \{\s*(?:///[^\n]*\s*)*(\w+) \{(.*?)\n    \}", code("src/telemetry/metrics/label.rs"), re.S):
         sets[name] = re.findall(r'\w+ = "([^"]+)",', body)
-    rules = code("src/policy/mode.rs").split("impl fmt::Display for RuleName")[0]
+    rules, modes = code("src/policy/mode.rs").split("impl fmt::Display for RuleName")
     sets["RuleName"] = re.findall(r'Self::\w+ => "([a-z-]+)"', rules)
+    modes = re.findall(r'Self::\w+ => "([a-z]+)"', modes.split("impl fmt::Display for Mode")[0])
+    sets["Mode"] = modes[::-1]
     return sets
 
 
@@ -222,7 +227,7 @@ class Code(unittest.TestCase):
 
     def test_every_metric_is_found(self):
         texts = [code("src/telemetry/metrics.rs"), *(p.read_text() for p in (ROOT / "src/telemetry/metrics").glob("*.rs"))]
-        self.assertEqual(set(CODE), {name for text in texts for name in re.findall(r'"(poolguard_\w+)"', text)})
+        self.assertEqual(set(CODE), {name for text in texts for name in re.findall(r'"((?:poolguard|process)_\w+)"', text)})
         self.assertGreater(len(CODE), 20)
 
     def test_labels_are_found(self):
@@ -233,7 +238,7 @@ class Code(unittest.TestCase):
         for name, (labels, _) in CODE.items():
             for label in labels:
                 with self.subTest(metric=name, label=label):
-                    self.assertTrue(label in ("pool", "zone", "version") or values(name, label))
+                    self.assertTrue(label in FREE_LABELS or values(name, label))
 
 class Alerts(unittest.TestCase):
     def test_promtool_takes_the_rules(self):
@@ -251,6 +256,18 @@ class Alerts(unittest.TestCase):
                 for text in rule["annotations"].values():
                     self.assertEqual(text, text.strip())
                 self.assertTrue(rule["annotations"]["summary"].endswith("."))
+
+    def test_clusters_are_kept_apart(self):
+        """Every aggregation keeps the label `cluster`, and so does every comparison of two metrics."""
+        for name, rule in ALERT_RULES.items():
+            query = re.sub(r"#.*", "", rule["expr"])
+            for kept in re.findall(r"\b(?:sum|max|min|avg|count)\b\s*(\([^)]*|by\s*\([^)]*)", query):
+                with self.subTest(alert=name, aggregation=kept):
+                    self.assertRegex(kept, r"^by\s*\(cluster\b")
+            for on in re.findall(r"\bon\s*\(([^)]*)\)", query):
+                with self.subTest(alert=name, on=on):
+                    # PoolGuardAbsent has no cluster to name if there is no series at all.
+                    self.assertTrue(on.startswith("cluster") or (name, on) == ("PoolGuardAbsent", ""))
 
     def test_no_job_is_named(self):
         for where, query in every_query():
@@ -426,6 +443,11 @@ class Dashboard(unittest.TestCase):
             if variable["type"] == "query":
                 metric, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", variable["definition"]).groups()
                 self.assertIn(label, set(KNOWN[metric]) | TARGET_LABELS)
+
+    def test_every_query_is_about_the_chosen_clusters(self):
+        for where, query in dashboard_queries():
+            for metric, matchers in selectors(query):
+                self.assertIn(("cluster", "=~", "$cluster"), matchers, f"{where}: {metric}")
 
     def test_every_metric_of_poolguard_is_shown(self):
         shown = {metric for _, query in dashboard_queries() for metric, _ in selectors(query)}

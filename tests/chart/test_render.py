@@ -769,6 +769,15 @@ class Monitoring(unittest.TestCase):
                 page = r"^https://runbooks.example.com/poolguard/[a-z-]+\.md$"
                 self.assertRegex(rule["annotations"]["runbook_url"], page)
 
+    def test_one_replica_has_no_alert_for_one_replica(self):
+        def names(replicas):
+            found = of_values({"replicas": replicas, "metrics": {"rules": {"enabled": True}}})
+            groups = engine.only(found, "PrometheusRule")["spec"]["groups"]
+            return {rule["alert"] for group in groups for rule in group["rules"]}
+
+        self.assertEqual(names(2) - names(1), {"PoolGuardOneReplica"})
+        self.assertEqual(names(1) - names(2), set())
+
     def test_a_group_without_rules_is_left_out(self):
         groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())["groups"]
         first = [rule["alert"] for rule in groups[0]["rules"]]

@@ -324,7 +324,8 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- end -}}
 {{- end -}}
 
-{{/* The groups of alerts: those of the file, without the disabled ones, with the runbooks of this version. */}}
+{{/* The groups of alerts: those of the file, without the disabled ones, with the runbooks of this version. With one
+     replica, an alert for one replica would fire for ever. */}}
 {{- define "poolguard.alerts" -}}
 {{- $options := .Values.metrics.rules -}}
 {{- $ofVersion := printf "%s/blob/v%s/docs/runbooks" .Chart.Home .Chart.AppVersion -}}
@@ -339,7 +340,8 @@ terms. Above 32 terms, only the taint keeps PoolGuard off the pool.
 {{- $_ := set $rule "labels" (merge $rule.labels $options.alertLabels) -}}
 {{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" $runbooks (base $rule.annotations.runbook_url)) -}}
 {{- end -}}
-{{- if not (has $rule.alert $options.disabled) -}}
+{{- $isOfTwo := and (eq (toString $rule.alert) "PoolGuardOneReplica") (eq (int $.Values.replicas) 1) -}}
+{{- if not (or $isOfTwo (has $rule.alert $options.disabled)) -}}
 {{- $kept = append $kept $rule -}}
 {{- end -}}
 {{- end -}}

@@ -11,6 +11,8 @@ use tokio::sync::watch::{self, error::RecvError};
 use tracing::{error, info, warn};
 
 use super::{
+    additions::CloudAdditions,
+    drift::differences,
     status::{Deviation, Drift},
     write::{ConfigurationWriter, WriteScope, version},
     write_backoff::Contest,
@@ -46,6 +48,8 @@ pub(super) struct Configuration {
     recorder: EventRecorder,
     seen: watch::Receiver<Seen>,
     written: Option<Written>,
+    /// What the config asked for when the registered object was last like it.
+    agreed: Option<Value>,
     pub(super) contest: Contest,
     last_reported: Option<Drift>,
     failure_log: LogOnce,
@@ -109,6 +113,7 @@ impl Configuration {
                 recorder: recorder.clone(),
                 seen,
                 written: None,
+                agreed: None,
                 contest: Contest::default(),
                 last_reported: None,
                 failure_log: LogOnce::default(),
@@ -141,9 +146,24 @@ impl Configuration {
     }
 
     /// It is as it should be, as far as is known.
-    pub(super) fn as_asked_for(&mut self) -> StepResult {
+    pub(super) fn as_asked_for(&mut self, desired: &Value) -> StepResult {
+        self.agree(desired);
         self.last_reported = None;
         StepResult { look_again: POLL_INTERVAL, drift: None }
+    }
+
+    /// Keeps what is asked for, now that the registered object is like it.
+    pub(super) fn agree(&mut self, desired: &Value) {
+        if self.agreed.as_ref() != Some(desired) {
+            self.agreed = Some(desired.clone());
+        }
+    }
+
+    /// Whether the registered object is still as it was asked for before: then no other client changed it, and
+    /// it differs only because something else is asked for now.
+    pub(super) fn is_outdated(&self, seen: &Seen, additions: CloudAdditions) -> bool {
+        let (Some(agreed), Some(live)) = (&self.agreed, seen.object()) else { return false };
+        differences(agreed, live, additions).is_empty()
     }
 
     pub(super) fn deviation(&self, drift: Drift) -> Deviation {
@@ -199,6 +219,14 @@ impl Configuration {
         let regarding = deviation.regarding();
         let event = Event { regarding, event_type, reason, action: "Register", note };
         self.recorder.publish(event).await;
+    }
+
+    /// Logs that something else is asked for than before, by the config, a rotation or the kinds of the cluster.
+    pub(super) fn log_update(&self, drift: &Drift) {
+        let Self { kind, name, .. } = self;
+        info!(
+            "updating the {kind} {name} to the current config and certificate authority: {drift}"
+        );
     }
 
     /// Tells, once, that others are to create it.

@@ -32,7 +32,7 @@ impl Configuration {
             self.write(&body, WriteScope::Bundle, RegistrationWrite::Changed).await;
         }
         if rest.is_empty() {
-            return self.as_asked_for();
+            return self.as_asked_for(desired);
         }
         let drift = Drift::Differs(rest);
         self.report_drift(&drift).await;

@@ -25,12 +25,17 @@ impl Configuration {
         if let Some(wait) = self.contest.wait(desired, Instant::now()) {
             return StepResult { look_again: wait, drift: Some(drift) };
         }
-        self.report_drift(&drift).await;
+        if self.is_outdated(seen, additions) {
+            self.log_update(&drift);
+        } else {
+            self.report_drift(&drift).await;
+        }
         let body = match seen.object() {
             Some(live) => with_additions(desired, live, additions),
             None => desired.clone(),
         };
         if self.write(&body, WriteScope::Everything(additions), drift.reason()).await {
+            self.agree(desired);
             StepResult::WRITTEN
         } else {
             StepResult::soon(drift)

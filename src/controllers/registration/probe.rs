@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
-use tracing::{error, warn};
+use tracing::{info, warn};
 
 use crate::{
     admission::webhooks::Address, controllers::certificates::Bundle, server::readiness::Readiness,
@@ -57,7 +57,12 @@ impl Probe {
             Err(why) => {
                 // Why a connection fails differs from one to the next.
                 if self.failure_log.why().is_none() && self.failure_log.is_news(&why.to_string()) {
-                    error!("waiting to register: this pod cannot reach the webhook: {why}");
+                    info!(
+                        "waiting to register: this pod cannot reach the webhook yet ({why}). This \
+                         is normal until its Service has endpoints; after {} s PoolGuard registers \
+                         it in any case",
+                        PATIENCE.as_secs()
+                    );
                 }
                 false
             }

@@ -258,11 +258,12 @@ fn nothing_that_a_request_wrote_reaches_a_terminal_as_it_is() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_reader_that_has_seen_enough_ends_it_without_an_error_text() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = super::poolguard(&["audit", FILE]);
     let output = command.stdout(writer).output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(141), "as a process that ends by SIGPIPE");
     assert_eq!(said(&mut super::poolguard(&["audit", FILE])).code, 0);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, pinned_to};
 use crate::scenario::recorded;
 
 const INTRUDER: &str = "pod-create-job-key-exists-toleration";
@@ -51,4 +51,32 @@ async fn a_denial_is_an_event_about_the_owner_once_and_none_for_dry_runs() {
     let of_namespace = denied.iter().find(|it| it["regarding"]["kind"] == "Namespace").unwrap();
     assert_eq!(of_namespace["metadata"]["namespace"], "shop");
     assert_eq!(of_namespace["regarding"]["name"], "shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_denied_daemon_sets_warnings_and_unknown_nodes() {
+    let cluster = Cluster::start().await;
+    let replica = cluster.installed("one").await;
+    let mut of_daemon_set = recorded(INTRUDER);
+    of_daemon_set["request"]["userInfo"]["username"] =
+        "system:serviceaccount:kube-system:daemon-set-controller".into();
+    let metadata = &mut of_daemon_set["request"]["object"]["metadata"];
+    metadata["ownerReferences"] = json!([{
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "1", "controller": true,
+    }]);
+    assert!(!cluster.allows("/validate", &of_daemon_set).await);
+    assert!(!cluster.allows("/validate", &recorded(INTRUDER)).await);
+    assert!(cluster.allows("/validate", &recorded(WARNED)).await);
+    assert!(cluster.allows("/validate", &pinned_to("no-such-node")).await);
+    let namespace = of_daemon_set["request"]["namespace"].as_str().unwrap();
+    let denied = format!(
+        r#"poolguard_daemonset_denials_total{{daemonset="agent",daemonset_namespace="{namespace}"}}"#
+    );
+    replica.metric(&denied, |count| count == 1.0).await;
+    let warned = r#"poolguard_warnings_total{pool="pool-a",rule="workload-intrusion"}"#;
+    replica.metric(warned, |count| count == 1.0).await;
+    let undecided = r#"poolguard_undecided_total{rule="pod-intrusion"}"#;
+    replica.metric(undecided, |count| count == 1.0).await;
+    replica.metric("poolguard_connections_limit", |limit| limit >= 1.0).await;
+    replica.metric("process_resident_memory_bytes", |bytes| bytes > 1e6).await;
 }

@@ -75,6 +75,8 @@ async fn nothing_is_registered_before_somebody_answers() {
     replica.metric(DRIFT, |drift| drift == 0.0).await;
     assert_eq!(writes(&cluster), 2, "one write each");
     assert_eq!(replica.lines("waiting to register"), 1);
+    let line = replica.logged("waiting to register").await;
+    assert!(line.contains("INFO"), "{line}");
 }
 
 type Edit = (&'static str, fn(&mut Value), &'static str);

@@ -10,6 +10,7 @@ use crate::scenario::{data_text, recorded};
 
 const FAILURES: &str = r#"poolguard_config_reloads_total{result="failure"}"#;
 const SUCCESSES: &str = r#"poolguard_config_reloads_total{result="success"}"#;
+const IN_FORCE: &str = "poolguard_config_last_reload_successful";
 const WARNING: &str = "rules: {pod-intrusion: {mode: warn}}\n";
 
 /// The entries of a configuration that reject what is not answered.
@@ -50,6 +51,23 @@ async fn a_config_is_in_force_within_seconds_and_what_is_registered_follows() {
     cluster.configure(&config);
     eventually("the first entries are back", async || closed(&entries()) == enforced).await;
     assert_eq!(replica.metric_now("poolguard_webhook_registration_drift").await, 0.0);
+    let events = cluster.api.list("events.events.k8s.io");
+    assert!(events.iter().all(|event| event["reason"] != "Drifted"), "{events:?}");
+    assert_eq!(replica.lines("is not as the config asks for"), 0);
+    replica.logged("to the current config and certificate authority: failurePolicy of entry").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_of_the_config_is_logged_once() {
+    let config = "apiVersion: poolguard.io/v1alpha1\nkind: PoolGuardConfig\n";
+    let cluster = Cluster::empty(config).await;
+    let replica = cluster.installed("one").await;
+    cluster.configure(&format!("{config}rules: {{node-taint: {{mode: warn}}}}\n"));
+    replica.metric(SUCCESSES, |count| count == 1.0).await;
+    replica.metric(r#"poolguard_rule_lowered{rule="node-taint"}"#, |it| it == 1.0).await;
+    replica.metric(r#"poolguard_rule_mode{mode="warn",rule="node-taint"}"#, |it| it == 1.0).await;
+    replica.metric("poolguard_console_trusted", |it| it == 0.0).await;
+    assert_eq!(replica.lines("`principals.trusted` is empty"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +88,7 @@ async fn a_bad_config_keeps_the_old_one_and_every_mistake_is_told() {
     assert!(line.contains("PoolGuard keeps the current config"), "{line}");
     assert!(!cluster.allows("/validate", &intruder).await);
     assert!(replica.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+    replica.metric(IN_FORCE, |it| it == 0.0).await;
     // The cluster is followed all the same.
     cluster.add_node("fresh", "automq-a", true);
     cluster.until_allows(false, &pinned_to("fresh")).await;
@@ -77,6 +96,7 @@ async fn a_bad_config_keeps_the_old_one_and_every_mistake_is_told() {
     cluster.configure(&format!("{config}{WARNING}"));
     cluster.until_allows(true, &intruder).await;
     assert_eq!(replica.metric_now(FAILURES).await, 1.0);
+    replica.metric(IN_FORCE, |it| it == 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +148,9 @@ async fn a_config_that_is_gone_for_a_while_stays_in_force() {
     replica.logged("PoolGuard keeps the current config").await;
     let intruder = recorded("pod-create-job-key-exists-toleration");
     assert!(!cluster.allows("/validate", &intruder).await);
+    replica.metric(IN_FORCE, |it| it == 0.0).await;
     std::fs::rename(&hidden, &path).unwrap();
+    replica.metric(IN_FORCE, |it| it == 1.0).await;
     cluster.configure(&format!("{}{WARNING}", data_text("config.yaml")));
     cluster.until_allows(true, &intruder).await;
 }

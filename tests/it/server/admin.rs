@@ -42,7 +42,7 @@ async fn answers_probes_and_scrapes_and_nothing_else() {
 
     let metrics = request(&address, "GET", "/metrics").await;
     assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
-    assert!(metrics.contains("\npoolguard_build_info{version="), "{metrics}");
+    assert!(metrics.contains("\npoolguard_build_info{revision="), "{metrics}");
     assert!(request(&address, "GET", "/mutate").await.starts_with("HTTP/1.1 404"));
     let posted = request(&address, "POST", "/livez").await;
     assert!(posted.starts_with("HTTP/1.1 405") && posted.contains("allow: GET, HEAD"), "{posted}");

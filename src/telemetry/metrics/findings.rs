@@ -1,0 +1,98 @@
+//! Warnings, undecided requests, and denials of the pods of DaemonSets by DaemonSet. An alert compares the latter
+//! with the pods that each DaemonSet lacks.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use prometheus::{IntCounterVec, Registry};
+
+use super::{Metrics, counters};
+use crate::policy::mode::RuleName;
+
+/// The number of DaemonSets that have a series of their own. A user who creates more of them adds no series.
+const DAEMON_SETS_MAX: usize = 64;
+
+/// The counters, and the DaemonSets that have one.
+#[derive(Debug)]
+pub(super) struct FindingMetrics {
+    warnings: IntCounterVec,
+    undecided: IntCounterVec,
+    daemon_set_denials: IntCounterVec,
+    daemon_sets: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl FindingMetrics {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let warnings = counters(
+            registry,
+            "poolguard_warnings_total",
+            "Warnings by rule and pool: requests that the rule would deny in enforce.",
+            &["rule", "pool"],
+        )?;
+        let undecided = counters(
+            registry,
+            "poolguard_undecided_total",
+            "Requests allowed because a fact was missing, by rule: mostly pods that name a node \
+             that PoolGuard does not know.",
+            &["rule"],
+        )?;
+        let daemon_set_denials = counters(
+            registry,
+            "poolguard_daemonset_denials_total",
+            "Denied pods of the DaemonSet controller, by DaemonSet: the first 64; then both labels \
+             are empty.",
+            &["daemonset_namespace", "daemonset"],
+        )?;
+        Ok(Self { warnings, undecided, daemon_set_denials, daemon_sets: Mutex::default() })
+    }
+}
+
+impl Metrics {
+    /// A rule warned of a request; `pool` as for [`Self::denied`].
+    pub fn warned(&self, rule: RuleName, pool: &str) {
+        self.findings.warnings.with_label_values(&[rule.as_str(), pool]).inc();
+    }
+
+    /// A rule allowed a request because a fact that would decide is not known.
+    pub fn undecided(&self, rule: RuleName) {
+        self.findings.undecided.with_label_values(&[rule.as_str()]).inc();
+    }
+
+    /// A pod of a DaemonSet was denied, which its controller wanted to create.
+    pub fn daemon_set_denied(&self, namespace: &str, name: &str) {
+        let FindingMetrics { daemon_set_denials, daemon_sets, .. } = &self.findings;
+        let mut known = daemon_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let daemon_set = (namespace.to_owned(), name.to_owned());
+        let has_series = known.contains(&daemon_set)
+            || (known.len() < DAEMON_SETS_MAX && known.insert(daemon_set));
+        drop(known);
+        let labels = if has_series { [namespace, name] } else { ["", ""] };
+        daemon_set_denials.with_label_values(&labels).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_daemon_sets_get_a_series() {
+        let metrics = Metrics::new().expect("names are unique");
+        for number in 0..DAEMON_SETS_MAX + 5 {
+            metrics.daemon_set_denied("monitoring", &format!("agent-{number}"));
+        }
+        metrics.daemon_set_denied("monitoring", "agent-0");
+        let text = metrics.render().expect("renders");
+        let line = |daemon_set: &str, namespace: &str, count: u32| {
+            format!(
+                "poolguard_daemonset_denials_total{{daemonset=\"{daemon_set}\",\
+                 daemonset_namespace=\"{namespace}\"}} {count}\n"
+            )
+        };
+        assert!(text.contains(&line("agent-0", "monitoring", 2)), "{text}");
+        assert!(text.contains(&line("", "", 5)), "{text}");
+        assert!(!text.contains("agent-64"), "{text}");
+    }
+}
