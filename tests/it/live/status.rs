@@ -135,7 +135,7 @@ const FAULTS: [Fault; 10] = [
         "rights are missing",
         |it| {
             it.api.edit("clusterroles", "poolguard", |it| {
-                drop(it["rules"].as_array_mut().unwrap().remove(0));
+                it["rules"].as_array_mut().unwrap().remove(0);
             });
         },
         "error rights ClusterRole poolguard lacks rights: {apiGroups: [\"\"], resources: [nodes], verbs: [list, watch]}",
