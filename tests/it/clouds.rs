@@ -32,15 +32,14 @@ struct Example {
     zone: &'static str,
 }
 
-/// Where PoolGuard knows no command of the provider's tool for sure.
-const TAINT: &str = "# and add the taint to the node pool's settings, for future nodes";
-
 const EXAMPLES: [Example; 8] = [
     Example {
         name: "alibaba",
         provider: Provider::Alibaba,
         pools: ["np0a1b2c3d4e5f60718293a4b5c6d7e8f9", "np1b2c3d4e5f60718293a4b5c6d7e8f90a"],
-        taint: TAINT,
+        taint: "aliyun cs ModifyClusterNodePool --ClusterId $CLUSTER --NodepoolId np0a1b2c3d4e5f60718293a4b5c6d7e8f9 \
+                --body '{\"kubernetes_config\":{\"taints\":[{\"key\":\"dedicated\",\"value\":\"automq\",\
+                \"effect\":\"NoSchedule\"}]}}'",
         machine_type: "# create a node pool of type ecs.r7.large in cn-hangzhou-h",
         zone: "# limit the node pool to cn-hangzhou-h, then",
     },
@@ -78,7 +77,7 @@ const EXAMPLES: [Example; 8] = [
         name: "huawei",
         provider: Provider::Huawei,
         pools: ["automq-orders", "automq-events"],
-        taint: TAINT,
+        taint: "# and add the taint to the node pool automq-orders, for future nodes",
         machine_type: "# create a node pool of type m7.large.8 in cn-north-4a",
         zone: "# limit the node pool to cn-north-4a, then",
     },
@@ -86,7 +85,7 @@ const EXAMPLES: [Example; 8] = [
         name: "openshift",
         provider: Provider::Aws,
         pools: ["demo-automq-orders", "demo-automq-events"],
-        taint: TAINT,
+        taint: "# and add the taint to the node pool demo-automq-orders, for future nodes",
         machine_type: "# create a node pool of type r6i.large in us-east-1a",
         zone: "# limit the node pool to us-east-1a, then",
     },
@@ -94,7 +93,7 @@ const EXAMPLES: [Example; 8] = [
         name: "oracle",
         provider: Provider::Oracle,
         pools: ["automq-orders", "automq-events"],
-        taint: TAINT,
+        taint: "# and add the taint to the node pool automq-orders, for future nodes",
         machine_type: "# create a node pool of type VM.Standard.E5.Flex in PHX-AD-1",
         zone: "# limit the node pool to PHX-AD-1, then",
     },
@@ -102,7 +101,8 @@ const EXAMPLES: [Example; 8] = [
         name: "tencent",
         provider: Provider::Tencent,
         pools: ["np-1a2b3c4d", "np-5e6f7a8b"],
-        taint: TAINT,
+        taint: "tccli tke ModifyClusterNodePool --ClusterId $CLUSTER --NodePoolId np-1a2b3c4d --Taints \
+                '[{\"Key\":\"dedicated\",\"Value\":\"automq\",\"Effect\":\"NoSchedule\"}]'",
         machine_type: "# create a node pool of type SA5.LARGE16 in 100003",
         zone: "# limit the node pool to 100003, then",
     },
