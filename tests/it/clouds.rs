@@ -41,7 +41,7 @@ const EXAMPLES: [Example; 8] = [
                 --body '{\"kubernetes_config\":{\"taints\":[{\"key\":\"dedicated\",\"value\":\"automq\",\
                 \"effect\":\"NoSchedule\"}]}}'",
         machine_type: "# create a node pool of type ecs.r7.large in cn-hangzhou-h",
-        zone: "# limit the node pool to cn-hangzhou-h, then",
+        zone: "# limit the node pool to cn-hangzhou-h",
     },
     Example {
         name: "aws",
@@ -51,7 +51,7 @@ const EXAMPLES: [Example; 8] = [
                 --taints 'addOrUpdateTaints=[{key=dedicated,value=automq,effect=NO_SCHEDULE}]'",
         machine_type: "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type r6in.large \
                        --node-zones us-east-1a",
-        zone: "# limit the node pool to us-east-1a, then",
+        zone: "# limit the node pool to us-east-1a",
     },
     Example {
         name: "azure",
@@ -61,7 +61,7 @@ const EXAMPLES: [Example; 8] = [
                 --node-taints dedicated=automq:NoSchedule",
         machine_type: "az aks nodepool add --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER --name \
                        $NEW_POOL --node-vm-size Standard_D4as_v5",
-        zone: "# limit the node pool to eastus-1, then",
+        zone: "# limit the node pool to eastus-1",
     },
     Example {
         name: "gcp",
@@ -77,25 +77,25 @@ const EXAMPLES: [Example; 8] = [
         name: "huawei",
         provider: Provider::Huawei,
         pools: ["automq-orders", "automq-events"],
-        taint: "# and add the taint to the node pool automq-orders, for future nodes",
+        taint: "# then add the taint to the settings of the node pool automq-orders, for future nodes",
         machine_type: "# create a node pool of type m7.large.8 in cn-north-4a",
-        zone: "# limit the node pool to cn-north-4a, then",
+        zone: "# limit the node pool to cn-north-4a",
     },
     Example {
         name: "openshift",
         provider: Provider::Aws,
         pools: ["demo-automq-orders", "demo-automq-events"],
-        taint: "# and add the taint to the node pool demo-automq-orders, for future nodes",
+        taint: "# then add the taint to the settings of the node pool demo-automq-orders, for future nodes",
         machine_type: "# create a node pool of type r6i.large in us-east-1a",
-        zone: "# limit the node pool to us-east-1a, then",
+        zone: "# limit the node pool to us-east-1a",
     },
     Example {
         name: "oracle",
         provider: Provider::Oracle,
         pools: ["automq-orders", "automq-events"],
-        taint: "# and add the taint to the node pool automq-orders, for future nodes",
+        taint: "# then add the taint to the settings of the node pool automq-orders, for future nodes",
         machine_type: "# create a node pool of type VM.Standard.E5.Flex in PHX-AD-1",
-        zone: "# limit the node pool to PHX-AD-1, then",
+        zone: "# limit the node pool to PHX-AD-1",
     },
     Example {
         name: "tencent",
@@ -104,7 +104,7 @@ const EXAMPLES: [Example; 8] = [
         taint: "tccli tke ModifyClusterNodePool --ClusterId $CLUSTER --NodePoolId np-1a2b3c4d --Taints \
                 '[{\"Key\":\"dedicated\",\"Value\":\"automq\",\"Effect\":\"NoSchedule\"}]'",
         machine_type: "# create a node pool of type SA5.LARGE16 in 100003",
-        zone: "# limit the node pool to 100003, then",
+        zone: "# limit the node pool to 100003",
     },
 ];
 
