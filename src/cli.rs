@@ -3,6 +3,7 @@
 pub mod audit;
 mod check;
 mod config;
+mod dump;
 mod init;
 mod input;
 mod live;
@@ -33,9 +34,9 @@ const EXAMPLES: &str = "\
 Examples:
   poolguard init > poolguard.yaml
   poolguard config check poolguard.yaml
-  kubectl get nodes,namespaces -o yaml > cluster.yaml
-  poolguard review --config poolguard.yaml --cluster cluster.yaml deployment.yaml
-  poolguard serve --config poolguard.yaml --cluster cluster.yaml
+  poolguard dump -o cluster.json
+  poolguard review --config poolguard.yaml --cluster cluster.json deployment.yaml
+  poolguard serve --config poolguard.yaml --cluster cluster.json
   poolguard check --config poolguard.yaml --context production
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
   kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Check),
     Status(Box<status::StatusCommand>),
     Init(init::Init),
+    Dump(dump::Dump),
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -67,6 +69,7 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Status(status) => status.run(),
             Command::Init(init) => init.run(),
+            Command::Dump(dump) => dump.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),

@@ -124,7 +124,10 @@ pub fn listing_pods() -> PolicyRule {
 }
 
 /// The objects of one kind in every namespace, for a check.
-pub fn listing(group: &'static str, resource: &'static str) -> PolicyRule {
+pub fn listing(
+    group: impl Into<Cow<'static, str>>,
+    resource: impl Into<Cow<'static, str>>,
+) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
         group: group.into(),

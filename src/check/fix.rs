@@ -16,6 +16,8 @@ enum Tool<'a> {
     Eks(&'a str),
     Gke(&'a str),
     Aks(&'a str),
+    Ack(&'a str),
+    Tke(&'a str),
 }
 
 fn tool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<Tool<'a>> {
@@ -26,11 +28,10 @@ fn tool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<Tool<'a>> {
         Provider::Azure => {
             named("kubernetes.azure.com/agentpool").or_else(|| named("agentpool")).map(Tool::Aks)
         }
-        Provider::Alibaba
-        | Provider::Huawei
-        | Provider::Tencent
-        | Provider::Oracle
-        | Provider::Other => None,
+        Provider::Alibaba => named("alibabacloud.com/nodepool-id").map(Tool::Ack),
+        // The pools of native nodes, which have another label, have another command.
+        Provider::Tencent => named("tke.cloud.tencent.com/nodepool-id").map(Tool::Tke),
+        Provider::Huawei | Provider::Oracle | Provider::Other => None,
     }
 }
 
@@ -55,14 +56,18 @@ fn group<'a>(pool: &'a PoolNodes<'_>, key: &str) -> Option<&'a str> {
 pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
     let taint = &pool.facts.taint;
     let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
-    match tool(facts.policy, pool).map(|tool| pool_taint(&tool, taint)) {
-        Some(later) => {
-            format!("{now}\n# then give future nodes of the node pool the taint:\n{later}")
-        }
-        None => format!(
-            "{now}\n# then add the taint to the settings of the node pool, for future nodes"
-        ),
+    if let Some(tool) = tool(facts.policy, pool) {
+        let later = pool_taint(&tool, taint);
+        return format!("{now}\n# then give future nodes of the node pool the taint:\n{later}");
     }
+    let name = node_pool(facts.policy, pool);
+    let name = name.map_or_else(String::new, |name| format!(" {name}"));
+    format!("{now}\n# then add the taint to the settings of the node pool{name}, for future nodes")
+}
+
+/// What a pool is called where it was made.
+fn node_pool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<&'a str> {
+    policy.node_pool_labels.iter().find_map(|key| group(pool, key))
 }
 
 /// An effect as the clouds' APIs have it.
@@ -94,6 +99,17 @@ fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
              commas\naz aks nodepool update --resource-group $RESOURCE_GROUP --cluster-name \
              $CLUSTER --name {group} --node-taints {taint}"
         ),
+        Tool::Ack(group) => format!(
+            "# this replaces all taints of the node pool: add its other taints to the list\n\
+             aliyun cs ModifyClusterNodePool --ClusterId $CLUSTER --NodepoolId {group} --body \
+             '{{\"kubernetes_config\":{{\"taints\":[{{\"key\":\"{key}\",\"value\":\"{value}\",\
+             \"effect\":\"{effect}\"}}]}}}}'"
+        ),
+        Tool::Tke(group) => format!(
+            "# this replaces all taints of the node pool: add its other taints to the list\n\
+             tccli tke ModifyClusterNodePool --ClusterId $CLUSTER --NodePoolId {group} --Taints \
+             '[{{\"Key\":\"{key}\",\"Value\":\"{value}\",\"Effect\":\"{effect}\"}}]'"
+        ),
     }
 }
 
@@ -114,7 +130,9 @@ pub(super) fn scale(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: usize) 
             "az aks nodepool scale --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER \
              --name {group} --node-count {nodes}"
         ),
-        None => format!("# scale the node pool to {nodes} nodes"),
+        Some(Tool::Ack(_) | Tool::Tke(_)) | None => {
+            format!("# scale the node pool to {nodes} nodes")
+        }
     }
 }
 
@@ -147,7 +165,7 @@ pub(super) fn replace(
              $NEW_POOL --node-vm-size {machine_type} --zones $ZONES --node-count 3 --node-taints \
              {taint}"
         ),
-        None => {
+        Some(Tool::Ack(_) | Tool::Tke(_)) | None => {
             format!("# create a node pool of type {machine_type} in {zones} with the taint {taint}")
         }
     };

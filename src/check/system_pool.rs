@@ -28,11 +28,6 @@ pub(super) fn takes_system_pods(policy: &Policy, taints: &[Taint<'static>]) -> b
 const OS_LABEL: &str = "kubernetes.io/os";
 const WINDOWS: &str = "windows";
 
-/// Whether DNS and the cloud's components run in a namespace.
-fn is_of_system(namespace: &str) -> bool {
-    namespace == "kube-system" || namespace.starts_with("openshift-")
-}
-
 /// Whether a pod of the system runs on a node and tolerates what keeps others off. DaemonSets are on every node
 /// and show nothing.
 fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
@@ -44,7 +39,7 @@ fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
                 || policy.is_transient(taint)
                 || tolerating(pod.spec.tolerations(), taint, comparison).is_some()
         };
-        is_of_system(&pod.metadata.namespace)
+        any_matches(&policy.placement.system_namespaces, &pod.metadata.namespace)
             && pod.spec.node_name == *node.name
             && !pod.metadata.mirror.0
             && daemon_set(&pod.metadata).is_none()

@@ -45,8 +45,8 @@ pub(super) struct Check {
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Check this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`, or the folder
-    /// that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
+    /// Check this dump of a cluster instead of a live cluster: the output of `poolguard dump` or of `kubectl get … -A
+    /// -o json`, or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 

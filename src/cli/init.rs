@@ -11,12 +11,12 @@ use std::{
 use anyhow::{Context, bail};
 
 use super::{
-    input::{ConfigText, Named, read},
+    input::{ConfigText, Named, add_dump, no_dump},
     live::{LiveCluster, block_on},
 };
 use crate::{
     check::{ConfigDraft, DraftChoices, DraftOrigin, aws_auth},
-    cluster::inventory::Inventory,
+    cluster::{DumpError, inventory::Inventory},
     policy::provider::Provider,
 };
 
@@ -28,8 +28,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
-    /// Read this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`; `-`
-    /// reads standard input
+    /// Read this dump of a cluster instead of a live cluster: the output of `poolguard dump` or of `kubectl get … -A
+    /// -o json`, or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
@@ -86,8 +86,11 @@ impl Init {
     fn read(&self) -> anyhow::Result<Source> {
         let Self { cluster, kubeconfig, context, interactive: _ } = self;
         if let Some(file) = cluster {
-            let inventory = Inventory::read_dump(&read(file)?)
-                .with_context(|| format!("{} is not a dump of a cluster", Named(file)))?;
+            let mut inventory = Inventory::default();
+            add_dump(file, |text| inventory.add_dump(text))?;
+            if !inventory.has_something_to_check() {
+                return Err(DumpError::NothingToCheck).with_context(|| no_dump(file));
+            }
             let flags = format!("--cluster {}", file.display());
             return Ok(Source { inventory, name: Named(file).to_string(), flags });
         }

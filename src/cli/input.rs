@@ -23,8 +23,8 @@ pub(super) struct Input {
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Dump of the cluster: the output of `kubectl get nodes,namespaces -o yaml` (or json), or the folder that
-    /// `kubectl cluster-info dump --output-directory` writes
+    /// Dump of the cluster: the output of `poolguard dump` or of `kubectl get nodes,namespaces -o yaml` (or json), or
+    /// the folder that `kubectl cluster-info dump --output-directory` writes
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     pub(super) cluster: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ use crate::{
     api::{
         client,
         discovery::{self, ServedResource},
-        rbac,
+        rbac::{self, PolicyRule},
     },
     check::NamedObject,
     cluster::{
@@ -47,11 +47,21 @@ impl LiveCluster {
         kubeconfig: Option<&Path>,
         context: Option<&str>,
     ) -> anyhow::Result<Self> {
+        Self::read_into(Inventory::default(), kubeconfig, context).await
+    }
+
+    /// The same, into this inventory.
+    pub(super) async fn read_into(
+        inventory: Inventory,
+        kubeconfig: Option<&Path>,
+        context: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let reached = client::configure(kubeconfig, context).await?;
         let name = context.map_or_else(|| reached.cluster_url.to_string(), str::to_owned);
         let mut reader = Reader {
             client: Client::try_from(reached)?,
-            inventory: Inventory::default(),
+            inventory,
+            undiscovered: None,
             progress: Progress::new(&name),
         };
         for kind in READ {
@@ -86,9 +96,14 @@ impl LiveCluster {
         }
     }
 
+    /// Why it is not known which node-pool objects the cluster has.
+    pub(super) fn undiscovered(&self) -> Option<&str> {
+        self.reader.undiscovered.as_deref()
+    }
+
     /// The name of the cluster, and everything that has been read.
     pub(super) fn into_parts(self) -> (String, Inventory) {
-        let Self { name, reader: Reader { client: _, inventory, progress } } = self;
+        let Self { name, reader: Reader { inventory, progress, .. } } = self;
         progress.clear();
         (name, inventory)
     }
@@ -103,6 +118,8 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 struct Reader {
     client: Client,
     inventory: Inventory,
+    /// Why it is not known which kinds the cluster has.
+    undiscovered: Option<String>,
     progress: Progress,
 }
 
@@ -128,27 +145,28 @@ impl Reader {
         let right = rbac::listing(kind.group, kind.plural);
         let resource = kind.group_resource();
         let found = self.list(&resource, &kind.path(), parameters, is_metadata_only(kind)).await;
-        found.map_err(|error| match error {
-            Fault::Api(error) => Failure {
-                code: client::code(&error),
-                why: client::explain_with(&error, &right).to_string(),
-            },
-            Fault::Other(failure) => failure,
-        })
+        found.map_err(|fault| fault.explained(&right))
     }
 
     /// The objects that make nodes, of the kinds that the cluster has.
     async fn read_node_pool_objects(&mut self) {
         let known: BTreeSet<GroupResource> = config::node_pool_resources().collect();
         let groups = known.iter().map(|it| it.group.as_str()).collect();
-        let Ok(served) = discovery::served(&self.client, &groups).await else { return };
+        let served = match discovery::served(&self.client, &groups).await {
+            Ok(served) => served,
+            Err(error) => {
+                self.undiscovered = Some(client::explain(&error).to_string());
+                return;
+            }
+        };
         for ServedResource { resource, path } in served {
             if !known.contains(&resource) {
                 continue;
             }
             let parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
             if let Err(fault) = self.list(&resource, &path, parameters, false).await {
-                self.inventory.mark_unreadable(&resource, fault.explained().why);
+                let right = rbac::listing(resource.group.clone(), resource.resource.clone());
+                self.inventory.mark_unreadable(&resource, fault.explained(&right).why);
             }
         }
     }
@@ -156,15 +174,17 @@ impl Reader {
     /// An object that the config names, of a resource that not every check reads.
     async fn read_named(&mut self, object: &NamedObject) -> Result<(), Failure> {
         let NamedObject { resource, namespace, name } = object;
+        let right = rbac::protected(object);
         let base = client::base(&self.client, &resource.group).await;
-        let base = base.map_err(|error| Fault::Api(error).explained())?;
+        let base = base.map_err(|error| Fault::Api(error).explained(&right))?;
         let path = match namespace {
             Some(namespace) => format!("{base}/namespaces/{namespace}/{}", resource.resource),
             None => format!("{base}/{}", resource.resource),
         };
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         parameters.field_selector = Some(format!("metadata.name={name}"));
-        self.list(resource, &path, parameters, false).await.map_err(Fault::explained)
+        let found = self.list(resource, &path, parameters, false).await;
+        found.map_err(|fault| fault.explained(&right))
     }
 
     async fn list(
@@ -191,6 +211,7 @@ impl Reader {
                 Err(fault) => return Err(fault),
             };
             let page = ListPage::read(&text).map_err(Failure::unreadable)?;
+            self.inventory.add_type_of(resource, &page);
             for object in page.items().into_iter().flatten() {
                 self.inventory.add(resource, object).map_err(Failure::unreadable)?;
             }
@@ -222,11 +243,13 @@ enum Fault {
 }
 
 impl Fault {
-    fn explained(self) -> Failure {
+    /// A request that was refused names the right that is missing.
+    fn explained(self, right: &PolicyRule) -> Failure {
         match self {
-            Self::Api(error) => {
-                Failure { code: client::code(&error), why: client::explain(&error).to_string() }
-            }
+            Self::Api(error) => Failure {
+                code: client::code(&error),
+                why: client::explain_with(&error, right).to_string(),
+            },
             Self::Other(failure) => failure,
         }
     }

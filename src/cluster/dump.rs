@@ -126,6 +126,15 @@ impl Index {
         } else {
             (meta.group(), meta.kind.as_str())
         };
+        if kind.ends_with("List")
+            && let Some(items) = ListPage::read(item).ok().as_ref().and_then(ListPage::items)
+        {
+            // A list in a list, as `poolguard dump` writes one for a kind without objects.
+            for item in items {
+                self.apply_item(position, item, &meta)?;
+            }
+            return Ok(());
+        }
         if kind == "Node" && group.is_empty() {
             self.add_node(item).map_err(fault("Node"))?;
         } else if let Some(resource) = kept_of_kind(group, kind) {

@@ -5,6 +5,8 @@
 //! none, so that a kind counts as known once one of its objects is there, or once it was listed by
 //! itself.
 
+mod listed;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -71,10 +73,21 @@ pub fn dump_command(others: &[String]) -> String {
 #[derive(Debug, Default)]
 pub struct Inventory {
     index: Index,
+    /// Whether nodes are kept as objects, too, and not in the index only.
+    keeps_nodes: bool,
+    types: BTreeMap<GroupResource, ObjectType>,
     objects: BTreeMap<GroupResource, BTreeMap<ObjectName, Box<str>>>,
     known: BTreeSet<GroupResource>,
     gaps: BTreeMap<GroupResource, String>,
     absent: BTreeSet<GroupResource>,
+}
+
+/// What the objects of a resource are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ObjectType {
+    /// `v1`, `apps/v1`
+    api_version: String,
+    kind: String,
 }
 
 /// Namespace, empty for what has none, and name.
@@ -95,6 +108,11 @@ impl fmt::Display for ObjectName {
 }
 
 impl Inventory {
+    /// An empty inventory that keeps the nodes as objects: for a dump.
+    pub fn for_dump() -> Self {
+        Self { keeps_nodes: true, ..Self::default() }
+    }
+
     /// Reads a dump: lists or any number of documents, as JSON or YAML.
     pub fn read_dump(text: &str) -> Result<Self, DumpError> {
         let mut inventory = Self::default();
@@ -158,6 +176,16 @@ impl Inventory {
         if kind.is_empty() {
             return Ok(());
         }
+        if let Some(kind) = kind.strip_suffix("List").filter(|kind| !kind.is_empty())
+            && let Some(items) = ListPage::read(item).ok().as_ref().and_then(ListPage::items)
+        {
+            // A list in a list, as `poolguard dump` writes one for a kind without objects.
+            self.begin(&resource_of(group, kind));
+            for item in items {
+                self.add_item(position, item, (group, kind))?;
+            }
+            return Ok(());
+        }
         self.add(&resource_of(group, kind), item).map_err(|error| fault(kind, error))
     }
 
@@ -170,7 +198,10 @@ impl Inventory {
     pub fn add(&mut self, resource: &GroupResource, object: &str) -> Result<(), ObjectError> {
         self.begin(resource);
         if *resource == NODES.group_resource() {
-            return Ok(self.index.add_node(object)?);
+            self.index.add_node(object)?;
+            if !self.keeps_nodes {
+                return Ok(());
+            }
         }
         let mut object: Value = serde_json::from_str(object)?;
         trim(resource, &mut object);
@@ -210,6 +241,11 @@ impl Inventory {
     /// Whether the input holds this kind.
     pub fn knows(&self, resource: &GroupResource) -> bool {
         self.known.contains(resource)
+    }
+
+    /// The resources that could not be read, with the reason.
+    pub fn gaps(&self) -> impl Iterator<Item = (&GroupResource, &str)> {
+        self.gaps.iter().map(|(resource, why)| (resource, why.as_str()))
     }
 
     /// Why a kind could not be read, where it was tried.
@@ -270,11 +306,14 @@ fn trim(resource: &GroupResource, object: &mut Value) {
             annotations.remove(LAST_APPLIED);
         }
     }
-    let phase = object.get("status").and_then(|status| status.get("phase")).cloned();
-    object.remove("status");
-    if let Some(phase) = phase {
-        let status = Map::from_iter([("phase".to_owned(), phase)]);
-        object.insert("status".to_owned(), Value::Object(status));
+    if let Some(Value::Object(status)) = object.remove("status") {
+        // The conditions of a node say whether it is ready.
+        let is_node = *resource == NODES.group_resource();
+        let is_read = |key: &str| key == "phase" || is_node && key == "conditions";
+        let status: Map<_, _> = status.into_iter().filter(|(key, _)| is_read(key)).collect();
+        if !status.is_empty() {
+            object.insert("status".to_owned(), Value::Object(status));
+        }
     }
     if resource.resource == "secrets" {
         object.remove("data");

@@ -5,6 +5,8 @@ use crate::json::{self, Cursor, JsonError, Read, read_object, text::Text};
 /// A page of a list.
 #[derive(Debug, Default)]
 pub struct ListPage<'a> {
+    api_version: Text<'a>,
+    kind: Text<'a>,
     metadata: ListMeta<'a>,
     items: Option<Vec<Item<'a>>>,
 }
@@ -25,13 +27,28 @@ impl<'a> Read<'a> for Item<'a> {
     }
 }
 
-read_object!(ListPage { "metadata" => metadata, "items" => items });
+read_object!(ListPage {
+    "apiVersion" => api_version,
+    "kind" => kind,
+    "metadata" => metadata,
+    "items" => items,
+});
 read_object!(ListMeta { "resourceVersion" => resource_version, "continue" => next });
 
 impl<'a> ListPage<'a> {
     /// Reads a list.
     pub fn read(text: &'a str) -> Result<Self, JsonError> {
         json::from_str(text)
+    }
+
+    /// Group and version of the list: `apps/v1`.
+    pub fn api_version(&self) -> &str {
+        &self.api_version
+    }
+
+    /// The kind of the list: `PodList`.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// The version of the collection that the list shows, from which a watch goes on.

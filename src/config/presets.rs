@@ -32,6 +32,8 @@ pub(super) struct Presets {
     pub(super) protected: Vec<Protected>,
     /// Taints of nodes that pods of the system run on all the same, as globs over keys.
     system_taints: Vec<String>,
+    /// Namespaces in which pods of the system run, as globs.
+    pub(super) system_namespaces: Vec<String>,
     /// Custom resources that make nodes of several providers.
     node_pool_objects: Vec<NodePoolObject>,
     /// What is particular to each provider, from files of their own.
@@ -365,6 +367,7 @@ mod tests {
             let keys = presets.transient_taints(provider);
             let keys = keys.chain(presets.individual_labels(provider));
             let keys = keys.chain(presets.system_taints(provider));
+            let keys = keys.chain(&presets.system_namespaces);
             for key in keys.chain(presets.zone_labels(provider)) {
                 assert!(Glob::parse(key).is_ok(), "{key}");
             }

@@ -93,6 +93,8 @@ pub struct PlacementSettings {
     pub zone_labels: Vec<Glob>,
     /// Keys of taints of nodes that pods of the system run on all the same.
     pub system_taints: Vec<Glob>,
+    /// Namespaces in which pods of the system run.
+    pub system_namespaces: Vec<Glob>,
     /// How the provider spells its zones.
     pub zone_spelling: ZoneSpelling,
     /// Provisioners that give a new node the labels which a waiting pod asks for.

@@ -5,6 +5,7 @@
 mod certificates;
 mod check;
 mod cluster;
+mod dump;
 mod events;
 mod init;
 mod lease;

@@ -9,6 +9,8 @@ mod audit;
 mod chart;
 /// The binary as a black box.
 mod cli;
+/// The example cluster of each provider.
+mod clouds;
 /// The webhook entries, as an API server would take them.
 mod entries;
 /// The constraints of `poolguard check`, one cluster after the other.

@@ -89,6 +89,7 @@ pub(super) fn placement(
         zone_labels: read(&mut presets.zone_labels(provider)),
         zone_spelling: presets.zone_spelling(provider),
         system_taints: read(&mut presets.system_taints(provider)),
+        system_namespaces: read(&mut presets.system_namespaces.iter()),
         provisioners: presets
             .provisioners
             .iter()

@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 12] = [
+const COMMANDS: [(&[&str], &[&str]); 13] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -77,6 +77,7 @@ const COMMANDS: [(&[&str], &[&str]); 12] = [
         ],
     ),
     (&["init"], &["--cluster", "--kubeconfig", "--context", "--interactive"]),
+    (&["dump"], &["--config", "--kubeconfig", "--context", "--output"]),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
     (&["config", "schema"], &["--help"]),
@@ -197,6 +198,7 @@ fn long_help_says_what_short_help_leaves_out() {
         ("audit", "counts damaged lines"),
         ("check", "the result of that check is `unknown`"),
         ("init", "changes nothing, and prints the config"),
+        ("dump", "a warning names the RBAC rule to add"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -124,10 +124,24 @@ fn the_same_cluster_is_the_same_draft() {
 }
 
 #[test]
+fn a_folder_with_a_list_a_file_is_a_dump() {
+    let dump: Value = serde_json::from_str(&dump(|_| ())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["Node", "Namespace"] {
+        let items = dump["items"].as_array().unwrap().iter().filter(|it| it["kind"] == kind);
+        let list = json!({"apiVersion": "v1", "kind": format!("{kind}List"),
+                          "items": items.collect::<Vec<_>>()});
+        std::fs::write(folder.path().join(format!("{kind}.json")), list.to_string()).unwrap();
+    }
+    let (text, _) = drafted(folder.path().to_str().unwrap());
+    assert!(text.contains("\npools:\n- name: automq-"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_read_is_exit_code_2() {
     for (arguments, words) in [
         (&["--cluster", "no-such.json"][..], "no-such.json"),
-        (&["--cluster", "reviews/README.md"], "not a dump of a cluster"),
+        (&["--cluster", "reviews/README.md"], "as a dump of a cluster"),
         (&["--kubeconfig", "no-such.yaml"], "no-such.yaml"),
         (&["-i", "--cluster", "cluster.json"], "--interactive"),
     ] {
