@@ -100,11 +100,28 @@ pub fn is_control(character: char) -> bool {
 
 /// Whether a text has control characters.
 pub fn has_controls(text: &str) -> bool {
-    !is_plain(text.as_bytes()) && text.contains(is_control)
+    let bytes = text.as_bytes();
+    if is_plain(bytes) {
+        return false;
+    }
+    // Without an early end, many bytes are looked at at once.
+    let has_ascii = bytes.iter().fold(false, |has, byte| has | byte.is_ascii_control());
+    has_ascii || has_controls_beyond_ascii(text)
 }
 
-/// Whether all bytes are visible ASCII characters or spaces. Without an early end, many bytes are looked at at
-/// once.
+/// Texts have few characters beyond ASCII, such as the `…` of an advice, and only those are decoded.
+fn has_controls_beyond_ascii(mut text: &str) -> bool {
+    while let Some(at) = text.bytes().position(|byte| !byte.is_ascii()) {
+        let mut rest = text.get(at..).unwrap_or_default().chars();
+        if rest.next().is_some_and(is_control) {
+            return true;
+        }
+        text = rest.as_str();
+    }
+    false
+}
+
+/// Whether all bytes are visible ASCII characters or spaces.
 fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |is_plain, byte| is_plain & (b' '..b'\x7f').contains(byte))
 }
@@ -114,7 +131,9 @@ fn is_plain(text: &[u8]) -> bool {
 ///
 /// Every path of a request's text to a terminal, a log or a file goes through here.
 pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
-    if out.get(start..).is_none_or(is_plain) {
+    let has_none =
+        |text: &[u8]| is_plain(text) || str::from_utf8(text).is_ok_and(|text| !has_controls(text));
+    if out.get(start..).is_none_or(has_none) {
         return;
     }
     let text = out.split_off(start);
@@ -181,6 +200,15 @@ mod tests {
             escape_controls(&mut out, 7);
             assert_eq!(String::from_utf8_lossy(&out), format!("before\n{escaped}"));
         }
+    }
+
+    #[test]
+    fn texts_have_controls_where_a_character_is_one() {
+        for character in '\0'..='\u{ffff}' {
+            let text = format!("a…{character}…b");
+            assert_eq!(has_controls(&text), is_control(character), "{character:?}");
+        }
+        assert!(!has_controls("") && !has_controls("plain") && has_controls("\n"));
     }
 
     #[test]
