@@ -39,7 +39,7 @@ impl Policy {
         let names_role = || {
             kind.roles.iter().any(|pointer| {
                 let text = object.text_at(pointer.as_str());
-                self.pool_roles().any(|role| text == role)
+                self.pool_roles().contains(text.as_str())
             })
         };
         self.node_pool_membership(&kind.read(object)) != Membership::Elsewhere || names_role()
@@ -61,13 +61,17 @@ impl Policy {
         policy
     }
 
-    /// The roles of the pools, as a whole and as their last part, which is what some objects name.
-    pub fn pool_roles(&self) -> impl Iterator<Item = &str> {
+    /// The roles of the pools in every spelling that objects have: the whole, the last part of an ARN, and of a
+    /// service account of Google its name and it as a member.
+    pub fn pool_roles(&self) -> BTreeSet<String> {
         let roles = self.pools.iter().filter_map(|pool| pool.role.as_deref());
-        roles.flat_map(|role| {
-            let last = role.rsplit_once('/').map(|(_, last)| last);
-            std::iter::once(role).chain(last.filter(|last| !last.is_empty()))
-        })
+        let spellings = roles.flat_map(|role| {
+            let last = role.rsplit_once('/').map(|(_, last)| last.to_owned());
+            let account = role.split_once('@').map(|(name, _)| name.to_owned());
+            let member = account.as_ref().map(|_| format!("serviceAccount:{role}"));
+            [Some(role.to_owned()), last, account, member].into_iter().flatten()
+        });
+        spellings.filter(|spelling| !spelling.is_empty()).collect()
     }
 }
 

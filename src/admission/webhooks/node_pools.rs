@@ -84,7 +84,7 @@ pub(super) fn gives_pool_role(policy: &Policy, kind: &NodePoolKind) -> Cel {
         asks(Operator::In).or_else(|| asks(Operator::Exists))
     });
     let labels = asked.map(|requirement| has_label(kind, requirement, &old));
-    let roles: BTreeSet<&str> = policy.pool_roles().collect();
+    let roles = policy.pool_roles();
     let names_role = kind.roles.iter().filter(|_| !roles.is_empty()).map(|pointer| {
         let path: Vec<String> =
             pointer.tokens().map(|token| token.decoded().into_owned()).collect();

@@ -245,3 +245,24 @@ fn entries_are_there_for_what_the_config_names_or_the_cluster_has() {
     let Scenario { policy, .. } = Scenario::with(lines);
     assert_eq!(resources(&policy, &found), ["ec2nodeclasses".to_owned()].into());
 }
+
+#[test]
+fn objects_of_googles_iam_are_known_by_the_service_account_of_a_pool() {
+    let scenario = Scenario::replacing(&[(
+        "pools:\n",
+        "pools:\n- name: g\n  nodes: {matchLabels: {a: b}}\n  role: kafka@p.iam.gserviceaccount.com\n",
+    )]);
+    let member = |account: &str| {
+        let object = format!(
+            "{{apiVersion: iam.cnrm.cloud.google.com/v1beta1, kind: IAMPolicyMember, metadata: {{name: m}}, \
+             spec: {{member: \"serviceAccount:{account}\", role: roles/storage.admin}}}}"
+        );
+        update(create("infra", &object), |it| it["spec"]["role"] = json!("roles/viewer"))
+    };
+    let own = member("kafka@p.iam.gserviceaccount.com");
+    assert_eq!(scenario.verdict(&own), "deny role-binding /spec/role");
+    assert_eq!(scenario.verdict(&member("other@p.iam.gserviceaccount.com")), "allow");
+    let custom = ["iampolicymembers.iam.cnrm.cloud.google.com"];
+    let server = ApiServer::lazy(&registered(&scenario.policy, &custom));
+    assert!(server.called(&own).iter().any(|it| it.fails_closed()));
+}
