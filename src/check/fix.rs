@@ -134,8 +134,8 @@ pub(super) fn replace(
             return format!(
                 "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
                  {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
-                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, wait until the brokers \
-                 run on it, then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
+                 $NEW_POOL to the pool's `nodes` in PoolGuard's config. Then drain the nodes of {group} one at a \
+                 time, and after each wait until its broker runs on $NEW_POOL. Then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
             );
         }
         Some(Tool::Gke(_)) => format!(
@@ -170,18 +170,9 @@ pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: 
         Some(_) | None => format!("# limit the node pool to {named}"),
     };
     format!(
-        "# if the zone is right: add it to `zones` of the pool in PoolGuard's config\n# if the zone is wrong:\n{limit}\n\
+        "# if the zone is right: list it in `zones` of the pool in PoolGuard's config, in place of a zone without \
+         nodes. A pool has one zone or three\n# if the zone is wrong:\n{limit}\n\
          # add a node in {named}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
          kubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}"
     )
-}
-
-/// Text as a shell takes it for one word.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=@%+,".contains(it);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

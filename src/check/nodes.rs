@@ -57,8 +57,9 @@ pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [
 /// Why it matters that no declared pool selects nodes with AutoMQ's taint, and what to do.
 pub(super) const UNDECLARED: &str =
     "An instance uses only declared pools, so no broker is scheduled onto these nodes";
-pub(super) const DECLARE: &str = "# add the labels of the pool's selector to the nodes, or declare \
-     the pool under `pools` in PoolGuard's config";
+pub(super) const DECLARE: &str = "# if these nodes are a pool of their own: declare it under `pools` in \
+     PoolGuard's config\n# if they belong to a declared pool: change `nodes` of this pool so that it selects them \
+     too. Labels such as eks.amazonaws.com/nodegroup cannot be added to nodes, because the cloud sets them";
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
