@@ -41,12 +41,14 @@ use crate::{
 /// read the input.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// Config file; without it PoolGuard uses the defaults and finds pools by their taint
+    /// Config file; without it PoolGuard uses the defaults: nodes with the taint dedicated=automq:NoSchedule are AutoMQ's
+    /// pools
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Check this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`, or the folder
-    /// that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
+    /// Check this dump of a cluster instead of a live cluster: the output of `kubectl get KINDS -A -o json`, or the
+    /// folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input. If the dump lacks
+    /// kinds, PoolGuard prints the command that dumps all of them
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 

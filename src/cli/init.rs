@@ -28,8 +28,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
-    /// Read this dump of a cluster instead of a live cluster: the output of `kubectl get … -A -o json`; `-`
-    /// reads standard input
+    /// Read this dump of a cluster instead of a live cluster: the output of `kubectl get KINDS -A -o json`; `-`
+    /// reads standard input. If the dump lacks kinds, the draft names the command that dumps all of them
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
