@@ -215,7 +215,7 @@ fn intrusion(
         } else {
             ", which is reserved for AutoMQ: "
         })?;
-        cause.write(out)
+        cause.write(out, pools.len())
     });
     let advice = advice(context, pod, daemon_set, &pools);
     located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
