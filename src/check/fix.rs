@@ -2,7 +2,10 @@
 //! kubectl. Lines that begin with `#` are for people. `$CLUSTER`, `$RESOURCE_GROUP` and the like are
 //! what a cluster does not say of itself.
 
-use super::facts::{CheckFacts, PoolNodes};
+use super::{
+    facts::{CheckFacts, PoolNodes},
+    words::list,
+};
 use crate::{
     kubernetes::{
         selector::Operator,
@@ -134,7 +137,8 @@ pub(super) fn replace(
             return format!(
                 "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
                  {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
-                 $NEW_POOL to the pool's `nodes` in PoolGuard's config. Then drain the nodes of {group} one at a \
+                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, for example {{matchExpressions: \
+                 [{{key: eks.amazonaws.com/nodegroup, operator: In, values: [{group}, $NEW_POOL]}}]}}. Then drain the nodes of {group} one at a \
                  time, and after each wait until its broker runs on $NEW_POOL. Then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
             );
         }
@@ -157,11 +161,18 @@ pub(super) fn replace(
     )
 }
 
-/// Takes nodes out of the cluster, and their pool out of the zones that it is not for.
-pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+/// Takes nodes out of the cluster, and their pool out of the zones that it is not for. `empty` are the pool's zones
+/// without a node.
+pub(super) fn out_of_zones(
+    facts: &CheckFacts<'_>,
+    pool: &PoolNodes<'_>,
+    nodes: &[&str],
+    empty: &[&str],
+) -> String {
     let nodes = nodes.join(" ");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
     let named = if zones.is_empty() { "the pool's zones".to_owned() } else { zones.join(" ") };
+    let room = if empty.is_empty() { "one of the pool's zones".to_owned() } else { list(empty) };
     let limit = match tool(facts.policy, pool) {
         Some(Tool::Gke(group)) => format!(
             "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations {}",
@@ -172,7 +183,7 @@ pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: 
     format!(
         "# if the zone is right: list it in `zones` of the pool in PoolGuard's config, in place of a zone without \
          nodes. A pool has one zone or three\n# if the zone is wrong:\n{limit}\n\
-         # add a node in {named}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
-         kubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}"
+         # add a node in {room}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
+         kubectl drain {nodes} --ignore-daemonsets\n# then delete the machine of each drained node in the cloud"
     )
 }

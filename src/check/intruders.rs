@@ -39,8 +39,8 @@ const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
  change may not find enough free resources";
-const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. PoolGuard \
- denies these pods, so the workload cannot start all of its pods";
+const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. With \
+ PoolGuard, these pods are denied, so the workload does not start";
 
 /// What makes pods, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -502,7 +502,7 @@ fn exclusive(
             CheckFinding::fail(EXCLUSIVE, severity, fact)
                 .why(
                     "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
-                 permissions also cover them",
+                 permissions let it read and change them too",
                 )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(

@@ -310,9 +310,22 @@ fn lost_items(
         CheckFinding::fail(RULE, FindingSeverity::Error, fact)
             .why("Nodes with this role cannot join the cluster, or lose their permissions")
             .object(format!("{resource} {name}"))
-            .fix(edit(resource, name))
+            .fix(format!("{}\n# {}", edit(resource, name), addition(item)))
     };
     missing.into_iter().map(finding).collect()
+}
+
+/// What to write into a list that lacks an item.
+fn addition(item: &KeepItem) -> String {
+    let KeepItem { by, value } = item;
+    if by == "rolearn" {
+        format!(
+            "add to mapRoles: {{rolearn: {value}, username: 'system:node:{{{{EC2PrivateDNSName}}}}', groups: \
+             ['system:bootstrappers', 'system:nodes']}}"
+        )
+    } else {
+        format!("add the item with {by}: {value}")
+    }
 }
 
 fn edit(resource: &GroupResource, name: &ObjectName) -> String {
