@@ -2,7 +2,10 @@
 //! kubectl. Lines that begin with `#` are for people. `$CLUSTER`, `$RESOURCE_GROUP` and the like are
 //! what a cluster does not say of itself.
 
-use super::facts::{CheckFacts, PoolNodes};
+use super::{
+    facts::{CheckFacts, PoolNodes},
+    words::list,
+};
 use crate::{
     kubernetes::{
         selector::Operator,
@@ -152,8 +155,9 @@ pub(super) fn replace(
             return format!(
                 "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
                  {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
-                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, wait until the brokers \
-                 run on it, then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
+                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, for example {{matchExpressions: \
+                 [{{key: eks.amazonaws.com/nodegroup, operator: In, values: [{group}, $NEW_POOL]}}]}}. Then drain the nodes of {group} one at a \
+                 time, and after each wait until its broker runs on $NEW_POOL. Then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
             );
         }
         Some(Tool::Gke(_)) => format!(
@@ -175,11 +179,18 @@ pub(super) fn replace(
     )
 }
 
-/// Takes nodes out of the cluster, and their pool out of the zones that it is not for.
-pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+/// Takes nodes out of the cluster, and their pool out of the zones that it is not for. `empty` are the pool's zones
+/// without a node.
+pub(super) fn out_of_zones(
+    facts: &CheckFacts<'_>,
+    pool: &PoolNodes<'_>,
+    nodes: &[&str],
+    empty: &[&str],
+) -> String {
     let nodes = nodes.join(" ");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
     let named = if zones.is_empty() { "the pool's zones".to_owned() } else { zones.join(" ") };
+    let room = if empty.is_empty() { "one of the pool's zones".to_owned() } else { list(empty) };
     let limit = match tool(facts.policy, pool) {
         Some(Tool::Gke(group)) => format!(
             "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations {}",
@@ -188,18 +199,9 @@ pub(super) fn out_of_zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: 
         Some(_) | None => format!("# limit the node pool to {named}"),
     };
     format!(
-        "# if the zone is right: add it to `zones` of the pool in PoolGuard's config\n# if the zone is wrong:\n{limit}\n\
-         # add a node in {named}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
-         kubectl drain {nodes} --ignore-daemonsets\nkubectl delete node {nodes}"
+        "# if the zone is right: list it in `zones` of the pool in PoolGuard's config, in place of a zone without \
+         nodes. A pool has one zone or three\n# if the zone is wrong:\n{limit}\n\
+         # add a node in {room}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
+         kubectl drain {nodes} --ignore-daemonsets\n# then delete the machine of each drained node in the cloud"
     )
-}
-
-/// Text as a shell takes it for one word.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=@%+,".contains(it);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -122,8 +122,8 @@ fn pods(
         .pool(pool.name())
         .nodes(&nodes)
         .fix(format!(
-            "# first check that the volumes of the pod are in the pool's zones; after the deletion, the pod's \
-         controller creates the pod again\nkubectl delete pod -n {namespace} {}",
+            "# first check that the volumes of the pod are in the pool's zones. PoolGuard must run before \
+         you delete the pod: the pod's controller creates the pod again, and PoolGuard then places it on the pool\nkubectl delete pod -n {namespace} {}",
             pods.join(" ")
         ));
     findings.push(match pods.as_slice() {

@@ -19,6 +19,7 @@ use crate::{
     kubernetes::{
         object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
         resource::{JOBS, PODS, REPLICA_SETS, Resource},
+        taint::tolerating,
     },
     policy::{
         Phase, decide,
@@ -38,8 +39,8 @@ const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
  change may not find enough free resources";
-const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. PoolGuard \
- denies these pods, so the workload cannot start all of its pods";
+const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. With \
+ PoolGuard, these pods are denied, so the workload does not start";
 
 /// What makes pods, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -243,13 +244,26 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
         }
     });
     let keep_off = keep_off.unwrap_or_default();
+    let untolerated = pods.iter().find_map(|it| {
+        let taint = &facts.snapshot.pool(it.pool?)?.taint;
+        let comparison = facts.policy.placement.comparison_operators;
+        tolerating(it.pod.spec.tolerations(), taint, comparison).is_none().then_some(taint)
+    });
     let source = if maker.kind == "Pod" {
         "in the workload or manifest that creates it".to_owned()
     } else {
         format!("in {}", maker.object())
     };
+    let first = match untolerated {
+        Some(taint) => format!(
+            "# no toleration lets the pod run here: the node lacked the taint {taint} when the pod came, or the manifest \
+             sets spec.nodeName. First add the taint to the nodes that lack it (see node-taint), and remove \
+             spec.nodeName from the manifest; then"
+        ),
+        None => format!("# first, {source}, {keep_off}; then"),
+    };
     format!(
-        "# first, {source}, {keep_off}; then\nkubectl delete pod -n {namespace} {}\n{}",
+        "{first}\nkubectl delete pod -n {namespace} {}\n{}",
         names.join(" "),
         exempt_entry(maker, account(pods))
     )
@@ -473,7 +487,11 @@ fn exclusive(
         }
     }
     if namespaces.is_empty() {
-        let fact = "No other pods run in the cluster".to_owned();
+        let fact = if intruders.is_empty() {
+            "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
+        } else {
+            "Apart from the pods under pod-intrusion, only AutoMQ's pods, exempt pods and static pods run in the cluster"
+        };
         findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }
     for (namespace, pods) in namespaces {
@@ -484,7 +502,7 @@ fn exclusive(
             CheckFinding::fail(EXCLUSIVE, severity, fact)
                 .why(
                     "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
-                 permissions also cover them",
+                 permissions let it read and change them too",
                 )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(

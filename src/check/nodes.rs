@@ -57,8 +57,9 @@ pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [
 /// Why it matters that no declared pool selects nodes with AutoMQ's taint, and what to do.
 pub(super) const UNDECLARED: &str =
     "An instance uses only declared pools, so no broker is scheduled onto these nodes";
-pub(super) const DECLARE: &str = "# add the labels of the pool's selector to the nodes, or declare \
-     the pool under `pools` in PoolGuard's config";
+pub(super) const DECLARE: &str = "# if these nodes are a pool of their own: declare it under `pools` in \
+     PoolGuard's config\n# if they belong to a declared pool: change `nodes` of this pool so that it selects them \
+     too. Labels such as eks.amazonaws.com/nodegroup cannot be added to nodes, because the cloud sets them";
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
@@ -253,8 +254,9 @@ pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
 }
 
 /// Why it matters that a machine type is not approved.
-pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved; on \
- other types a deployment fails, or network and memory are too small";
+pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved (if \
+ AutoMQ publishes no list for your provider, ask AutoMQ for the approved types). On other types a \
+ deployment fails, or network and memory are too small";
 
 fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
@@ -340,7 +342,7 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
     let colon = if details.is_empty() { "" } else { ": " };
     let fact = format!("Pool {name} {what}{colon}{}", details.join("; "));
     let fix = if !strays.is_empty() {
-        fix::out_of_zones(facts, pool, &strays)
+        fix::out_of_zones(facts, pool, &strays, &empty)
     } else if !empty.is_empty() {
         let scaled = fix::scale(facts, pool, declared.len());
         format!("# add a node in {}\n{scaled}", list(&empty))

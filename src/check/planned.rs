@@ -14,7 +14,7 @@ use super::{
     nodes::{IDENTITY, TAINT},
     picture::{PoolPicture, ZonePicture},
     system_pool::takes_system_pods,
-    words::{list, verb},
+    words::{capital, list, named, verb},
 };
 use crate::{
     kubernetes::{selector::LabelSelector, taint::Taint},
@@ -245,7 +245,10 @@ fn system_pool(policy: &Policy, others: &[&PlannedPool], findings: &mut Vec<Chec
         CheckFinding::unknown(Constraint::SystemPool, FindingSeverity::Error, fact)
     } else {
         let has = verb(&open, "has", "have");
-        let fact = format!("{} {has} no AutoMQ taint and can run other pods", list(&open));
+        let fact = format!(
+            "{} {has} no AutoMQ taint, so other pods can run there",
+            capital(&named("node pool", &open))
+        );
         CheckFinding::pass(Constraint::SystemPool, FindingSeverity::Error, fact)
     });
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::{
     facts::CheckFacts,
     finding::{CheckFinding, Constraint, FindingSeverity},
-    fix::quoted,
     words::{count, list},
 };
 use crate::{
@@ -92,8 +91,6 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         let ObjectName { namespace, name: account } = name;
         let instance = policy.instances.iter().find(|it| it.namespace == *namespace);
         let pool = instance.and_then(|it| policy.pools.get(it.pool));
-        let value = pool.and_then(|pool| pool.role.as_deref()).or(role);
-        let value = value.map_or_else(|| "$ROLE".to_owned(), quoted);
         let finding = CheckFinding::fail(
             RULE,
             severity,
@@ -104,8 +101,8 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         .why("Brokers cannot reach object storage and disks, so they fail at their next start")
         .object(format!("ServiceAccount {name}"))
         .fix(format!(
-            "kubectl annotate serviceaccount -n {namespace} {account} {key}={value}\n# then \
-             restart the pods of this service account\n# or, if these pods need no cloud role, ignore this finding"
+            "kubectl annotate serviceaccount -n {namespace} {account} {key}=$ROLE\n# $ROLE is the cloud role of \
+             this service account, not the role of the nodes\n# then restart the pods of this service account\n# or, if these pods need no cloud role, ignore this finding"
         ));
         findings.push(match pool {
             Some(pool) => finding.pool(&pool.name),
@@ -313,9 +310,22 @@ fn lost_items(
         CheckFinding::fail(RULE, FindingSeverity::Error, fact)
             .why("Nodes with this role cannot join the cluster, or lose their permissions")
             .object(format!("{resource} {name}"))
-            .fix(edit(resource, name))
+            .fix(format!("{}\n# {}", edit(resource, name), addition(item)))
     };
     missing.into_iter().map(finding).collect()
+}
+
+/// What to write into a list that lacks an item.
+fn addition(item: &KeepItem) -> String {
+    let KeepItem { by, value } = item;
+    if by == "rolearn" {
+        format!(
+            "add to mapRoles: {{rolearn: {value}, username: 'system:node:{{{{EC2PrivateDNSName}}}}', groups: \
+             ['system:bootstrappers', 'system:nodes']}}"
+        )
+    } else {
+        format!("add the item with {by}: {value}")
+    }
 }
 
 fn edit(resource: &GroupResource, name: &ObjectName) -> String {

@@ -70,7 +70,7 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         let fact = if facts.elsewhere.is_empty() {
             "Every node belongs to an AutoMQ pool".to_owned()
         } else {
-            "Outside AutoMQ's pools, no node is ready, runs Linux and accepts system pods"
+            "Outside AutoMQ's pools, there is no node that is ready, runs Linux and accepts system pods"
                 .to_owned()
         };
         CheckFinding::fail(rule, FindingSeverity::Error, fact)

@@ -89,6 +89,8 @@ impl AuditCommand {
         }
         let mut out = anstream::stdout().lock();
         match output {
+            // The errors say why no line was read.
+            Output::Table if !errors.is_empty() && summary.lines() == 0 => {}
             Output::Table => {
                 let top = top.unwrap_or_else(|| if by.is_some() { 50 } else { 10 });
                 write!(

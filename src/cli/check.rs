@@ -29,6 +29,7 @@ use crate::{
         DumpError,
         inventory::{Inventory, dump_command},
     },
+    kubernetes::resource::GroupResource,
     policy::Policy,
     terraform::{Plan, PlanError},
 };
@@ -41,12 +42,14 @@ use crate::{
 /// read the input.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// Config file; without it PoolGuard uses the defaults and finds pools by their taint
+    /// Config file; without it PoolGuard uses the defaults: nodes with the taint dedicated=automq:NoSchedule
+    /// are AutoMQ's pools
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Check this dump of a cluster instead of a live cluster: the output of `poolguard dump` or of `kubectl get … -A
-    /// -o json`, or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
+    /// Read this dump instead of a live cluster: the output of `poolguard dump` or of `kubectl get KINDS -A -o json`,
+    /// or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input. If the
+    /// dump lacks kinds, PoolGuard prints the command that dumps all of them
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 
@@ -111,6 +114,8 @@ struct Checked {
     /// Context or file.
     name: String,
     fitness: Fitness,
+    /// The kinds that the input lacks, with those that only this config asks for.
+    missing: Vec<String>,
     /// The command that dumps every kind that a check reads.
     dump_command: Option<String>,
 }
@@ -141,7 +146,8 @@ impl Check {
                 })?;
                 let policy = config.load(plan.provider())?.policy;
                 let name = Named(file).to_string();
-                vec![Checked { name, fitness: examine_plan(&policy, &plan), dump_command: None }]
+                let fitness = examine_plan(&policy, &plan);
+                vec![Checked { name, fitness, missing: Vec::new(), dump_command: None }]
             }
             (None, None) => block_on(check_live(kubeconfig.as_deref(), &contexts, &config))?,
         };
@@ -200,11 +206,16 @@ impl FailOn {
 impl Checked {
     fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
         let others = named(policy).into_iter().filter(|object| !object.is_always_read());
-        let mut others: Vec<String> = others.map(|object| object.resource.to_string()).collect();
-        others.sort();
+        let mut others: Vec<_> = others.map(|object| object.resource).collect();
+        others.sort_by_key(ToString::to_string);
         others.dedup();
+        let lacks = |it: &&GroupResource| !inventory.knows(it) && !inventory.is_absent(it);
+        let lacking: Vec<String> = others.iter().filter(lacks).map(ToString::to_string).collect();
+        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
         let dump_command = Some(dump_command(&others));
-        Self { name, fitness: examine(policy, inventory), dump_command }
+        let fitness = examine(policy, inventory);
+        let missing = fitness.missing.iter().cloned().chain(lacking).collect();
+        Self { name, fitness, missing, dump_command }
     }
 }
 

@@ -28,8 +28,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
-    /// Read this dump of a cluster instead of a live cluster: the output of `poolguard dump` or of `kubectl get … -A
-    /// -o json`, or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input
+    /// Read this dump instead of a live cluster: the output of `poolguard dump` or of `kubectl get KINDS -A -o json`,
+    /// or the folder that `kubectl cluster-info dump --output-directory` writes; `-` reads standard input. If the
+    /// dump lacks kinds, the draft names the command that dumps all of them
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 

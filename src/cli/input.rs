@@ -19,7 +19,8 @@ use crate::{
 /// The flags that name the config and the cluster.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Input {
-    /// Config file; without it PoolGuard uses the defaults and finds pools by their taint
+    /// Config file; without it PoolGuard uses the defaults: nodes with the taint dedicated=automq:NoSchedule
+    /// are AutoMQ's pools
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 

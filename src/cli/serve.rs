@@ -32,8 +32,8 @@ use crate::{
 
 /// Run the webhook.
 ///
-/// In a cluster, PoolGuard watches nodes and role bindings, manages its own certificates and registers its
-/// webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard then reads the dump FILE,
+/// In a cluster, PoolGuard watches nodes and role bindings. With --service or --webhook-url, it also manages its own
+/// certificates and registers its webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard then reads the dump FILE,
 /// listens only on loopback, and uses a temporary certificate.
 #[derive(Debug, clap::Args)]
 // Of a flag that is given twice, the last one counts: the chart puts `extraArgs` after its own flags.

@@ -168,12 +168,9 @@ fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(text.len());
     let span = Span { start, end: start + 1, line: marker.line(), column: marker.col() + 1 };
-    Diagnostic::new(
-        DiagnosticSeverity::Error,
-        "",
-        span,
-        format!("this is not YAML: {}", error.info()),
-    )
+    let message = format!("this is not YAML: {}", error.info());
+    Diagnostic::new(DiagnosticSeverity::Error, "", span, message)
+        .with_help("if this line is right, look for a `[`, `{` or quotation mark on an earlier line that is not closed")
 }
 
 /// A collection that is not complete yet.

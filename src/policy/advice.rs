@@ -13,22 +13,48 @@ use super::{
 use crate::{
     json::text::write_parts,
     kubernetes::{
-        object::PodSpec,
-        selector::{Operator, Requirement},
+        object::{NodeSelectorTerm, PodSpec},
+        selector::{LabelSet, Operator, Requirement},
     },
 };
 
 /// Writes the change that keeps a pod off these pools: `remove the toleration, or …`. Where a pool's nodes have
-/// no label that identifies the pool, only removing the toleration helps. The terms of a node affinity are
-/// alternatives, so every term needs the requirement. `terms` is their number, where it is known.
+/// no label that identifies the pool, only removing the toleration helps. A pod that selects the pool's nodes fits no
+/// other node, so the change includes this selection. The terms of a node affinity are alternatives, so every term
+/// needs the requirement. `spec` is the spec of the pod, where it has the terms that its user wrote.
 pub(in crate::policy) fn write_keep_off(
     out: &mut impl fmt::Write,
     policy: &Policy,
     pools: &[&PoolFacts],
-    terms: Option<usize>,
+    spec: Option<&PodSpec<'_>>,
 ) -> fmt::Result {
     out.write_str("remove the toleration")?;
     let affinity = negations(policy, pools).unwrap_or_default();
+    if let Some((spec, negation)) = spec.and_then(|spec| {
+        let selected = affinity.iter().find(|negation| negation.contradicts(spec));
+        selected.map(|negation| (spec, negation))
+    }) {
+        let key = negation.key;
+        return if negation.contradicts_node_selector(spec) {
+            write_parts(
+                out,
+                [
+                    " and nodeSelector[",
+                    key,
+                    "]. If you remove only the toleration, no node fits, because ",
+                ],
+            )?;
+            out.write_str("nodeSelector selects AutoMQ's nodes")
+        } else {
+            let start = " and the requirement for ";
+            write_parts(
+                out,
+                [start, key, " in the required node affinity. If you remove only the toleration, "],
+            )?;
+            out.write_str("no node fits, because the node affinity selects AutoMQ's nodes")
+        };
+    }
+    let terms = spec.map(terms);
     for (index, negation) in affinity.iter().enumerate() {
         out.write_str(match (index, terms) {
             (0, Some(0)) => ", or add required node affinity ",
@@ -73,7 +99,7 @@ pub(in crate::policy) fn add_exempt_entry(namespace: &str, account: &str) -> Str
 }
 
 /// The number of terms of the required node affinity.
-pub(in crate::policy) fn terms(spec: &PodSpec<'_>) -> usize {
+fn terms(spec: &PodSpec<'_>) -> usize {
     spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len())
 }
 
@@ -82,7 +108,7 @@ impl Policy {
     pub fn keep_off(&self, pools: &[&PoolFacts], spec: &PodSpec<'_>) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = write_keep_off(&mut text, self, pools, Some(terms(spec)));
+        let _ = write_keep_off(&mut text, self, pools, Some(spec));
         text
     }
 
@@ -110,10 +136,38 @@ impl Policy {
 struct Negation<'p> {
     key: &'p str,
     operator: Operator,
+    /// Sorted.
     values: Vec<&'p str>,
 }
 
 impl Negation<'_> {
+    /// Whether a pod with this spec could run on no node if it had this requirement too.
+    fn contradicts(&self, spec: &PodSpec<'_>) -> bool {
+        let terms = spec.required_node_affinity().map(|it| it.node_selector_terms.as_slice());
+        let terms = terms.unwrap_or_default();
+        let is_required = |term: &NodeSelectorTerm<'_>| {
+            let requirements = term.expressions().iter();
+            let mut of_key = requirements.filter(|it| it.key == *self.key && it.operator == *"In");
+            of_key.any(|it| it.values.iter().all(|value| self.rejects(value)))
+        };
+        self.contradicts_node_selector(spec) || !terms.is_empty() && terms.iter().all(is_required)
+    }
+
+    fn contradicts_node_selector(&self, spec: &PodSpec<'_>) -> bool {
+        spec.node_selector.value(self.key).is_some_and(|value| self.rejects(value))
+    }
+
+    /// Whether no node with this value of the label meets the requirement.
+    fn rejects(&self, value: &str) -> bool {
+        let is_listed = || self.values.binary_search(&value).is_ok();
+        match self.operator {
+            Operator::In => !is_listed(),
+            Operator::NotIn => is_listed(),
+            Operator::Exists => false,
+            Operator::DoesNotExist => true,
+        }
+    }
+
     /// `{key: …, operator: NotIn, values: […]}`, to paste.
     fn write_yaml(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { key, operator, values } = self;

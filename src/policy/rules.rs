@@ -208,7 +208,8 @@ enum Means<'c> {
 }
 
 impl Cause<'_> {
-    fn write(&self, out: &mut impl Write) -> fmt::Result {
+    /// The sentence names a node of the first of so many pools, and then the other pools.
+    fn write(&self, out: &mut impl Write, pools: usize) -> fmt::Result {
         let Self { field, means, term, is_examined } = self;
         match means {
             Means::NodeName => {
@@ -231,7 +232,8 @@ impl Cause<'_> {
                 [
                     ", and nodeSelectorTerms[",
                     index,
-                    "] of the required node affinity matches this node",
+                    "] of the required node affinity matches ",
+                    if pools > 1 { "the first of these nodes" } else { "this node" },
                 ],
             )?;
         }

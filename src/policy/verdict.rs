@@ -216,7 +216,11 @@ impl Record {
     pub fn message_parts(&self) -> [&str; 6] {
         let [who, group, passes] = match (&self.break_glass, &self.finding) {
             (None, _) => [""; 3],
-            (Some(group), Some(_)) => ["break-glass group ", group, " bypassed the rules: "],
+            (Some(group), Some(_)) => [
+                "break-glass group ",
+                group,
+                " bypassed the rules. Without it, PoolGuard would have denied the request: ",
+            ],
             (Some(group), None) => [
                 "break-glass group ",
                 group,

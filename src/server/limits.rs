@@ -32,8 +32,8 @@ pub struct Limits {
     )]
     pub max_body_bytes_in_flight: usize,
 
-    /// Largest number of requests at a time; above it PoolGuard answers 429 to the request whose body has been
-    /// incomplete for the longest time
+    /// Largest number of requests at a time; above it PoolGuard ends one request with 429: the one that has waited
+    /// longest for the rest of its body
     #[arg(
         long,
         env = "POOLGUARD_MAX_REQUESTS_IN_FLIGHT",

@@ -146,8 +146,8 @@ pub async fn run_until_signalled<T>(
         result = &mut work => return Ending::Finished(result),
         () = signals.next() => {}
     }
-    info!(delay = ?delay, "shutting down: no longer ready, but serving until --shutdown-delay is \
-     over");
+    info!(delay = ?delay, "shutting down: PoolGuard is not ready any more, and still serves for \
+     the time of --shutdown-delay");
     lifecycle.advance(Stage::Leaving);
     let descent = async {
         sleep(delay / 2).await;

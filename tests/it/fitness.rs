@@ -398,6 +398,13 @@ fn a_pod_that_waits_may_be_an_intruder_and_one_that_has_ended_is_none() {
 }
 
 #[test]
+fn a_pod_that_tolerates_nothing_came_to_a_node_without_its_taint() {
+    let fix = Cluster::sound().with(pod("shop", "web", "w1")).fix("pod-intrusion");
+    assert!(fix.starts_with("# no toleration lets the pod run here: "), "{fix}");
+    assert!(!fix.contains("remove the toleration"), "{fix}");
+}
+
+#[test]
 fn the_cluster_is_automqs_alone_as_far_as_the_config_asks() {
     let cluster = || Cluster::sound().with(pod("shop", "web", "s1"));
     cluster().only("note cluster-exclusive - - Namespace shop");
@@ -455,7 +462,10 @@ fn a_role_is_expected_where_a_pool_declares_one() {
     alone("").only("warning role-binding north - ServiceAccount kafka-one/broker");
     let role = "  role: \"arn:aws:iam::1:role/north\"\n";
     let found = alone(role).only("error role-binding north - ServiceAccount kafka-one/broker");
-    assert!(found.fix.unwrap().contains("role-arn=arn:aws:iam::1:role/north\n"));
+    assert!(
+        found.fix.unwrap().contains("role-arn=$ROLE\n"),
+        "the pool's role is that of its nodes"
+    );
 }
 
 #[test]

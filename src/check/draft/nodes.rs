@@ -71,6 +71,9 @@ impl DraftPool {
     }
 }
 
+/// So many node pools that are not in the draft are named one by one.
+const LEFT_OUT_MAX: usize = 20;
+
 /// Nodes that become a pool.
 struct Group<'a> {
     selector: DraftSelector,
@@ -132,10 +135,48 @@ pub(super) fn pools(
             )),
         }
     }
+    checks.extend(left_out(&dedication, nodes, &groups));
     let mut taken = BTreeSet::new();
     let groups = DraftList::bounded(groups, POOLS_MAX, "pool", checks);
     let pools = groups.entries.into_iter().map(|group| pool(&dedication, group, &mut taken));
     DraftList { entries: pools.collect(), checks: groups.checks }
+}
+
+/// Node pools that are not in the draft although a taint of theirs is called after AutoMQ.
+fn left_out(
+    dedication: &Dedication<'_>,
+    nodes: &[&NodeRecord],
+    groups: &[Group<'_>],
+) -> Vec<String> {
+    let own = &dedication.policy.taint;
+    let is_near = |taint: &&Taint<'static>| {
+        let is_of_key = taint.key == own.key && taint.value.starts_with(own.value.as_str());
+        is_of_key || tells(&taint.key) || tells(&taint.value)
+    };
+    let members = groups.iter().flat_map(|group| &group.nodes);
+    let drafted: BTreeSet<&str> = members.map(|node| &*node.name).collect();
+    let mut found: BTreeMap<String, &Taint<'static>> = BTreeMap::new();
+    for node in nodes {
+        let near = node.taints.iter().find(is_near);
+        if let Some(taint) = near.filter(|_| !drafted.contains(&*node.name)) {
+            let place = match node_pool(dedication.policy, node) {
+                Some((_, name)) => format!("node pool {name}"),
+                None => format!("node {}", node.name),
+            };
+            found.entry(place).or_insert(taint);
+        }
+    }
+    let more = found.len().saturating_sub(LEFT_OUT_MAX);
+    let shown = found.iter().take(LEFT_OUT_MAX);
+    let shown = shown.map(|(place, taint)| {
+        format!(
+            "{place} has the taint {taint}, not {own}, so it is not in this draft and PoolGuard does not protect it. \
+             If it is AutoMQ's, correct the taint and add the pool"
+        )
+    });
+    let rest =
+        (more > 0).then(|| format!("{more} more such node pools or nodes are not in this draft"));
+    shown.chain(rest).collect()
 }
 
 /// Why a node pool without any AutoMQ taint is a pool.

@@ -240,6 +240,15 @@ fn nodes_without_the_usual_marks_become_pools_to_check() {
             ],
         ),
         (
+            vec![
+                n("1", "a", "z1", "r6in.large", &[TAINT]),
+                n("2", "b", "z1", "r6in.large", &["dedicated=automq:PreferNoSchedule"]),
+            ],
+            &["# check: node pool b has the taint dedicated=automq:PreferNoSchedule, not \
+               dedicated=automq:NoSchedule, so it is not in this draft and PoolGuard does not protect it. If it is \
+               AutoMQ's, correct the taint and add the pool"],
+        ),
+        (
             vec![n("1", "system", "z1", "m5.large", &[])],
             &[
                 "# check: no node carries the taint dedicated=automq:NoSchedule; add each pool, for example:",

@@ -106,7 +106,12 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
                 Some(syntax) => {
                     let path = part.attributes.taints;
                     let kept = taints.iter().filter(|taint| Some(*taint) != other_effect);
-                    finding.fix(edit(part, path, &written(syntax, leaf(path), wanted, kept)))
+                    let change = written(syntax, leaf(path), wanted, kept);
+                    let change = match other_effect {
+                        Some(other) => format!("# in place of the taint {other}:\n{change}"),
+                        None => change,
+                    };
+                    finding.fix(edit(part, path, &change))
                 }
                 None => finding,
             });

@@ -56,17 +56,18 @@ impl AuditPage<'_> {
     fn decisions(&self) -> String {
         let all = &self.summary.all;
         let known = DECISIONS.into_iter().filter(|decision| all.of(*decision) > 0);
-        let mut parts: Vec<_> = known
+        let parts: Vec<_> = known
             .map(|decision| {
                 let text = format!("{} {}", grouped(all.of(decision)), decision.as_str());
                 Styled(style(decision), text).to_string()
             })
             .collect();
-        if self.summary.dry_runs > 0 {
-            let text = format!("{} in dry runs", grouped(self.summary.dry_runs));
-            parts.push(Styled(FAINT, text).to_string());
+        let parts = parts.join(", ");
+        if self.summary.dry_runs == 0 {
+            return parts;
         }
-        parts.join(", ")
+        let text = format!("({} of these in dry runs)", grouped(self.summary.dry_runs));
+        format!("{parts} {}", Styled(FAINT, text))
     }
 
     /// Break-glass uses, one by one.

@@ -47,7 +47,7 @@ pub(super) fn render(checked: &[Checked], made: &str) -> String {
 }
 
 fn cluster(index: usize, checked: &Checked) -> Markup {
-    let Checked { name, fitness, dump_command: _ } = checked;
+    let Checked { name, fitness, missing: _, dump_command: _ } = checked;
     let Fitness { subject, provider, findings, pools, missing: _, nodes: _ } = fitness;
     let counts = fitness.counts();
     let provider = provider.map_or("unknown provider", |it| it.as_str());
@@ -89,12 +89,13 @@ fn cluster(index: usize, checked: &Checked) -> Markup {
 
 /// The kinds that the input lacks, and the command that adds them.
 fn untold(checked: &Checked) -> Markup {
-    let Fitness { subject, missing, .. } = &checked.fitness;
+    let Checked { fitness, missing, .. } = checked;
+    let subject = &fitness.subject;
     html! {
         @if let CheckedSubject::Plan { .. } = subject {
             div.finding { p { (AFTER_PLAN) } }
         }
-        @if let Some(dump_command) = &checked.dump_command && !missing.is_empty() {
+        @if let Some(dump_command) = &checked.dump_command && !fitness.missing.is_empty() {
             div.finding {
                 p {
                     "The input does not contain " (missing.join(", ")) ". "

@@ -109,7 +109,8 @@ fn pools(policy: &Policy) -> Vec<String> {
         })
         .collect();
     if policy.discovery {
-        lines.push(format!("{DIM}PoolGuard also finds pools by the taint {}{DIM:#}", policy.taint));
+        let start = if lines.is_empty() { "none declared; PoolGuard" } else { "PoolGuard also" };
+        lines.push(format!("{DIM}{start} finds pools by the taint {}{DIM:#}", policy.taint));
     } else if lines.is_empty() {
         lines.push(none());
     }
@@ -140,7 +141,7 @@ fn instances(policy: &Policy) -> Vec<String> {
             parts.push(format!("pods {}", instance.pods));
         }
         if let Some(spread) = instance.zone_spread {
-            parts.push(format!("zones {}", spread.as_str()));
+            parts.push(format!("zoneSpread {}", spread.as_str()));
         }
         parts.join(", ")
     };
@@ -265,7 +266,7 @@ mod tests {
         provider     read from the nodes
         taint        dedicated=automq:NoSchedule
         automq       automq
-        pools        PoolGuard also finds pools by the taint dedicated=automq:NoSchedule
+        pools        none declared; PoolGuard finds pools by the taint dedicated=automq:NoSchedule
         instances    none
         exempt       kube-system  system pods of Kubernetes and the cloud (preset)
                      1 preset for agents of the cloud
@@ -301,7 +302,7 @@ mod tests {
                      PoolGuard also finds pools by the taint dedicated=automq:NoSchedule
         instances    instance-1  automq-instance-1 → pool-a
                      instance-2  automq-instance-2 → pool-b
-                     instance-3  automq-instance-3 → pool-abc, zones DoNotSchedule
+                     instance-3  automq-instance-3 → pool-abc, zoneSpread DoNotSchedule
         exempt       kube-system               VPC CNI, kube-proxy, EBS CSI
                      monitoring/node-exporter  node metrics
                      14 presets for agents of the cloud

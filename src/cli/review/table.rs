@@ -128,7 +128,9 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     let shown = [Decision::Deny, Decision::Warn, Decision::Exempt];
     for record in result.records.iter().filter(|record| !shown.contains(&record.decision)) {
         let rule = record.rule().map(|rule| format!("[{rule}] ")).unwrap_or_default();
-        writeln!(f, "{}", wrapped(&format!("{rule}{}", record.message()), 2))?;
+        let is_lost = !result.allowed && record.decision == Decision::Patch;
+        let lost = if is_lost { "Not applied, because the request is denied: " } else { "" };
+        writeln!(f, "{}", wrapped(&format!("{rule}{lost}{}", record.message()), 2))?;
     }
     for operation in &result.patch {
         if let PatchOperation::Add(add) = operation {

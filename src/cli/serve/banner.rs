@@ -25,12 +25,12 @@ pub(super) fn unseen(index: &Index) -> Vec<String> {
         ),
         (
             &["RoleBinding", "ClusterRoleBinding"][..],
-            "role-binding does not know which roles AutoMQ's bindings refer to, and in which namespaces these \
-             bindings are",
+            "role-binding does not protect the roles that AutoMQ's bindings refer to, or the namespaces of these \
+             bindings",
         ),
         (
             &["ServiceAccount"][..],
-            "role-binding does not know the namespaces of AutoMQ's service accounts",
+            "role-binding does not protect the namespaces of AutoMQ's service accounts",
         ),
     ];
     let is_unseen = |kinds: &&[&str]| !kinds.iter().any(|kind| index.has_seen(kind));
@@ -126,7 +126,7 @@ fn rule_table(policy: &Policy) -> Table {
         let remark = if rule == RuleName::PodIntrusion && daemon_sets != mode {
             format!("DaemonSet pods: {daemon_sets}")
         } else if rule == RuleName::RoleBinding && mode == Mode::Enforce && trusts_nobody {
-            "principals.trusted is empty, so it also denies AutoMQ's console".to_owned()
+            "principals.trusted is empty, so it also denies the console's changes to AutoMQ's permissions".to_owned()
         } else {
             String::new()
         };

@@ -190,12 +190,21 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
         } else if policy.automq.is_by_namespace_only()
             && any_matches(&policy.automq.namespaces, namespace)
         {
+            let globs = &policy.automq.namespaces;
+            let is_named = globs.iter().any(|glob| glob.as_exact() == Some(namespace.as_str()));
+            let glob = globs.iter().find(|glob| glob.matches(namespace)).filter(|_| !is_named);
+            let (how, help) = match glob {
+                Some(glob) => (
+                    format!("matches `{glob}` in `automq.namespaces`"),
+                    "remove this entry, or correct `automq.namespaces`",
+                ),
+                None => ("is one of AutoMQ's namespaces".to_owned(), "remove this entry"),
+            };
             report.push(
                 at.warning(format!(
-                    "`{namespace}` is one of AutoMQ's namespaces: all its pods are AutoMQ pods, which need no \
-                     exempt entry"
+                    "`{namespace}` {how}: all its pods are AutoMQ pods, which need no exempt entry"
                 ))
-                .with_help("remove this entry"),
+                .with_help(help),
             );
         }
     }
@@ -266,8 +275,8 @@ fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut Diagno
     }
     report.push(
         at.warning(
-            "`principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its \
-             own objects",
+            "`principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and \
+             service accounts that give AutoMQ its permissions",
         )
         .with_help(format!(
             "add the user of AutoMQ's console to `principals.trusted`; {}",

@@ -17,7 +17,7 @@ instances:
 "
     );
     assert_snapshot!(errors_of(&text), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
 

@@ -27,6 +27,8 @@ fn a_syntax_error_ends_the_run_with_its_position() {
       |
     3 | zonez: 1
       |      ^
+      |
+      = help: if this line is right, look for a `[`, `{` or quotation mark on an earlier line that is not closed
     ");
 }
 
@@ -158,7 +160,7 @@ fn the_head_is_required_and_the_error_says_the_line() {
       |
       = help: add the line `kind: PoolGuardConfig`
 
-    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
     ");
@@ -167,7 +169,7 @@ fn the_head_is_required_and_the_error_says_the_line() {
 #[test]
 fn a_key_that_stands_twice_shows_both() {
     assert_snapshot!(errors_of(&format!("{HEAD}provider: aws\nprovider: gcp\n")), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
 

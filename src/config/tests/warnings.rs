@@ -16,12 +16,12 @@ fn warnings_of(text: &str, detected: Option<Provider>) -> String {
 #[test]
 fn an_empty_config_trusts_no_console() {
     assert_snapshot!(warnings_of("", None), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
     ");
     assert_snapshot!(warnings_of(&format!("{HEAD}provider: gcp\n"), None), @r"
-    warning: `principals.trusted` is empty, so `role-binding` denies the changes that AutoMQ's console makes to its own objects
+    warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
      = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
     ");

@@ -244,8 +244,9 @@ impl Policy {
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
             .advice(
-                "If the zone is right, add it to zones of the pool in PoolGuard's config. Otherwise, give the node \
-                 pool only subnets in the pool's zones, then drain and delete the node",
+                "If the zone is right, list it in zones of the pool in PoolGuard's config, in place of a zone without \
+                 nodes (a pool has one zone or three). Otherwise, give the node \
+                 pool only subnets in the pool's zones, then drain the node and delete its machine in the cloud",
             )
             .field(format!("metadata.labels[{ZONE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))

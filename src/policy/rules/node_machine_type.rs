@@ -58,7 +58,8 @@ pub(super) fn judge(
         list_name(policy, list.source),
         list.names.join(", "),
     );
-    let advice = "Use one of these types for the node pool, or add this type to the pool's machineTypes in PoolGuard's config";
+    let advice = "Use one of these types for the node pool. If the machine really has this type and the type is approved, add it to \
+     the pool's machineTypes in PoolGuard's config";
     let finding = Finding::new(RuleName::NodeMachineType, fact)
         .advice(advice)
         .field(field)

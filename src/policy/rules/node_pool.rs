@@ -32,6 +32,10 @@ const RULE: RuleName = RuleName::NodePool;
 /// The largest number of machine types, zones or taints that a message names.
 const NAMED_MAX: usize = 8;
 
+/// The API group of Cluster API. The taints of its nodes usually come from a bootstrap configuration, which is an
+/// object of its own.
+const CLUSTER_API: &str = "cluster.x-k8s.io";
+
 impl Policy {
     /// Whether the rule wants the objects of a request.
     pub(in crate::policy) fn judges_node_pool(&self, target: &Target<'_>) -> bool {
@@ -173,6 +177,18 @@ impl MadeNodes<'_, '_, '_> {
             Some(_) => None,
             None => {
                 let field = kind.field_text(Part::Taints)?;
+                if kind.resource.group == CLUSTER_API {
+                    let fact = format!(
+                        "{} and does not have the pool's taint {taint} in {field}. If its bootstrap configuration does \
+                         not set the taint either, any pod could run on these nodes",
+                        self.subject()
+                    );
+                    let advice = format!(
+                        "Check that the bootstrap configuration sets the taint {taint} (nodeRegistration.taints). Or \
+                         add the taint to {field}, if Cluster API's feature gate MachineTaintPropagation is on"
+                    );
+                    return Some(self.finding(fact, advice, field));
+                }
                 let fact = format!(
                     "{} without the pool's taint {taint} ({field}). Any pod could run on these nodes",
                     self.subject()
@@ -261,8 +277,17 @@ impl MadeNodes<'_, '_, '_> {
         } else {
             return None;
         };
-        let advice = "List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config";
-        let found = self.finding(fact, advice.to_owned(), field.clone());
+        let advice = if others.is_empty() {
+            let more = if approved.len() > NAMED_MAX { ", …" } else { "" };
+            let shown: Vec<&str> = approved.iter().take(NAMED_MAX).copied().collect();
+            format!(
+                "Add to {field}: {{key: node.kubernetes.io/instance-type, operator: In, values: [{}{more}]}}",
+                shown.join(", ")
+            )
+        } else {
+            "List only approved machine types, or add this type to the pool's machineTypes in PoolGuard's config".to_owned()
+        };
+        let found = self.finding(fact, advice, field.clone());
         Some(NodePoolFinding { is_authoritative: source.is_authoritative(), ..found })
     }
 

@@ -128,7 +128,7 @@ pub(super) fn judge(
             "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
         );
         let advice = format!(
-            "Keep the taint. To take the node out of the pool, drain and delete the node, or ask a user from \
+            "Keep the taint. To take the node out of the pool, drain the node and delete its machine in the cloud, or ask a user from \
              principals.trusted in PoolGuard's config to {principal}"
         );
         report.violation(mode, about(fact).advice(advice));
@@ -153,7 +153,10 @@ pub(super) fn judge(
             "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because AutoMQ's pods tolerate only {taint}"
         );
         about(fact)
-            .advice("To keep AutoMQ's pods on the node, remove the taint, or first add a toleration for it to these pods")
+            .advice(
+                "To stop the eviction, remove the taint at once. Before you set such a taint, add a toleration for it \
+                 to AutoMQ's pods",
+            )
     };
     for added in added.by_ref().take(WARNINGS_MAX) {
         report.violation(mode.min(Mode::Warn), warn(&format!("The taint {added}"), "evicts"));

@@ -24,7 +24,7 @@ use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
-        advice::{pools_of, terms, write_exempt_entry, write_keep_off},
+        advice::{pools_of, write_exempt_entry, write_keep_off},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         pod_owner::Exemption,
@@ -215,7 +215,7 @@ fn intrusion(
         } else {
             ", which is reserved for AutoMQ: "
         })?;
-        cause.write(out)
+        cause.write(out, pools.len())
     });
     let advice = advice(context, pod, daemon_set, &pools);
     located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
@@ -242,7 +242,7 @@ fn advice(
             }
             write_template_of(out, pod)?;
             if pod.spec.node_name.is_empty() {
-                write_keep_off(out, context.policy, pools, Some(terms(&pod.spec)))?;
+                write_keep_off(out, context.policy, pools, Some(&pod.spec))?;
             } else {
                 out.write_str(LET_THE_SCHEDULER_CHOOSE)?;
             }
@@ -262,7 +262,8 @@ const NODE_DEBUGGER: &str = "node-debugger-";
 
 /// The advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`.
 const DEBUG_ELSEWHERE: &str = "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside \
-     AutoMQ's pools, or ask your platform team to run the command with the break-glass group (--as-group)";
+     AutoMQ's pools, or ask your platform team to run the command with --as=USER --as-group=GROUP. GROUP is \
+     the break-glass group of PoolGuard's config, and USER is any name";
 
 /// `To keep the pod off, `, and the workload to change, where the pod has an owner.
 fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {

@@ -38,7 +38,7 @@ use crate::{
         principal::{SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS_GROUP_PREFIX},
         protection::{
             BOOTSTRAPPING, BOOTSTRAPPING_LABEL, Field, FieldChange, GuardedFields, KeepItem,
-            LabelMark, Namespaces, Protected, ROLE_FIELDS, Recognition,
+            LabelMark, Namespaces, Origin, Protected, ROLE_FIELDS, Recognition,
         },
         request::{Change, Target},
         snapshot::{NodeClassReference, ProtectedReference, RoleReference, Snapshot},
@@ -81,7 +81,10 @@ pub(super) fn judge(
                 format!("NodePool {}, which makes nodes of an AutoMQ pool, refers to it", pool.name)
             }
             (Recognition::NodePool(_), None) => "it makes nodes of an AutoMQ pool".to_owned(),
-            _ => format!("protected entry {}", entry.name),
+            _ => match entry.origin {
+                Origin::Config => format!("protected entry {}", entry.name),
+                Origin::Preset => format!("built-in protected entry {}", entry.name),
+            },
         };
         let about = About { objects: &objects, protected_by: &protected_by };
         match new {

@@ -110,8 +110,8 @@ fn finding(
     };
     let witness = witness_text(&landing.witness);
     let fact = sentence(|out| {
-        write!(out, "Pods of {who} can run on AutoMQ's {names} ({witness}): ")?;
-        cause.write(out)
+        write!(out, "Pods of {who} can run on AutoMQ's {names} (for example on {witness}): ")?;
+        cause.write(out, pools.len())
     });
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {

@@ -194,6 +194,12 @@ fn what_cannot_be_read_is_exit_code_2_and_does_not_stop_the_others() {
 }
 
 #[test]
+fn where_no_file_can_be_read_there_is_only_the_error() {
+    let said = run(&["audit", "no-such.jsonl"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+}
+
+#[test]
 fn nothing_to_sum_up_is_said_kindly() {
     for (text, words) in [
         ("", "The input has no lines"),

@@ -64,7 +64,8 @@ fn without_a_config_pools_are_found_by_the_taint_that_was_meant() {
     let errors = errors.filter(|it| it["status"] == "fail" && it["severity"] == "error");
     let errors: Vec<_> = errors.map(|it| (it["rule"].clone(), it["pool"].clone())).collect();
     assert_eq!(errors, [(json!("node-taint"), json!("automq-soft"))]);
-    let system = "automq-bare and system have no AutoMQ taint and can run other pods";
+    let system =
+        "Node pools automq-bare and system have no AutoMQ taint, so other pods can run there";
     assert!(said.out.contains(system), "{}", said.out);
 }
 

@@ -515,9 +515,34 @@ fn advice_about_a_service_account_of_its_own_names_only_this_account() {
 }
 
 #[test]
+fn advice_for_a_pod_that_selects_the_pool_includes_the_selection() {
+    let start = "To keep the pod off, remove the toleration and";
+    let selecting = "{tolerations: [{operator: Exists}], nodeSelector: {eks.amazonaws.com/nodegroup: automq-a}}";
+    let advice = advice_on(&pod(selecting));
+    assert!(
+        advice.starts_with(&format!("{start} nodeSelector[eks.amazonaws.com/nodegroup]. ")),
+        "{advice}"
+    );
+    let term = "{matchExpressions: [{key: eks.amazonaws.com/nodegroup, operator: In, values: [automq-a]}]}";
+    let advice =
+        advice_on(&pod(&format!("{{tolerations: [{{operator: Exists}}], {}}}", affinity(term))));
+    assert!(
+        advice.starts_with(&format!("{start} the requirement for eks.amazonaws.com/nodegroup in ")),
+        "{advice}"
+    );
+    let other = "{matchExpressions: [{key: eks.amazonaws.com/nodegroup, operator: In, values: [automq-a, web]}]}";
+    let advice =
+        advice_on(&pod(&format!("{{tolerations: [{{operator: Exists}}], {}}}", affinity(other))));
+    assert!(
+        advice.contains(", or add to nodeSelectorTerms[0] of the required node affinity {key: "),
+        "{advice}"
+    );
+}
+
+#[test]
 fn advice_about_a_node_debugger_does_not_ask_to_remove_its_node_name() {
     let advice = advice_on(&recorded("pod-create-kubectl-debug-node-on-pool-a"));
-    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with the break-glass group (--as-group)");
+    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=USER --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config, and USER is any name");
     let advice = advice_on(&pod("{nodeName: ip-10-0-1-11.ec2.internal}"));
     assert!(advice.starts_with("To keep the pod off, remove spec.nodeName. "), "{advice}");
 }

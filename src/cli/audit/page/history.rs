@@ -55,7 +55,11 @@ impl AuditPage<'_> {
             height = 1;
         }
         let axis = axis(start, seconds, counts.len(), wide, look.glyphs.tick());
-        let step = format!("{:label$}each column is {}; times are UTC", "", duration(seconds));
+        let step = format!(
+            "{:label$}each column is {}; the number on the right is the highest column; times are UTC",
+            "",
+            duration(seconds)
+        );
         writeln!(f, "{:label$}{}", "", Styled(FAINT, axis))?;
         writeln!(f, "{}", Styled(FAINT, step))
     }

@@ -52,7 +52,8 @@ impl<'a> About<'_, 'a> {
     pub(super) fn change(self, field: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "Changing {field} of {} could remove permissions that AutoMQ needs ({protected_by})",
+            "The request changes {field} of {}. AutoMQ's permissions depend on this field, so every change of it \
+             breaks this rule, also an addition ({protected_by})",
             objects.title()
         );
         let advice = format!("Keep the value of {field}; you can change other fields. {TRUST}");
@@ -133,7 +134,7 @@ impl<'a> About<'_, 'a> {
             ),
             Harm::Altered { position, old, new } => (
                 format!(
-                    "Item {position} of mapRoles of {title} would change {} of {named} \
+                    "Item {position} (counted from 1) of mapRoles of {title} would change {} of {named} \
                      ({protected_by})",
                     difference(old, new, ["username", "groups"])
                 ),
@@ -145,7 +146,7 @@ impl<'a> About<'_, 'a> {
             ),
             Harm::Shadowed { position, old, new } => (
                 format!(
-                    "Item {position} of mapRoles of {title} would override the mapping of {named} with \
+                    "Item {position} (counted from 1) of mapRoles of {title} would override the mapping of {named} with \
                      {} ({protected_by})",
                     difference(old, new, ["another username", "other groups"])
                 ),
