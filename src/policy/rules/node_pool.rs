@@ -59,7 +59,7 @@ impl Policy {
     }
 }
 
-/// A finding, and whether it rests on a list that AutoMQ or the config made.
+/// A finding, and whether it is certain: an object need not show everything, and a list need not be AutoMQ's own.
 #[derive(Debug)]
 pub struct NodePoolFinding {
     /// What is wrong.
@@ -187,7 +187,8 @@ impl MadeNodes<'_, '_, '_> {
                         "Check that the bootstrap configuration sets the taint {taint} (nodeRegistration.taints). Or \
                          add the taint to {field}, if Cluster API's feature gate MachineTaintPropagation is on"
                     );
-                    return Some(self.finding(fact, advice, field));
+                    let found = self.finding(fact, advice, field);
+                    return Some(NodePoolFinding { is_authoritative: false, ..found });
                 }
                 let fact = format!(
                     "{} without the pool's taint {taint} ({field}). Any pod could run on these nodes",

@@ -266,3 +266,20 @@ fn objects_of_googles_iam_are_known_by_the_service_account_of_a_pool() {
     let server = ApiServer::lazy(&registered(&scenario.policy, &custom));
     assert!(server.called(&own).iter().any(|it| it.fails_closed()));
 }
+
+#[test]
+fn a_missing_taint_of_cluster_api_is_no_denial() {
+    let scenario = Scenario::with("rules: {node-pool: {mode: enforce}}\n");
+    let labels = "{eks.amazonaws.com/nodegroup: automq-a}";
+    let machines = format!(
+        "{{apiVersion: cluster.x-k8s.io/v1beta2, kind: MachineDeployment, metadata: {{name: m}}, \
+         spec: {{template: {{metadata: {{labels: {labels}}}, spec: {{}}}}}}}}"
+    );
+    let pool = format!(
+        "{{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {{name: m}}, \
+         spec: {{template: {{metadata: {{labels: {labels}}}, spec: {{}}}}}}}}"
+    );
+    let verdict = |object: &str| scenario.verdict(&create("default", object));
+    assert_eq!(verdict(&machines), "warn node-pool pool-a spec.template.spec.taints");
+    assert_eq!(verdict(&pool), "deny node-pool pool-a spec.template.spec.taints");
+}
