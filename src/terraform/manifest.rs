@@ -34,6 +34,12 @@ pub(super) fn manifests(change: &Change<'_>) -> Option<Vec<PlannedManifest>> {
             let text = change.values.text("yaml_body")?;
             documents::read(&text).ok()?.objects.into_iter().collect::<Result<_, _>>().ok()?
         }
+        // With the provider's experiment `manifest`, a release has what it renders, by name, as JSON.
+        "helm_release" => {
+            let text = change.values.text("manifest")?;
+            let rendered: serde_json::Map<String, Value> = serde_json::from_str(&text).ok()?;
+            rendered.into_iter().map(|(_, object)| object).collect()
+        }
         _ => return None,
     };
     Some(objects.iter().map(|object| PlannedManifest::new(change.address, object)).collect())

@@ -452,6 +452,7 @@ fn manifests_are_objects_and_no_lookalikes() {
     for (kind, after) in [
         ("kubernetes_manifest", json!({"manifest": object})),
         ("kubectl_manifest", json!({"yaml_body": yaml})),
+        ("helm_release", json!({"manifest": json!({"nodepool/kafka": object}).to_string()})),
     ] {
         let Plan { manifests, lookalikes, .. } = plan(kind, &after, &json!({}));
         let names: Vec<_> = manifests.iter().map(|it| (it.group(), &*it.kind, &*it.name)).collect();

@@ -376,3 +376,31 @@ fn a_manifest_of_a_plan_is_judged_as_a_node_pool_object() {
     let taint = json!([{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}]);
     assert_eq!(manifest(&taint), ["pass kubernetes_manifest.pool"]);
 }
+
+/// Runs terraform; `None` if it is not at hand, or cannot do it here.
+fn terraform(folder: &std::path::Path, arguments: &[&str]) -> Option<String> {
+    let output =
+        std::process::Command::new("terraform").args(arguments).current_dir(folder).output();
+    let output = output.ok().filter(|it| it.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+#[test]
+fn a_fresh_plan_is_read_where_terraform_and_its_providers_are_at_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = data_text("terraform/eks-pools-direct.tf");
+    std::fs::write(folder.path().join("main.tf"), configuration).unwrap();
+    let steps: [&[&str]; 3] = [
+        &["init", "-input=false"],
+        &["plan", "-input=false", "-refresh=false", "-out=plan"],
+        &["show", "-json", "plan"],
+    ];
+    let shown = steps.iter().map(|step| terraform(folder.path(), step)).collect::<Option<Vec<_>>>();
+    let Some(shown) = shown else {
+        eprintln!("skipped: terraform, or a provider of it, is not at hand");
+        return;
+    };
+    let said = run_on(&shown[2], &["check", "--terraform-plan", "-", "-o", "json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(!said.json()["findings"].as_array().unwrap().is_empty());
+}
