@@ -14,6 +14,7 @@
 #![deny(clippy::disallowed_methods, reason = "a check has no clock, environment, file or task")]
 
 mod draft;
+mod exclusive;
 mod facts;
 mod finding;
 mod fix;

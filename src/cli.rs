@@ -4,6 +4,7 @@ pub mod audit;
 mod check;
 mod config;
 mod dump;
+mod fail_on;
 mod init;
 mod input;
 mod live;

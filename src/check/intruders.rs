@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    exclusive,
     facts::{CheckFacts, Resident, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
     words::{capital, count, list, named, verb},
@@ -35,7 +36,6 @@ use crate::{
 
 const POD: Constraint = Constraint::Rule(RuleName::PodIntrusion);
 const WORKLOAD: Constraint = Constraint::Rule(RuleName::WorkloadIntrusion);
-const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
  change may not find enough free resources";
@@ -81,7 +81,8 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
     exempt_by_namespace(facts, findings);
     knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
-    exclusive(facts, &strangers, &intruders, findings);
+    let told: Vec<&Resident<'_>> = intruders.values().flatten().copied().collect();
+    exclusive::judge(facts, &strangers, &told, findings);
 }
 
 /// A workload is one finding, however many pools its pods could reach.
@@ -450,66 +451,5 @@ fn knowledge(
             ),
         };
         findings.push(CheckFinding::pass(WORKLOAD, FindingSeverity::Error, fact));
-    }
-}
-
-fn exclusive(
-    facts: &CheckFacts<'_>,
-    strangers: &[&Resident<'_>],
-    intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
-    findings: &mut Vec<CheckFinding>,
-) {
-    let severity = match facts.policy.rules.cluster_exclusive {
-        Mode::Enforce => FindingSeverity::Error,
-        Mode::Warn => FindingSeverity::Warning,
-        Mode::Audit | Mode::Off => FindingSeverity::Note,
-    };
-    if !facts.knows(PODS) {
-        findings.push(CheckFinding::unknown(
-            EXCLUSIVE,
-            severity,
-            facts.inventory.why_unknown(PODS),
-        ));
-        return;
-    }
-    // Intruders are told already, as what they are first of all.
-    let is_told = |resident: &Resident<'_>| {
-        intruders.values().flatten().any(|intruder| std::ptr::eq(*intruder, resident))
-    };
-    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
-    for &resident in strangers {
-        let metadata = &resident.pod.metadata;
-        if !facts.policy.automq.owns_namespace(&metadata.namespace)
-            && !metadata.mirror.0
-            && !is_told(resident)
-        {
-            *namespaces.entry(&metadata.namespace).or_default() += 1;
-        }
-    }
-    if namespaces.is_empty() {
-        let fact = if intruders.is_empty() {
-            "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
-        } else {
-            "Apart from the pods under pod-intrusion, only AutoMQ's pods, exempt pods and static pods run in the cluster"
-        };
-        findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
-    }
-    for (namespace, pods) in namespaces {
-        let run = if pods == 1 { "runs" } else { "run" };
-        let fact =
-            format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
-        findings.push(
-            CheckFinding::fail(EXCLUSIVE, severity, fact)
-                .why(
-                    "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
-                 permissions let it read and change them too",
-                )
-                .object(format!("Namespace {namespace}"))
-                .fix(format!(
-                    "# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
-                     {{namespace: {namespace}, reason: …}}\n# this entry exempts every pod of the namespace, also \
-                     on AutoMQ's pools"
-                )),
-        );
     }
 }

@@ -16,15 +16,13 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{
+    fail_on::FailOn,
     input::{ConfigText, Named, add_dump, no_dump, read},
     live::{LiveCluster, block_on},
     page::count,
 };
 use crate::{
-    check::{
-        CheckFinding, CheckedSubject, FindingSeverity, Fitness, Status, examine, examine_plan,
-        named,
-    },
+    check::{CheckedSubject, Fitness, examine, examine_plan, named},
     cluster::{
         DumpError,
         inventory::{Inventory, dump_command},
@@ -84,17 +82,6 @@ pub(super) struct Check {
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-/// The lowest severity that makes a check fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-enum FailOn {
-    /// Errors
-    Error,
-    /// Errors and warnings
-    Warning,
-    /// Errors, warnings, and unknown checks
-    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -161,7 +148,12 @@ impl Check {
                 writeln!(out, "{}", html::render(&checked, &made))?;
             }
         }
-        let fails = checked.iter().any(|it| fail_on.is_met_by(&it.fitness));
+        let fails = checked.iter().any(|it| {
+            it.fitness
+                .findings
+                .iter()
+                .any(|finding| fail_on.counts(finding.status, finding.severity))
+        });
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -182,25 +174,6 @@ async fn check_live(
         checked.push(Checked::of(name, &policy, &inventory));
     }
     Ok(checked)
-}
-
-impl FailOn {
-    fn is_met_by(self, fitness: &Fitness) -> bool {
-        fitness.findings.iter().any(|finding| self.counts(finding))
-    }
-
-    /// Whether a finding makes the exit code 1.
-    fn counts(self, finding: &CheckFinding) -> bool {
-        match finding.status {
-            Status::Pass => false,
-            Status::Unknown => self >= Self::Unknown,
-            Status::Fail => match finding.severity {
-                FindingSeverity::Error => true,
-                FindingSeverity::Warning => self >= Self::Warning,
-                FindingSeverity::Note => false,
-            },
-        }
-    }
 }
 
 impl Checked {

@@ -20,14 +20,10 @@ use kube::Client;
 use self::{
     examine::examine,
     facts::{Installed, read},
-    finding::{Report, StatusFinding},
+    finding::Report,
 };
-use super::live::block_on;
-use crate::{
-    api::client,
-    check::{FindingSeverity, Status},
-    kubernetes::duration::parse_duration,
-};
+use super::{fail_on::FailOn, live::block_on};
+use crate::{api::client, kubernetes::duration::parse_duration};
 
 /// How long until the next look, with `--wait`.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -91,17 +87,6 @@ pub(super) struct StatusCommand {
     output: Output,
 }
 
-/// The lowest severity that makes the command fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-enum FailOn {
-    /// Errors
-    Error,
-    /// Errors and warnings
-    Warning,
-    /// Errors, warnings, and unknown checks
-    Unknown,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// A table for people
@@ -118,7 +103,10 @@ impl StatusCommand {
             Output::Table => write!(out, "{}", table::StatusTable(&report))?,
             Output::Json => writeln!(out, "{}", json::render(&report)?)?,
         }
-        let fails = report.findings.iter().any(|finding| self.fail_on.counts(finding));
+        let fails = report
+            .findings
+            .iter()
+            .any(|finding| self.fail_on.counts(finding.status, finding.severity));
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
@@ -134,26 +122,14 @@ impl StatusCommand {
         let started = Instant::now();
         loop {
             let report = examine(&installed, &read(&client, &installed).await?);
-            let fails = report.findings.iter().any(|finding| self.fail_on.counts(finding));
+            let fails = report
+                .findings
+                .iter()
+                .any(|finding| self.fail_on.counts(finding.status, finding.severity));
             if !self.wait || !fails || started.elapsed() >= self.timeout {
                 return Ok(report);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    }
-}
-
-impl FailOn {
-    /// Whether a finding makes the exit code 1.
-    fn counts(self, finding: &StatusFinding) -> bool {
-        match finding.status {
-            Status::Pass => false,
-            Status::Unknown => self >= Self::Unknown,
-            Status::Fail => match finding.severity {
-                FindingSeverity::Error => true,
-                FindingSeverity::Warning => self >= Self::Warning,
-                FindingSeverity::Note => false,
-            },
         }
     }
 }

@@ -33,7 +33,7 @@ fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn) -> TestCase {
     let fix = finding.fix.as_deref().unwrap_or_default();
     let severity = finding.severity.as_str();
     let (mut status, mut out) = (TestCaseStatus::success(), None);
-    if fail_on.counts(finding) {
+    if fail_on.counts(finding.status, finding.severity) {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type(severity).set_message(text(&message)).set_description(text(fix));
     } else if finding.status == Status::Unknown {

@@ -1,0 +1,75 @@
+//! `cluster-exclusive`, by the pods that are there: whether AutoMQ has the cluster to itself.
+
+use std::collections::BTreeMap;
+
+use super::{
+    facts::{CheckFacts, Resident},
+    finding::{CheckFinding, Constraint, FindingSeverity},
+    words::count,
+};
+use crate::{
+    kubernetes::resource::PODS,
+    policy::mode::{Mode, RuleName},
+};
+
+const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
+
+/// `told` are those of which something is said already.
+pub(super) fn judge(
+    facts: &CheckFacts<'_>,
+    strangers: &[&Resident<'_>],
+    told: &[&Resident<'_>],
+    findings: &mut Vec<CheckFinding>,
+) {
+    let severity = match facts.policy.rules.cluster_exclusive {
+        Mode::Enforce => FindingSeverity::Error,
+        Mode::Warn => FindingSeverity::Warning,
+        Mode::Audit | Mode::Off => FindingSeverity::Note,
+    };
+    if !facts.knows(PODS) {
+        findings.push(CheckFinding::unknown(
+            EXCLUSIVE,
+            severity,
+            facts.inventory.why_unknown(PODS),
+        ));
+        return;
+    }
+    // Intruders are told already, as what they are first of all.
+    let is_told = |resident: &Resident<'_>| told.iter().any(|it| std::ptr::eq(*it, resident));
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    for &resident in strangers {
+        let metadata = &resident.pod.metadata;
+        if !facts.policy.automq.owns_namespace(&metadata.namespace)
+            && !metadata.mirror.0
+            && !is_told(resident)
+        {
+            *namespaces.entry(&metadata.namespace).or_default() += 1;
+        }
+    }
+    if namespaces.is_empty() {
+        let fact = if told.is_empty() {
+            "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
+        } else {
+            "Apart from the pods under pod-intrusion, only AutoMQ's pods, exempt pods and static pods run in the cluster"
+        };
+        findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
+    }
+    for (namespace, pods) in namespaces {
+        let run = if pods == 1 { "runs" } else { "run" };
+        let fact =
+            format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
+        findings.push(
+            CheckFinding::fail(EXCLUSIVE, severity, fact)
+                .why(
+                    "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
+                 permissions let it read and change them too",
+                )
+                .object(format!("Namespace {namespace}"))
+                .fix(format!(
+                    "# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
+                     {{namespace: {namespace}, reason: …}}\n# this entry exempts every pod of the namespace, also \
+                     on AutoMQ's pools"
+                )),
+        );
+    }
+}
