@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use self::rules::NodePoolFinding;
 use self::{
-    mode::RuleModes,
+    mode::{BackstopMode, RuleModes},
     pod_owner::{AutoMq, Exemption},
     pool::{Instance, PlacementSettings, Pool},
     principal::{TrustedPrincipals, User},
@@ -82,12 +82,14 @@ pub struct Policy {
     pub machine_types: MachineTypes,
     /// Modes.
     pub rules: RuleModes,
+    /// Whether the API server has a backstop.
+    pub backstop: BackstopMode,
 }
 
 /// The two calls that an API server makes, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// May change the object, and denies nothing.
+    /// May change the object. Denies only what a backstop would deny before the other call.
     Mutate,
     /// May deny, and changes nothing.
     Validate,
@@ -115,6 +117,7 @@ impl Policy {
     pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
         let view = match (phase, View::of(target)) {
             (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
+            (Phase::Mutate, View::Binding) if self.backstop != BackstopMode::Off => View::Binding,
             (Phase::Mutate, _) => View::Irrelevant,
         };
         let raw_objects = phase == Phase::Validate

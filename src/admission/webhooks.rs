@@ -35,11 +35,15 @@ mod workloads;
 use self::cel::Cel;
 use crate::{
     kubernetes::{resource::version_read, selector::LabelSelector},
-    policy::{Phase, Policy, mode::Mode, request::Operation},
+    policy::{
+        Phase, Policy,
+        mode::{BackstopMode, Mode},
+        request::Operation,
+    },
 };
 
 pub use self::{
-    backstop::backstop,
+    backstop::{Backstop, NoBackstop, Omitted, backstop},
     object::{Address, Installation, Owner},
 };
 
@@ -217,10 +221,23 @@ const TIMEOUT_SECONDS: u8 = 3;
 /// The domain of an entry's name.
 const DOMAIN: &str = "poolguard.io";
 
+/// Whether the API server denies intruders by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackstopState {
+    /// It does not, as far as is known.
+    #[default]
+    Absent,
+    /// It evaluates the policies that PoolGuard wrote.
+    InForce,
+}
+
 /// The entries that a policy asks for, with PoolGuard itself in this namespace.
-pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
+pub fn entries(policy: &Policy, own_namespace: &str, state: BackstopState) -> Entries {
     let outside = pod_owner::Outside::new(policy, own_namespace);
     let mut validating = pods::entries(policy, &outside);
+    if policy.backstop == BackstopMode::Instead && state == BackstopState::InForce {
+        validating = pods::entries_beside_backstop(policy, &outside);
+    }
     validating.extend(placement::validating(policy, own_namespace));
     validating.extend(workloads::entries(policy, &outside));
     validating.extend(nodes::validating(policy));
@@ -232,6 +249,9 @@ pub fn entries(policy: &Policy, own_namespace: &str) -> Entries {
     validating.extend(protected);
     let mut mutating: Vec<WebhookEntry> =
         placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
+    if policy.backstop != BackstopMode::Off {
+        mutating.extend(pods::first_entries(policy, &outside));
+    }
     overlap::leave_to_counterparts(policy, &mut mutating);
     mutating.extend(validating.iter().filter_map(|entry| entry.fail_open_counterpart(policy)));
     for entries in [&mut mutating, &mut validating] {

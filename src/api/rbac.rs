@@ -52,6 +52,13 @@ impl Names {
 /// Plurals of the two kinds of webhook configurations.
 pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
     ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+/// Plurals of the kinds of admission policies and of their bindings.
+pub const ADMISSION_POLICIES: [&str; 4] = [
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+];
 /// Their API group.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
@@ -142,6 +149,7 @@ pub fn joining(names: &Names) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
     rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
     rights.extend(WEBHOOK_CONFIGURATIONS.map(|resource| configuration(resource, names)));
+    rights.extend(backing(names));
     rights.extend(owner(names));
     rights.push(creating(RoleScope::Cluster, "events.k8s.io", "events"));
     rights
@@ -217,6 +225,29 @@ pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
         verbs: &["list", "patch", "watch"],
         names: vec![names.release.clone()],
     }
+}
+
+/// What is asked for to keep a backstop.
+fn backing(names: &Names) -> impl Iterator<Item = PolicyRule> {
+    ADMISSION_POLICIES.into_iter().flat_map(|resource| {
+        [admission_policy(resource, names), creating(RoleScope::Cluster, ADMISSION_GROUP, resource)]
+    })
+}
+
+/// The admission policies of one kind.
+pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
+    PolicyRule {
+        scope: RoleScope::Cluster,
+        group: ADMISSION_GROUP.into(),
+        resource: resource.into(),
+        verbs: &["delete", "get", "patch"],
+        names: policy_names(&names.release).to_vec(),
+    }
+}
+
+/// What the admission policies of a release are called, and their bindings alike.
+pub fn policy_names(release: &str) -> [String; 3] {
+    [release.to_owned(), format!("{release}-bindings"), format!("{release}-placement")]
 }
 
 /// The ClusterRole that owns them.

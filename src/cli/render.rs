@@ -12,9 +12,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
-use super::input::{Input, read};
+use super::input::{ConfigAndCluster, Input, read};
 use crate::{
-    admission::webhooks::{Address, Installation, backstop, entries},
+    admission::webhooks::{Address, BackstopState, Installation, backstop, entries},
     policy::Policy,
 };
 
@@ -28,12 +28,24 @@ pub(super) enum RenderCommand {
     /// after a change of the config, or to apply them with another tool (`registration: external`). If you
     /// apply them without --ca-bundle, PoolGuard writes the caBundle.
     Webhooks(Webhooks),
-    /// Print the backstop: a ValidatingAdmissionPolicy and its binding. The API server evaluates them itself,
+    /// Print the backstop: admission policies and their bindings. The API server evaluates them itself,
     /// also while PoolGuard does not answer.
     ///
-    /// The backstop enforces the part of pod-intrusion that depends only on the pod and the config. It never
-    /// denies a pod that PoolGuard allows. The API server evaluates it once for every pod.
-    Policy(Common),
+    /// The backstop denies the intruders that pod-intrusion denies, and no pod that PoolGuard allows. With
+    /// `backstop: {mode: managed}` in the config, PoolGuard keeps these objects itself.
+    Policy(PolicyArguments),
+}
+
+/// Arguments of `poolguard render policy`.
+#[derive(Args, Debug)]
+pub(super) struct PolicyArguments {
+    #[command(flatten)]
+    common: Common,
+
+    /// Dump of the cluster whose nodes the policies guard; without it they guard the nodes that the declared
+    /// pools add next
+    #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
+    cluster: Option<PathBuf>,
 }
 
 /// Arguments of every rendering.
@@ -115,21 +127,24 @@ enum Output {
 pub(super) fn run(command: &RenderCommand) -> anyhow::Result<ExitCode> {
     match command {
         RenderCommand::Webhooks(webhooks) => webhooks.run(),
-        RenderCommand::Policy(common) => render_policy(common),
+        RenderCommand::Policy(arguments) => arguments.run(),
     }
 }
 
-fn render_policy(common: &Common) -> anyhow::Result<ExitCode> {
-    let policy = common.policy()?;
-    // A policy names no address.
-    let installation = common.installation(Address::Url(String::new()));
-    let Some(objects) = backstop(&policy, &installation) else {
-        bail!(
-            "the config leaves nothing for the backstop to decide: it declares no pool under \
-             `pools`, or the rule pod-intrusion is off"
-        );
-    };
-    common.write("policy", "docs/backstop.md explains it", &objects)
+impl PolicyArguments {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let Self { common, cluster } = self;
+        let input = Input { config: common.config.clone(), cluster: cluster.clone() };
+        let ConfigAndCluster { loaded, index, .. } = input.load()?;
+        let snapshot = index.snapshot(&loaded.policy);
+        // A policy names no address.
+        let installation = common.installation(Address::Url(String::new()));
+        let backstop = match backstop(&loaded.policy, &snapshot, &installation) {
+            Ok(backstop) => backstop,
+            Err(why) => bail!("{why}"),
+        };
+        common.write("policy", "docs/backstop.md explains it", &backstop.objects)
+    }
 }
 
 impl Webhooks {
@@ -150,7 +165,7 @@ impl Webhooks {
         let installation = common.installation(address);
         // Without a cluster, those that the config names are all.
         let policy = policy.with_node_pool_objects(&BTreeSet::new());
-        let entries = entries(&policy, &common.namespace);
+        let entries = entries(&policy, &common.namespace, BackstopState::Absent);
         let objects = entries.objects(&installation, ca_bundle.as_deref());
         common.write("webhooks", "docs/webhooks.md explains each entry", &objects)
     }

@@ -84,6 +84,7 @@ pub(super) fn compile(
             report,
         ),
         rules: settings::rules(&raw.rules),
+        backstop: settings::backstop(raw, root, report),
     };
     let settings = settings::settings(raw, root, report);
     warnings::warn(&policy, raw, root, report);

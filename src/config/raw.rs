@@ -13,7 +13,10 @@ mod choice;
 mod rules;
 
 pub(super) use self::{
-    choice::{ApiVersion, CatalogMode, Effect, Kind, Operator, Provider, Registration, ZoneSpread},
+    choice::{
+        ApiVersion, BackstopMode, CatalogMode, Effect, Kind, OnOutage, Operator, Provider,
+        Registration, ZoneSpread,
+    },
     rules::{JoinRule, Rule, Rules},
 };
 
@@ -88,9 +91,24 @@ pub(super) struct Raw {
     /// output of `poolguard render webhooks` (`external`).
     #[serde(default)]
     pub(super) registration: Registration,
+    /// The policies with which the API server itself denies intruders while PoolGuard does not answer.
+    #[serde(default)]
+    pub(super) backstop: Backstop,
+    /// What becomes of pods that could be intruders while PoolGuard does not answer.
+    #[serde(default)]
+    pub(super) on_outage: OnOutage,
     /// The mode of each rule: what it does when it finds a violation.
     #[serde(default)]
     pub(super) rules: Rules,
+}
+
+/// The policies with which the API server itself denies intruders while PoolGuard does not answer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Backstop {
+    /// Whether PoolGuard keeps them.
+    #[serde(default)]
+    pub(super) mode: BackstopMode,
 }
 
 /// A taint. Parts that you omit have the default values.

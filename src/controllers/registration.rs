@@ -38,7 +38,7 @@ pub use self::{
     trust::registered,
 };
 use crate::{
-    admission::webhooks::{Address, Installation, entries},
+    admission::webhooks::{Address, BackstopState, Installation, entries},
     api::{
         events::EventRecorder,
         lease::{LeaseHeld, is_held, turned},
@@ -79,6 +79,8 @@ pub struct RegistrationInputs {
     pub held: watch::Receiver<LeaseHeld>,
     /// Which node-pool objects the cluster has.
     pub found: watch::Receiver<FoundObjects>,
+    /// Whether the API server denies intruders by itself.
+    pub backstop: watch::Receiver<BackstopState>,
     /// Whether this replica answers.
     pub readiness: Readiness,
 }
@@ -90,6 +92,7 @@ pub struct WebhookRegistration {
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<LeaseHeld>,
     found: watch::Receiver<FoundObjects>,
+    backstop: watch::Receiver<BackstopState>,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
@@ -109,7 +112,8 @@ impl WebhookRegistration {
         status: watch::Sender<Option<RegistrationStatus>>,
     ) -> Self {
         let RegistrationSettings { namespace, names, address } = &settings;
-        let RegistrationInputs { applied_config, seen, bundle, held, found, readiness } = inputs;
+        let RegistrationInputs { applied_config, seen, bundle, held, found, backstop, readiness } =
+            inputs;
         let probe = Probe::new(address.clone(), namespace.clone(), readiness);
         let configurations = Configuration::both(seen, &client, names, &metrics, recorder);
         let ownership = Ownership::new(client, names.clone());
@@ -119,6 +123,7 @@ impl WebhookRegistration {
             bundle,
             held,
             found,
+            backstop,
             metrics,
             status,
             holds: false,
@@ -140,6 +145,7 @@ impl WebhookRegistration {
                 Ok(()) = self.bundle.changed() => {}
                 Ok(()) = self.applied_config.changed() => {}
                 Ok(()) = self.found.changed() => {}
+                Ok(()) = self.backstop.changed() => {}
                 () = turned(&mut self.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
@@ -168,7 +174,8 @@ impl WebhookRegistration {
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
         let is_external =
             applied_config.settings.registration == config::RegistrationMode::External;
-        let desired = self.desired(&applied_config, &found, &bundle);
+        let backstop = *self.backstop.borrow_and_update();
+        let desired = self.desired(&applied_config, &found, &bundle, backstop);
         let additions = CloudAdditions::from(applied_config.policy.provider);
         let (mut wait, mut status) = (POLL_INTERVAL, RegistrationStatus::default());
         let all = self.configurations.iter_mut().zip(desired).zip(seen);
@@ -201,6 +208,7 @@ impl WebhookRegistration {
         applied_config: &AppliedConfig,
         found: &BTreeSet<GroupResource>,
         bundle: &Bundle,
+        backstop: BackstopState,
     ) -> [Value; 2] {
         let RegistrationSettings { namespace, names, address } = &self.settings;
         let installation = Installation {
@@ -213,6 +221,6 @@ impl WebhookRegistration {
         let pem = bundle::pem(bundle);
         let pem = Some(pem.as_bytes()).filter(|pem| !pem.is_empty());
         let policy = applied_config.policy.with_node_pool_objects(found);
-        entries(&policy, namespace).objects(&installation, pem)
+        entries(&policy, namespace, backstop).objects(&installation, pem)
     }
 }

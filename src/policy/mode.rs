@@ -65,6 +65,18 @@ impl fmt::Display for RuleName {
     }
 }
 
+/// Whether policies in the API server hold while PoolGuard does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackstopMode {
+    /// There are none.
+    #[default]
+    Off,
+    /// They hold beside the webhook entries, which fail closed.
+    Beside,
+    /// They hold instead of the webhook entries for pods and bindings, which fail open.
+    Instead,
+}
+
 /// What a rule does when it finds something; the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {

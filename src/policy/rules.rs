@@ -22,6 +22,7 @@ use std::{
 use super::{
     Phase, Policy,
     membership::Membership,
+    mode::BackstopMode,
     placement::{Landing, Witness},
     pod_owner::{PodIdentity, PodOwner, daemon_set},
     request::{Change, Request, RequestObjects},
@@ -53,6 +54,12 @@ pub(in crate::policy) fn judge(
     report: &mut FindingCollector,
 ) {
     let context = Context { policy, snapshot, request };
+    if phase == Phase::Mutate && policy.backstop != BackstopMode::Off {
+        deny_before_the_backstop(context, report);
+        if report.denies() {
+            return;
+        }
+    }
     match (phase, &request.subject) {
         (Phase::Mutate, RequestObjects::Pod(Change::Create { new })) => {
             pod_placement::patch_placement(context, new, report);
@@ -61,6 +68,33 @@ pub(in crate::policy) fn judge(
         (Phase::Mutate, _) => {}
         (Phase::Validate, subject) => validate(context, subject, report),
     }
+}
+
+/// Denies an intruder already in the mutating phase. The API server evaluates a backstop before it calls `/validate`,
+/// and the denial would be the backstop's: without PoolGuard's message, record and Event.
+fn deny_before_the_backstop(context: Context<'_>, report: &mut FindingCollector) {
+    let Context { policy, request, .. } = context;
+    if policy.break_glass_group(&request.user).is_some() {
+        return;
+    }
+    let mut found = FindingCollector::default();
+    match &request.subject {
+        RequestObjects::Pod(Change::Create { new }) => {
+            pod_intrusion::judge_create(context, new, &mut found);
+        }
+        RequestObjects::Pod(Change::Update { old, new }) => {
+            pod_intrusion::judge_update(context, old, new, &mut found);
+        }
+        RequestObjects::Binding(binding) => {
+            pod_intrusion::judge_binding(context, binding, &mut found);
+        }
+        RequestObjects::Irrelevant
+        | RequestObjects::Pod(Change::Delete { .. })
+        | RequestObjects::Workload(..)
+        | RequestObjects::Node(_)
+        | RequestObjects::Namespace(_) => {}
+    }
+    report.take_denials(found);
 }
 
 fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut FindingCollector) {

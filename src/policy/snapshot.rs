@@ -10,7 +10,7 @@ mod node_to_come;
 use std::{collections::HashMap, fmt, sync::Arc};
 
 pub use class::{Class, ClassNode, Member};
-pub use node_to_come::NodeToCome;
+pub use node_to_come::{NodeToCome, OtherLabels};
 
 use super::zone::{PoolZones, Zones};
 use crate::kubernetes::{resource::GroupResource, taint::Taint};
@@ -175,7 +175,8 @@ pub struct Snapshot {
 pub struct TaintId(u32);
 
 impl TaintId {
-    pub(in crate::policy) fn index(self) -> usize {
+    /// The place.
+    pub fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -227,7 +228,7 @@ impl Snapshot {
     }
 
     /// The taints that keep pods out for good, each once.
-    pub(in crate::policy) fn taints(&self) -> &[Taint<'static>] {
+    pub fn taints(&self) -> &[Taint<'static>] {
         &self.taints
     }
 

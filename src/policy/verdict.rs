@@ -359,6 +359,18 @@ impl FindingCollector {
         }
     }
 
+    /// Takes over the denials of another collector, and nothing else.
+    pub(in crate::policy) fn take_denials(&mut self, other: Self) {
+        self.denials.extend(other.denials);
+        let is_denial = |record: &Record| record.decision == Decision::Deny;
+        self.records.extend(other.records.into_iter().filter(is_denial));
+    }
+
+    /// Whether the request is denied so far.
+    pub(in crate::policy) fn denies(&self) -> bool {
+        !self.denials.is_empty()
+    }
+
     pub(in crate::policy) fn into_verdict(self) -> Verdict {
         let Self { denials, warnings, records, patch } = self;
         let mut denials = denials.into_iter();

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Certificate, Shared, Tasks, serve_without_cluster};
 use crate::{
-    admission::webhooks::Address,
+    admission::webhooks::{Address, BackstopState},
     api::{
         events::{EventQueue, EventRecorder, denials},
         lease::Candidate,
@@ -24,6 +24,7 @@ use crate::{
         },
     },
     controllers::{
+        backstop::{BackstopController, BackstopInputs},
         certificates::{
             Bundle, Registered,
             files::Files,
@@ -147,6 +148,17 @@ impl Connected {
             registration: status.subscribe(),
             reports,
         };
+        let backstop = keep_backstop(
+            &client,
+            (&namespace, &names),
+            BackstopInputs {
+                guard: Arc::clone(&inputs.guard),
+                applied_config: applied_config.clone(),
+                held: held.clone(),
+            },
+            shared,
+            tasks,
+        );
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
@@ -158,6 +170,7 @@ impl Connected {
             bundle: bundle.subscribe(),
             held: held.clone(),
             found: found.subscribe(),
+            backstop,
             readiness: shared.readiness.clone(),
         };
         let settings =
@@ -187,6 +200,23 @@ impl Connected {
         };
         Ok((certificates, Some(lease)))
     }
+}
+
+/// Begins to keep the backstop; whether it is in force, as it changes.
+fn keep_backstop(
+    client: &Client,
+    (namespace, names): (&str, &Names),
+    inputs: BackstopInputs,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) -> watch::Receiver<BackstopState> {
+    let (state, receiver) = watch::channel(BackstopState::default());
+    let (namespace, names) = (namespace.to_owned(), names.clone());
+    let metrics = Arc::clone(&shared.metrics);
+    let controller =
+        BackstopController::new(client.clone(), namespace, names, inputs, metrics, state);
+    tasks.spawn(controller.run());
+    receiver
 }
 
 /// Begins to keep a certificate authority, and to serve what it signs.

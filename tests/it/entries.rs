@@ -2,6 +2,8 @@
 //! what becomes of them while PoolGuard does not answer.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+/// An evaluation of admission policies.
+mod admission_policy;
 /// A matcher over the registered objects.
 pub(crate) mod api_server;
 /// The policy that the API server evaluates by itself.
@@ -18,7 +20,7 @@ mod recorded;
 mod variants;
 
 use poolguard::{
-    admission::webhooks::{Entries, entries},
+    admission::webhooks::{BackstopState, Entries, entries},
     kubernetes::resource::GroupResource,
     policy::{
         Phase, Policy,
@@ -46,7 +48,7 @@ const CUSTOM: [&str; 4] = [
 /// The entries that a policy asks for in a cluster with these custom resources.
 pub(crate) fn registered(policy: &Policy, custom: &[&str]) -> Entries {
     let found = custom.iter().map(|it| GroupResource::parse(it).unwrap()).collect();
-    entries(&policy.with_node_pool_objects(&found), OWN_NAMESPACE)
+    entries(&policy.with_node_pool_objects(&found), OWN_NAMESPACE, BackstopState::InForce)
 }
 
 /// Whether anybody would notice that the request was not sent.

@@ -1,9 +1,10 @@
 //! Placement: against the answers of Kubernetes' own functions, and by properties.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-mod properties;
+pub(crate) mod properties;
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::PathBuf,
@@ -16,7 +17,10 @@ use poolguard::{
         selector::LabelSet,
         taint::{ComparisonOperators, Taint, tolerates_all},
     },
-    policy::placement::{Constraints, check_term},
+    policy::{
+        placement::{Constraints, check_term},
+        snapshot::NodeRecord,
+    },
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -63,21 +67,53 @@ fn folder() -> PathBuf {
     )
 }
 
-#[test]
-fn placement_agrees_with_kubernetes_on_every_vector() {
+/// The lines of every file of vectors.
+fn lines() -> Vec<String> {
     let folder = folder();
     let entries = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("placement vectors in {}: {error}", folder.display()));
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     files.sort();
-    let mut cases = 0;
-    for file in &files {
-        let text = fs::read_to_string(file).unwrap();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            check(&serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
-            cases += 1;
-        }
+    let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.filter(|line| !line.trim().is_empty()).collect()
+}
+
+/// A vector as a request and a cluster.
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    /// `spec` of the pod.
+    pub(crate) pod: String,
+    pub(crate) node: NodeRecord,
+}
+
+/// The vectors, with this label on each node.
+pub(crate) fn vectors(label: (&str, &str)) -> Vec<Vector> {
+    let vector = |line: String| {
+        let Case { name, pod, node, expect: _ } = serde_json::from_str(&line).unwrap();
+        let labels: BTreeMap<String, String> =
+            node.labels.map(|raw| serde_json::from_str(raw.get()).unwrap()).unwrap_or_default();
+        let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let mut labels: Vec<_> =
+            labels.chain([label]).map(|(key, value)| (key.into(), value.into())).collect();
+        labels.sort();
+        let taints: Vec<Taint<'_>> = optional(node.taints).unwrap_or_default();
+        let taints = taints.iter().map(Taint::to_static).collect();
+        let node =
+            NodeRecord { name: node.name.into(), labels, taints, cordoned: false, ready: true };
+        Vector { name, pod: pod.get().to_owned(), node }
+    };
+    lines().into_iter().map(vector).collect()
+}
+
+#[test]
+fn placement_agrees_with_kubernetes_on_every_vector() {
+    let folder = folder();
+    let lines = lines();
+    let cases = lines.len();
+    for line in &lines {
+        check(&serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
     }
     assert!(cases > 0, "no placement vectors in {}", folder.display());
     // Past the capture of the test harness, so that the number is always seen.

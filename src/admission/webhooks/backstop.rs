@@ -1,180 +1,276 @@
-//! The backstop: a ValidatingAdmissionPolicy, which the API server evaluates by itself, for the part of
-//! `pod-intrusion` that needs no look at the cluster. It holds while nobody answers the webhooks.
+//! The backstop: validating admission policies, which the API server evaluates by itself, with the decision of
+//! `pod-intrusion` about pods and bindings. They hold while PoolGuard does not answer.
 //!
-//! It never denies what the rule allows. So it only decides what the pod itself shows: a toleration of
-//! a declared pool's taint, no `nodeName`, no required node affinity, and no `nodeSelector` but one that
-//! the pool's own nodes have. Everything else passes, and is the webhook's to judge. Pools that are only
-//! found by their taint are left out, since nobody knows here whether there are any. What is taken for
-//! granted is that a pool has a node, there or to come, without taints but those of pools.
+//! They never deny what the rule allows. They are compiled from the config and a snapshot: [`table`] has the nodes,
+//! [`landing`] the placement. What a policy cannot tell passes; docs/backstop.md lists it.
+//!
+//! The nodes are in the policies themselves and in no parameter object: the API server lets only those create a
+//! policy with parameters who may read every object of the parameters' kind, in every namespace.
+
+mod landing;
+mod message;
+mod table;
+
+use std::fmt;
 
 use serde_json::{Value, json};
 
+pub use self::table::Omitted;
+use self::table::{Table, TooLarge};
 use super::{
-    Installation, MatchCondition, WebhookRule,
-    cel::{Cel, CelPath, is_one_of, literal},
+    Installation, WebhookRule,
+    cel::{Cel, CelPath},
     object::{metadata, namespace_selector, rule as rule_object},
-    pod_owner::{Outside, OwnerCounts},
-    pods::{BY_NO_NODE_COMPONENT, rule},
+    pod_owner::{Agents, Outside, OwnerCounts},
+    pods::{binding_rule, rule},
     principals,
-    reach::{moves_unbound_pod, operation_is, tolerates_any},
+    reach::{moves_unbound_pod, operation_is, reaches, tolerates_any},
 };
 use crate::{
-    kubernetes::{
-        selector::{Operator, Requirement},
-        taint::{ComparisonOperators, Taint},
-    },
+    kubernetes::taint::{ComparisonOperators, Taint},
     policy::{
         Policy,
         mode::{Mode, RuleName},
-        pool::{Pool, ZONE_LABEL},
         request::Operation,
+        snapshot::Snapshot,
     },
 };
 
-/// The policy and its binding; `None` where the config declares no pool, or the rule is off.
-pub fn backstop(policy: &Policy, installation: &Installation) -> Option<[Value; 2]> {
+/// The objects of a backstop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backstop {
+    /// Each policy, and its binding behind it.
+    pub objects: Vec<Value>,
+    /// What of the snapshot is left out.
+    pub omitted: Omitted,
+}
+
+/// Why a config and a cluster have no backstop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBackstop {
+    /// The rule does not deny.
+    Mode(Mode),
+    /// There is no pool.
+    NoPool,
+    /// The pools need a policy that is larger than an API server takes.
+    TooLarge,
+}
+
+impl fmt::Display for NoBackstop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mode(mode) => write!(
+                f,
+                "the backstop only denies, and rules.{}.mode is {mode}: set it to enforce",
+                RuleName::PodIntrusion
+            ),
+            Self::NoPool => f.write_str(
+                "there is no pool for the backstop to guard: declare one under `pools`, or give the cluster's nodes \
+                 with --cluster",
+            ),
+            Self::TooLarge => f.write_str(
+                "the pools of this cluster need a larger policy than the API server accepts, so there is no \
+                 backstop. The webhooks guard the pools as before",
+            ),
+        }
+    }
+}
+
+/// The backstop of a config in a cluster.
+pub fn backstop(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    installation: &Installation,
+) -> Result<Backstop, NoBackstop> {
     let mode = policy.rules.pod_intrusion;
-    let validations: Vec<Value> =
-        taints(policy).into_iter().map(|taint| validation(policy, taint)).collect();
-    if mode == Mode::Off || validations.is_empty() {
-        return None;
+    if mode != Mode::Enforce {
+        return Err(NoBackstop::Mode(mode));
+    }
+    let table = Table::of(snapshot).map_err(|TooLarge| NoBackstop::TooLarge)?;
+    if table.rows.is_empty() {
+        return Err(NoBackstop::NoPool);
     }
     let outside = Outside::new(policy, &installation.namespace);
-    let mut conditions = Vec::new();
-    let components = Cel::any([principals::creates_daemon_set_pod(), principals::is_kubelet()]);
-    conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(components)));
-    conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
-    conditions.extend(principals::by_no_break_glass_group(policy));
-    let conditions: Vec<Value> = conditions
-        .iter()
-        .map(|MatchCondition { name, expression }| json!({"name": name, "expression": expression}))
-        .collect();
-    let pods: WebhookRule = rule(&["pods"], &[Operation::Create, Operation::Update]);
-    let object = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": metadata(installation),
-        "spec": {
-            // An expression that cannot be evaluated must not stop pods: the webhook judges them.
+    let pods = PolicySpec {
+        name: installation.name.clone(),
+        rule: rule(&["pods"], &[Operation::Create, Operation::Update]),
+        namespaces: namespace_selector(&outside.scope()),
+        is_judged: is_judged(policy, &outside),
+        variables: variables(policy, snapshot, &table),
+        validations: validations(&table),
+    };
+    let mut parts = vec![pods];
+    if !table.names.is_empty() {
+        parts.push(PolicySpec {
+            name: format!("{}-bindings", installation.name),
+            rule: binding_rule(),
+            namespaces: namespace_selector(&outside.scope_without_automq()),
+            is_judged: is_binding_judged(policy, &outside),
+            variables: node_variables(&table),
+            validations: vec![binding_validation(&table)],
+        });
+    }
+    let objects = parts.into_iter().flat_map(|part| part.objects(installation)).collect();
+    Ok(Backstop { objects, omitted: table.omitted })
+}
+
+/// What is particular to one policy.
+struct PolicySpec {
+    name: String,
+    rule: WebhookRule,
+    namespaces: Value,
+    /// Whether the request is judged at all: the only expression that most requests cost.
+    is_judged: Cel,
+    variables: Vec<Value>,
+    validations: Vec<Value>,
+}
+
+impl PolicySpec {
+    /// The policy and its binding, with every field that the API server would default.
+    fn objects(self, installation: &Installation) -> [Value; 2] {
+        let Self { name, rule, namespaces, is_judged, variables, validations } = self;
+        let object = |kind: &str, spec: Value| {
+            let metadata = metadata(&Installation { name: name.clone(), ..installation.clone() });
+            let version = "admissionregistration.k8s.io/v1";
+            json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec})
+        };
+        let spec = json!({
+            // An expression that cannot be evaluated must not stop pods.
             "failurePolicy": "Ignore",
             "matchConstraints": {
                 "matchPolicy": "Equivalent",
-                "namespaceSelector": namespace_selector(&outside.scope()),
+                "namespaceSelector": namespaces,
                 "objectSelector": {},
-                "resourceRules": [rule_object(&pods)],
+                "resourceRules": [rule_object(&rule)],
             },
-            "matchConditions": conditions,
+            "matchConditions": [{"name": "is-judged", "expression": is_judged.into_text()}],
+            "variables": variables,
             "validations": validations,
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": metadata(installation),
-        "spec": {"policyName": installation.name, "validationActions": [action(mode)]},
-    });
-    Some([object, binding])
-}
-
-fn action(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "Deny",
-        Mode::Warn => "Warn",
-        Mode::Audit | Mode::Off => "Audit",
+        });
+        let binding = json!({"policyName": name, "validationActions": ["Deny"]});
+        [
+            object("ValidatingAdmissionPolicy", spec),
+            object("ValidatingAdmissionPolicyBinding", binding),
+        ]
     }
 }
 
-/// The taints of declared pools, each once, in the order of the config.
-fn taints(policy: &Policy) -> Vec<&Taint<'static>> {
-    let mut taints = Vec::new();
-    for pool in &policy.pools {
-        if !taints.contains(&&pool.taint) {
-            taints.push(&pool.taint);
-        }
-    }
-    taints
+/// Whether a pod may be able to land on a pool and is neither AutoMQ's, nor exempt, nor of a node component.
+fn is_judged(policy: &Policy, outside: &Outside<'_>) -> Cel {
+    let create = operation_is(Operation::Create.as_str());
+    let components = Cel::any([principals::creates_daemon_set_pod(), principals::is_kubelet()]);
+    Cel::all([
+        reaches(policy, &CelPath::object(), "spec"),
+        Cel::any([create, moves_unbound_pod()]),
+        Cel::not(components),
+        outside.is_pod_outside(OwnerCounts::Stored, Agents::Included),
+        Cel::not(principals::is_break_glass(policy)),
+    ])
 }
 
-fn validation(policy: &Policy, taint: &Taint<'static>) -> Value {
-    let pools: Vec<&Pool> = policy.pools.iter().filter(|pool| pool.taint == *taint).collect();
-    let (new, old) = (CelPath::object(), CelPath::old_object());
-    // What a comparison comes to is the webhook's to say, so that it counts against a denial only.
-    let tolerates = |taint| tolerates_any(&new, "spec", [taint], ComparisonOperators::Off);
+fn is_binding_judged(policy: &Policy, outside: &Outside<'_>) -> Cel {
+    Cel::all([
+        Cel::not(principals::is_kube_scheduler()),
+        outside.is_binding_outside_all(),
+        Cel::not(principals::is_break_glass(policy)),
+    ])
+}
+
+fn variable(name: impl Into<String>, expression: impl Into<String>) -> Value {
+    json!({"name": name.into(), "expression": expression.into()})
+}
+
+/// Where nodes are looked up by their names.
+fn node_variables(table: &Table) -> Vec<Value> {
+    let rows = table.rows.iter().enumerate();
+    let rows = rows.map(|(at, chunk)| variable(format!("rows{at}"), &*chunk.text));
+    let names = table.names.iter().enumerate();
+    let names = names.map(|(at, text)| variable(format!("names{at}"), &**text));
+    rows.chain(names).collect()
+}
+
+fn variables(policy: &Policy, snapshot: &Snapshot, table: &Table) -> Vec<Value> {
+    let mut variables = node_variables(table);
+    variables.push(variable("domains", table.domains_text()));
+    if table.has_reserved() {
+        variables.push(variable("reserved", table.reserved_text()));
+    }
+    variables.push(variable("hasTerms", landing::has_terms()));
+    variables.push(variable("terms", landing::terms()));
+    variables.push(variable("selector", landing::selector()));
+    let taints = snapshot.taints();
+    // What a comparison comes to is for the webhook to decide, and counts against a denial only.
+    let now = untolerated(taints, &CelPath::object(), ComparisonOperators::Off);
+    variables.push(variable("untolerated", now));
     let comparison = policy.placement.comparison_operators;
-    let was_tolerant = tolerates_any(&old, "spec", [taint], comparison);
-    // A node may carry the taint of another pool besides its own, and carries the additional ones.
-    let additional = pools.iter().flat_map(|pool| &pool.additional_taints);
-    let tolerates_all = Cel::all(taints(policy).into_iter().chain(additional).map(tolerates));
-    let spec = new.key("spec");
-    let lands = Cel::all([
-        tolerates_all,
-        spec.lacks_text("nodeName"),
-        Cel::not(has_required_affinity(&spec)),
-        selects_one_of(&spec, &pools),
-        Cel::any([
-            operation_is(Operation::Create.as_str()),
-            Cel::all([moves_unbound_pod(), Cel::not(was_tolerant)]),
-        ]),
-    ]);
+    let before = untolerated(taints, &CelPath::old_object(), comparison);
+    variables.push(variable(
+        "untoleratedBefore",
+        format!("request.operation == 'UPDATE' ? {before} : []"),
+    ));
+    for (at, chunk) in table.rows.iter().enumerate() {
+        let lands = landing::lands_on_any(table);
+        let numbers = &chunk.numbers;
+        let landings = format!("{numbers}.filter(i, [variables.rows{at}[i]].exists(c, {lands}))");
+        variables.push(variable(format!("landings{at}"), landings));
+    }
+    variables
+}
+
+/// The numbers of the taints that the pod does not tolerate, each between two bars.
+fn untolerated(
+    taints: &[Taint<'static>],
+    pod: &CelPath,
+    comparison: ComparisonOperators,
+) -> String {
+    let number = |(number, taint): (usize, &Taint<'static>)| {
+        let tolerates =
+            Cel::all([pod.holds("spec"), tolerates_any(pod, "spec", [taint], comparison)]);
+        format!("({}) ? '' : '|{number}|'", tolerates.into_text())
+    };
+    let numbers: Vec<String> = taints.iter().enumerate().map(number).collect();
+    format!("[{}].filter(u, u != '')", numbers.join(", "))
+}
+
+fn validation(expression: &str, message: &str) -> Value {
     json!({
-        "expression": Cel::not(lands).into_text(),
-        "messageExpression": message(taint, &pools),
+        "expression": expression,
+        "messageExpression": message,
+        "message": FALLBACK,
         "reason": "Forbidden",
     })
 }
 
-fn has_required_affinity(spec: &CelPath) -> Cel {
-    let affinity = spec.key("affinity");
-    let node = affinity.key("nodeAffinity");
-    Cel::all([
-        spec.holds("affinity"),
-        affinity.holds("nodeAffinity"),
-        node.holds("requiredDuringSchedulingIgnoredDuringExecution"),
-    ])
+/// What is said where the message itself cannot be evaluated.
+const FALLBACK: &str = "[pod-intrusion] The pod can run on a node that is reserved for AutoMQ. Change the pod's \
+     tolerations, nodeSelector or nodeName";
+
+fn validations(table: &Table) -> Vec<Value> {
+    let spec = CelPath::object().key("spec");
+    let chooses_no_node = spec.lacks_text("nodeName").into_text();
+    let node_name = "object.spec.nodeName";
+    let mut validations = Vec::new();
+    for at in 0..table.rows.len() {
+        let expression = format!("!({chooses_no_node}) || variables.landings{at}.size() == 0");
+        validations.push(validation(&expression, &message::of_landing(at)));
+    }
+    if !table.names.is_empty() {
+        let named = landing::lands_on_named(table);
+        let expression = format!("!({chooses_no_node}) || !({named})");
+        validations.push(validation(&expression, &message::of_named()));
+        let is_dedicated = landing::is_dedicated(table, node_name);
+        let expression =
+            format!("request.operation != 'CREATE' || {chooses_no_node} || !({is_dedicated})");
+        let row = landing::row_of_dedicated(table, node_name);
+        validations.push(validation(&expression, &message::of_node_name(&row)));
+    }
+    validations
 }
 
-/// No node selector, or one that every node of a pool has, or the next one in a declared zone.
-fn selects_one_of(spec: &CelPath, pools: &[&Pool]) -> Cel {
-    let selector = spec.key("nodeSelector");
-    let stranger = |pool: &&Pool| {
-        let known = labels(pool).into_iter().map(|(key, values)| {
-            let value = format!("{selector}[k]");
-            Cel::all([is_one_of("k", [key]), is_one_of(&value, values)])
-        });
-        Cel::not(Cel::exists(&selector, "k", Cel::not(Cel::any(known))))
-    };
-    Cel::any([Cel::not(spec.holds("nodeSelector")), Cel::any(pools.iter().map(stranger))])
-}
-
-/// Labels with the values that a node of the pool is sure to have, or sure to come with.
-fn labels(pool: &Pool) -> Vec<(&str, Vec<&str>)> {
-    let fixed = pool.nodes.requirements().iter().filter_map(|requirement| {
-        let Requirement { key, operator, values } = requirement;
-        let is_fixed = *operator == Operator::In && values.len() == 1;
-        is_fixed.then(|| (key.as_str(), values.iter().map(String::as_str).collect()))
-    });
-    let zones: Vec<&str> = pool.zones.iter().map(String::as_str).collect();
-    let zones = (!zones.is_empty()).then_some((ZONE_LABEL, zones));
-    fixed.chain(zones).collect()
-}
-
-/// What the client sees: as the webhook says it, as far as it can be said without the nodes.
-fn message(taint: &Taint<'static>, pools: &[&Pool]) -> String {
-    let names: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
-    let names = names.join(" or ");
-    let metadata = CelPath::object().key("metadata");
-    let name = format!(
-        "({} ? {} : ({} ? {} : '') + '*')",
-        metadata.has_text("name"),
-        metadata.key("name"),
-        metadata.has_text("generateName"),
-        metadata.key("generateName"),
-    );
-    let start = literal(&format!("[{}] Pod ", RuleName::PodIntrusion));
-    let fact = literal(&format!(
-        " can run on pool {names}, which is reserved for AutoMQ: spec.tolerations tolerates \
-         {taint}. Remove the toleration. If the pod must run there, ask your platform team to add \
-         the pod's service account to exempt in PoolGuard's config, with the namespace "
-    ));
-    format!("{start} + request.namespace + '/' + {name} + {fact} + request.namespace")
+fn binding_validation(table: &Table) -> Value {
+    let node = "object.target.name";
+    let is_dedicated = landing::is_dedicated(table, node);
+    let row = landing::row_of_dedicated(table, node);
+    let expression = format!("!has(object.target.name) || !({is_dedicated})");
+    validation(&expression, &message::of_binding(&row))
 }

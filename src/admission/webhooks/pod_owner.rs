@@ -77,6 +77,15 @@ impl<'p> Outside<'p> {
         Cel::not(matches_any(NAMESPACE, &automq.namespaces))
     }
 
+    /// Whether a binding's namespace, which is all that it shows, has no pod that may run on a pool.
+    pub(super) fn is_binding_outside_all(&self) -> Cel {
+        let in_any = |globs: &mut dyn Iterator<Item = &'p Glob>| matches_any(NAMESPACE, globs);
+        Cel::all([
+            Cel::not(in_any(&mut self.policy.automq.namespaces.iter())),
+            Cel::not(in_any(&mut self.policy.exempt.iter().map(|it| &it.namespace))),
+        ])
+    }
+
     /// Whether a binding's namespace, which is all that it shows, is none that is out by a glob.
     pub(super) fn binding_is_outside(&self) -> Option<MatchCondition> {
         let automq = patterns(&self.policy.automq.namespaces);
@@ -89,20 +98,36 @@ impl<'p> Outside<'p> {
 
     /// Whether the pod is neither AutoMQ's nor exempt, as far as no selector has said so.
     pub(super) fn pod_is_outside(&self, owner: OwnerCounts) -> Option<MatchCondition> {
+        // A filter of ten agents would cost every pod more than the few requests about agents do.
+        let is_outside = self.is_pod_outside(owner, Agents::Left);
+        MatchCondition::new("neither-automqs-nor-exempt", is_outside)
+    }
+
+    /// The same as an expression.
+    pub(super) fn is_pod_outside(&self, owner: OwnerCounts, agents: Agents) -> Cel {
         let automq = &self.policy.automq;
         let is_automq =
             if automq.is_by_namespace_only() { Cel::Never } else { is_automq_pod(automq) };
-        // A filter of ten agents would cost every pod more than the few requests about agents do.
+        let is_meant = |it: &&Exemption| agents == Agents::Included || !it.is_agent();
         let partial = self.policy.exempt.iter();
-        let partial = partial.filter(|it| !it.is_by_namespace_only() && !it.is_agent());
+        let partial = partial.filter(|it| !it.is_by_namespace_only()).filter(is_meant);
         let partial = partial.filter(|it| {
             !it.namespace.as_exact().is_some_and(|namespace| self.includes(namespace))
         });
         let none = [self.in_no_free_namespace(), Cel::not(is_automq)]
             .into_iter()
             .chain(partial.map(|it| Cel::not(is_exempt(it, owner))));
-        MatchCondition::new("neither-automqs-nor-exempt", Cel::all(none))
+        Cel::all(none)
     }
+}
+
+/// Whether a filter knows the presets' agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agents {
+    /// It leaves them to the rule.
+    Left,
+    /// It leaves their pods out, as the rule does.
+    Included,
 }
 
 /// AutoMQ's namespaces that have a name: instances' are always named.

@@ -1,7 +1,8 @@
 //! `pod-intrusion` and `cluster-exclusive`: pods and bindings.
 
 use super::{
-    FailurePolicy, MatchCondition, NamespaceScope, ResourceScope, WebhookEntry, WebhookRule,
+    FailurePolicy, MatchCondition, NamespaceScope, Reinvocation, ResourceScope, WebhookEntry,
+    WebhookRule,
     cel::{Cel, CelPath},
     pod_owner::{Changeable, Outside, OwnerCounts},
     principals,
@@ -22,10 +23,23 @@ pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
 const TEMPLATE_GENERATION_LABEL: &str = "pod-template-generation";
 
 pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
+    of_outage(policy, outside, FailurePolicy::of)
+}
+
+/// The same where a backstop denies the intruders while PoolGuard does not answer.
+pub(super) fn entries_beside_backstop(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
+    of_outage(policy, outside, |_| FailurePolicy::Ignore)
+}
+
+fn of_outage(
+    policy: &Policy,
+    outside: &Outside<'_>,
+    failure_policy: fn(Mode) -> FailurePolicy,
+) -> Vec<WebhookEntry> {
     [
-        pods(policy, outside),
+        pods(policy, outside, failure_policy),
         daemon_set_pods(policy, outside),
-        bindings(policy, outside),
+        bindings(policy, outside, failure_policy),
         relabelled_pods(policy, outside),
     ]
     .into_iter()
@@ -60,7 +74,32 @@ fn widened(policy: &Policy, outside: &Outside<'_>) -> Cel {
     }
 }
 
-fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
+/// The entries of the mutating configuration in which PoolGuard denies an intruder before a backstop does.
+pub(super) fn first_entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
+    if policy.rules.pod_intrusion != Mode::Enforce || pool_taints(policy).is_empty() {
+        return Vec::new();
+    }
+    let first = |stem: &str, entry: WebhookEntry| WebhookEntry {
+        name: WebhookEntry::new(stem, Phase::Mutate, Vec::new()).name,
+        path: Phase::Mutate,
+        failure_policy: FailurePolicy::Ignore,
+        reinvocation: Reinvocation::IfNeeded,
+        ..entry
+    };
+    // All pods are for the validating entry: only an intruder meets a backstop.
+    let mut narrow = policy.clone();
+    narrow.rules.cluster_exclusive = Mode::Off;
+    let pods = pods(&narrow, outside, FailurePolicy::of).map(|it| first("intruders", it));
+    let bindings = bindings(policy, outside, FailurePolicy::of);
+    let bindings = bindings.map(|it| first("intruders-bindings", it));
+    pods.into_iter().chain(bindings).collect()
+}
+
+fn pods(
+    policy: &Policy,
+    outside: &Outside<'_>,
+    failure_policy: fn(Mode) -> FailurePolicy,
+) -> Option<WebhookEntry> {
     let (reaches, mode) = judges(policy, policy.rules.pod_intrusion);
     if mode == Mode::Off {
         return None;
@@ -75,7 +114,7 @@ fn pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
         let sent = Cel::any([Cel::all([is_create(), widened]), reaching]);
         (&[Operation::Create, Operation::Update], sent)
     };
-    let failure_policy = FailurePolicy::of(mode);
+    let failure_policy = failure_policy(mode);
     let mut entry = WebhookEntry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
@@ -116,13 +155,17 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntr
 
 /// What is bound and where to says too little for CEL: every scheduler but Kubernetes' own is asked
 /// about.
-fn bindings(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
+fn bindings(
+    policy: &Policy,
+    outside: &Outside<'_>,
+    failure_policy: fn(Mode) -> FailurePolicy,
+) -> Option<WebhookEntry> {
     let mode = policy.rules.pod_intrusion;
     if mode == Mode::Off || pool_taints(policy).is_empty() {
         return None;
     }
     let mut entry = WebhookEntry::new("bindings", Phase::Validate, vec![binding_rule()]);
-    entry.failure_policy = FailurePolicy::of(mode);
+    entry.failure_policy = failure_policy(mode);
     entry.namespaces = outside.scope_without_automq();
     let by_another = Cel::not(principals::is_kube_scheduler());
     entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));

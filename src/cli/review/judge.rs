@@ -15,7 +15,7 @@ use crate::{
         principal::User,
         request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::Snapshot,
-        verdict::{Finding, Outcome, Record, Verdict},
+        verdict::{Decision, Finding, Outcome, Record, Verdict},
     },
 };
 
@@ -105,9 +105,9 @@ impl Judge<'_> {
         let document = document.clone();
         let mut review = if is_review { document } else { create_review(document, &self.asker)? };
         let mutated = self.decide(Phase::Mutate, &review)?;
-        let patch = match mutated.verdict.outcome {
-            Outcome::Allow(operations) => operations,
-            // The mutating phase denies nothing.
+        let patch = match &mutated.verdict.outcome {
+            Outcome::Allow(operations) => operations.clone(),
+            // The validating phase denies it as well, and says more.
             Outcome::Deny(_) => Vec::new(),
         };
         if !patch.is_empty() {
@@ -124,6 +124,7 @@ impl Judge<'_> {
         let mut warnings = mutated.verdict.warnings;
         warnings.extend(validated.verdict.warnings);
         let mut records = mutated.verdict.records;
+        records.retain(|record| record.decision != Decision::Deny);
         records.extend(validated.verdict.records);
         Ok(Reviewed {
             file,

@@ -12,7 +12,7 @@ use super::{
     intruder::Answer,
 };
 use crate::{
-    admission::webhooks::{Address, Installation, entries},
+    admission::webhooks::{Address, BackstopState, Installation, entries},
     api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
     config::RegistrationMode,
     controllers::{
@@ -202,7 +202,7 @@ fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
         owner: None,
         labels: BTreeMap::new(),
     };
-    let desired = entries(&policy, namespace).objects(&installation, None);
+    let desired = entries(&policy, namespace, BackstopState::Absent).objects(&installation, None);
     let additions = CloudAdditions::from(policy.provider);
     let differing: Vec<String> = desired
         .iter()

@@ -8,14 +8,14 @@ use crate::{
         cursor::{DiagnosticCollector, TreeCursor},
         duration,
         presets::presets,
-        raw::{self, Raw},
+        raw::{self, OnOutage, Raw},
     },
     kubernetes::{
         name::Glob,
         taint::{ComparisonOperators, Taint},
     },
     policy::{
-        mode::{JoinMode, Mode, RuleModes},
+        mode::{BackstopMode, JoinMode, Mode, RuleModes},
         pool::{PlacementSettings, Provisioner},
         provider::{MachineType, MachineTypes, Provider, Strength},
     },
@@ -45,6 +45,26 @@ pub(super) fn settings(
             raw::Registration::Managed => RegistrationMode::Managed,
             raw::Registration::External => RegistrationMode::External,
         },
+    }
+}
+
+/// Whether there is a backstop, and what it is for.
+pub(super) fn backstop(
+    raw: &Raw,
+    root: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> BackstopMode {
+    match (raw.backstop.mode, raw.on_outage) {
+        (raw::BackstopMode::Managed, OnOutage::Closed) => BackstopMode::Beside,
+        (raw::BackstopMode::Managed, OnOutage::Backstop) => BackstopMode::Instead,
+        (raw::BackstopMode::Off, OnOutage::Closed) => BackstopMode::Off,
+        (raw::BackstopMode::Off, OnOutage::Backstop) => {
+            let error = root
+                .key("onOutage")
+                .error("`onOutage: backstop` needs a backstop, and `backstop.mode` is off");
+            report.push(error.with_help("add `backstop: {mode: managed}`"));
+            BackstopMode::Off
+        }
     }
 }
 

@@ -161,6 +161,30 @@ pub(in crate::config) enum Registration {
     External,
 }
 
+/// Whether PoolGuard keeps a backstop.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum BackstopMode {
+    /// There is no backstop.
+    #[default]
+    Off,
+    /// PoolGuard keeps admission policies with which the API server itself denies intruders and places AutoMQ
+    /// pods while PoolGuard does not answer.
+    Managed,
+}
+
+/// What becomes of pods that could be intruders while PoolGuard does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnOutage {
+    /// The API server rejects every pod that tolerates the taint of a pool or sets `spec.nodeName`, except AutoMQ
+    /// pods and exempt pods.
+    #[default]
+    Closed,
+    /// The backstop decides. Until it is in force, the same as `closed`.
+    Backstop,
+}
+
 /// What a rule does when it finds a violation.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -184,7 +184,7 @@ fn name(entry: &Value) -> &str {
 }
 
 /// Whether `live` holds everything that `desired` does. Lists are compared as they are.
-fn covers(desired: Option<&Value>, live: Option<&Value>) -> bool {
+pub fn covers(desired: Option<&Value>, live: Option<&Value>) -> bool {
     match (desired, live) {
         (None | Some(Value::Null), _) => true,
         (Some(Value::Object(desired)), Some(Value::Object(live))) => covers_fields(desired, live),

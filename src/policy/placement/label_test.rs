@@ -42,15 +42,25 @@ enum Presence {
 
 /// What is known of a label of a node that is not there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Expected<T> {
+pub enum Expected<T> {
     /// The label has this value.
     Is(T),
     /// The label is absent.
     Absent,
     /// The label has one of these values, or may be absent as well.
-    Among { values: Vec<T>, or_absent: bool },
+    Among {
+        /// The values.
+        values: Vec<T>,
+        /// Whether it may be absent.
+        or_absent: bool,
+    },
     /// The label has any value but these, or may be absent as well.
-    NoneOf { values: Vec<T>, or_absent: bool },
+    NoneOf {
+        /// The values.
+        values: Vec<T>,
+        /// Whether it may be absent.
+        or_absent: bool,
+    },
 }
 
 impl<T> Expected<T> {

@@ -10,7 +10,7 @@ pub struct Class {
     /// Index of the pool in the snapshot.
     pub pool: usize,
     /// Taints that keep pods out for good, the pool's own among them even where it is missing.
-    pub(in crate::policy) taints: Box<[TaintId]>,
+    pub taints: Box<[TaintId]>,
     /// Whether the nodes lack the pool's taint.
     pub lost_taint: bool,
     /// Labels that all of them have with the same value, in [`key_order`].
@@ -37,6 +37,16 @@ pub struct ClassNode {
 }
 
 impl Class {
+    /// The labels that the nodes have in common.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Keys of the labels that are individual: a node may have a value of its own, or none.
+    pub fn individual_keys(&self) -> impl Iterator<Item = &str> {
+        self.individual.iter().map(|key| &**key)
+    }
+
     /// The value of a label that the nodes have in common.
     pub fn label(&self, key: &str) -> Option<&str> {
         let index = self.labels.binary_search_by(|(name, _)| key_order(name, key)).ok()?;

@@ -43,20 +43,21 @@ pub struct NodeToCome {
     /// Index of the pool in the snapshot.
     pub pool: usize,
     /// Taints that keep pods out for good.
-    pub(in crate::policy) taints: Arc<[TaintId]>,
+    pub taints: Arc<[TaintId]>,
     /// The zone, where the pool declares it or a discovered pool has nodes in it.
     pub zone: Option<Arc<str>>,
     /// In [`key_order`].
     labels: Box<[Label]>,
-    others: Others,
+    /// What is known of every other label.
+    pub others: OtherLabels,
 }
 
 /// A key, and what is known of its value.
 type Label = (Arc<str>, Expected<Arc<str>>);
 
-/// What is known of the labels that [`NodeToCome::labels`] has not.
+/// What is known of the labels that [`NodeToCome::labels`] does not list.
 #[derive(Clone, Debug)]
-enum Others {
+pub enum OtherLabels {
     /// They are absent.
     Absent,
     /// Nothing.
@@ -68,15 +69,20 @@ enum Others {
 static UNKNOWN: Expected<Arc<str>> = Expected::UNKNOWN;
 
 impl NodeToCome {
+    /// The labels of which something of their own is known.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &Expected<Arc<str>>)> {
+        self.labels.iter().map(|(key, expected)| (&**key, expected))
+    }
+
     /// What is known of a label.
     pub(in crate::policy) fn expected(&self, key: &str) -> &Expected<Arc<str>> {
         if let Ok(index) = self.labels.binary_search_by(|(name, _)| key_order(name, key)) {
             return self.labels.get(index).map_or(&UNKNOWN, |(_, expected)| expected);
         }
         match &self.others {
-            Others::Unknown => &UNKNOWN,
-            Others::OnDemand(reserved) if !is_reserved(key, reserved) => &UNKNOWN,
-            Others::Absent | Others::OnDemand(_) => &Expected::Absent,
+            OtherLabels::Unknown => &UNKNOWN,
+            OtherLabels::OnDemand(reserved) if !is_reserved(key, reserved) => &UNKNOWN,
+            OtherLabels::Absent | OtherLabels::OnDemand(_) => &Expected::Absent,
         }
     }
 }
@@ -123,12 +129,12 @@ impl Mould<'_> {
         };
         let individual: Vec<&Arc<str>> = all.labels.keys().filter(is_individual).copied().collect();
         let others = match provisioner {
-            _ if live.is_empty() => Others::Unknown,
+            _ if live.is_empty() => OtherLabels::Unknown,
             Some(Provisioner { reserved_domains, .. }) => {
                 let reserved = reserved_domains.iter().chain(self.node_pool_labels);
-                Others::OnDemand(reserved.cloned().collect())
+                OtherLabels::OnDemand(reserved.cloned().collect())
             }
-            None => Others::Absent,
+            None => OtherLabels::Absent,
         };
         let in_zone = |zone: &Option<Arc<str>>| {
             let is_there =

@@ -248,3 +248,21 @@ labels! {
         Failed = "failed",
     }
 }
+
+labels! {
+    /// How a backstop that the config asks for stands.
+    BackstopCondition {
+        /// The API server evaluates it.
+        InForce = "in-force",
+        /// It was created, and some API servers may not evaluate it yet.
+        Settling = "settling",
+        /// An older version is there, and the current one cannot be written.
+        Outdated = "outdated",
+        /// It is not there.
+        Absent = "absent",
+        /// The API server has no kind for it.
+        Unsupported = "unsupported",
+        /// The config or the cluster allows none.
+        Impossible = "impossible",
+    }
+}

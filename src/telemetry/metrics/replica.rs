@@ -1,10 +1,10 @@
 //! Metrics of what a replica is to its cluster: certificates, registration, Lease.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{
-    Metrics, counters, gauge,
-    label::{AuthorityStep, Certificate, RegistrationWrite, ReloadResult},
+    Metrics, counters, gauge, gauges,
+    label::{AuthorityStep, BackstopCondition, Certificate, RegistrationWrite, ReloadResult},
     register,
 };
 
@@ -17,6 +17,7 @@ pub(super) struct ReplicaMetrics {
     registration_drift: IntGauge,
     registration_writes: IntCounterVec,
     holds_lease: IntGauge,
+    backstop: IntGaugeVec,
 }
 
 impl ReplicaMetrics {
@@ -54,6 +55,13 @@ impl ReplicaMetrics {
                 "Whether this replica holds the Lease; the holder registers webhooks and rotates \
                  the certificate authority.",
             )?,
+            backstop: gauges(
+                registry,
+                "poolguard_backstop",
+                "1 for the condition of the backstop, 0 for the other conditions; counted by the Lease \
+                 holder, and absent if the config asks for none.",
+                &["condition"],
+            )?,
         })
     }
 }
@@ -82,6 +90,15 @@ impl Metrics {
     /// Whether this replica holds the Lease.
     pub fn set_holds_lease(&self, holds: bool) {
         self.replica.holds_lease.set(holds.into());
+    }
+
+    /// How the backstop stands; `None` if there is none to keep, or another replica keeps it.
+    pub fn set_backstop(&self, now: Option<BackstopCondition>) {
+        let Some(now) = now else { return self.replica.backstop.reset() };
+        for condition in BackstopCondition::ALL {
+            let gauge = self.replica.backstop.with_label_values(&[condition.as_str()]);
+            gauge.set((*condition == now).into());
+        }
     }
 
     /// A certificate that is in use expires at that Unix time.

@@ -44,7 +44,7 @@ const KARPENTER_OF_AWS: &str = "karpenter.k8s.aws";
 /// Groups that come with a custom resource definition: absent until a test serves them.
 pub(crate) const CUSTOM: [&str; 4] = [POLICY, REPORTS, KARPENTER, KARPENTER_OF_AWS];
 
-pub(crate) static TABLE: [Resource; 36] = [
+pub(crate) static TABLE: [Resource; 40] = [
     row("", "v1", "nodes", "Node", Cluster, true),
     row("", "v1", "namespaces", "Namespace", Cluster, true),
     row("", "v1", "pods", "Pod", Namespace, true),
@@ -63,6 +63,24 @@ pub(crate) static TABLE: [Resource; 36] = [
     row(RBAC, "v1", "rolebindings", "RoleBinding", Namespace, false),
     row(RBAC, "v1", "clusterroles", "ClusterRole", Cluster, false),
     row(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", Cluster, false),
+    row(ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", Cluster, true),
+    row(
+        ADMISSION,
+        "v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        Cluster,
+        false,
+    ),
+    row(ADMISSION, "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy", Cluster, false),
+    row(
+        ADMISSION,
+        "v1",
+        "mutatingadmissionpolicybindings",
+        "MutatingAdmissionPolicyBinding",
+        Cluster,
+        false,
+    ),
     row(
         ADMISSION,
         "v1",

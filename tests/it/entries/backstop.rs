@@ -1,93 +1,118 @@
 //! The backstop: what it denies, and that it never denies what PoolGuard allows.
 
-use std::sync::{Arc, LazyLock};
+use std::{fmt, sync::LazyLock};
 
-use cel::{Env, Program};
-use poolguard::{admission::webhooks::backstop, policy::Phase};
+use poolguard::{
+    admission::webhooks::{Backstop as Objects, NoBackstop, backstop},
+    config,
+    policy::{Phase, Policy, mode::Mode, snapshot::Snapshot},
+};
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
-    api_server::{context, installation, namespace_matches, rule_matches},
+    admission_policy::{AdmissionPolicy, Answer},
+    api_server::installation,
     variants::variants,
 };
 use crate::{
-    generate::pod_spec,
+    generate::{any_node_name, pod_spec, toleration},
+    placement::{properties::world, vectors},
     reviews::outcomes,
-    scenario::{Scenario, by, pod, pod_in, recorded, update},
+    scenario::{Scenario, by, create, data_text, pod, pod_in, recorded, update},
 };
 
-/// The policy of a scenario, compiled.
-struct Backstop {
-    env: Arc<Env>,
-    constraints: Value,
-    conditions: Vec<Program>,
-    validations: Vec<(Program, Program)>,
-    denies: bool,
+/// The policies of a scenario, compiled.
+struct Backstop(Vec<AdmissionPolicy>);
+
+fn objects(policy: &Policy, snapshot: &Snapshot) -> Result<Objects, NoBackstop> {
+    backstop(policy, snapshot, &installation())
 }
 
 impl Backstop {
+    fn of(policy: &Policy, snapshot: &Snapshot) -> Option<Self> {
+        let objects = objects(policy, snapshot).ok()?;
+        Some(Self(AdmissionPolicy::all(&objects.objects)))
+    }
+
     fn new(scenario: &Scenario) -> Option<Self> {
-        let [policy, binding] = backstop(&scenario.policy, &installation())?;
-        let env = Arc::new(Env::stdlib());
-        let compile = |text: &Value| {
-            let text = text.as_str().unwrap();
-            env.compile(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-        };
-        let list = |name: &str| policy["spec"][name].as_array().unwrap().clone();
-        let conditions =
-            list("matchConditions").iter().map(|it| compile(&it["expression"])).collect();
-        let validations = list("validations")
-            .iter()
-            .map(|it| (compile(&it["expression"]), compile(&it["messageExpression"])))
-            .collect();
-        let denies = binding["spec"]["validationActions"] == json!(["Deny"]);
-        let constraints = policy["spec"]["matchConstraints"].clone();
-        Some(Self { env, constraints, conditions, validations, denies })
+        Self::of(&scenario.policy, &scenario.snapshot)
+    }
+
+    fn answer(&self, review: &Value) -> Answer {
+        let mut answers = self.0.iter().map(|it| it.answer(review));
+        answers.find(|it| *it != Answer::Allowed).unwrap_or(Answer::Allowed)
     }
 
     /// What the client is told, if it is denied.
     fn denial(&self, review: &Value) -> Option<String> {
-        let request = &review["request"];
-        let rules = self.constraints["resourceRules"].as_array().unwrap();
-        let is_meant = self.denies
-            && rules.iter().any(|rule| rule_matches(rule, request))
-            && namespace_matches(&self.constraints["namespaceSelector"], request);
-        if !is_meant {
-            return None;
-        }
-        let context = context(&self.env, review);
-        let holds = |program: &Program| match program.execute(&context) {
-            Ok(cel::Value::Bool(holds)) => holds,
-            other => panic!("{other:?}\n{review:#}"),
-        };
-        if !self.conditions.iter().all(holds) {
-            return None;
-        }
-        let (_, message) = self.validations.iter().find(|(expression, _)| !holds(expression))?;
-        match message.execute(&context) {
-            Ok(cel::Value::String(text)) => Some(text.to_string()),
-            other => panic!("{other:?}"),
+        match self.answer(review) {
+            Answer::Denied(text) => Some(text),
+            Answer::Allowed => None,
+            Answer::Failed(why) => panic!("{why}\n{review:#}"),
         }
     }
 }
 
+/// How often both deny, one of them does, or a policy cannot be evaluated.
+#[derive(Default)]
+struct Agreement {
+    requests: usize,
+    both: usize,
+    only_poolguard: usize,
+    only_backstop: Vec<String>,
+    failed: usize,
+}
+
+impl Agreement {
+    fn add(&mut self, name: &str, is_denied: bool, answer: &Answer) {
+        self.requests += 1;
+        match (is_denied, answer) {
+            (true, Answer::Denied(_)) => self.both += 1,
+            (true, Answer::Allowed) => self.only_poolguard += 1,
+            (false, Answer::Denied(text)) => self.only_backstop.push(format!("{name}: {text}")),
+            (false, Answer::Allowed) => {}
+            (_, Answer::Failed(_)) => self.failed += 1,
+        }
+    }
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, both, only_poolguard, only_backstop, failed } = self;
+        let only_backstop = only_backstop.len();
+        write!(
+            f,
+            "{requests} requests: {both} denied by both, {only_poolguard} by PoolGuard only, {only_backstop} by the \
+             backstop only, {failed} not evaluated"
+        )
+    }
+}
+
 #[test]
-fn it_denies_the_recorded_intruders_that_need_no_look_at_the_cluster() {
-    let backstop = Backstop::new(&Scenario::recorded()).unwrap();
-    let denied: Vec<String> =
-        outcomes().into_keys().filter(|name| backstop.denial(&recorded(name)).is_some()).collect();
-    assert_eq!(
-        denied,
-        [
-            "pod-create-dry-run-key-exists-toleration",
-            "pod-create-job-key-exists-toleration",
-            "pod-create-tolerates-and-selects-pool-a",
-        ]
-    );
+fn it_denies_the_recorded_intruders() {
+    let scenario = Scenario::recorded();
+    let backstop = Backstop::new(&scenario).unwrap();
+    let mut agreement = Agreement::default();
+    let mut left = Vec::new();
+    for name in outcomes().into_keys() {
+        let review = recorded(&name);
+        let is_pod =
+            matches!(review["request"]["resource"]["resource"].as_str(), Some("pods" | "bindings"));
+        if !is_pod {
+            continue;
+        }
+        let answer = backstop.answer(&review);
+        let is_denied = !scenario.validate(&review).is_allowed();
+        if is_denied && answer == Answer::Allowed {
+            left.push(name.clone());
+        }
+        agreement.add(&name, is_denied, &answer);
+    }
+    insta::assert_snapshot!(agreement, @"");
+    insta::assert_snapshot!(left.join("\n"), @"");
     let text = backstop.denial(&recorded("pod-create-job-key-exists-toleration")).unwrap();
-    assert!(text.starts_with("[pod-intrusion] Pod shop/"), "{text}");
-    assert!(text.contains("spec.tolerations tolerates dedicated=automq:NoSchedule"), "{text}");
+    insta::assert_snapshot!(text, @"");
 }
 
 #[test]
@@ -103,6 +128,30 @@ fn it_never_denies_what_poolguard_allows_under_any_config() {
     }
 }
 
+/// A pool of which every vector's node is a member.
+const VECTOR_CONFIG: &str = "{apiVersion: poolguard.io/v1alpha1, kind: PoolGuardConfig, provider: aws, pools: [{name: p, nodes: {matchLabels: {pool.example.com/name: p}}}]}";
+
+#[test]
+fn it_agrees_on_the_placement_vectors() {
+    let policy =
+        config::load("config", VECTOR_CONFIG, None).unwrap_or_else(|it| panic!("{it}")).policy;
+    let mut agreement = Agreement::default();
+    for vector in vectors(("pool.example.com/name", "p")) {
+        let snapshot = Snapshot::build(&policy, &[&vector.node], Vec::new());
+        let scenario = Scenario { policy: policy.clone(), snapshot };
+        let backstop = Backstop::new(&scenario).unwrap();
+        let review = pod_in("shop", &vector.pod);
+        agreement.add(
+            &vector.name,
+            !scenario.validate(&review).is_allowed(),
+            &backstop.answer(&review),
+        );
+    }
+    println!("placement vectors: {agreement}");
+    assert_eq!(agreement.only_backstop, [""; 0]);
+    insta::assert_snapshot!(agreement, @"");
+}
+
 const BLANKET: &str = "{tolerations: [{operator: Exists}]}";
 
 /// A blanket toleration, and more.
@@ -110,24 +159,120 @@ fn blanket(more: &str) -> String {
     format!("{{tolerations: [{{operator: Exists}}], {more}}}")
 }
 
-#[test]
-fn what_it_cannot_decide_passes() {
-    let backstop = Backstop::new(&Scenario::recorded()).unwrap();
-    let is_denied = |spec: &str| backstop.denial(&pod(spec)).is_some();
-    assert!(is_denied(BLANKET));
-    assert!(is_denied(&blanket("nodeSelector: {}")));
-    assert!(!is_denied(&blanket("nodeSelector: {disk: ssd}")));
-    assert!(!is_denied(&blanket("nodeName: anywhere")));
-    let fields = "{matchFields: [{key: metadata.name, operator: In, values: [n]}]}";
+/// A blanket toleration, and required node affinity of one term.
+fn term(term: &str) -> String {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
-    assert!(!is_denied(&blanket(&format!(
-        "affinity: {{nodeAffinity: {{{required}: {{nodeSelectorTerms: [{fields}]}}}}}}"
-    ))));
-    assert!(!is_denied("{tolerations: [{key: other, operator: Exists}]}"));
+    blanket(&format!("affinity: {{nodeAffinity: {{{required}: {{nodeSelectorTerms: [{term}]}}}}}}"))
 }
 
 #[test]
-fn whoever_poolguard_lets_pass_does() {
+fn constraints_count_as_they_do_for_poolguard() {
+    let scenario = Scenario::recorded();
+    let backstop = Backstop::new(&scenario).unwrap();
+    let node = "ip-10-0-1-11.ec2.internal";
+    let system = "ip-10-0-9-91.ec2.internal";
+    let named = |name: &str, operator: &str| {
+        term(&format!(
+            "{{matchFields: [{{key: metadata.name, operator: {operator}, values: [{name}]}}]}}"
+        ))
+    };
+    let expressions = |list: &str| term(&format!("{{matchExpressions: [{list}]}}"));
+    let group = "eks.amazonaws.com/nodegroup";
+    let zone = "topology.kubernetes.io/zone";
+    let host = "kubernetes.io/hostname";
+    let machine = "node.kubernetes.io/instance-type";
+    for (spec, is_denied) in [
+        (BLANKET.to_owned(), true),
+        (blanket("nodeSelector: {}"), true),
+        (blanket("nodeSelector: {disk: ssd}"), false),
+        (blanket(&format!("nodeSelector: {{{group}: automq-a}}")), true),
+        (blanket(&format!("nodeSelector: {{{group}: automq-a, {zone}: us-east-1b}}")), false),
+        (blanket(&format!("nodeSelector: {{{group}: system}}")), false),
+        (blanket(&format!("nodeSelector: {{{host}: {node}}}")), true),
+        (blanket(&format!("nodeSelector: {{{host}: {system}}}")), false),
+        (blanket(&format!("nodeName: {node}")), true),
+        (format!("{{nodeName: {node}}}"), true),
+        (blanket(&format!("nodeName: {system}")), false),
+        (blanket("nodeName: nowhere"), false),
+        (named(node, "In"), true),
+        (named(node, "NotIn"), true),
+        (named(system, "In"), false),
+        (term("{}"), false),
+        (expressions(&format!("{{key: {group}, operator: In, values: [automq-a, system]}}")), true),
+        (
+            expressions(&format!(
+                "{{key: {group}, operator: NotIn, values: [automq-a, automq-b, automq-abc]}}"
+            )),
+            false,
+        ),
+        (expressions(&format!("{{key: {host}, operator: In, values: [{node}]}}")), true),
+        (expressions(&format!("{{key: {host}, operator: Exists}}")), true),
+        (expressions(&format!("{{key: {machine}, operator: In, values: [r6in.large]}}")), true),
+        (
+            expressions(&format!(
+                "{{key: {machine}, operator: In, values: [r6in.large]}}, {{key: {machine}, operator: NotIn, values: [r6in.large]}}"
+            )),
+            false,
+        ),
+        (expressions("{key: no-such-label, operator: DoesNotExist}"), true),
+        (expressions("{key: no-such-label, operator: Exists}"), false),
+        ("{tolerations: [{key: other, operator: Exists}]}".to_owned(), false),
+    ] {
+        let review = pod(&spec);
+        assert_eq!(scenario.validate(&review).is_allowed(), !is_denied, "PoolGuard: {spec}");
+        assert_eq!(backstop.denial(&review).is_some(), is_denied, "{spec}");
+    }
+}
+
+#[test]
+fn it_says_which_node_or_pool_and_what_to_do() {
+    let backstop = Backstop::new(&Scenario::recorded()).unwrap();
+    let node = "ip-10-0-1-11.ec2.internal";
+    let texts = [
+        pod(BLANKET),
+        pod(&format!("{{nodeName: {node}}}")),
+        pod(&blanket(&format!("nodeSelector: {{kubernetes.io/hostname: {node}}}"))),
+        binding("shop", node),
+    ]
+    .map(|review| backstop.denial(&review).unwrap());
+    insta::assert_snapshot!(texts.join("\n"), @"");
+}
+
+fn binding(namespace: &str, node: &str) -> Value {
+    let object = json!({
+        "apiVersion": "v1", "kind": "Binding",
+        "metadata": {"name": "p"},
+        "target": {"kind": "Node", "name": node},
+    });
+    let mut review = create(namespace, &object.to_string());
+    review["request"]["resource"] = json!({"group": "", "version": "v1", "resource": "pods"});
+    review["request"]["subResource"] = "binding".into();
+    review
+}
+
+#[test]
+fn bindings_to_dedicated_nodes_are_denied() {
+    let scenario = Scenario::recorded();
+    let backstop = Backstop::new(&scenario).unwrap();
+    let (node, system) = ("ip-10-0-1-11.ec2.internal", "ip-10-0-9-91.ec2.internal");
+    for (review, is_denied) in [
+        (binding("shop", node), true),
+        (binding("shop", system), false),
+        (binding("shop", "nowhere"), false),
+        (binding("automq", node), false),
+        (binding("kube-system", node), false),
+        (by(binding("shop", node), "system:kube-scheduler", &[]), false),
+        (by(binding("shop", node), "admin", &["poolguard:break-glass"]), false),
+    ] {
+        assert_eq!(backstop.denial(&review).is_some(), is_denied, "{review:#}");
+        if is_denied {
+            assert!(!scenario.validate(&review).is_allowed());
+        }
+    }
+}
+
+#[test]
+fn those_whom_poolguard_lets_pass_do() {
     let backstop = Backstop::new(&Scenario::recorded()).unwrap();
     let intruder = pod(BLANKET);
     let denied_by = |user: &str, groups: &[&str]| {
@@ -150,12 +295,23 @@ fn an_update_is_denied_for_what_it_adds_only() {
     assert_eq!(backstop.denial(&update(pod("{nodeName: n}"), tolerate)), None);
     let relabel = |pod: &mut Value| pod["metadata"]["labels"] = json!({"a": "b"});
     assert_eq!(backstop.denial(&update(pod(BLANKET), relabel)), None);
+    let constrain = |pod: &mut Value| pod["spec"]["nodeSelector"] = json!({"a": "b"});
+    assert_eq!(backstop.denial(&update(pod(BLANKET), constrain)), None);
 }
 
 #[test]
-fn without_a_declared_pool_there_is_nothing_to_decide() {
-    let dump = crate::scenario::data_text("cluster.json");
-    assert!(Backstop::new(&Scenario::new("", &dump)).is_none());
+fn without_a_pool_or_a_rule_that_denies_there_is_none() {
+    let of = |scenario: &Scenario| {
+        objects(&scenario.policy, &scenario.snapshot).map(|_| ()).unwrap_err()
+    };
+    let nowhere =
+        Scenario::new("discovery: {enabled: false}", "{apiVersion: v1, kind: List, items: []}");
+    assert_eq!(of(&nowhere), NoBackstop::NoPool);
+    let warns = Scenario::with("rules: {pod-intrusion: {mode: warn}}");
+    assert_eq!(of(&warns), NoBackstop::Mode(Mode::Warn));
+    // Pools that are only found by their taint are guarded as well.
+    let discovered = Scenario::new("", &data_text("cluster.json"));
+    assert!(Backstop::new(&discovered).unwrap().denial(&pod(BLANKET)).is_some());
 }
 
 thread_local! {
@@ -170,16 +326,47 @@ thread_local! {
 
 proptest! {
     #[test]
-    fn a_pod_that_poolguard_allows_passes(
+    fn a_generated_pod_that_poolguard_allows_passes(world in world(), spec in pod_spec()) {
+        let scenario = world.scenario();
+        if let Some(backstop) = Backstop::new(&scenario) {
+            let review = pod_in("shop", &spec.to_string());
+            if let Answer::Denied(text) = backstop.answer(&review) {
+                prop_assert!(!scenario.validate(&review).is_allowed(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_generated_update_that_poolguard_allows_passes(
+        world in world(),
+        spec in pod_spec(),
+        added in toleration(),
+        node in any_node_name(),
+    ) {
+        let scenario = world.scenario();
+        if let Some(backstop) = Backstop::new(&scenario) {
+            let tolerate = |pod: &mut Value| match pod["spec"]["tolerations"].as_array_mut() {
+                Some(tolerations) => tolerations.push(added.clone()),
+                None => pod["spec"]["tolerations"] = json!([added]),
+            };
+            for review in [update(pod_in("shop", &spec.to_string()), tolerate), binding("shop", &node)] {
+                if let Answer::Denied(text) = backstop.answer(&review) {
+                    prop_assert!(!scenario.validate(&review).is_allowed(), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pod_of_any_namespace_that_poolguard_allows_passes(
         spec in pod_spec(),
         namespace in select(&["shop", "monitoring", "automq", "automq-instance-1", "default"][..]),
     ) {
         let review = pod_in(namespace, &spec.to_string());
         WORLDS.with(|worlds| {
             for (scenario, backstop) in worlds.iter() {
-                if let Some(text) = backstop.denial(&review) {
-                    let verdict = scenario.decide(Phase::Validate, &review);
-                    assert!(!verdict.is_allowed(), "{text}\n{review:#}");
+                if let Answer::Denied(text) = backstop.answer(&review) {
+                    assert!(!scenario.validate(&review).is_allowed(), "{text}\n{review:#}");
                 }
             }
         });

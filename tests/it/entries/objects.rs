@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poolguard::{
-    admission::webhooks::{Address, Installation, Owner, entries},
+    admission::webhooks::{Address, BackstopState, Installation, Owner, entries},
     policy::Phase,
 };
 use serde_json::json;
@@ -96,7 +96,7 @@ fn owner_labels_address_and_bundle_are_written() {
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
     };
-    let entries = entries(&Scenario::recorded().policy, "ops");
+    let entries = entries(&Scenario::recorded().policy, "ops", BackstopState::Absent);
     for object in entries.objects(&installation, Some(b"pem")) {
         let metadata = json!({
             "name": "guard",

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use poolguard::{
-    admission::webhooks::{Address, Installation, entries},
+    admission::webhooks::{Address, BackstopState, Installation, entries},
     config,
 };
 use serde_json::{Value, json};
@@ -284,7 +284,7 @@ fn apply_by_hand(cluster: &Cluster) {
         labels: [("argocd.argoproj.io/instance".to_owned(), "poolguard".to_owned())].into(),
     };
     let policy = loaded.policy.with_node_pool_objects(&[].into());
-    for object in entries(&policy, NAMESPACE).objects(&installation, None) {
+    for object in entries(&policy, NAMESPACE, BackstopState::Absent).objects(&installation, None) {
         cluster.api.put(object);
     }
 }

@@ -25,19 +25,22 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use crate::generate::{
-    GROUP, HOSTNAME, NODES_MAX, TIER, ZONE, node_labels, node_name, pod_spec, taint, toleration,
-    unbound_pod_spec,
+use crate::{
+    generate::{
+        GROUP, HOSTNAME, NODES_MAX, TIER, ZONE, node_labels, node_name, pod_spec, taint,
+        toleration, unbound_pod_spec,
+    },
+    scenario::Scenario,
 };
 
 /// A config, and the nodes of a cluster.
 #[derive(Clone, Debug)]
-struct World {
+pub(crate) struct World {
     config: Value,
     nodes: Vec<NodeRecord>,
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(crate) fn world() -> impl Strategy<Value = World> {
     (config(), nodes()).prop_map(|(config, nodes)| World { config, nodes })
 }
 
@@ -116,6 +119,13 @@ fn owned(taint: &Value) -> Taint<'static> {
 }
 
 impl World {
+    /// As requests meet it.
+    pub(crate) fn scenario(&self) -> Scenario {
+        let policy = self.policy();
+        let snapshot = self.snapshot(&policy);
+        Scenario { policy, snapshot }
+    }
+
     fn policy(&self) -> Policy {
         let text = self.config.to_string();
         let loaded = config::load("config", &text, None);

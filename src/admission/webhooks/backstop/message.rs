@@ -1,0 +1,89 @@
+//! What the backstop tells the client: as the webhook says it, as far as a policy can.
+
+use super::table::{POOL, POOL_TAINT};
+use crate::{
+    admission::webhooks::cel::{CelPath, literal},
+    policy::mode::RuleName,
+};
+
+/// Why it is the policy that says so.
+const BY_THE_BACKSTOP: &str =
+    " PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.";
+
+/// The advice that fits every pod.
+const ADVICE: &str = ". If the pod must run there, ask your platform team to add the pod's service account to exempt in \
+     PoolGuard's config, with the namespace ";
+
+/// The pod can run on a node of a row of this chunk.
+pub(super) fn of_landing(chunk: usize) -> String {
+    let row = format!("variables.rows{chunk}[variables.landings{chunk}[0]]");
+    let start = start();
+    let (pool, taint) = (literal(POOL), literal(POOL_TAINT));
+    let can = literal(" can run on a node of pool ");
+    let reserved = literal(", which is reserved for AutoMQ: spec.tolerations tolerates ");
+    let remove = literal(&format!(". Remove the toleration{ADVICE}"));
+    format!("{start} + {can} + {row}[{pool}] + {reserved} + {row}[{taint}] + {remove} + {}", end())
+}
+
+/// The pod can run on the dedicated node that it names by a label or a field.
+pub(super) fn of_named() -> String {
+    let fact = literal(&format!(
+        " can run on the node that its nodeSelector or node affinity names, which is reserved for AutoMQ. Remove the \
+         toleration{ADVICE}"
+    ));
+    format!("{} + {fact} + {}", start(), end())
+}
+
+/// The pod chooses a dedicated node.
+pub(super) fn of_node_name(row: &str) -> String {
+    let can = literal(" would run on node ");
+    let of = literal(" of pool ");
+    let reserved = literal(&format!(
+        ", which is reserved for AutoMQ: spec.nodeName selects this node directly, so its taint has no effect. Remove \
+         spec.nodeName{ADVICE}"
+    ));
+    let pool = literal(POOL);
+    format!(
+        "{} + {can} + object.spec.nodeName + {of} + {row}[{pool}] + {reserved} + {}",
+        start(),
+        end()
+    )
+}
+
+/// The request binds a pod to a dedicated node.
+pub(super) fn of_binding(row: &str) -> String {
+    let start = literal(&format!(
+        "[{}] The request would bind a pod of namespace ",
+        RuleName::PodIntrusion
+    ));
+    let to = literal(" to node ");
+    let of = literal(" of pool ");
+    let reserved = literal(&format!(
+        ", which is reserved for AutoMQ. Let kube-scheduler choose the node.{BY_THE_BACKSTOP}"
+    ));
+    let pool = literal(POOL);
+    format!(
+        "{start} + request.namespace + {to} + object.target.name + {of} + {row}[{pool}] + {reserved}"
+    )
+}
+
+/// The rule and the pod.
+fn start() -> String {
+    let metadata = CelPath::object().key("metadata");
+    let name = format!(
+        "({} ? {} : ({} ? {} : '') + '*')",
+        metadata.has_text("name"),
+        metadata.key("name"),
+        metadata.has_text("generateName"),
+        metadata.key("generateName"),
+    );
+    format!(
+        "{} + request.namespace + '/' + {name}",
+        literal(&format!("[{}] Pod ", RuleName::PodIntrusion))
+    )
+}
+
+/// The namespace, and who decided.
+fn end() -> String {
+    format!("request.namespace + {}", literal(&format!(".{BY_THE_BACKSTOP}")))
+}

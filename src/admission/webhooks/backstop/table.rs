@@ -1,0 +1,275 @@
+//! The nodes of a snapshot, as the backstop's expressions read them: a row of texts for each class and each
+//! node to come, and the row of each dedicated node by its name.
+//!
+//! A row has the labels whose value is known, by their keys. `?KEY` refers to a domain, where less is known
+//! of the label. Keys that begin with a colon describe the row itself; no label has such a key.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::{
+    admission::webhooks::cel::{list, literal},
+    policy::{
+        placement::Expected,
+        pool::HOST_NAME_LABEL,
+        snapshot::{Class, NodeToCome, OtherLabels, Snapshot, TaintId},
+    },
+};
+
+/// The name of the row's pool.
+pub(super) const POOL: &str = ":pool";
+/// The taint of the row's pool, for people.
+pub(super) const POOL_TAINT: &str = ":taint";
+/// The number of this taint.
+pub(super) const OWN: &str = ":own";
+/// The numbers of the row's taints, each between two bars.
+pub(super) const TAINTS: &str = ":taints";
+/// The domain of every label that the row does not list, or the number of a list of reserved domains.
+pub(super) const OTHERS: &str = ":others";
+/// There if the row is of nodes that exist.
+pub(super) const LIVE: &str = ":live";
+
+/// The domain of a label that is absent.
+pub(super) const ABSENT: &str = "+?";
+/// The domain of a label of which nothing is known.
+pub(super) const UNKNOWN: &str = "-?";
+/// The domain of the host name of a node to come: a name that no other node has.
+const NEW_HOST: &str = "h?";
+/// The domain of a label whose value differs from node to node. A row says nothing of it.
+const INDIVIDUAL: &str = "!";
+
+/// The longest text of one expression. The API server's parser takes 100,000 code points.
+const CHUNK_MAX: usize = 60_000;
+/// The longest text of all tables together. The API server stores objects of up to 1.5 MB.
+const TEXT_MAX: usize = 900_000;
+
+/// Rows, and what they refer to.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Literals of maps from the number of a row to its fields.
+    pub(super) rows: Vec<Chunk>,
+    /// Literals of maps from the name of a node to the number of its row. A further key, a tilde and the name, says
+    /// that the host of the node has another name.
+    pub(super) names: Vec<String>,
+    /// Values by domain.
+    domains: BTreeMap<String, Vec<Arc<str>>>,
+    /// Reserved label domains by the number of their list.
+    reserved: Vec<Arc<[String]>>,
+    /// What did not fit.
+    pub(super) omitted: Omitted,
+}
+
+/// A part of the rows.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// The numbers of its rows, as the literal of a list.
+    pub(super) numbers: String,
+    /// The literal of the rows.
+    pub(super) text: String,
+}
+
+/// What of a snapshot a backstop leaves out, because it would be too large.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Dedicated nodes that it does not know by name.
+    pub nodes: usize,
+    /// Classes of dedicated nodes that it does not know; nodes to come are never left out.
+    pub classes: usize,
+}
+
+/// Even the nodes to come make a policy that no API server stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
+type Fields = BTreeMap<String, String>;
+
+impl Table {
+    /// The table of a snapshot.
+    pub(super) fn of(snapshot: &Snapshot) -> Result<Self, TooLarge> {
+        let mut table = Self::default();
+        let mut domain_ids = HashMap::new();
+        let to_come: Vec<String> = snapshot
+            .nodes_to_come()
+            .iter()
+            .map(|node| fields_text(&table.node_to_come(snapshot, node, &mut domain_ids)))
+            .collect();
+        let mut size: usize = to_come.iter().map(String::len).sum();
+        if size > TEXT_MAX {
+            return Err(TooLarge);
+        }
+        let mut rows = to_come;
+        let mut kept = Vec::new();
+        for class in snapshot.classes() {
+            let text = fields_text(&class_fields(snapshot, class));
+            if size + text.len() > TEXT_MAX {
+                table.omitted.classes += 1;
+                table.omitted.nodes += class.nodes.len();
+                continue;
+            }
+            size += text.len();
+            kept.push((rows.len(), class));
+            rows.push(text);
+        }
+        table.rows = chunks(&rows);
+        table.names = table.names_of(&kept, size);
+        let fits = |text: String| text.len() <= CHUNK_MAX;
+        if fits(table.domains_text()) && fits(table.reserved_text()) {
+            Ok(table)
+        } else {
+            Err(TooLarge)
+        }
+    }
+
+    fn node_to_come(
+        &mut self,
+        snapshot: &Snapshot,
+        node: &NodeToCome,
+        ids: &mut HashMap<(String, Vec<Arc<str>>), String>,
+    ) -> Fields {
+        let mut fields = described(snapshot, node.pool, &node.taints);
+        for (key, expected) in node.labels() {
+            if key == HOST_NAME_LABEL {
+                continue;
+            }
+            let (values, flags) = match expected {
+                Expected::Is(value) => {
+                    fields.insert(key.to_owned(), value.to_string());
+                    continue;
+                }
+                Expected::Absent => (&[] as &[_], ABSENT),
+                Expected::Among { values, or_absent: true } => (values.as_slice(), ABSENT),
+                Expected::Among { values, or_absent: false } => (values.as_slice(), "+"),
+                Expected::NoneOf { values, or_absent: true } => (values.as_slice(), UNKNOWN),
+                Expected::NoneOf { values, or_absent: false } => (values.as_slice(), "-"),
+            };
+            let of = (flags.to_owned(), values.to_vec());
+            let next = ids.len();
+            let id = ids.entry(of).or_insert_with(|| match values {
+                [] => flags.to_owned(),
+                _ => format!("{flags}{next}"),
+            });
+            self.domains.insert(id.clone(), values.to_vec());
+            fields.insert(format!("?{key}"), id.clone());
+        }
+        fields.insert(format!("?{HOST_NAME_LABEL}"), NEW_HOST.to_owned());
+        let others = match &node.others {
+            OtherLabels::Absent => ABSENT.to_owned(),
+            OtherLabels::Unknown => UNKNOWN.to_owned(),
+            OtherLabels::OnDemand(reserved) => {
+                let known = self.reserved.iter().position(|it| it == reserved);
+                known
+                    .unwrap_or_else(|| {
+                        self.reserved.push(Arc::clone(reserved));
+                        self.reserved.len() - 1
+                    })
+                    .to_string()
+            }
+        };
+        fields.insert(OTHERS.to_owned(), others);
+        fields
+    }
+
+    /// The names of the nodes of these classes, as far as they fit beside what is there already.
+    fn names_of(&mut self, classes: &[(usize, &Class)], mut size: usize) -> Vec<String> {
+        let mut entries = Vec::new();
+        for (number, class) in classes {
+            for node in &class.nodes {
+                let host = class.member(node).label(HOST_NAME_LABEL);
+                let mut entry = format!("{}: '{number}'", literal(&node.name));
+                if host != Some(&*node.name) {
+                    entry = format!("{entry}, {}: ''", literal(&format!("~{}", node.name)));
+                }
+                size += entry.len();
+                if size > TEXT_MAX {
+                    self.omitted.nodes += 1;
+                } else {
+                    entries.push(entry);
+                }
+            }
+        }
+        let parts = parts(&entries, String::len);
+        parts.into_iter().map(|part| format!("{{{}}}", part.join(", "))).collect()
+    }
+
+    /// The literal of a map from domains to their values.
+    pub(super) fn domains_text(&self) -> String {
+        let fixed = [ABSENT, UNKNOWN, NEW_HOST, INDIVIDUAL];
+        let fixed = fixed.into_iter().filter(|id| !self.domains.contains_key(*id));
+        let entries = fixed.map(|id| format!("{}: []", literal(id))).chain(
+            self.domains.iter().map(|(id, values)| format!("{}: {}", literal(id), list(values))),
+        );
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The literal of a map from the numbers of lists to reserved label domains.
+    pub(super) fn reserved_text(&self) -> String {
+        let entries = self.reserved.iter().enumerate();
+        let entries = entries.map(|(number, domains)| format!("'{number}': {}", list(&**domains)));
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Whether a provisioner sets labels on demand.
+    pub(super) fn has_reserved(&self) -> bool {
+        !self.reserved.is_empty()
+    }
+}
+
+/// What every row has.
+fn described(snapshot: &Snapshot, pool: usize, taints: &[TaintId]) -> Fields {
+    let mut fields = Fields::new();
+    let numbers: Vec<String> = taints.iter().map(|taint| taint.index().to_string()).collect();
+    fields.insert(TAINTS.to_owned(), format!("|{}|", numbers.join("|")));
+    if let Some(facts) = snapshot.pool(pool) {
+        let own = snapshot.taints().iter().position(|taint| *taint == facts.taint);
+        fields.insert(POOL.to_owned(), facts.name.to_string());
+        fields.insert(POOL_TAINT.to_owned(), facts.taint.to_string());
+        fields.insert(OWN.to_owned(), own.map_or_else(String::new, |own| own.to_string()));
+    }
+    fields
+}
+
+fn class_fields(snapshot: &Snapshot, class: &Class) -> Fields {
+    let mut fields = described(snapshot, class.pool, &class.taints);
+    fields.insert(LIVE.to_owned(), "yes".to_owned());
+    fields.insert(OTHERS.to_owned(), ABSENT.to_owned());
+    let individual: HashSet<&str> = class.individual_keys().chain([HOST_NAME_LABEL]).collect();
+    for (key, value) in class.labels().filter(|(key, _)| !individual.contains(key)) {
+        fields.insert(key.to_owned(), value.to_owned());
+    }
+    fields.extend(individual.into_iter().map(|key| (format!("?{key}"), INDIVIDUAL.to_owned())));
+    fields
+}
+
+fn fields_text(fields: &Fields) -> String {
+    let entries = fields.iter().map(|(key, value)| format!("{}: {}", literal(key), literal(value)));
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+}
+
+/// Rows in parts that an expression can hold.
+fn chunks(rows: &[String]) -> Vec<Chunk> {
+    let numbered: Vec<(usize, &String)> = rows.iter().enumerate().collect();
+    let chunk = |part: &[(usize, &String)]| {
+        let numbers = part.iter().map(|(number, _)| number.to_string());
+        let rows = part.iter().map(|(number, text)| format!("'{number}': {text}"));
+        let text = format!("{{{}}}", rows.collect::<Vec<_>>().join(",\n"));
+        Chunk { numbers: list(numbers), text }
+    };
+    parts(&numbered, |(_, text)| text.len()).into_iter().map(chunk).collect()
+}
+
+/// Consecutive items, each part as long as an expression can be.
+fn parts<T>(items: &[T], length: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut size = 0;
+    items
+        .chunk_by(|_, next| {
+            size += length(next) + 16;
+            let fits = size <= CHUNK_MAX;
+            if !fits {
+                size = 0;
+            }
+            fits
+        })
+        .collect()
+}

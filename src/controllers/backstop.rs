@@ -1,0 +1,278 @@
+//! The backstop in the API server: written by the Lease holder, restored when another client changes or deletes it,
+//! written again when the config or the nodes change, and removed when the config asks for none.
+
+mod objects;
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use serde_json::Value;
+use tokio::{select, sync::watch, time::sleep};
+use tracing::{error, info, warn};
+
+use self::objects::{Kept, PolicyApi, kind, name};
+use super::guard::AppliedConfig;
+use crate::{
+    admission::webhooks::{
+        Address, Backstop, BackstopState, Installation, NoBackstop, Omitted, backstop,
+    },
+    api::{
+        client::ApiError,
+        lease::{LeaseHeld, is_held, turned},
+        owner::{Search, search},
+        rbac::Names,
+    },
+    policy::mode::BackstopMode,
+    service::PolicyAndSnapshotCell,
+    telemetry::{
+        log_once::LogOnce,
+        metrics::{Metrics, label::BackstopCondition},
+    },
+};
+
+/// How often the objects are compared with what they should be. Nodes that come and go are written as often.
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long after a policy was created every API server is taken to evaluate it.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// What others know.
+pub struct BackstopInputs {
+    /// The policy and the nodes.
+    pub guard: PolicyAndSnapshotCell,
+    /// The config.
+    pub applied_config: watch::Receiver<Option<AppliedConfig>>,
+    /// The Lease.
+    pub held: watch::Receiver<LeaseHeld>,
+}
+
+/// Keeps the backstop.
+pub struct BackstopController {
+    client: Client,
+    namespace: String,
+    names: Names,
+    inputs: BackstopInputs,
+    metrics: Arc<Metrics>,
+    state: watch::Sender<BackstopState>,
+    /// When a policy that was not there was written last.
+    created: Option<Instant>,
+    /// Whether nothing is left of a backstop that the config does not ask for.
+    is_removed: bool,
+    /// What was written last, by kind and name.
+    written: BTreeMap<(String, String), Value>,
+    omitted: Omitted,
+    failure_log: LogOnce,
+}
+
+/// What a look comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The config asks for none.
+    Off,
+    /// There can be none, and why.
+    Impossible(NoBackstop),
+    /// The API server has no kind for it.
+    Unsupported,
+    /// It is as it should be; whether a policy was not there before.
+    Kept { is_new: bool },
+    /// It cannot be written, and why; whether an older version is there.
+    Failed { why: String, is_there: bool },
+}
+
+impl BackstopController {
+    /// With nothing looked at yet.
+    pub fn new(
+        client: Client,
+        namespace: String,
+        names: Names,
+        inputs: BackstopInputs,
+        metrics: Arc<Metrics>,
+        state: watch::Sender<BackstopState>,
+    ) -> Self {
+        Self {
+            client,
+            namespace,
+            names,
+            inputs,
+            metrics,
+            state,
+            created: None,
+            is_removed: false,
+            written: BTreeMap::new(),
+            omitted: Omitted::default(),
+            failure_log: LogOnce::default(),
+        }
+    }
+
+    /// Keeps it, for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let holds = is_held(*self.inputs.held.borrow(), Instant::now());
+            if holds {
+                let outcome = self.look().await;
+                self.report(&outcome);
+            } else {
+                self.is_removed = false;
+                self.metrics.set_backstop(None);
+            }
+            select! {
+                Ok(()) = self.inputs.applied_config.changed() => { self.is_removed = false; }
+                () = turned(&mut self.inputs.held, holds) => {}
+                () = sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Outcome {
+        let guard = self.inputs.guard.load_full();
+        let Some(guard) = guard else { return Outcome::Off };
+        let owner = match search(&self.client, &self.names).await {
+            Search::Found(owner) => Some(owner),
+            Search::Nobody => None,
+            // What is written then would outlive the release.
+            Search::Absent => return Outcome::Off,
+            Search::Unreadable(why) => return Outcome::Failed { why, is_there: false },
+        };
+        let installation = Installation {
+            name: self.names.release.clone(),
+            namespace: self.namespace.clone(),
+            // A policy names no address.
+            address: Address::Url(String::new()),
+            owner,
+            labels: BTreeMap::new(),
+        };
+        let asked = match guard.policy.backstop {
+            BackstopMode::Off => None,
+            BackstopMode::Beside | BackstopMode::Instead => {
+                Some(backstop(&guard.policy, &guard.snapshot, &installation))
+            }
+        };
+        let api = match asked {
+            None if self.is_removed => return Outcome::Off,
+            _ => PolicyApi::find(&self.client).await,
+        };
+        match (api, asked) {
+            (Err(why), _) => self.failed(&why),
+            (Ok(api), None) => self.remove(&api, &[]).await.unwrap_or(Outcome::Off),
+            (Ok(api), Some(_)) if !api.validates() => Outcome::Unsupported,
+            (Ok(api), Some(Err(why))) => {
+                self.remove(&api, &[]).await.unwrap_or(Outcome::Impossible(why))
+            }
+            (Ok(api), Some(Ok(backstop))) => self.keep(&api, backstop).await,
+        }
+    }
+
+    /// Removes the objects of this installation that are not among these. `None`: nothing is left of them.
+    async fn remove(&mut self, api: &PolicyApi, asked: &[Value]) -> Option<Outcome> {
+        match api.remove_others(&self.client, &self.names, asked).await {
+            Ok(removed) => {
+                for object in removed {
+                    info!(
+                        "deleted {object}, because the config and the nodes do not need it any more"
+                    );
+                }
+                self.written.retain(|_, it| asked.contains(it));
+                self.is_removed = asked.is_empty();
+                None
+            }
+            Err(why) => Some(self.failed(&why)),
+        }
+    }
+
+    fn failed(&self, why: &ApiError) -> Outcome {
+        Outcome::Failed { why: why.to_string(), is_there: !self.written.is_empty() }
+    }
+
+    async fn keep(&mut self, api: &PolicyApi, backstop: Backstop) -> Outcome {
+        let Backstop { objects, omitted } = backstop;
+        self.tell_of_omitted(omitted);
+        let mut is_new = false;
+        for object in &objects {
+            match self.keep_one(api, object).await {
+                Ok(kept) => is_new |= kept == Kept::Created,
+                Err(why) => return self.failed(&why),
+            }
+        }
+        self.remove(api, &objects).await.unwrap_or(Outcome::Kept { is_new })
+    }
+
+    async fn keep_one(&mut self, api: &PolicyApi, object: &Value) -> Result<Kept, ApiError> {
+        let kept = api.keep(&self.client, &self.names, object).await?;
+        let (kind, name) = (kind(object), name(object));
+        let before = self.written.insert((kind.to_owned(), name.to_owned()), object.clone());
+        match (kept, before) {
+            (Kept::AsItIs, _) => {}
+            (Kept::Created, None) => info!("created the {kind} {name}"),
+            (Kept::Created, Some(_)) => {
+                warn!(
+                    "the {kind} {name} was deleted by another client; PoolGuard created it again"
+                );
+            }
+            (Kept::Updated, Some(before)) if before == *object => {
+                warn!("the {kind} {name} was changed by another client; PoolGuard restored it");
+            }
+            (Kept::Updated, _) => {
+                info!("updated the {kind} {name} to the current config and nodes");
+            }
+        }
+        Ok(kept)
+    }
+
+    fn tell_of_omitted(&mut self, omitted: Omitted) {
+        if omitted != self.omitted && omitted != Omitted::default() {
+            warn!(
+                "the backstop leaves out {} nodes and {} groups of nodes, because the policy would be larger than the \
+                 API server accepts: while PoolGuard does not answer, pods that name one of these nodes are not denied",
+                omitted.nodes, omitted.classes
+            );
+        }
+        self.omitted = omitted;
+    }
+
+    fn report(&mut self, outcome: &Outcome) {
+        let (state, condition) = match outcome {
+            Outcome::Off => (BackstopState::Absent, None),
+            Outcome::Impossible(_) => (BackstopState::Absent, Some(BackstopCondition::Impossible)),
+            Outcome::Unsupported => (BackstopState::Absent, Some(BackstopCondition::Unsupported)),
+            Outcome::Kept { is_new } => {
+                if *is_new {
+                    self.created = Some(Instant::now());
+                }
+                let settles = self.created.is_some_and(|at| at.elapsed() < SETTLING);
+                let state = if settles { BackstopState::Absent } else { BackstopState::InForce };
+                let condition =
+                    if settles { BackstopCondition::Settling } else { BackstopCondition::InForce };
+                (state, Some(condition))
+            }
+            Outcome::Failed { is_there: true, .. } => {
+                (*self.state.borrow(), Some(BackstopCondition::Outdated))
+            }
+            Outcome::Failed { is_there: false, .. } => {
+                (BackstopState::Absent, Some(BackstopCondition::Absent))
+            }
+        };
+        let why = match outcome {
+            Outcome::Impossible(why) => Some(why.to_string()),
+            Outcome::Unsupported => Some(UNSUPPORTED.to_owned()),
+            Outcome::Failed { why, .. } => {
+                Some(format!("PoolGuard cannot keep its backstop: {why}"))
+            }
+            Outcome::Off | Outcome::Kept { .. } => None,
+        };
+        match why {
+            Some(why) if self.failure_log.is_news(&why) => error!("{why}"),
+            Some(_) => {}
+            None => self.failure_log.end(),
+        }
+        self.metrics.set_backstop(condition);
+        self.state.send_if_modified(|before| std::mem::replace(before, state) != state);
+    }
+}
+
+const UNSUPPORTED: &str = "backstop.mode is managed, but this API server has no ValidatingAdmissionPolicy in version v1 \
+     (Kubernetes 1.30): there is no backstop, and the webhooks guard the pools as before";
