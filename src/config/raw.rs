@@ -72,7 +72,7 @@ pub(super) struct Raw {
     /// The users who may change nodes and protected objects.
     #[serde(default)]
     pub(super) principals: Principals,
-    /// The groups whose requests PoolGuard always allows and always records.
+    /// The groups whose requests PoolGuard always allows. It records those that the API server sends to it.
     #[serde(default)]
     pub(super) break_glass: BreakGlass,
     /// How PoolGuard evaluates tolerations and taints.
@@ -378,7 +378,7 @@ pub(super) struct TrustedPrincipals {
     pub(super) service_accounts: Vec<String>,
 }
 
-/// The groups whose requests PoolGuard always allows and always records.
+/// The groups whose requests PoolGuard always allows. It records those that the API server sends to it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BreakGlass {
