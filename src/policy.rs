@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use self::rules::NodePoolFinding;
 use self::{
-    mode::{BackstopMode, RuleModes},
+    mode::{BackstopMode, Mode, RuleModes},
     pod_owner::{AutoMq, Exemption},
     pool::{Instance, PlacementSettings, Pool},
     principal::{TrustedPrincipals, User},
@@ -117,12 +117,17 @@ impl Policy {
     pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
         let view = match (phase, View::of(target)) {
             (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,
-            (Phase::Mutate, View::Binding) if self.backstop != BackstopMode::Off => View::Binding,
+            (Phase::Mutate, View::Binding) if self.answers_before_backstop() => View::Binding,
             (Phase::Mutate, _) => View::Irrelevant,
         };
         let raw_objects = phase == Phase::Validate
             && (self.protects(snapshot, target) || self.judges_node_pool(target));
         Reads { view, raw_objects }
+    }
+
+    /// Whether PoolGuard answers requests about pods in the mutating phase, before a backstop does.
+    pub fn answers_before_backstop(&self) -> bool {
+        self.backstop != BackstopMode::Off && self.rules.pod_intrusion == Mode::Enforce
     }
 
     /// Whether the config or the provider's preset trusts this user.

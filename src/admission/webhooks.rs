@@ -235,7 +235,10 @@ pub enum BackstopState {
 pub fn entries(policy: &Policy, own_namespace: &str, state: BackstopState) -> Entries {
     let outside = pod_owner::Outside::new(policy, own_namespace);
     let mut validating = pods::entries(policy, &outside);
-    if policy.backstop == BackstopMode::Instead && state == BackstopState::InForce {
+    if policy.answers_before_backstop()
+        && policy.backstop == BackstopMode::Instead
+        && state == BackstopState::InForce
+    {
         validating = pods::entries_beside_backstop(policy, &outside);
     }
     validating.extend(placement::validating(policy, own_namespace));
@@ -249,10 +252,10 @@ pub fn entries(policy: &Policy, own_namespace: &str, state: BackstopState) -> En
     validating.extend(protected);
     let mut mutating: Vec<WebhookEntry> =
         placement::mutating(policy).into_iter().chain(nodes::mutating(policy)).collect();
-    if policy.backstop != BackstopMode::Off {
+    overlap::leave_to_counterparts(policy, &mut mutating);
+    if policy.answers_before_backstop() {
         mutating.extend(pods::first_entries(policy, &outside));
     }
-    overlap::leave_to_counterparts(policy, &mut mutating);
     mutating.extend(validating.iter().filter_map(|entry| entry.fail_open_counterpart(policy)));
     for entries in [&mut mutating, &mut validating] {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
@@ -282,7 +285,7 @@ impl WebhookEntry {
             return None;
         }
         let (name, recorded) = self.recorded(policy);
-        if recorded == Cel::Never {
+        if recorded == Cel::Never || (policy.answers_before_backstop() && pods::is_first(self)) {
             return None;
         }
         let mut conditions = self.conditions.clone();

@@ -53,12 +53,8 @@ impl Names {
 pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
     ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
 /// Plurals of the kinds of admission policies and of their bindings.
-pub const ADMISSION_POLICIES: [&str; 4] = [
-    "validatingadmissionpolicies",
-    "validatingadmissionpolicybindings",
-    "mutatingadmissionpolicies",
-    "mutatingadmissionpolicybindings",
-];
+pub const ADMISSION_POLICIES: [&str; 2] =
+    ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
 /// Their API group.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
@@ -240,14 +236,14 @@ pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
         scope: RoleScope::Cluster,
         group: ADMISSION_GROUP.into(),
         resource: resource.into(),
-        verbs: &["delete", "get", "patch"],
+        verbs: &["delete", "get", "patch", "update"],
         names: policy_names(&names.release).to_vec(),
     }
 }
 
 /// What the admission policies of a release are called, and their bindings alike.
-pub fn policy_names(release: &str) -> [String; 3] {
-    [release.to_owned(), format!("{release}-bindings"), format!("{release}-placement")]
+pub fn policy_names(release: &str) -> [String; 2] {
+    [release.to_owned(), format!("{release}-bindings")]
 }
 
 /// The ClusterRole that owns them.

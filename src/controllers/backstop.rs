@@ -36,10 +36,7 @@ use crate::{
 };
 
 /// How often the objects are compared with what they should be. Nodes that come and go are written as often.
-const POLL_INTERVAL: Duration = Duration::from_secs(15);
-
-/// How long after a policy was created every API server is taken to evaluate it.
-const SETTLING: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What others know.
 pub struct BackstopInputs {
@@ -49,6 +46,8 @@ pub struct BackstopInputs {
     pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
+    /// How long after a policy was created every API server evaluates it.
+    pub settling: Duration,
 }
 
 /// Keeps the backstop.
@@ -120,12 +119,19 @@ impl BackstopController {
                 self.is_removed = false;
                 self.metrics.set_backstop(None);
             }
+            let wait = self.settles_in().unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL);
             select! {
                 Ok(()) = self.inputs.applied_config.changed() => { self.is_removed = false; }
                 () = turned(&mut self.inputs.held, holds) => {}
-                () = sleep(POLL_INTERVAL) => {}
+                () = sleep(wait) => {}
             }
         }
+    }
+
+    /// How long it takes until a new policy is in force everywhere; `None` if that was before.
+    fn settles_in(&self) -> Option<Duration> {
+        let left = self.inputs.settling.checked_sub(self.created?.elapsed())?;
+        (!left.is_zero()).then_some(left)
     }
 
     async fn look(&mut self) -> Outcome {
@@ -243,7 +249,7 @@ impl BackstopController {
                 if *is_new {
                     self.created = Some(Instant::now());
                 }
-                let settles = self.created.is_some_and(|at| at.elapsed() < SETTLING);
+                let settles = self.settles_in().is_some();
                 let state = if settles { BackstopState::Absent } else { BackstopState::InForce };
                 let condition =
                     if settles { BackstopCondition::Settling } else { BackstopCondition::InForce };

@@ -22,9 +22,9 @@ use std::{
 use super::{
     Phase, Policy,
     membership::Membership,
-    mode::BackstopMode,
     placement::{Landing, Witness},
     pod_owner::{PodIdentity, PodOwner, daemon_set},
+    principal::NODES_GROUP,
     request::{Change, Request, RequestObjects},
     snapshot::Snapshot,
     verdict::FindingCollector,
@@ -54,8 +54,8 @@ pub(in crate::policy) fn judge(
     report: &mut FindingCollector,
 ) {
     let context = Context { policy, snapshot, request };
-    if phase == Phase::Mutate && policy.backstop != BackstopMode::Off {
-        deny_before_the_backstop(context, report);
+    if phase == Phase::Mutate && policy.answers_before_backstop() {
+        answer_before_backstop(context, report);
         if report.denies() {
             return;
         }
@@ -72,29 +72,45 @@ pub(in crate::policy) fn judge(
 
 /// Denies an intruder already in the mutating phase. The API server evaluates a backstop before it calls `/validate`,
 /// and the denial would be the backstop's: without PoolGuard's message, record and Event.
-fn deny_before_the_backstop(context: Context<'_>, report: &mut FindingCollector) {
+///
+/// For members of break-glass groups and for kubelets this is the only call about a pod that is not AutoMQ's: they
+/// are outside the entries that fail closed.
+fn answer_before_backstop(context: Context<'_>, report: &mut FindingCollector) {
     let Context { policy, request, .. } = context;
-    if policy.break_glass_group(&request.user).is_some() {
+    let break_glass = policy.break_glass_group(&request.user);
+    if break_glass.is_some() || request.user.is_in(NODES_GROUP) {
+        if context.is_about_another_pod() {
+            validate(context, &request.subject, report);
+            break_glass.into_iter().for_each(|group| report.break_glass(group));
+        }
         return;
     }
     let mut found = FindingCollector::default();
     match &request.subject {
-        RequestObjects::Pod(Change::Create { new }) => {
+        RequestObjects::Pod(Change::Create { new })
+            if context.creating_daemon_set(&new.metadata).is_none() =>
+        {
             pod_intrusion::judge_create(context, new, &mut found);
         }
-        RequestObjects::Pod(Change::Update { old, new }) => {
+        // A backstop decides about pods that wait for a node.
+        RequestObjects::Pod(Change::Update { old, new }) if is_moved(old, new) => {
             pod_intrusion::judge_update(context, old, new, &mut found);
         }
         RequestObjects::Binding(binding) => {
             pod_intrusion::judge_binding(context, binding, &mut found);
         }
         RequestObjects::Irrelevant
-        | RequestObjects::Pod(Change::Delete { .. })
+        | RequestObjects::Pod(_)
         | RequestObjects::Workload(..)
         | RequestObjects::Node(_)
         | RequestObjects::Namespace(_) => {}
     }
     report.take_denials(found);
+}
+
+/// Whether an update changes where a pod that waits for a node can land.
+fn is_moved(old: &Pod<'_>, new: &Pod<'_>) -> bool {
+    old.spec.node_name.is_empty() && !new.spec.is_placed_like(&old.spec)
 }
 
 fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut FindingCollector) {
@@ -135,6 +151,25 @@ fn validate(context: Context<'_>, subject: &RequestObjects<'_>, report: &mut Fin
 }
 
 impl<'a> Context<'a> {
+    /// Whether the request is about a pod that neither AutoMQ nor a DaemonSet has: those have entries of their own.
+    fn is_about_another_pod(&self) -> bool {
+        match &self.request.subject {
+            RequestObjects::Pod(Change::Create { new }) => {
+                self.creating_daemon_set(&new.metadata).is_none()
+                    && !self.policy.automq.owns_pod(&self.identity(&new.metadata, &new.spec, None))
+            }
+            RequestObjects::Pod(Change::Update { old, new }) => is_moved(old, new),
+            RequestObjects::Binding(_) => {
+                !self.policy.automq.owns_namespace(&self.request.target.namespace)
+            }
+            RequestObjects::Irrelevant
+            | RequestObjects::Pod(Change::Delete { .. })
+            | RequestObjects::Workload(..)
+            | RequestObjects::Node(_)
+            | RequestObjects::Namespace(_) => false,
+        }
+    }
+
     /// Whether a kubelet updates its own node. PoolGuard never denies that.
     fn is_own_kubelet(&self) -> bool {
         self.request.user.kubelet_of() == Some(&self.request.target.name)

@@ -12,7 +12,7 @@ use crate::{
     admission::webhooks::{Address, BackstopState},
     api::{
         events::{EventQueue, EventRecorder, denials},
-        lease::Candidate,
+        lease::{Candidate, LeaseHeld},
         list_watch::{
             WatchSource, follow,
             one::{Seen, one},
@@ -35,7 +35,9 @@ use crate::{
         cluster_store::ClusterStore,
         found_objects,
         guard::AppliedConfig,
-        registration::{self, RegistrationInputs, RegistrationSettings, WebhookRegistration},
+        registration::{
+            self, RegistrationInputs, RegistrationSettings, RegistrationStatus, WebhookRegistration,
+        },
         scan::{ScanController, ScanInputs},
     },
     server::tls::Certificates,
@@ -133,9 +135,7 @@ impl Connected {
             installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
-        let (candidate, held) =
-            Candidate::new(client.clone(), &namespace, names.clone(), identity.clone());
-        let lease = LeaseTask::spawn(candidate);
+        let (lease, held) = LeaseTask::of_replica(&client, &namespace, &names, &identity);
         let status = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
@@ -148,22 +148,17 @@ impl Connected {
             registration: status.subscribe(),
             reports,
         };
-        let backstop = keep_backstop(
-            &client,
-            (&namespace, &names),
-            BackstopInputs {
-                guard: Arc::clone(&inputs.guard),
-                applied_config: applied_config.clone(),
-                held: held.clone(),
-            },
-            shared,
-            tasks,
-        );
+        let backstop = BackstopInputs {
+            guard: Arc::clone(&inputs.guard),
+            applied_config: applied_config.clone(),
+            held: held.clone(),
+            settling: rotation_wait,
+        };
+        let backstop = keep_backstop(&client, (&namespace, &names), backstop, shared, tasks);
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
-        let bundle = watch::Sender::new(None);
-        let found = watch::Sender::new(None);
+        let (bundle, found) = (watch::Sender::new(None), watch::Sender::new(None));
         let inputs = RegistrationInputs {
             applied_config,
             seen,
@@ -175,12 +170,8 @@ impl Connected {
         };
         let settings =
             RegistrationSettings { namespace: namespace.clone(), names: names.clone(), address };
-        let metrics = Arc::clone(&shared.metrics);
         let recorder = EventRecorder::new(client.clone(), identity);
-        let client_too = client.clone();
-        let registration =
-            WebhookRegistration::new(client_too, settings, inputs, metrics, &recorder, status);
-        tasks.spawn(registration.run());
+        keep_registration(&client, settings, inputs, &recorder, status, shared, tasks);
         tasks.spawn(found_objects::follow(client.clone(), found));
         let clock = Arc::clone(&shared.clock);
         let certificates = match certificate {
@@ -200,6 +191,22 @@ impl Connected {
         };
         Ok((certificates, Some(lease)))
     }
+}
+
+/// Begins to keep the webhook configurations.
+fn keep_registration(
+    client: &Client,
+    settings: RegistrationSettings,
+    inputs: RegistrationInputs,
+    recorder: &EventRecorder,
+    status: watch::Sender<Option<RegistrationStatus>>,
+    shared: &Shared,
+    tasks: &mut Tasks,
+) {
+    let (client, metrics) = (client.clone(), Arc::clone(&shared.metrics));
+    let registration =
+        WebhookRegistration::new(client, settings, inputs, metrics, recorder, status);
+    tasks.spawn(registration.run());
 }
 
 /// Begins to keep the backstop; whether it is in force, as it changes.
@@ -287,6 +294,18 @@ fn server_names(address: &Address, namespace: &str) -> Vec<String> {
 }
 
 impl LeaseTask {
+    /// Begins to stand for the Lease.
+    fn of_replica(
+        client: &Client,
+        namespace: &str,
+        names: &Names,
+        identity: &str,
+    ) -> (Self, watch::Receiver<LeaseHeld>) {
+        let (candidate, held) =
+            Candidate::new(client.clone(), namespace, names.clone(), identity.to_owned());
+        (Self::spawn(candidate), held)
+    }
+
     fn spawn(mut candidate: Candidate) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();

@@ -120,22 +120,6 @@ class Rendering(unittest.TestCase):
         text = (CHART / "files/dashboard.json").read_text()
         self.assertEqual(json.loads(dashboard["data"][f"{RELEASE}.json"]), json.loads(text))
 
-    def test_the_backstop_is_what_poolguard_renders(self):
-        """Where this fails, write tests/chart/values/backstop.yaml again, as its first line says."""
-        found = objects("backstop")
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write(engine.config_text(found))
-            file.flush()
-            arguments = ["--config", file.name, "--namespace", NAMESPACE, "--name", RELEASE]
-            printed = engine.poolguard("render", "policy", *arguments)
-        self.assertEqual(printed.returncode, 0, printed.stderr)
-        kinds = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
-        self.assertEqual(
-            [engine.only(found, kind) for kind in kinds], list(yaml.safe_load_all(printed.stdout))
-        )
-        self.assertFalse([it for it in objects("defaults") if it["kind"] in kinds])
-        self.assertIn("--set-file backstop", engine.refusal({"backstop": "kind: Secret"}))
-
     def test_names_follow_the_release(self):
         for thing in engine.objects_of(engine.render({}, release="blue", namespace="other")):
             name = thing["metadata"]["name"]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "a metric that counts is exact")]
 
+mod backstop;
 mod certificates;
 mod check;
 mod cluster;

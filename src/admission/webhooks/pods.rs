@@ -1,8 +1,8 @@
 //! `pod-intrusion` and `cluster-exclusive`: pods and bindings.
 
 use super::{
-    FailurePolicy, MatchCondition, NamespaceScope, Reinvocation, ResourceScope, WebhookEntry,
-    WebhookRule,
+    DOMAIN, FailurePolicy, MatchCondition, NamespaceScope, Reinvocation, ResourceScope,
+    WebhookEntry, WebhookRule,
     cel::{Cel, CelPath},
     pod_owner::{Changeable, Outside, OwnerCounts},
     principals,
@@ -23,23 +23,24 @@ pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
 const TEMPLATE_GENERATION_LABEL: &str = "pod-template-generation";
 
 pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
-    of_outage(policy, outside, FailurePolicy::of)
+    of_outage(policy, outside, Outage::of)
 }
 
 /// The same where a backstop denies the intruders while PoolGuard does not answer.
 pub(super) fn entries_beside_backstop(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
-    of_outage(policy, outside, |_| FailurePolicy::Ignore)
+    let open = Outage { failure_policy: FailurePolicy::Ignore, people: People::LeftOut };
+    of_outage(policy, outside, |_| open)
 }
 
 fn of_outage(
     policy: &Policy,
     outside: &Outside<'_>,
-    failure_policy: fn(Mode) -> FailurePolicy,
+    outage: impl Fn(Mode) -> Outage + Copy,
 ) -> Vec<WebhookEntry> {
     [
-        pods(policy, outside, failure_policy),
+        pods(policy, outside, outage),
         daemon_set_pods(policy, outside),
-        bindings(policy, outside, failure_policy),
+        bindings(policy, outside, outage),
         relabelled_pods(policy, outside),
     ]
     .into_iter()
@@ -76,29 +77,54 @@ fn widened(policy: &Policy, outside: &Outside<'_>) -> Cel {
 
 /// The entries of the mutating configuration in which PoolGuard denies an intruder before a backstop does.
 pub(super) fn first_entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
-    if policy.rules.pod_intrusion != Mode::Enforce || pool_taints(policy).is_empty() {
-        return Vec::new();
-    }
     let first = |stem: &str, entry: WebhookEntry| WebhookEntry {
         name: WebhookEntry::new(stem, Phase::Mutate, Vec::new()).name,
         path: Phase::Mutate,
-        failure_policy: FailurePolicy::Ignore,
         reinvocation: Reinvocation::IfNeeded,
         ..entry
     };
-    // All pods are for the validating entry: only an intruder meets a backstop.
-    let mut narrow = policy.clone();
-    narrow.rules.cluster_exclusive = Mode::Off;
-    let pods = pods(&narrow, outside, FailurePolicy::of).map(|it| first("intruders", it));
-    let bindings = bindings(policy, outside, FailurePolicy::of);
-    let bindings = bindings.map(|it| first("intruders-bindings", it));
+    let open = Outage { failure_policy: FailurePolicy::Ignore, people: People::Included };
+    let pods = pods(policy, outside, |_| open).map(|it| first("intruders", it));
+    let bindings = bindings(policy, outside, |_| open).map(|it| first("intruders-bindings", it));
     pods.into_iter().chain(bindings).collect()
+}
+
+/// Whether an entry's requests are also sent by one of [`first_entries`], those of all people included.
+pub(super) fn is_first(entry: &WebhookEntry) -> bool {
+    ["pods", "bindings"].iter().any(|stem| entry.name == format!("{stem}.{DOMAIN}"))
+}
+
+/// What becomes of an entry's requests while PoolGuard does not answer, and whose are sent.
+#[derive(Clone, Copy)]
+struct Outage {
+    failure_policy: FailurePolicy,
+    people: People,
+}
+
+/// Members of break-glass groups, and kubelets, whose mirror pods no answer stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum People {
+    Included,
+    /// Another entry sends their requests.
+    LeftOut,
+}
+
+impl Outage {
+    /// A fail-closed entry leaves people out, and its counterpart sends their requests.
+    fn of(mode: Mode) -> Self {
+        let failure_policy = FailurePolicy::of(mode);
+        let people = match failure_policy {
+            FailurePolicy::Fail => People::LeftOut,
+            FailurePolicy::Ignore => People::Included,
+        };
+        Self { failure_policy, people }
+    }
 }
 
 fn pods(
     policy: &Policy,
     outside: &Outside<'_>,
-    failure_policy: fn(Mode) -> FailurePolicy,
+    outage: impl Fn(Mode) -> Outage,
 ) -> Option<WebhookEntry> {
     let (reaches, mode) = judges(policy, policy.rules.pod_intrusion);
     if mode == Mode::Off {
@@ -114,19 +140,19 @@ fn pods(
         let sent = Cel::any([Cel::all([is_create(), widened]), reaching]);
         (&[Operation::Create, Operation::Update], sent)
     };
-    let failure_policy = failure_policy(mode);
+    let Outage { failure_policy, people } = outage(mode);
     let mut entry = WebhookEntry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
     entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
     let controller = principals::creates_daemon_set_pod();
-    let left_out = match failure_policy {
-        FailurePolicy::Fail => Cel::any([controller, principals::is_kubelet()]),
-        FailurePolicy::Ignore => controller,
+    let left_out = match people {
+        People::LeftOut => Cel::any([controller, principals::is_kubelet()]),
+        People::Included => controller,
     };
     entry.conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
-    if failure_policy == FailurePolicy::Fail {
+    if people == People::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)
@@ -158,19 +184,20 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntr
 fn bindings(
     policy: &Policy,
     outside: &Outside<'_>,
-    failure_policy: fn(Mode) -> FailurePolicy,
+    outage: impl Fn(Mode) -> Outage,
 ) -> Option<WebhookEntry> {
     let mode = policy.rules.pod_intrusion;
     if mode == Mode::Off || pool_taints(policy).is_empty() {
         return None;
     }
     let mut entry = WebhookEntry::new("bindings", Phase::Validate, vec![binding_rule()]);
-    entry.failure_policy = failure_policy(mode);
+    let Outage { failure_policy, people } = outage(mode);
+    entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope_without_automq();
     let by_another = Cel::not(principals::is_kube_scheduler());
     entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));
     entry.conditions.extend(outside.binding_is_outside());
-    if entry.failure_policy == FailurePolicy::Fail {
+    if people == People::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)

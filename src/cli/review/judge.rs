@@ -15,7 +15,7 @@ use crate::{
         principal::User,
         request::{Change, Operation, Request, RequestObjects, Target},
         snapshot::Snapshot,
-        verdict::{Decision, Finding, Outcome, Record, Verdict},
+        verdict::{Finding, Outcome, Record, Verdict},
     },
 };
 
@@ -121,10 +121,12 @@ impl Judge<'_> {
             Outcome::Allow(_) => Vec::new(),
             Outcome::Deny(denials) => denials.iter().cloned().collect(),
         };
+        // What the mutating phase says before a backstop does, the validating phase says again.
         let mut warnings = mutated.verdict.warnings;
+        warnings.retain(|it| !validated.verdict.warnings.contains(it));
         warnings.extend(validated.verdict.warnings);
         let mut records = mutated.verdict.records;
-        records.retain(|record| record.decision != Decision::Deny);
+        records.retain(|it| !validated.verdict.records.contains(it));
         records.extend(validated.verdict.records);
         Ok(Reviewed {
             file,

@@ -20,7 +20,7 @@ use crate::{
         registration::{additions::CloudAdditions, drift::differences},
     },
     policy::{
-        mode::{Mode, RuleModes, RuleName},
+        mode::{BackstopMode, Mode, RuleModes, RuleName},
         provider::Provider,
     },
 };
@@ -37,6 +37,7 @@ pub(super) fn examine(installed: &Installed, facts: &StatusFacts) -> Report {
     findings.push(version(facts));
     findings.push(lease(installed, facts));
     findings.push(registration(installed, facts));
+    findings.extend(backstop(facts));
     findings.push(certificate(facts));
     findings.push(intruder(facts));
     findings.extend(config(facts));
@@ -202,7 +203,8 @@ fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
         owner: None,
         labels: BTreeMap::new(),
     };
-    let desired = entries(&policy, namespace, BackstopState::Absent).objects(&installation, None);
+    let state = if is_backed(facts) { BackstopState::InForce } else { BackstopState::Absent };
+    let desired = entries(&policy, namespace, state).objects(&installation, None);
     let additions = CloudAdditions::from(policy.provider);
     let differing: Vec<String> = desired
         .iter()
@@ -229,6 +231,35 @@ fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
     Check::Registration
         .warning(format!("The registered entries differ from the config: {}", named(&differing)))
         .fix(fix)
+}
+
+/// Whether the API server has a policy for pods that denies.
+fn is_backed(facts: &StatusFacts) -> bool {
+    let [policy, binding] = &facts.policies;
+    let denies = |binding: &Value| {
+        list(binding, "/spec/validationActions").any(|action| action.as_str() == Some("Deny"))
+    };
+    matches!(policy, Ok(Some(_)))
+        && binding.as_ref().is_ok_and(|it| it.as_ref().is_some_and(denies))
+}
+
+/// Whether the backstop that the config asks for is there; nothing if it asks for none.
+fn backstop(facts: &StatusFacts) -> Option<StatusFinding> {
+    let policy = &facts.config.as_ref().ok()?.policy;
+    let outage = match policy.backstop {
+        BackstopMode::Off => return None,
+        BackstopMode::Beside => "rejects candidates for the pools",
+        BackstopMode::Instead => "denies intruders, and no other pod",
+    };
+    if is_backed(facts) {
+        let fact = format!("While PoolGuard does not answer, the API server {outage}");
+        return Some(Check::Backstop.pass(fact));
+    }
+    if let Some(why) = facts.policies.iter().find_map(|it| it.as_ref().err()) {
+        return Some(Check::Backstop.unknown(format!("The backstop could not be read: {why}")));
+    }
+    let fix = "# the Lease holder creates it (docs/backstop.md); if it does not, read its log";
+    Some(Check::Backstop.error("The backstop that the config asks for does not exist").fix(fix))
 }
 
 fn named(all: &[String]) -> String {

@@ -13,7 +13,7 @@ use crate::{
     api::{
         client,
         discovery::{self, ServedResource},
-        rbac::{ADMISSION_GROUP, WEBHOOK_CONFIGURATIONS},
+        rbac::{ADMISSION_GROUP, ADMISSION_POLICIES, WEBHOOK_CONFIGURATIONS},
     },
     cluster::inventory::Inventory,
     config::{self, Loaded},
@@ -44,6 +44,8 @@ pub(super) struct StatusFacts {
     pub(super) lease: ReadObject,
     /// Mutating first.
     pub(super) configurations: [ReadObject; 2],
+    /// The policy for pods of the backstop, and its binding.
+    pub(super) policies: [ReadObject; 2],
     /// The config as the ConfigMap has it, or why it is none.
     pub(super) config: Result<Loaded, String>,
     pub(super) role: ReadObject,
@@ -64,6 +66,9 @@ pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Resu
     let [mutating, validating] =
         WEBHOOK_CONFIGURATIONS.map(|plural| format!("/apis/{ADMISSION_GROUP}/v1/{plural}/{name}"));
     let configurations = [get(mutating).await?, get(validating).await?];
+    let [policy, binding] =
+        ADMISSION_POLICIES.map(|plural| format!("/apis/{ADMISSION_GROUP}/v1/{plural}/{name}"));
+    let policies = [get(policy).await?, get(binding).await?];
     let role = get(format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")).await?;
     let provider = provider(client).await?;
     let found = get(format!("/api/v1/namespaces/{namespace}/configmaps/{config_map}")).await?;
@@ -92,6 +97,7 @@ pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Resu
         pods,
         lease,
         configurations,
+        policies,
         config,
         role,
         found: served.filter(|it| known.contains(it)).collect(),

@@ -56,7 +56,14 @@ pub(super) fn backstop(
 ) -> BackstopMode {
     match (raw.backstop.mode, raw.on_outage) {
         (raw::BackstopMode::Managed, OnOutage::Closed) => BackstopMode::Beside,
-        (raw::BackstopMode::Managed, OnOutage::Backstop) => BackstopMode::Instead,
+        (raw::BackstopMode::Managed, OnOutage::Backstop) => {
+            if matches!(raw.registration, raw::Registration::External) {
+                let why = "with `registration: external`, PoolGuard cannot open and close the webhook entries";
+                let help = "remove `onOutage`: the entries then stay closed beside the backstop";
+                report.push(root.key("onOutage").error(why).with_help(help));
+            }
+            BackstopMode::Instead
+        }
         (raw::BackstopMode::Off, OnOutage::Closed) => BackstopMode::Off,
         (raw::BackstopMode::Off, OnOutage::Backstop) => {
             let error = root

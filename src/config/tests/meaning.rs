@@ -45,6 +45,13 @@ instances:
 }
 
 #[test]
+fn an_outage_without_a_backstop_is_closed() {
+    assert_snapshot!(lines_of("onOutage: backstop"), @"1:11: `onOutage: backstop` needs a backstop, and `backstop.mode` is off; help: add `backstop: {mode: managed}`");
+    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop\nregistration: external"), @"2:11: with `registration: external`, PoolGuard cannot open and close the webhook entries; help: remove `onOutage`: the entries then stay closed beside the backstop");
+    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop"), @"");
+}
+
+#[test]
 fn names_and_selectors_are_unique() {
     let pools = "\
 pools:

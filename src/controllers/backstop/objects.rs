@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::header::CONTENT_TYPE;
 use kube::{
     Client,
     api::{DeleteParams, Patch, PatchParams},
@@ -88,7 +89,15 @@ impl PolicyApi {
         let parameters = PatchParams::apply("poolguard").force();
         let request = Request::new(self.path(resource));
         let request = request.patch(name, &parameters, &Patch::Apply(object))?;
-        send(client, names, resource, request).await?;
+        let applied = send(client, names, resource, request).await?;
+        if !is_like(object, &applied) {
+            // An apply leaves the fields that another client added.
+            let version = applied.pointer("/metadata/resourceVersion");
+            let whole = with_version(object, version.and_then(Value::as_str).unwrap_or_default());
+            let path = format!("{}/{name}", self.path(resource));
+            let request = http::Request::put(path).header(CONTENT_TYPE, "application/json");
+            send(client, names, resource, request.body(whole.to_string().into_bytes())?).await?;
+        }
         Ok(kept)
     }
 
@@ -146,23 +155,25 @@ async fn send(
     names: &Names,
     resource: &'static str,
     request: http::Request<Vec<u8>>,
-) -> Result<(), ApiError> {
+) -> Result<Value, ApiError> {
     let right = rbac::admission_policy(resource, names);
     let sent = client::text(client, request).await;
-    sent.map(drop).map_err(|error| client::explain_with(&error, &right))
+    let text = sent.map_err(|error| client::explain_with(&error, &right))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn with_version(object: &Value, version: &str) -> Value {
+    let mut whole = object.clone();
+    if let Some(metadata) = whole.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("resourceVersion".to_owned(), version.into());
+    }
+    whole
 }
 
 /// What the kind of an object is called in a path.
 fn resource_of(object: &Value) -> &'static str {
-    let mutates = kind(object).starts_with("Mutating");
-    let binds = kind(object).ends_with("Binding");
-    let [policy, binding, mutating, mutating_binding] = ADMISSION_POLICIES;
-    match (mutates, binds) {
-        (false, false) => policy,
-        (false, true) => binding,
-        (true, false) => mutating,
-        (true, true) => mutating_binding,
-    }
+    let [policy, binding] = ADMISSION_POLICIES;
+    if kind(object).ends_with("Binding") { binding } else { policy }
 }
 
 /// The kind of an object.

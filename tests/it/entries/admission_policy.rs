@@ -30,6 +30,17 @@ fn compile(env: &Env, text: &Value) -> Rc<Program> {
     })
 }
 
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
 /// A policy with the binding behind it, compiled.
 pub(crate) struct AdmissionPolicy {
     env: Arc<Env>,
@@ -98,7 +109,10 @@ impl AdmissionPolicy {
         if !self.selects(review) {
             return Answer::Allowed;
         }
-        let mut context = context(&self.env, review);
+        // An API server stores no null.
+        let mut review = review.clone();
+        without_nulls(&mut review["request"]);
+        let mut context = context(&self.env, &review);
         match self.evaluate(&mut context) {
             Ok(None) => Answer::Allowed,
             Ok(Some(text)) => Answer::Denied(text),

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::{
     admission_policy::{AdmissionPolicy, Answer},
-    api_server::installation,
+    api_server::{ApiServer, installation},
+    registered,
     variants::variants,
 };
 use crate::{
@@ -109,8 +110,12 @@ fn it_denies_the_recorded_intruders() {
         }
         agreement.add(&name, is_denied, &answer);
     }
-    insta::assert_snapshot!(agreement, @"");
-    insta::assert_snapshot!(left.join("\n"), @"");
+    insta::assert_snapshot!(agreement, @"24 requests: 6 denied by both, 2 by PoolGuard only, 0 by the backstop only, 0 not evaluated");
+    // `pod-placement` denies the broker, and a backstop has no rule for pods of DaemonSets.
+    insta::assert_snapshot!(left.join("\n"), @r"
+    mutate-pod-create-automq-broker
+    pod-create-daemonset-log-agent-for-pool-a
+    ");
     let text = backstop.denial(&recorded("pod-create-job-key-exists-toleration")).unwrap();
     insta::assert_snapshot!(text, @"");
 }
@@ -140,16 +145,20 @@ fn it_agrees_on_the_placement_vectors() {
         let snapshot = Snapshot::build(&policy, &[&vector.node], Vec::new());
         let scenario = Scenario { policy: policy.clone(), snapshot };
         let backstop = Backstop::new(&scenario).unwrap();
-        let review = pod_in("shop", &vector.pod);
-        agreement.add(
-            &vector.name,
-            !scenario.validate(&review).is_allowed(),
-            &backstop.answer(&review),
-        );
+        let mut review = pod_in("shop", &vector.pod);
+        // As it is, and tolerating every taint: the constraints then decide alone.
+        for tolerates_all in [false, true] {
+            if tolerates_all {
+                review["request"]["object"]["spec"]["tolerations"] =
+                    json!([{"operator": "Exists"}]);
+            }
+            let is_denied = !scenario.validate(&review).is_allowed();
+            agreement.add(&vector.name, is_denied, &backstop.answer(&review));
+        }
     }
     println!("placement vectors: {agreement}");
     assert_eq!(agreement.only_backstop, [""; 0]);
-    insta::assert_snapshot!(agreement, @"");
+    insta::assert_snapshot!(agreement, @"5000 requests: 1672 denied by both, 99 by PoolGuard only, 0 by the backstop only, 0 not evaluated");
 }
 
 const BLANKET: &str = "{tolerations: [{operator: Exists}]}";
@@ -235,7 +244,12 @@ fn it_says_which_node_or_pool_and_what_to_do() {
         binding("shop", node),
     ]
     .map(|review| backstop.denial(&review).unwrap());
-    insta::assert_snapshot!(texts.join("\n"), @"");
+    insta::assert_snapshot!(texts.join("\n"), @r"
+    [pod-intrusion] Pod shop/p can run on a node of pool pool-a, which is reserved for AutoMQ: spec.tolerations tolerates dedicated=automq:NoSchedule. Remove the toleration. If the pod must run there, ask your platform team to add the pod's service account to exempt in PoolGuard's config, with the namespace shop. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.
+    [pod-intrusion] Pod shop/p would run on node ip-10-0-1-11.ec2.internal of pool pool-a, which is reserved for AutoMQ: spec.nodeName selects this node directly, so its taint has no effect. Remove spec.nodeName. If the pod must run there, ask your platform team to add the pod's service account to exempt in PoolGuard's config, with the namespace shop. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.
+    [pod-intrusion] Pod shop/p can run on the node that its nodeSelector or node affinity names, which is reserved for AutoMQ. Remove the toleration. If the pod must run there, ask your platform team to add the pod's service account to exempt in PoolGuard's config, with the namespace shop. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.
+    [pod-intrusion] The request would bind a pod of namespace shop to node ip-10-0-1-11.ec2.internal of pool pool-a, which is reserved for AutoMQ. Let kube-scheduler choose the node. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.
+    ");
 }
 
 fn binding(namespace: &str, node: &str) -> Value {
@@ -300,12 +314,46 @@ fn an_update_is_denied_for_what_it_adds_only() {
 }
 
 #[test]
+fn poolguard_is_asked_before_the_backstop() {
+    let scenario = Scenario::with("backstop: {mode: managed}\nonOutage: backstop");
+    let backstop = Backstop::new(&scenario).unwrap();
+    let server = ApiServer::new(&registered(&scenario.policy, &[]));
+    let node = "ip-10-0-1-11.ec2.internal";
+    let tolerate = |pod: &mut Value| pod["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+    for (review, name) in [
+        (pod(BLANKET), "intruders"),
+        (pod(&format!("{{nodeName: {node}}}")), "intruders"),
+        (update(pod("{}"), tolerate), "intruders"),
+        (binding("shop", node), "intruders-bindings"),
+    ] {
+        assert!(backstop.denial(&review).is_some(), "{review:#}");
+        let called = server.called(&review);
+        let first = called.iter().find(|it| it.configuration == Phase::Mutate).unwrap();
+        assert_eq!(
+            (first.name(), first.path(), first.fails_closed()),
+            (name, Phase::Mutate, false)
+        );
+        let verdict = scenario.decide(Phase::Mutate, &review);
+        assert!(!verdict.is_allowed(), "{review:#}");
+        // Only this call records it: the request ends here.
+        assert_eq!(verdict.records.len(), 1, "{:?}", verdict.records);
+        // With the backstop in force, nothing else stops a pod while PoolGuard is away.
+        assert!(called.iter().all(|it| !it.fails_closed()), "{review:#}");
+    }
+    let exempt = by(pod(BLANKET), "admin", &["poolguard:break-glass"]);
+    assert!(scenario.decide(Phase::Mutate, &exempt).is_allowed());
+    // Without a backstop, nothing is denied before the validating phase.
+    assert!(Scenario::recorded().decide(Phase::Mutate, &pod(BLANKET)).is_allowed());
+}
+
+#[test]
 fn without_a_pool_or_a_rule_that_denies_there_is_none() {
     let of = |scenario: &Scenario| {
         objects(&scenario.policy, &scenario.snapshot).map(|_| ()).unwrap_err()
     };
-    let nowhere =
-        Scenario::new("discovery: {enabled: false}", "{apiVersion: v1, kind: List, items: []}");
+    let config =
+        "{apiVersion: poolguard.io/v1alpha1, kind: PoolGuardConfig, discovery: {enabled: false}}";
+    let nowhere = Scenario::new(config, &data_text("cluster.json"));
     assert_eq!(of(&nowhere), NoBackstop::NoPool);
     let warns = Scenario::with("rules: {pod-intrusion: {mode: warn}}");
     assert_eq!(of(&warns), NoBackstop::Mode(Mode::Warn));
@@ -315,6 +363,12 @@ fn without_a_pool_or_a_rule_that_denies_there_is_none() {
 }
 
 thread_local! {
+    static MANAGED: LazyLock<(Scenario, Backstop, ApiServer)> = const { LazyLock::new(|| {
+        let scenario = Scenario::with("backstop: {mode: managed}");
+        let backstop = Backstop::new(&scenario).unwrap();
+        let server = ApiServer::new(&registered(&scenario.policy, &[]));
+        (scenario, backstop, server)
+    }) };
     static WORLDS: LazyLock<Vec<(Scenario, Backstop)>> = const { LazyLock::new(|| {
         let worlds = variants().into_iter().filter_map(|variant| {
             let backstop = Backstop::new(&variant.scenario)?;
@@ -325,6 +379,27 @@ thread_local! {
 }
 
 proptest! {
+    #[test]
+    fn poolguard_denies_first_what_the_backstop_would_deny(spec in pod_spec(), added in toleration()) {
+        let tolerate = |pod: &mut Value| match pod["spec"]["tolerations"].as_array_mut() {
+            Some(tolerations) => tolerations.push(added.clone()),
+            None => pod["spec"]["tolerations"] = json!([added]),
+        };
+        let create = pod(&spec.to_string());
+        MANAGED.with(|world| {
+            let (scenario, backstop, server) = &**world;
+            for review in [update(create.clone(), tolerate), create] {
+                if let Answer::Denied(text) = backstop.answer(&review) {
+                    let called = server.called(&review);
+                    let asked = called.iter().any(|it| it.path() == Phase::Mutate);
+                    assert!(asked, "{text}\n{review:#}");
+                    let verdict = scenario.decide(Phase::Mutate, &review);
+                    assert!(!verdict.is_allowed(), "{text}\n{review:#}");
+                }
+            }
+        });
+    }
+
     #[test]
     fn a_generated_pod_that_poolguard_allows_passes(world in world(), spec in pod_spec()) {
         let scenario = world.scenario();

@@ -52,6 +52,9 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant { name: "recorded", scenario: Scenario::recorded() },
         with("warn", &all_in("warn")),
         with("audit", &all_in("audit")),
+        with("backstop", "backstop: {mode: managed}"),
+        with("backstop and warn", &format!("backstop: {{mode: managed}}\n{}", all_in("warn"))),
+        with("backstop instead", "backstop: {mode: managed}\nonOutage: backstop"),
         with("cluster-exclusive warn", "rules: {cluster-exclusive: {mode: warn}}"),
         with("cluster-exclusive enforce", "rules: {cluster-exclusive: {mode: enforce}}"),
         with(

@@ -1,7 +1,10 @@
 //! PoolGuard asks for what it is granted, all of it and nothing else.
 
 use poolguard::{
-    api::{rbac::PolicyRule, reports::Api},
+    api::{
+        rbac::{ADMISSION_POLICIES, PolicyRule},
+        reports::Api,
+    },
     controllers::certificates::stored::ROTATE,
 };
 use serde_json::json;
@@ -73,6 +76,17 @@ async fn every_right_is_asked_for_and_nothing_else_is() {
     replica.logged("rotation: the next certificate authority signs from now on").await;
     cluster.api.remove("secrets", "poolguard-system/poolguard-ca");
     replica.logged("restored").await;
+    // A backstop, kept and removed.
+    let backstop = format!("{}backstop: {{mode: managed}}\n", data_text("config.yaml"));
+    cluster.configure(&backstop);
+    let is_kept = |api: &ApiServer| api.get(ADMISSION_POLICIES[1], "poolguard-bindings").is_some();
+    cluster.api.wait_until(is_kept).await;
+    for resource in ADMISSION_POLICIES {
+        cluster.api.edit(resource, "poolguard", |it| it["spec"]["excess"] = "field".into());
+    }
+    replica.logged("was changed by another client; PoolGuard restored it").await;
+    cluster.configure(&data_text("config.yaml"));
+    cluster.api.wait_until(|api| !is_kept(api)).await;
     cluster.api.disconnect();
     cluster.add_node("fresh", "automq-a", true);
     replica.metric("poolguard_snapshot_rebuilds_total", |count| count >= 2.0).await;

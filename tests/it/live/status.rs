@@ -74,7 +74,7 @@ async fn an_installation_that_is_well_has_nothing_to_mend() {
 
 type Fault = (&'static str, fn(&Cluster), &'static str);
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 11] = [
     (
         "no replica is ready",
         |it| {
@@ -92,6 +92,16 @@ const FAULTS: [Fault; 10] = [
             });
         },
         "error replicas Kubernetes cannot create a replica: insufficient quota",
+    ),
+    (
+        "the backstop is not there",
+        |it| {
+            it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+                let text = it["data"]["config.yaml"].as_str().unwrap();
+                it["data"]["config.yaml"] = format!("{text}backstop: {{mode: managed}}\n").into();
+            });
+        },
+        "error backstop The backstop that the config asks for does not exist",
     ),
     (
         "versions differ",

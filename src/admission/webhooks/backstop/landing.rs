@@ -13,6 +13,8 @@ use crate::{admission::webhooks::cel::literal, policy::pool::HOST_NAME_LABEL};
 const KEY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 /// A label value.
 const VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$";
+/// The bound of `Gt` or `Lt`, which must be a label value as well.
+const BOUND: &str = "^[0-9]{1,18}$";
 /// An integer that every implementation reads.
 const INTEGER: &str = "^-?[0-9]{1,18}$";
 
@@ -35,14 +37,14 @@ pub(super) enum Node {
 /// The pod's terms that can be read, if it has a required node affinity.
 pub(super) fn terms() -> String {
     let value = literal(VALUE);
-    let integer = literal(INTEGER);
+    let bound = literal(BOUND);
     let lists = "has(q.values) && q.values.size() > 0";
     let readable = format!(
         "({EXPRESSIONS}.size() > 0 || {FIELDS}.size() > 0) && {EXPRESSIONS}.all(q, q.key.matches({}) && \
          (q.operator in ['In', 'NotIn'] ? {lists} && q.values.all(v, v.matches({value})) : \
          q.operator in ['Exists', 'DoesNotExist'] ? !has(q.values) || q.values.size() == 0 : \
          q.operator in ['Gt', 'Lt'] && has(q.values) && q.values.size() == 1 && \
-         q.values[0].matches({integer}))) && {FIELDS}.all(f, f.key == 'metadata.name' && f.operator in ['In', \
+         q.values[0].matches({bound}))) && {FIELDS}.all(f, f.key == 'metadata.name' && f.operator in ['In', \
          'NotIn'] && has(f.values) && f.values.size() == 1)",
         literal(KEY)
     );
