@@ -207,6 +207,7 @@ impl Fitness {
     pub fn counts(&self) -> String {
         let errors = self.failures(FindingSeverity::Error);
         let warnings = self.failures(FindingSeverity::Warning);
+        let notes = self.failures(FindingSeverity::Note);
         let unknowns = self.unknowns();
         let mut parts = Vec::new();
         if errors > 0 {
@@ -223,6 +224,7 @@ impl Fitness {
         });
         match (failures, unknown) {
             (None, None) if unknowns > 0 => String::new(),
+            (None, None) if notes > 0 => count(notes, "note"),
             (None, None) => "every constraint holds".to_owned(),
             // A warning is a failure, and an unknown check is not.
             (Some(failures), Some(unknown)) => format!("{failures}; {unknown}"),

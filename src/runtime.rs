@@ -179,7 +179,7 @@ async fn run(
         guarding.start_with(guard, settings);
     }
     let applied_config = guarding.applied_config();
-    announce_when_loaded(announce, bound, &cell, applied_config.clone());
+    let announced = (Arc::clone(&cell), applied_config.clone());
     let metrics = Arc::clone(&shared.metrics);
     let denials = connected.as_ref().and_then(|it| it.tell_of_denials(&shared, &mut tasks));
     let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
@@ -205,6 +205,9 @@ async fn run(
         }
         None => Arc::new(ArcSwap::from(server_config(certificates, None)?)),
     };
+    // Not before: a mistake in the certificate files ends the process.
+    let (cell, applied_config) = announced;
+    announce_when_loaded(announce, bound, &cell, applied_config);
     let metrics = Arc::clone(&shared.metrics);
     let server = Server::new(listener, tls, settings.limits, metrics, lifecycle.clone(), service);
     let work = async {
@@ -296,8 +299,9 @@ fn announce_when_loaded(
 }
 
 fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    let context = || format!("cannot listen on {address}: choose another address with {flag}");
-    listen(address).with_context(context)
+    listen(address).map_err(|error| {
+        anyhow!("cannot listen on {address}: {error}. Choose another address with {flag}")
+    })
 }
 
 fn task_ended(ended: Result<Infallible, JoinError>) -> anyhow::Error {

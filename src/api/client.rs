@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -40,15 +40,50 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
          the contexts"
         );
     } else {
-        bail!(
-            "PoolGuard found no cluster: run it in a pod, name a kubeconfig with --kubeconfig \
-             FILE, or name a dump of `kubectl get nodes,namespaces -o yaml` with --cluster FILE"
-        );
+        return Err(NoCluster.into());
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // PoolGuard retries by itself and logs the reason; the client would retry without a message.
     config.default_retry = false;
     Ok(config)
+}
+
+/// Neither a kubeconfig nor a pod's service account names a cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("PoolGuard found no cluster: run it in a pod, or name a kubeconfig with --kubeconfig FILE")]
+pub struct NoCluster;
+
+/// Adds to [`NoCluster`] the flag of the commands that also read a dump.
+pub fn or_dump(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<NoCluster>() {
+        anyhow!("{error}. Or name the output of `poolguard dump` with --cluster FILE")
+    } else {
+        error
+    }
+}
+
+/// A client for the API server. A command that the kubeconfig runs to log in can fail here.
+pub fn connect(config: Config) -> anyhow::Result<Client> {
+    Client::try_from(config).map_err(|error| {
+        let why = innermost(&error);
+        if matches!(error, kube::Error::Auth(_)) {
+            anyhow!(
+                "cannot log in to the API server as the kubeconfig says: {why}. If the kubeconfig runs a command to log \
+                 in (`exec`), check that this command is installed and works"
+            )
+        } else {
+            anyhow!("cannot set up the connection to the API server: {why}")
+        }
+    })
+}
+
+/// The last error of the chain: each error of it repeats the next one, and the last says what happened.
+fn innermost(error: &kube::Error) -> &dyn std::error::Error {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
 }
 
 /// Sends a request and waits for the answer, at most [`REQUEST_TIMEOUT`].
@@ -128,12 +163,7 @@ impl From<&kube::Error> for ApiError {
                 message.to_owned()
             });
         }
-        // Each error of the chain repeats the next one; the innermost says what happened.
-        let mut innermost: &dyn std::error::Error = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        Self::NotAnswered(innermost.to_string())
+        Self::NotAnswered(innermost(error).to_string())
     }
 }
 

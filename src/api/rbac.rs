@@ -284,8 +284,8 @@ impl fmt::Display for PolicyRule {
 impl fmt::Display for RoleScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Cluster => "ClusterRole",
-            Self::Namespace => "Role in PoolGuard's own namespace",
+            Self::Cluster => "ClusterRole of this user",
+            Self::Namespace => "Role of this user in PoolGuard's own namespace",
         })
     }
 }

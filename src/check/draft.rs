@@ -52,6 +52,8 @@ pub struct ConfigDraft {
     read: String,
     /// What has not been read.
     checks: Vec<String>,
+    /// Whether nodes could be read.
+    sees_nodes: bool,
     /// Whether a better dump would have it.
     is_short_dump: bool,
     namespaces: DraftList<DraftNamespace>,
@@ -135,6 +137,7 @@ impl ConfigDraft {
             provider: defaults.provider,
             read: read(inventory),
             checks: gaps(inventory),
+            sees_nodes: inventory.knows(&NODES.group_resource()),
             is_short_dump: NEEDED
                 .iter()
                 .all(|(it, _)| inventory.gap(&it.group_resource()).is_none()),
@@ -175,25 +178,31 @@ fn read(inventory: &Inventory) -> String {
         };
         count(inventory.count(&it.group_resource()), noun)
     });
-    super::words::list(&counted.collect::<Vec<_>>())
+    let counted: Vec<String> = counted.collect();
+    if counted.is_empty() { "no objects".to_owned() } else { super::words::list(&counted) }
 }
 
 /// The kinds that a draft needs, and what it lacks without them.
 const NEEDED: [(Resource, &str); 3] = [
     (NODES, "the draft has no pools"),
     (PODS, "the draft does not show which instances run"),
-    (DAEMON_SETS, "`exempt` is incomplete: add the agents that must run on every node"),
+    (DAEMON_SETS, "`exempt` is incomplete (add the agents that must run on every node)"),
 ];
 
 /// What the draft would say if the input had it.
 fn gaps(inventory: &Inventory) -> Vec<String> {
     let unknown = NEEDED.into_iter().filter(|(it, _)| !inventory.knows(&it.group_resource()));
-    let told = unknown.map(|(it, without)| format!("{}, so {without}", inventory.why_unknown(it)));
+    let told = unknown.map(|(it, without)| {
+        let why = inventory.why_unknown(it);
+        let why =
+            why.strip_prefix("The ").map_or_else(|| why.clone(), |rest| format!("the {rest}"));
+        format!("{without}, because {why}")
+    });
     told.collect()
 }
 
 /// Whether an object carries one of AutoMQ's labels.
-fn is_marked(labels: &impl LabelSet) -> bool {
+pub(super) fn is_marked(labels: &impl LabelSet) -> bool {
     automq_labels().any(|(key, value)| {
         labels.value(key).is_some_and(|found| value.is_none_or(|value| value == found))
     })

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
+    draft::is_marked,
     facts::{CheckFacts, Resident},
     finding::{CheckFinding, Constraint, FindingSeverity},
+    intruders::unless_automq,
     words::count,
 };
 use crate::{
@@ -36,14 +38,17 @@ pub(super) fn judge(
     }
     // Intruders are told already, as what they are first of all.
     let is_told = |resident: &Resident<'_>| told.iter().any(|it| std::ptr::eq(*it, resident));
-    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    // The number of pods, and whether one of them has AutoMQ's labels.
+    let mut namespaces: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
     for &resident in strangers {
         let metadata = &resident.pod.metadata;
         if !facts.policy.automq.owns_namespace(&metadata.namespace)
             && !metadata.mirror.0
             && !is_told(resident)
         {
-            *namespaces.entry(&metadata.namespace).or_default() += 1;
+            let (pods, has_mark) = namespaces.entry(&metadata.namespace).or_default();
+            *pods += 1;
+            *has_mark |= is_marked(&metadata.labels);
         }
     }
     if namespaces.is_empty() {
@@ -54,21 +59,22 @@ pub(super) fn judge(
         };
         findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }
-    for (namespace, pods) in namespaces {
+    for (namespace, (pods, has_mark)) in namespaces {
         let run = if pods == 1 { "runs" } else { "run" };
         let fact =
             format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
         findings.push(
             CheckFinding::fail(EXCLUSIVE, severity, fact)
                 .why(
-                    "AutoMQ requires its own cluster: other pods share its network, and AutoMQ's \
-                 permissions let it read and change them too",
+                    "AutoMQ requires its own cluster: other pods share the network with the brokers, and AutoMQ's \
+                 permissions also let AutoMQ read and change these pods",
                 )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(
-                    "# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
+                    "{}# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
                      {{namespace: {namespace}, reason: …}}\n# this entry exempts every pod of the namespace, also \
-                     on AutoMQ's pools"
+                     on AutoMQ's pools",
+                    unless_automq(facts, namespace, has_mark)
                 )),
         );
     }

@@ -157,7 +157,7 @@ pub(super) fn replace(
                  {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
                  $NEW_POOL to the pool's `nodes` in PoolGuard's config, for example {{matchExpressions: \
                  [{{key: eks.amazonaws.com/nodegroup, operator: In, values: [{group}, $NEW_POOL]}}]}}. Then drain the nodes of {group} one at a \
-                 time, and after each wait until its broker runs on $NEW_POOL. Then\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
+                 time. After each node, wait until its broker runs on $NEW_POOL. At the end:\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
             );
         }
         Some(Tool::Gke(_)) => format!(
@@ -199,8 +199,8 @@ pub(super) fn out_of_zones(
         Some(_) | None => format!("# limit the node pool to {named}"),
     };
     format!(
-        "# if the zone is right: list it in `zones` of the pool in PoolGuard's config, in place of a zone without \
-         nodes. A pool has one zone or three\n# if the zone is wrong:\n{limit}\n\
+        "# if the zone is right: change `zones` of the pool in PoolGuard's config to the zones of its nodes. A pool has \
+         one zone or three\n# if the zone is wrong:\n{limit}\n\
          # add a node in {room}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
          kubectl drain {nodes} --ignore-daemonsets\n# then delete the machine of each drained node in the cloud"
     )

@@ -107,17 +107,22 @@ fn pods(
     }
     let nodes: Vec<&str> = outside.keys().copied().collect();
     let pods: Vec<&str> = outside.into_values().flatten().collect();
+    let members = pool.names(|_| true);
+    let place = match nodes.iter().filter(|node| members.contains(node)).count() {
+        0 => format!("outside pool {}", pool.name()),
+        all if all == nodes.len() => format!("outside the zones of pool {}", pool.name()),
+        _ => format!("outside pool {} or outside its zones", pool.name()),
+    };
     let fact = format!(
-        "{} of instance {name} {} on {}, outside pool {} or outside the pool's zones",
+        "{} of instance {name} {} on {}, {place}",
         capital(&named("pod", &pods)),
         verb(&pods, "runs", "run"),
         named("node", &nodes),
-        pool.name()
     );
     let finding = CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
         .why(
-            "The node can have another machine type, cloud role or zone than the pool: the pod \
-         may not reach its storage, and its volumes keep it in the wrong zone",
+            "The node can have another machine type, cloud role or zone than the pool. Then the pod may lose access to \
+             its storage, or its volumes are in a zone of no node of the pool",
         )
         .pool(pool.name())
         .nodes(&nodes)

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    draft::is_marked,
     exclusive,
     facts::{CheckFacts, Resident, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
@@ -146,7 +147,10 @@ fn residents(
             None if is_static => {
                 "# this is a static pod: remove its manifest from the node".to_owned()
             }
-            None => pod_fix(facts, maker, pods),
+            None => {
+                let has_mark = pods.iter().any(|it| is_marked(&it.pod.metadata.labels));
+                unless_automq(facts, &maker.namespace, has_mark) + &pod_fix(facts, maker, pods)
+            }
         };
         findings.push(
             CheckFinding::fail(POD, severity(facts, maker), fact)
@@ -250,33 +254,53 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
         let comparison = facts.policy.placement.comparison_operators;
         tolerating(it.pod.spec.tolerations(), taint, comparison).is_none().then_some(taint)
     });
-    let source = if maker.kind == "Pod" {
-        "in the workload or manifest that creates it".to_owned()
-    } else {
-        format!("in {}", maker.object())
+    let source = match &*maker.kind {
+        "Pod" => "in the workload or manifest that creates it".to_owned(),
+        "ReplicaSet" => format!("in the Deployment or other owner of {}", maker.object()),
+        "Job" => format!("in the CronJob or manifest of {}", maker.object()),
+        _ => format!("in {}", maker.object()),
     };
     let first = match untolerated {
         Some(taint) => format!(
-            "# no toleration lets the pod run here: the node lacked the taint {taint} when the pod came, or the manifest \
-             sets spec.nodeName. First add the taint to the nodes that lack it (see node-taint), and remove \
-             spec.nodeName from the manifest; then"
+            "# the pod does not tolerate the taint {taint}. It runs here because the node lacked the taint when the pod \
+             came, or because the manifest sets spec.nodeName. First add the taint to the nodes that lack it (see \
+             node-taint), and remove spec.nodeName from the manifest; then"
         ),
         None => format!("# first, {source}, {keep_off}; then"),
     };
+    // A Job would create its pods again from its template, which cannot change.
+    let (kind, names) = match &*maker.kind {
+        "Job" => ("job", maker.name.clone()),
+        _ => ("pod", names.join(" ")),
+    };
+    let entry = exempt_entry(maker, account(pods));
+    format!("{first}\nkubectl delete {kind} -n {namespace} {names}\n{entry}")
+}
+
+/// The first lines of a fix for a pod that is probably AutoMQ's, but whose namespace the config does not name.
+pub(super) fn unless_automq(facts: &CheckFacts<'_>, namespace: &str, has_mark: bool) -> String {
+    if !has_mark || facts.policy.automq.owns_namespace(namespace) {
+        return String::new();
+    }
     format!(
-        "{first}\nkubectl delete pod -n {namespace} {}\n{}",
-        names.join(" "),
-        exempt_entry(maker, account(pods))
+        "# if these are AutoMQ's pods (they have its labels), only add namespace {namespace} to `automq.namespaces` in \
+         PoolGuard's config\n# otherwise:\n"
     )
 }
 
 fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
     let Maker { kind, namespace, name } = maker;
+    let change = if kind == "Job" {
+        format!(
+            "# in the manifest of the Job, {keep_off}. The pod template of a Job cannot change, so delete the Job and create \
+             it again\nkubectl delete job -n {namespace} {name}"
+        )
+    } else {
+        format!("kubectl edit {} -n {namespace} {name}\n# {keep_off}", kind.to_lowercase())
+    };
+    let entry = exempt_entry(maker, account);
     format!(
-        "kubectl edit {} -n {namespace} {name}\n# {keep_off}\n# if an operator manages the {kind}, change the \
-         operator's settings instead\n{}",
-        kind.to_lowercase(),
-        exempt_entry(maker, account)
+        "{change}\n# if an operator manages the {kind}, change the operator's settings instead\n{entry}"
     )
 }
 
@@ -315,7 +339,12 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
             let metadata = workload.metadata.clone();
             let pools = pools_of(facts, &workload.template(kind).spec);
             let spec = &workload.template(kind).spec;
-            let keep_off = facts.policy.keep_off(&pools, spec);
+            let keep_off = if spec.node_name.is_empty() {
+                facts.policy.keep_off(&pools, spec)
+            } else {
+                "remove nodeName from the pod template".to_owned()
+            };
+            let has_mark = is_marked(&workload.template(kind).metadata.labels);
             let account = spec.service_account().to_owned();
             let subject =
                 RequestObjects::Workload(kind, Box::new(Change::Create { new: workload }));
@@ -328,7 +357,8 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
                     };
-                    let fix = workload_fix(&maker, &keep_off, &account);
+                    let fix = unless_automq(facts, &maker.namespace, has_mark)
+                        + &workload_fix(&maker, &keep_off, &account);
                     denied.insert(maker, Denied { why, pools: names(&pools), fix });
                 }
             }

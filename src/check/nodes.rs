@@ -221,7 +221,7 @@ fn untainted_siblings(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> Option<Ch
     }
     let (lack, taint) = (verb(&nodes, "lacks", "lack"), &pool.facts.taint);
     let fact = format!(
-        "{} of the same node pool {} {lack} the taint {taint}",
+        "{} of the cloud's node pool {} {lack} the taint {taint}",
         capital(&named("node", &nodes)),
         pool.name()
     );

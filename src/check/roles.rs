@@ -111,7 +111,9 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     }
     if without.is_empty() || with.len() == accounts.len() {
         let fact = if with.is_empty() {
-            "AutoMQ's namespaces contain no service account".to_owned()
+            let namespaces: Vec<String> =
+                policy.automq.namespaces.iter().map(ToString::to_string).collect();
+            format!("AutoMQ's namespaces ({}) contain no service account", list(&namespaces))
         } else {
             let has = if with.len() == 1 { "has a" } else { "have a" };
             format!(

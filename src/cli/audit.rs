@@ -36,8 +36,8 @@ use super::{
 
 /// Summarize the audit stream: what PoolGuard denied, when, and which workload it was.
 ///
-/// Reads the JSON lines of --audit-file, and those of `kubectl logs` if PoolGuard runs with `--log-format
-/// json`. It ignores prefixes and other lines, and counts damaged lines. Exit code 0: it printed the summary.
+/// Reads the JSON lines that `poolguard serve --audit-file` writes, and those of `kubectl logs` if PoolGuard runs with
+/// `--log-format json`. It ignores prefixes and other lines, and counts damaged lines. Exit code 0: it printed the summary.
 /// 2: it could not read a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

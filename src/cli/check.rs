@@ -105,6 +105,8 @@ struct Checked {
     missing: Vec<String>,
     /// The command that dumps every kind that a check reads.
     dump_command: Option<String>,
+    /// Whether a live cluster refused to list kinds.
+    is_refused: bool,
 }
 
 impl Check {
@@ -134,7 +136,13 @@ impl Check {
                 let policy = config.load(plan.provider())?.policy;
                 let name = Named(file).to_string();
                 let fitness = examine_plan(&policy, &plan);
-                vec![Checked { name, fitness, missing: Vec::new(), dump_command: None }]
+                vec![Checked {
+                    name,
+                    fitness,
+                    missing: Vec::new(),
+                    dump_command: None,
+                    is_refused: false,
+                }]
             }
             (None, None) => block_on(check_live(kubeconfig.as_deref(), &contexts, &config))?,
         };
@@ -188,7 +196,25 @@ impl Checked {
         let dump_command = Some(dump_command(&others));
         let fitness = examine(policy, inventory);
         let missing = fitness.missing.iter().cloned().chain(lacking).collect();
-        Self { name, fitness, missing, dump_command }
+        let is_refused = inventory.gaps().next().is_some();
+        Self { name, fitness, missing, dump_command, is_refused }
+    }
+
+    /// What the input lacks and what to do, as two sentences above the command that dumps all kinds.
+    fn lacks(&self) -> [String; 2] {
+        let missing = self.missing.join(", ");
+        if self.is_refused {
+            [
+                format!("PoolGuard could not read {missing}."),
+                "Give this user the missing rights, or let a user with these rights create a dump with this command:"
+                    .to_owned(),
+            ]
+        } else {
+            [
+                format!("The input does not contain {missing}."),
+                "To include them, create the dump with this command:".to_owned(),
+            ]
+        }
     }
 }
 

@@ -24,9 +24,9 @@ use crate::{
 ///
 /// Lists every kind that `check` reads, the node-pool objects that the cluster has, and the objects that
 /// `protected` in the config names. Changes nothing, and needs the permission to list these kinds. The dump
-/// contains no containers, no data of Secrets and no managed fields. A kind that PoolGuard may not read is left
-/// out, and a warning names the RBAC rule to add. Exit code 2: PoolGuard could read no kind at all, or could
-/// not write the file.
+/// contains no containers, no data of Secrets and no managed fields. PoolGuard leaves out a kind that it has no
+/// permission to read, and a warning names the RBAC rule to add. Exit code 2: PoolGuard could not read any kind, or
+/// could not write the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Dump {
@@ -71,7 +71,8 @@ impl Dump {
             let gaps = gaps(&cluster, &objects);
             let (name, inventory) = cluster.into_parts();
             if !inventory.has_something_to_check() {
-                bail!("{name}: PoolGuard could read no kind. {}", gaps.join("\n"));
+                let first = gaps.first().map(String::as_str).unwrap_or_default();
+                bail!("{name}: PoolGuard could not read any kind. The first error: {first}");
             }
             Ok((inventory, gaps))
         })?;

@@ -47,7 +47,7 @@ impl LiveCluster {
         kubeconfig: Option<&Path>,
         context: Option<&str>,
     ) -> anyhow::Result<Self> {
-        Self::read_into(Inventory::default(), kubeconfig, context).await
+        Self::read_into(Inventory::default(), kubeconfig, context).await.map_err(client::or_dump)
     }
 
     /// The same, into this inventory.
@@ -59,7 +59,7 @@ impl LiveCluster {
         let reached = client::configure(kubeconfig, context).await?;
         let name = context.map_or_else(|| reached.cluster_url.to_string(), str::to_owned);
         let mut reader = Reader {
-            client: Client::try_from(reached)?,
+            client: client::connect(reached)?,
             inventory,
             undiscovered: None,
             progress: Progress::new(&name),

@@ -21,10 +21,11 @@ use super::{
 };
 use crate::{admission::review::Asker, kubernetes::documents};
 
-/// Show offline what the webhook would decide: mutate, apply the patch, validate the result.
+/// Show offline what the webhook would decide about requests and manifests.
 ///
 /// Reads AdmissionReviews and plain manifests, as JSON or as YAML with any number of documents. It judges a
-/// manifest as if you created it. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
+/// manifest as if you created it. As in a cluster, PoolGuard first mutates the object, then applies the patch, then
+/// validates the result. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
 /// read something.
 #[derive(Debug, clap::Args)]
 pub(super) struct Review {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use clap::ValueEnum;
-use kube::Client;
 
 use self::{
     examine::examine,
@@ -30,8 +29,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Check whether PoolGuard itself is well, and print how to fix what is not.
 ///
-/// Reads the replicas, the Lease, the registered webhooks and their certificates, the config and the rights, and
-/// creates an intruder as a dry run, which the API server must deny. It stores nothing. Exit code 0: no check
+/// Reads the replicas, the Lease, the registered webhooks and their certificates, the config and the rights. It
+/// also creates an intruder as a dry run: a pod that could run on a pool, which the API server must deny. It
+/// stores nothing. Exit code 0: no check
 /// failed. 1: a check failed (--fail-on sets the lowest severity that counts). 2: PoolGuard could not reach the
 /// API server.
 #[derive(Debug, clap::Args)]
@@ -54,11 +54,11 @@ pub(super) struct StatusCommand {
     #[arg(long, value_name = "NAME")]
     config_map: Option<String>,
 
-    /// Namespace of the pod that is created as a dry run. PoolGuard must not exempt it
+    /// Namespace of the pod that is created as a dry run; name one that the config does not exempt
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     dry_run_namespace: String,
 
-    /// Do not create a pod as a dry run, which needs the right to create pods
+    /// Do not create a pod as a dry run, for example if you have no right to create pods
     #[arg(long)]
     skip_dry_run: bool,
 
@@ -112,7 +112,7 @@ impl StatusCommand {
 
     async fn report(&self) -> anyhow::Result<Report> {
         let config = client::configure(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
-        let client = Client::try_from(config)?;
+        let client = client::connect(config)?;
         let installed = Installed {
             namespace: self.namespace.clone(),
             name: self.name.clone(),

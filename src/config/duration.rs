@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
     let is_for_people = text.chars().all(|it| it.is_ascii_digit() || "hms".contains(it));
     match parse_duration(text) {
         Ok(_) if !is_for_people => Err(NO_DURATION),
-        Ok(Duration::ZERO) => Err("is zero"),
+        Ok(Duration::ZERO) => Err("is zero: write a longer duration, such as `10m`"),
         Ok(total) if total > Duration::from_hours(24 * DAYS_MAX) => Err("is longer than 365 days"),
         Ok(total) => Ok(total),
         Err(_) => Err(NO_DURATION),

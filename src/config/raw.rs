@@ -286,8 +286,8 @@ pub(super) struct Instance {
     /// The name of its pool, which `pools` must declare.
     #[schemars(required, example = &"pool-a")]
     pub(super) pool: Option<String>,
-    /// How PoolGuard spreads its pods over the zones: what the scheduler does with a pod that would break the
-    /// spread. If you omit it, PoolGuard adds no spread.
+    /// How PoolGuard spreads the instance's pods over the zones: what the scheduler does with a pod that would break
+    /// the spread. If you omit it, PoolGuard adds no spread.
     pub(super) zone_spread: Option<ZoneSpread>,
 }
 

@@ -170,7 +170,7 @@ fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     let span = Span { start, end: start + 1, line: marker.line(), column: marker.col() + 1 };
     let message = format!("this is not YAML: {}", error.info());
     Diagnostic::new(DiagnosticSeverity::Error, "", span, message)
-        .with_help("if this line is right, look for a `[`, `{` or quotation mark on an earlier line that is not closed")
+        .with_help("check the indentation of this line and of the line above, put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark")
 }
 
 /// A collection that is not complete yet.

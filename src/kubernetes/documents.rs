@@ -13,7 +13,7 @@ pub use self::place::{TextPlace, place};
 pub enum DocumentError {
     /// It looks like JSON and is not.
     #[error("not JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// It is not YAML.
     #[error("not YAML: {0}")]
     Yaml(String),
@@ -128,6 +128,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
         // Below the first line is an excerpt of the text, which the file's name would not lead.
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
+        // The library names a setting of its own.
+        let first = first.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
         DocumentError::Yaml(first.trim_start_matches("error: ").to_owned())
     })
 }

@@ -7,6 +7,7 @@ use super::{
     placement::Landing,
     pod_owner::DEFAULT_ACCOUNT,
     pool::{Pool, ZONE_LABEL},
+    protection::Recognition,
     snapshot::{PoolFacts, PoolOrigin, Snapshot},
     zone::PoolZones,
 };
@@ -88,6 +89,30 @@ pub(in crate::policy) fn write_exempt_entry(
     out.write_str(
         " that names no service account. To exempt fewer pods, first set serviceAccountName in the pod or in its template",
     )
+}
+
+/// Writes what to do if a pod that the config does not know is AutoMQ's: it has one of AutoMQ's labels, and the config
+/// does not name its namespace. Anyone can write the labels, so they only choose this sentence.
+pub(in crate::policy) fn write_automq_hint(
+    out: &mut impl fmt::Write,
+    policy: &Policy,
+    namespace: &str,
+    labels: &impl LabelSet,
+) -> fmt::Result {
+    let marks = policy.protected.iter().filter_map(|entry| match &entry.recognition {
+        Recognition::AutoMqBinding { labels } => Some(labels),
+        Recognition::Always | Recognition::HoldsAField | Recognition::NodePool(_) => None,
+    });
+    let has_mark = marks.flatten().any(|mark| {
+        let value = labels.value(&mark.key);
+        value.is_some_and(|value| mark.value.as_deref().is_none_or(|wanted| wanted == value))
+    });
+    if !has_mark || policy.automq.owns_namespace(namespace) {
+        return Ok(());
+    }
+    let start =
+        ". If this belongs to AutoMQ, as its labels say, ask your platform team to add namespace ";
+    write_parts(out, [start, namespace, " to automq.namespaces in PoolGuard's config"])
 }
 
 /// `add {namespace: …, serviceAccounts: […], reason: …} to exempt in PoolGuard's config`, and what the entry takes in.

@@ -277,8 +277,8 @@ enum Means<'c> {
 }
 
 impl Cause<'_> {
-    /// The sentence names a node of the first of so many pools, and then the other pools.
-    fn write(&self, out: &mut impl Write, pools: usize) -> fmt::Result {
+    /// The sentence names this node of the first of so many pools, and then the other pools.
+    fn write(&self, out: &mut impl Write, pools: usize, witness: &Witness<'_>) -> fmt::Result {
         let Self { field, means, term, is_examined } = self;
         match means {
             Means::NodeName => {
@@ -298,13 +298,10 @@ impl Cause<'_> {
             let index = digits.format(*index);
             write_parts(
                 out,
-                [
-                    ", and nodeSelectorTerms[",
-                    index,
-                    "] of the required node affinity matches ",
-                    if pools > 1 { "the first of these nodes" } else { "this node" },
-                ],
+                [", and nodeSelectorTerms[", index, "] of the required node affinity matches "],
             )?;
+            let node = if pools > 1 { witness_parts(witness) } else { ["this node", ""] };
+            write_parts(out, node)?;
         }
         if !is_examined {
             out.write_str(

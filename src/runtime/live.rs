@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use kube::{Client, Config};
 use tokio::{select, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +10,7 @@ use super::{Certificate, Shared, Tasks, serve_without_cluster};
 use crate::{
     admission::webhooks::{Address, BackstopState},
     api::{
+        client,
         events::{EventQueue, EventRecorder, denials},
         lease::{Candidate, LeaseHeld},
         list_watch::{
@@ -92,8 +92,7 @@ impl Live {
     /// Opens no connection yet: an API server that cannot be reached is waited for.
     pub(super) fn connect(self) -> anyhow::Result<Connected> {
         let Self { config, installed } = self;
-        let client =
-            Client::try_from(config).context("cannot set up the connection to the API server")?;
+        let client = client::connect(config)?;
         Ok(Connected { client, installed, report_queue: ReportQueue::default() })
     }
 }

@@ -50,8 +50,8 @@ pub enum TlsError {
         path: PathBuf,
         /// What it should hold.
         wanted: &'static str,
-        /// Why.
-        source: pem::Error,
+        /// Why, if the file contains PEM.
+        source: Option<pem::Error>,
     },
     /// The key cannot be used, or is not the certificate's.
     #[error("the key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
@@ -60,8 +60,8 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why.
-        source: rustls::Error,
+        /// Why, if that is not all.
+        source: Option<rustls::Error>,
     },
     /// The certificate is not an X.509 certificate.
     #[error("{} contains a certificate that PoolGuard cannot read: {reason}", path.display())]
@@ -87,6 +87,13 @@ pub enum TlsError {
     Settings(#[from] rustls::Error),
 }
 
+impl TlsError {
+    fn not_pem(path: &Path, wanted: &'static str, error: pem::Error) -> Self {
+        let is_empty = matches!(error, pem::Error::NoItemsFound);
+        Self::NotPem { path: path.to_owned(), wanted, source: (!is_empty).then_some(error) }
+    }
+}
+
 /// A certificate chain with its private key, which is known to fit.
 #[derive(Clone)]
 pub struct Credentials {
@@ -106,9 +113,8 @@ impl Credentials {
     /// it would take the server down, and clients see for themselves.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
-        let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|source| {
-            TlsError::NotPem { path: key.to_owned(), wanted: "private key", source }
-        })?;
+        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+            .map_err(|error| TlsError::not_pem(key, "private key", error))?;
         Self::new(chain, private, certificate, key)
     }
 
@@ -144,10 +150,8 @@ impl Credentials {
         certificate: &Path,
         key: &Path,
     ) -> Result<Self, TlsError> {
-        let leaf = chain.first().ok_or_else(|| TlsError::NotPem {
-            path: certificate.to_owned(),
-            wanted: "certificate",
-            source: pem::Error::NoItemsFound,
+        let leaf = chain.first().ok_or_else(|| {
+            TlsError::not_pem(certificate, "certificate", pem::Error::NoItemsFound)
         })?;
         let (_, parsed) = parse_x509_certificate(leaf).map_err(|error| {
             TlsError::BadCertificate { path: certificate.to_owned(), reason: error.to_string() }
@@ -155,11 +159,12 @@ impl Credentials {
         let validity = parsed.validity();
         let expires_at = validity.not_after.timestamp();
         warn_unless_valid(validity.not_before.timestamp(), expires_at, certificate);
-        let key = CertifiedKey::from_der(chain, private, &provider()).map_err(|source| {
+        let key = CertifiedKey::from_der(chain, private, &provider()).map_err(|error| {
+            let says_more = !matches!(error, rustls::Error::InconsistentKeys(_));
             TlsError::Mismatched {
                 certificate: certificate.to_owned(),
                 key: key.to_owned(),
-                source,
+                source: says_more.then_some(error),
             }
         })?;
         Ok(Self { key: Arc::new(key), expires_at })
@@ -251,8 +256,7 @@ fn bad_client_ca(path: &Path, error: &dyn std::error::Error) -> TlsError {
 
 /// Every certificate in a PEM file. One that cannot be read is an error, not one fewer.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let not_pem =
-        |source| TlsError::NotPem { path: path.to_owned(), wanted: "certificate", source };
+    let not_pem = |error| TlsError::not_pem(path, "certificate", error);
     let text = read(path)?;
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(not_pem)?;

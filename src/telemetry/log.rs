@@ -44,9 +44,13 @@ pub struct Log {
 #[derive(Clone, Debug)]
 pub struct Levels(Targets);
 
+/// The Kubernetes client: it logs `failed with error client error (Connect)` for every attempt. PoolGuard logs the
+/// request and the reason itself.
+const CLIENT: &str = "kube_client";
+
 impl Default for Levels {
     fn default() -> Self {
-        Self(Targets::new().with_default(LevelFilter::INFO))
+        Self(Targets::new().with_default(LevelFilter::INFO).with_target(CLIENT, LevelFilter::OFF))
     }
 }
 
@@ -54,7 +58,9 @@ impl std::str::FromStr for Levels {
     type Err = <Targets as std::str::FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        let levels: Targets = text.parse()?;
+        let is_named = text.contains(CLIENT);
+        Ok(Self(if is_named { levels } else { levels.with_target(CLIENT, LevelFilter::OFF) }))
     }
 }
 

@@ -400,8 +400,41 @@ fn a_pod_that_waits_may_be_an_intruder_and_one_that_has_ended_is_none() {
 #[test]
 fn a_pod_that_tolerates_nothing_came_to_a_node_without_its_taint() {
     let fix = Cluster::sound().with(pod("shop", "web", "w1")).fix("pod-intrusion");
-    assert!(fix.starts_with("# no toleration lets the pod run here: "), "{fix}");
+    assert!(
+        fix.starts_with("# the pod does not tolerate the taint dedicated=automq:NoSchedule. "),
+        "{fix}"
+    );
     assert!(!fix.contains("remove the toleration"), "{fix}");
+}
+
+#[test]
+fn a_pod_with_automqs_labels_needs_its_namespace_in_the_config() {
+    let hint =
+        "# if these are AutoMQ's pods (they have its labels), only add namespace kafka-new to";
+    for node in ["w1", "s1"] {
+        let mut broker = pod("kafka-new", "broker-0", node);
+        broker["metadata"]["labels"] = json!({"app.kubernetes.io/part-of": "automq"});
+        let rule = if node == "w1" { "pod-intrusion" } else { "cluster-exclusive" };
+        let fix = Cluster::sound().with(broker).fix(rule);
+        assert!(fix.starts_with(hint), "{fix}");
+    }
+    let fix = Cluster::sound().with(pod("kafka-new", "web", "s1")).fix("cluster-exclusive");
+    assert!(!fix.contains("automq.namespaces"), "{fix}");
+}
+
+#[test]
+fn the_fix_of_a_workload_is_one_that_helps() {
+    let tolerating = json!([{"operator": "Exists"}]);
+    let mut job = object("batch/v1", "Job", "shop", "load");
+    job["spec"] = json!({"template": {"spec": {"tolerations": tolerating, "containers": []}}});
+    let fix = Cluster::sound().with(job).fix("workload-intrusion");
+    assert!(fix.contains("\nkubectl delete job -n shop load\n"), "{fix}");
+    assert!(!fix.contains("kubectl edit"), "{fix}");
+    let mut deployment = object("apps/v1", "Deployment", "shop", "pinned");
+    deployment["spec"] = json!({"template": {"spec": {"nodeName": "w1", "containers": []}}});
+    let fix = Cluster::sound().with(deployment).fix("workload-intrusion");
+    assert!(fix.contains("\n# remove nodeName from the pod template\n"), "{fix}");
+    assert!(!fix.contains("toleration"), "{fix}");
 }
 
 #[test]

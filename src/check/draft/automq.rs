@@ -15,7 +15,7 @@ use crate::{
     kubernetes::{
         name::{check_label_value, is_dns_subdomain},
         object::{Labels, PodSpec, Workload, WorkloadKind},
-        resource::{NAMESPACES, STATEFUL_SETS},
+        resource::{NAMESPACES, PODS, STATEFUL_SETS},
         selector::LabelSet,
         taint::Toleration,
     },
@@ -188,13 +188,18 @@ impl<'a> Deployment<'a> {
             guessed.iter().filter(|it| !self.namespaces.contains(*it)).collect();
         if self.namespaces.is_empty() {
             let (names, check) = if guessed.is_empty() {
-                let check = "no pod has AutoMQ's labels, so this is only the default name";
+                let check = if inventory.knows(&PODS.group_resource()) {
+                    "no pod has AutoMQ's labels, so this is only the default name"
+                } else {
+                    "PoolGuard could not see the pods, so this is only the default name"
+                };
                 (vec![DEFAULT_NAMESPACE.to_owned()], check)
             } else {
                 (
                     guessed,
                     "a guess from the names of the namespaces, because no pod has AutoMQ's labels. Remove each \
-                     namespace that is not AutoMQ's: all its pods may run on the pools",
+                     namespace that is not AutoMQ's, because PoolGuard lets every pod of these namespaces run on the \
+                     pools",
                 )
             };
             checks.push(check.to_owned());

@@ -94,7 +94,7 @@ pub(super) fn add_roles(policy: &Policy, inventory: &Inventory, pools: &mut Draf
         [role] => {
             for pool in &mut pools.entries {
                 pool.role.value = Some(role.clone());
-                pool.role.checks.push("this is the only node role in aws-auth".to_owned());
+                pool.role.checks.push("aws-auth has only this node role; make sure that the nodes of this pool use it".to_owned());
             }
         }
         roles => {

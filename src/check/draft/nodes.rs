@@ -271,7 +271,7 @@ fn without_node_pool<'a>(
     let nodes = members.to_vec();
     if let Some((key, value)) = shared.min_by_key(|(key, _)| *key != taint.key.as_str()) {
         let name = if value.is_empty() { key.rsplit('/').next().unwrap_or(key) } else { value };
-        let check = "these nodes have no label that identifies a node pool; only these nodes have this label";
+        let check = "these nodes have no node-pool label of the provider, so PoolGuard took a label that only these nodes have";
         return Some(Group {
             selector: DraftSelector::Label(key.to_owned(), value.to_owned()),
             name: name.to_owned(),

@@ -186,10 +186,12 @@ impl Page {
         if pools.entries.is_empty() {
             let (taint, label) = (&defaults.taint, defaults.node_pool_labels.first());
             let label = label.map_or("LABEL", String::as_str);
-            self.check(
-                0,
-                &format!("no node carries the taint {taint}; add each pool, for example:"),
-            );
+            let why = if draft.sees_nodes {
+                format!("no node carries the taint {taint}")
+            } else {
+                "PoolGuard could not see the nodes".to_owned()
+            };
+            self.check(0, &format!("{why}; add each pool, for example:"));
             self.line(0, "# pools:");
             self.line(0, "# - name: automq-a");
             return self.line(0, &format!("#   nodes: {}", match_labels(label, "automq-a")));

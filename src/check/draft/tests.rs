@@ -235,7 +235,7 @@ fn nodes_without_the_usual_marks_become_pools_to_check() {
             ],
             &[
                 "- name: automq",
-                "# check: these nodes have no label that identifies a node pool; only these nodes have this label",
+                "# check: these nodes have no node-pool label of the provider, so PoolGuard took a label that only these nodes have",
                 "nodes: {matchLabels: {node-role.kubernetes.io/automq: \"\"}}",
             ],
         ),
@@ -335,7 +335,7 @@ fn namespaces_are_those_of_pods_or_fit_by_name() {
                 pod("automq-1", "x", "a1"),
             ],
             &[
-                "# check: a guess from the names of the namespaces, because no pod has AutoMQ's labels. Remove each namespace that is not AutoMQ's: all its pods may run on the pools",
+                "# check: a guess from the names of the namespaces, because no pod has AutoMQ's labels. Remove each namespace that is not AutoMQ's, because PoolGuard lets every pod of these namespaces run on the pools",
                 "namespaces: [automq, automq-1]",
                 "# check: no pod in this namespace has a label for its instance, so the whole namespace is one instance",
                 "- {name: automq-1, namespace: automq-1, pool: a}",
@@ -414,7 +414,7 @@ fn roles_and_console_come_from_aws_auth_and_bindings() {
         (
             [NODE, CONSOLE].concat(),
             &[
-                "# check: this is the only node role in aws-auth",
+                "# check: aws-auth has only this node role; make sure that the nodes of this pool use it",
                 "role: \"arn:aws:iam::1:role/node\"",
                 "#     # check: ConfigMap kube-system/aws-auth names this user",
                 "#     - \"console:*\"",
@@ -477,7 +477,7 @@ fn choices_count_for_more_than_what_was_found() {
 fn gaps_of_the_input_are_told() {
     let (text, _) = drafted(&[broker_node("a1")]);
     assert!(
-        text.contains("# check: The input contains no pods, so the draft does not show which"),
+        text.contains("# check: the draft does not show which instances run, because the input contains no pods"),
         "{text}"
     );
     assert!(text.contains("#   kubectl get nodes,"), "{text}");

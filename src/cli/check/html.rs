@@ -47,7 +47,7 @@ pub(super) fn render(checked: &[Checked], made: &str) -> String {
 }
 
 fn cluster(index: usize, checked: &Checked) -> Markup {
-    let Checked { name, fitness, missing: _, dump_command: _ } = checked;
+    let Checked { name, fitness, .. } = checked;
     let Fitness { subject, provider, findings, pools, missing: _, nodes: _ } = fitness;
     let counts = fitness.counts();
     let provider = provider.map_or("unknown provider", |it| it.as_str());
@@ -89,7 +89,7 @@ fn cluster(index: usize, checked: &Checked) -> Markup {
 
 /// The kinds that the input lacks, and the command that adds them.
 fn untold(checked: &Checked) -> Markup {
-    let Checked { fitness, missing, .. } = checked;
+    let fitness = &checked.fitness;
     let subject = &fitness.subject;
     html! {
         @if let CheckedSubject::Plan { .. } = subject {
@@ -97,10 +97,7 @@ fn untold(checked: &Checked) -> Markup {
         }
         @if let Some(dump_command) = &checked.dump_command && !fitness.missing.is_empty() {
             div.finding {
-                p {
-                    "The input does not contain " (missing.join(", ")) ". "
-                    "To include them, create the dump with this command:"
-                }
+                p { (checked.lacks().join(" ")) }
                 pre { code { (dump_command) } }
             }
         }

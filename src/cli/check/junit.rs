@@ -16,7 +16,7 @@ pub(super) fn render(checked: &[Checked], fail_on: FailOn) -> Result<String, Ser
 }
 
 fn suite(checked: &Checked, fail_on: FailOn) -> TestSuite {
-    let Checked { name, fitness, missing: _, dump_command: _ } = checked;
+    let Checked { name, fitness, .. } = checked;
     let whole = whole(fitness);
     let mut suite = TestSuite::new(text(name));
     suite.add_test_cases(fitness.findings.iter().map(|it| case(it, whole, fail_on)));

@@ -41,7 +41,7 @@ impl fmt::Display for CheckTable<'_> {
 }
 
 fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
-    let Checked { name: _, fitness, missing, dump_command } = checked;
+    let Checked { fitness, dump_command, .. } = checked;
     for pool in &fitness.pools {
         let own = |it: &&CheckFinding| it.pool.as_deref() == Some(&pool.name);
         group(f, &pool_heading(pool, fitness.subject), fitness.findings.iter().filter(own))?;
@@ -65,8 +65,9 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
     if let Some(dump_command) = dump_command
         && !fitness.missing.is_empty()
     {
-        writeln!(f, "The input does not contain {}.", missing.join(", "))?;
-        writeln!(f, "To include them, create the dump with this command:")?;
+        for sentence in checked.lacks() {
+            writeln!(f, "{sentence}")?;
+        }
         writeln!(f, "  {}\n", Styled(CHANGED, dump_command))?;
     }
     writeln!(f, "{}", Verdict(fitness))

@@ -88,7 +88,8 @@ impl ClusterFlags {
     pub(super) fn configure(&self) -> anyhow::Result<kube::Config> {
         let Self { kubeconfig, context, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(client::configure(kubeconfig.as_deref(), context.as_deref()))
+        let config = client::configure(kubeconfig.as_deref(), context.as_deref());
+        runtime.block_on(config).map_err(client::or_dump)
     }
 
     /// The installation that this process is a replica of.

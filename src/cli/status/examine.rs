@@ -14,6 +14,7 @@ use super::{
 use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
     api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
+    cli::page::count,
     config::RegistrationMode,
     controllers::{
         certificates::{authority::Validity, bundle},
@@ -74,7 +75,7 @@ fn replicas(installed: &Installed, facts: &StatusFacts) -> Vec<StatusFinding> {
         Ok(deployment) => deployment,
         Err(finding) => {
             let fix = "# install PoolGuard (docs/install.md), or name its namespace with --namespace and its release with --name";
-            return vec![finding.fix(fix)];
+            return vec![finding.fix_if_absent(fix)];
         }
     };
     let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
@@ -187,7 +188,7 @@ fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
             Ok(object) => live.push(object),
             Err(finding) => {
                 let fix = "# the Lease holder registers it when a replica is ready; if it does not, read its log";
-                return finding.fix(fix);
+                return finding.fix_if_absent(fix);
             }
         }
     }
@@ -224,7 +225,7 @@ fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
     }
     let fix = match loaded.settings.registration {
         RegistrationMode::Managed => {
-            "# the Lease holder mends this within seconds; if it stays, read its log"
+            "# the Lease holder corrects this within seconds; if you still see it after a minute, read its log"
         }
         RegistrationMode::External => "# apply the output of `poolguard render webhooks` again",
     };
@@ -285,8 +286,11 @@ fn certificate(facts: &StatusFacts) -> StatusFinding {
         .collect();
     let without = bundles.iter().any(|it| it.is_empty());
     let Some(last) = ends.iter().max() else {
-        return if bundles.is_empty() {
-            Check::Certificate.unknown("No entry is registered")
+        return if facts.configurations.iter().any(Result::is_err) {
+            Check::Certificate.unknown("The registered webhooks could not be read")
+        } else if bundles.is_empty() {
+            Check::Certificate
+                .unknown("No webhook of PoolGuard is registered, so there is no caBundle to check")
         } else {
             Check::Certificate.unknown(
                 "The entries have no caBundle, so the API server trusts the authorities of its host",
@@ -316,12 +320,15 @@ fn intruder(facts: &StatusFacts) -> StatusFinding {
             && (policy.discovery || !policy.pools.is_empty())
     });
     match &facts.intruder {
-        None => Check::Intruder.unknown("No pod was created as a dry run"),
+        None if facts.config.is_err() => {
+            Check::Intruder.unknown("Without the config, PoolGuard does not create the pod (dry run)")
+        }
+        None => Check::Intruder.unknown("--skip-dry-run: no pod was created as a dry run"),
         Some(Answer::Denied) => Check::Intruder.pass("PoolGuard denied a pod that tolerates the pool's taint"),
         Some(Answer::Allowed) if enforces => Check::Intruder
             .error("The API server accepted a pod that tolerates the pool's taint (dry run)")
-            .fix("# if no pool has nodes yet, this is right; otherwise choose a namespace that is not exempt with --dry-run-namespace, and see registration above"),
-        Some(Answer::Allowed) => Check::Intruder.pass("pod-intrusion does not deny in this config, and nothing was denied"),
+            .fix("# if the config declares no pool and no node has the taint yet, this result is expected. Otherwise choose a namespace that is not exempt with --dry-run-namespace, and see registration above"),
+        Some(Answer::Allowed) => Check::Intruder.pass("PoolGuard allowed the pod (dry run), as this config asks: pod-intrusion does not deny in it"),
         Some(Answer::NotReached(why)) => Check::Intruder
             .error(format!("The API server does not reach PoolGuard: {why}"))
             .fix(cause(facts.provider)),
@@ -359,11 +366,7 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
     let loaded = match &facts.config {
         Ok(loaded) => loaded,
         Err(why) => {
-            return vec![
-                Check::Config
-                    .error(why.clone())
-                    .fix("# correct it, and apply it again: poolguard config check FILE"),
-            ];
+            return vec![Check::Config.error(why.message.clone()).fix(why.fix)];
         }
     };
     let (rules, default) = (&loaded.policy.rules, RuleModes::default());
@@ -379,7 +382,7 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
         findings.push(
             Check::Config
                 .warning(format!("These rules are weaker than by default: {}", lowered.join("; ")))
-                .fix("# raise them when the records are clean (docs/install.md)"),
+                .fix("# set them to the default mode when the audit records show no request that PoolGuard must not deny (docs/install.md)"),
         );
     }
     let warnings =
@@ -387,8 +390,10 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
     findings.extend(warnings);
     if findings.is_empty() {
         let pools = loaded.policy.pools.len();
-        findings
-            .push(Check::Config.pass(format!("The config is valid and declares {pools} pools")));
+        findings.push(
+            Check::Config
+                .pass(format!("The config is valid and declares {}", count(pools, "pool"))),
+        );
     }
     findings
 }

@@ -35,6 +35,13 @@ pub(super) struct Installed {
 /// An object that was read: `None` if it is not there, or why it could not be read.
 pub(super) type ReadObject = Result<Option<Value>, String>;
 
+/// Why there is no config, and what to do.
+#[derive(Debug)]
+pub(super) struct NoConfig {
+    pub(super) message: String,
+    pub(super) fix: &'static str,
+}
+
 /// What was read of an installation.
 #[derive(Debug)]
 pub(super) struct StatusFacts {
@@ -47,7 +54,7 @@ pub(super) struct StatusFacts {
     /// The policy for pods of the backstop, and its binding.
     pub(super) policies: [ReadObject; 2],
     /// The config as the ConfigMap has it, or why it is none.
-    pub(super) config: Result<Loaded, String>,
+    pub(super) config: Result<Loaded, NoConfig>,
     pub(super) role: ReadObject,
     /// Node-pool objects that the cluster has.
     pub(super) found: BTreeSet<GroupResource>,
@@ -131,13 +138,29 @@ async fn provider(client: &Client) -> anyhow::Result<Option<Provider>> {
     Ok(inventory.index().provider())
 }
 
-fn load(config_map: ReadObject, title: &str, provider: Option<Provider>) -> Result<Loaded, String> {
-    let object = config_map.map_err(|why| format!("{title} could not be read: {why}"))?;
-    let object = object.ok_or_else(|| format!("There is no {title}"))?;
+fn load(
+    config_map: ReadObject,
+    title: &str,
+    provider: Option<Provider>,
+) -> Result<Loaded, NoConfig> {
+    let object = config_map.map_err(|why| NoConfig {
+        message: format!("{title} could not be read: {why}"),
+        fix: "# this says nothing about PoolGuard: run this command as a user who may read the ConfigMap",
+    })?;
+    let object = object.ok_or_else(|| NoConfig {
+        message: format!("There is no {title}"),
+        fix: "# name the ConfigMap with --config-map; if there is none, install or upgrade the chart, which creates it",
+    })?;
     let text = object.pointer("/data/config.yaml").and_then(Value::as_str);
-    let text = text.ok_or_else(|| format!("{title} has no key config.yaml"))?;
+    let text = text.ok_or_else(|| NoConfig {
+        message: format!("{title} has no key config.yaml"),
+        fix: "# put the config into this key, or name another ConfigMap with --config-map",
+    })?;
     config::load("config.yaml", text, provider).map_err(|found| {
         let first = found.as_slice().first().map(|it| it.one_line("config.yaml"));
-        format!("The config in {title} has mistakes: {}", first.unwrap_or_default())
+        NoConfig {
+            message: format!("The config in {title} has mistakes: {}", first.unwrap_or_default()),
+            fix: "# correct it, and apply it again: poolguard config check FILE",
+        }
     })
 }

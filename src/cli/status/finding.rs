@@ -82,6 +82,15 @@ impl Check {
 }
 
 impl StatusFinding {
+    /// The fix of an object that is not there. An object that could not be read may be there.
+    pub(super) fn fix_if_absent(self, fix: &str) -> Self {
+        if self.status == Status::Unknown {
+            self.fix("# run this command as a user who may read this object")
+        } else {
+            self.fix(fix)
+        }
+    }
+
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self

@@ -243,7 +243,7 @@ fn wide_principals(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColl
             if is_wide(text) || is_broad {
                 report.push(at.warning(format!(
                     "`{text}` matches many more users than AutoMQ's console, so `node-taint`, \
-                     `node-identity` and `role-binding` allow nearly every user"
+                     `node-identity` and `role-binding` do not apply to any of these users"
                 )));
             }
         }

@@ -28,7 +28,7 @@ fn a_syntax_error_ends_the_run_with_its_position() {
     3 | zonez: 1
       |      ^
       |
-      = help: if this line is right, look for a `[`, `{` or quotation mark on an earlier line that is not closed
+      = help: check the indentation of this line and of the line above, put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark
     ");
 }
 

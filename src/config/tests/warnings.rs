@@ -38,19 +38,19 @@ fn wide_patterns_are_pointed_at() {
         "{HEAD}principals: {{trusted: {{users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}}}\n"
     );
     assert_snapshot!(warnings_of(&text, None), @r"
-    warning: `*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
+    warning: `*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` do not apply to any of these users
      --> config.yaml:3:32
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}
       |                                ^^^
 
-    warning: `system:authenticated` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
+    warning: `system:authenticated` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` do not apply to any of these users
      --> config.yaml:3:47
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}
       |                                               ^^^^^^^^^^^^^^^^^^^^^^
 
-    warning: `*/*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` allow nearly every user
+    warning: `*/*` matches many more users than AutoMQ's console, so `node-taint`, `node-identity` and `role-binding` do not apply to any of these users
      --> config.yaml:3:90
       |
     3 | principals: {trusted: {users: ['*'], groups: ['system:authenticated'], serviceAccounts: ['*/*']}}

@@ -92,7 +92,7 @@ impl fmt::Display for Deviation {
         match drift {
             Drift::Absent => write!(f, "the {kind} {name} does not exist"),
             Drift::Differs(_) => {
-                write!(f, "the {kind} {name} is not as the config asks for: {drift}")
+                write!(f, "the {kind} {name} differs from the config: {drift}")
             }
         }
     }

@@ -244,9 +244,9 @@ impl Policy {
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
             .advice(
-                "If the zone is right, list it in zones of the pool in PoolGuard's config, in place of a zone without \
-                 nodes (a pool has one zone or three). Otherwise, give the node \
-                 pool only subnets in the pool's zones, then drain the node and delete its machine in the cloud",
+                "If the zone is right, change zones of the pool in PoolGuard's config to the zones of its nodes (a \
+                 pool has one zone or three). Otherwise, limit the cloud's node pool to the pool's zones, then drain \
+                 the node and delete its machine in the cloud",
             )
             .field(format!("metadata.labels[{ZONE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))
@@ -264,7 +264,7 @@ impl Policy {
             zones.join(", ")
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
-            .advice("Limit the node pool to one zone, or give it nodes in three zones")
+            .advice("Limit the cloud's node pool to one zone, or give it nodes in three zones")
             .field(format!("metadata.labels[{ZONE_LABEL}]"))
             .pool(&*pool.name);
         is_judged.then_some(finding)

@@ -52,8 +52,9 @@ pub(super) fn judge(
     }
     let node = context.object_name("Node");
     let field = format!("metadata.labels[{MACHINE_TYPE_LABEL}]");
+    let has = if joins { "has" } else { "would have" };
     let fact = format!(
-        "{node} of pool {} has machine type {machine_type} ({field}), which is not in {}: {}",
+        "{node} of pool {} {has} machine type {machine_type} ({field}), which is not in {}: {}",
         pool.name,
         list_name(policy, list.source),
         list.names.join(", "),

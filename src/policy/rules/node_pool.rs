@@ -246,8 +246,13 @@ impl MadeNodes<'_, '_, '_> {
             named(&others),
             self.taint
         );
-        let advice =
-            "Remove this taint, or add it to the pool's additionalTaints in PoolGuard's config";
+        let advice = if self.declared.is_some() {
+            "Remove this taint. Or add it to the pool's additionalTaints in PoolGuard's config: pod-placement then adds \
+             the toleration to AutoMQ's pods"
+        } else {
+            "Remove this taint. Or declare the pool in PoolGuard's config, with this taint in additionalTaints: \
+             pod-placement then adds the toleration to AutoMQ's pods"
+        };
         Some(self.finding(fact, advice.to_owned(), field))
     }
 
@@ -279,10 +284,14 @@ impl MadeNodes<'_, '_, '_> {
             return None;
         };
         let advice = if others.is_empty() {
-            let more = if approved.len() > NAMED_MAX { ", …" } else { "" };
+            let more = if approved.len() > NAMED_MAX {
+                ". You can also list the other approved types"
+            } else {
+                ""
+            };
             let shown: Vec<&str> = approved.iter().take(NAMED_MAX).copied().collect();
             format!(
-                "Add to {field}: {{key: node.kubernetes.io/instance-type, operator: In, values: [{}{more}]}}",
+                "Add to {field}: {{key: node.kubernetes.io/instance-type, operator: In, values: [{}]}}{more}",
                 shown.join(", ")
             )
         } else {
@@ -327,7 +336,11 @@ impl MadeNodes<'_, '_, '_> {
             }
             None => return None,
         };
-        let advice = "List only the pool's own zones; use a separate pool for other zones";
+        let advice = if self.declared.is_some() {
+            "List only the pool's own zones; use a separate pool for other zones"
+        } else {
+            "List one zone, or list three zones"
+        };
         Some(self.finding(fact, advice.to_owned(), field.clone()))
     }
 }

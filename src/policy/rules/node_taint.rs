@@ -71,8 +71,8 @@ pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut 
     } else {
         let fact = format!("{joins} without the pool's taint {}", pool.taint);
         let advice = format!(
-            "Configure the node pool to start its nodes with this taint, or set rules.{RULE}.mode: enforce in \
-             PoolGuard's config"
+            "Configure the node pool to start its nodes with this taint. Or set rules.{RULE}.mode: enforce in \
+             PoolGuard's config: PoolGuard then adds the taint"
         );
         report.violation(mode, about(fact).advice(advice));
     }
@@ -120,7 +120,7 @@ pub(super) fn judge(
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
         let principal = match membership {
             Membership::Declared(_) => {
-                "change the pool label of the node first, and then remove the taint"
+                "change the pool label of the node and then to remove the taint"
             }
             Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
         };
@@ -128,8 +128,8 @@ pub(super) fn judge(
             "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
         );
         let advice = format!(
-            "Keep the taint. To take the node out of the pool, drain the node and delete its machine in the cloud, or ask a user from \
-             principals.trusted in PoolGuard's config to {principal}"
+            "Keep the taint. To take the node out of the pool, drain the node and delete its machine in the cloud. Or ask a user \
+             from principals.trusted in PoolGuard's config to {principal}"
         );
         report.violation(mode, about(fact).advice(advice));
     }
@@ -148,25 +148,27 @@ pub(super) fn judge(
             && !is_declared(taint)
     };
     let mut added = new.taints().iter().filter(evicts);
-    let warn = |what: &str, evict: &str| {
+    let warn = |what: &str| {
         let fact = format!(
-            "{what} on {node} of pool {pool} {evict} AutoMQ's pods, because AutoMQ's pods tolerate only {taint}"
+            "With {what}, Kubernetes evicts AutoMQ's pods from {node} of pool {pool}, because these pods tolerate \
+             only {taint}"
         );
-        about(fact)
-            .advice(
-                "To stop the eviction, remove the taint at once. Before you set such a taint, add a toleration for it \
-                 to AutoMQ's pods",
-            )
+        about(fact).advice(EVICTION_ADVICE)
     };
     for added in added.by_ref().take(WARNINGS_MAX) {
-        report.violation(mode.min(Mode::Warn), warn(&format!("The taint {added}"), "evicts"));
+        report.violation(mode.min(Mode::Warn), warn(&format!("the taint {added}")));
     }
     let further = added.count();
     if further > 0 {
         let what = format!("{further} more taints with effect NoExecute");
-        report.violation(mode.min(Mode::Warn), warn(&what, "evict"));
+        report.violation(mode.min(Mode::Warn), warn(&what));
     }
 }
+
+/// The advice for a `NoExecute` taint. Termination handlers set such taints on machines that the cloud takes away. The
+/// API server may have denied the request for another reason, so the node need not have the taint.
+const EVICTION_ADVICE: &str = "If the machine is down, or the cloud takes it away, the eviction is intended: keep the \
+     taint. Otherwise remove the taint at once if the node has it, and do not set it before AutoMQ's pods tolerate it";
 
 /// The largest number of taints that warnings name; one more warning counts the others.
 const WARNINGS_MAX: usize = 4;

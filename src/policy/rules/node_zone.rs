@@ -22,6 +22,13 @@ use crate::{
     },
 };
 
+/// The advice for a node of a declared pool.
+const OTHER_ZONES: &str =
+    "Limit the cloud's node pool to the pool's zones, and use a separate pool for other zones";
+/// The advice for a node of a pool that was found by its taint.
+const ONE_OR_THREE: &str =
+    "Limit the cloud's node pool to one zone, or give it nodes in three zones";
+
 pub(super) fn judge(
     context: Context<'_>,
     change: &Change<Node<'_>>,
@@ -46,7 +53,7 @@ pub(super) fn judge(
         return;
     }
     let node = context.object_name("Node");
-    let (fact, pool, joins) = match now {
+    let (fact, pool, joins, advice) = match now {
         Membership::Elsewhere => return,
         Membership::Declared(index) => {
             let Some(pool) = policy.pools.get(index) else { return };
@@ -56,11 +63,13 @@ pub(super) fn judge(
                 return;
             }
             let zones = pool.zones.join(", ");
+            let joins = joins(policy, ZONE_LABEL, index, old);
+            let is = if joins { "is" } else { "would be" };
             let fact = format!(
-                "{node} of pool {} is in zone {zone}, but the pool's zones are {zones}",
+                "{node} of pool {} {is} in zone {zone}, but the pool's zones are {zones}",
                 pool.name
             );
-            (fact, pool.name.to_string(), joins(policy, ZONE_LABEL, index, old))
+            (fact, pool.name.to_string(), joins, OTHER_ZONES)
         }
         Membership::Tainted { group, .. } => {
             let known = known_zones(context, &group);
@@ -75,12 +84,11 @@ pub(super) fn judge(
                 zones.len(),
                 zones.into_iter().collect::<Vec<_>>().join(", ")
             );
-            (fact, group, true)
+            (fact, group, true, ONE_OR_THREE)
         }
     };
     let is_capped = if joins { !rule.deny_join } else { context.is_own_kubelet() };
     let mode = if is_capped { rule.mode.min(Mode::Warn) } else { rule.mode };
-    let advice = "Limit the node pool to subnets in the pool's zones, and use a separate pool for other zones";
     let finding = Finding::new(RuleName::NodeZone, fact)
         .advice(advice)
         .field(format!("metadata.labels[{ZONE_LABEL}]"))

@@ -24,7 +24,7 @@ use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
-        advice::{pools_of, write_exempt_entry, write_keep_off},
+        advice::{pools_of, write_automq_hint, write_exempt_entry, write_keep_off},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         pod_owner::Exemption,
@@ -133,7 +133,7 @@ pub(super) fn judge_binding(
     let node = &binding.target.name;
     if reach.names_unknown_node {
         let fact = format!(
-            "The request would bind {pod} to node {node}, which PoolGuard does not know; PoolGuard allows it"
+            "The request would bind {pod} to node {node}, which PoolGuard does not know, so {RULE} allows it"
         );
         report.note(Decision::Unknown, unknown(fact).field("target.name"));
         return;
@@ -148,8 +148,8 @@ pub(super) fn judge_binding(
         || policy.exempt.iter().any(|exemption| exemption.namespace.matches(namespace));
     if may_be_free {
         let fact = format!(
-            "{fact}. A Binding does not show the pod's labels, and some pods of namespace {namespace} may run \
-             there, so PoolGuard allows it"
+            "{fact}. A Binding does not show the pod's labels, and AutoMQ's or exempt pods of namespace {namespace} \
+             may run there, so {RULE} allows it"
         );
         report.note(Decision::Audit, finding(fact));
     } else if request.user.is_kube_scheduler() {
@@ -215,7 +215,7 @@ fn intrusion(
         } else {
             ", which is reserved for AutoMQ: "
         })?;
-        cause.write(out, pools.len())
+        cause.write(out, pools.len(), &landing.witness)
     });
     let advice = advice(context, pod, daemon_set, &pools);
     located(context, Finding::new(RULE, fact).advice(advice).field(cause.field), landing)
@@ -246,6 +246,7 @@ fn advice(
             } else {
                 out.write_str(LET_THE_SCHEDULER_CHOOSE)?;
             }
+            write_automq_hint(out, context.policy, namespace, &pod.metadata.labels)?;
             out.write_str(". If the pod must run there, ask your platform team to add ")?;
             write_exempt_entry(out, namespace, pod.spec.service_account())
         }),
@@ -270,8 +271,13 @@ fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {
     let Some(owner) = pod.metadata.controller() else {
         return out.write_str("To keep the pod off, ");
     };
-    let start = "To keep the pod off, change the workload that creates it (owner ";
-    write_parts(out, [start, &*owner.kind, " ", &owner.name, "): "])
+    let (start, kind): (_, &str) = match &*owner.kind {
+        "ReplicaSet" => ("the Deployment or other owner of ReplicaSet", ""),
+        // The template of a Job cannot change.
+        "Job" => ("the CronJob or manifest that creates Job", ""),
+        kind => ("its owner ", kind),
+    };
+    write_parts(out, ["To keep the pod off, change ", start, kind, " ", &owner.name, ": "])
 }
 
 /// The finding about a pod that stays on its node and loses its exemption: its owner, or else a label.
@@ -335,12 +341,12 @@ fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
         let fact = format!(
-            "The node affinity of {who} requires a node that PoolGuard does not know; PoolGuard allows it"
+            "The node affinity of {who} requires a node that PoolGuard does not know, so {RULE} allows it"
         );
         unknown(fact).field("spec.affinity.nodeAffinity")
     } else {
         let fact =
-            format!("{who} names node {node}, which PoolGuard does not know; PoolGuard allows it");
+            format!("{who} names node {node}, which PoolGuard does not know, so {RULE} allows it");
         unknown(fact).field("spec.nodeName")
     }
 }

@@ -78,9 +78,11 @@ pub(super) fn judge(
     for entry in policy.protected.iter().filter(is_meant) {
         let protected_by = match (&entry.recognition, class_of) {
             (Recognition::NodePool(_), Some(pool)) => {
-                format!("NodePool {}, which makes nodes of an AutoMQ pool, refers to it", pool.name)
+                format!("NodePool {} of an AutoMQ pool refers to this object", pool.name)
             }
-            (Recognition::NodePool(_), None) => "it makes nodes of an AutoMQ pool".to_owned(),
+            (Recognition::NodePool(_), None) => {
+                "this object makes nodes of an AutoMQ pool".to_owned()
+            }
             _ => match entry.origin {
                 Origin::Config => format!("protected entry {}", entry.name),
                 Origin::Preset => format!("built-in protected entry {}", entry.name),
@@ -101,7 +103,8 @@ pub(super) fn judge(
         return;
     }
     let binding_name = &binding.name;
-    let protected_by = format!("{} {binding_name} refers to it", binding.resource.resource);
+    let protected_by =
+        format!("{} {binding_name} refers to this object", binding.resource.resource);
     let about = About { objects: &objects, protected_by: &protected_by };
     match new {
         None => report.violation(mode, about.deletion()),

@@ -14,7 +14,7 @@ use crate::{
         resource::Resource,
     },
     policy::{
-        advice::{add_exempt_entry, pools_of},
+        advice::{add_exempt_entry, pools_of, write_automq_hint},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach},
         request::Change,
@@ -111,7 +111,7 @@ fn finding(
     let witness = witness_text(&landing.witness);
     let fact = sentence(|out| {
         write!(out, "Pods of {who} can run on AutoMQ's {names} (for example on {witness}): ")?;
-        cause.write(out, pools.len())
+        cause.write(out, pools.len(), &landing.witness)
     });
     let namespace = &context.request.target.namespace;
     let keep_off = if workload.template(kind).spec.node_name.is_empty() {
@@ -129,8 +129,12 @@ fn finding(
     } else {
         add_exempt_entry(namespace, workload.template(kind).spec.service_account())
     };
+    let template = workload.template(kind);
+    let mut hint = String::new();
+    // Writing to a string does not fail.
+    let _ = write_automq_hint(&mut hint, context.policy, namespace, &template.metadata.labels);
     let advice = format!(
-        "To keep these pods off, {managed}{keep_off}. If they must run there, ask your platform team to {entry}"
+        "To keep these pods off, {managed}{keep_off}{hint}. If they must run there, ask your platform team to {entry}"
     );
     let finding = Finding::new(RULE, fact).advice(advice).field(cause.field);
     let finding = match pools.first() {

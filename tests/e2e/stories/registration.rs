@@ -77,7 +77,7 @@ pub(crate) async fn an_edit_is_healed(world: &mut World) {
     }
     world.alice.replace(path, &edited).await.unwrap();
     until_registered(world, &before).await;
-    assert!(world.has_logged("is not as the config asks for"));
+    assert!(world.has_logged("differs from the config"));
     world.until_asked().await;
     let mut fewer = world.admin.get(path).await.unwrap();
     fewer["webhooks"].as_array_mut().unwrap().truncate(1);

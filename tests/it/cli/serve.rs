@@ -233,9 +233,9 @@ fn an_address_in_use_is_told_with_the_flag_to_change() {
         let refused = run(&arguments);
         assert_eq!(refused.code, 2, "{refused:?}");
         let last = refused.err.lines().last().unwrap();
-        let start =
-            format!("error: cannot listen on {address}: choose another address with {flag}");
-        assert!(last.starts_with(&start), "{last}");
+        let start = format!("error: cannot listen on {address}: ");
+        let end = format!(". Choose another address with {flag}");
+        assert!(last.starts_with(&start) && last.ends_with(&end), "{last}");
     }
 }
 

@@ -78,7 +78,8 @@ async fn a_live_cluster_is_read_page_by_page_and_nothing_is_unknown() {
     let answer: Value = serde_json::from_str(&said.out).unwrap();
     let unknown = findings(&answer, "unknown");
     let told: Vec<&str> = unknown.iter().map(|it| it["message"].as_str().unwrap()).collect();
-    assert_eq!(told, ["AutoMQ's namespaces contain no service account"]);
+    let namespaces = "automq, automq-instance-1, automq-instance-2 and automq-instance-3";
+    assert_eq!(told, [format!("AutoMQ's namespaces ({namespaces}) contain no service account")]);
     let errors: Vec<&str> = findings(&answer, "fail")
         .into_iter()
         .filter(|it| it["severity"] == "error")

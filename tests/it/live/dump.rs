@@ -143,5 +143,5 @@ async fn what_may_not_be_read_is_left_out_with_the_rule_to_add() {
     let kubeconfig = cluster.api.kubeconfig("no-rights");
     let said = poolguard(&["dump", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
     assert_eq!((said.status.code(), text(&said.stdout)), (Some(2), ""));
-    assert!(text(&said.stderr).contains("could read no kind"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("could not read any kind"), "{}", text(&said.stderr));
 }

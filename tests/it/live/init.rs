@@ -52,7 +52,7 @@ async fn what_may_not_be_read_is_told_in_the_draft() {
     cluster.api.grant("few-rights", "carol", vec![rule(&nodes)]);
     let text = init(&cluster.api, "few-rights").await;
     let words = text.replace("\n#   ", " ");
-    assert!(words.contains("# check: pods could not be read: "), "{text}");
+    assert!(words.contains(", because pods could not be read: "), "{text}");
     assert!(words.contains("resources: [pods], verbs: [list]"), "{text}");
     assert!(!words.contains("kubectl get"), "{text}");
     assert!(config::load("", &text, None).is_ok());

@@ -127,9 +127,10 @@ async fn each_kind_of_edit_is_healed_and_told() {
                     event["reason"] == "Drifted" && event["note"].as_str().unwrap().contains(word)
                 };
                 cluster.api.list("events.events.k8s.io").iter().any(is_told)
-                    && replica.log().iter().any(|line| {
-                        line.contains("is not as the config asks for") && line.contains(word)
-                    })
+                    && replica
+                        .log()
+                        .iter()
+                        .any(|line| line.contains("differs from the config") && line.contains(word))
             };
             eventually(&format!("{name} told"), told).await;
         }

@@ -53,7 +53,7 @@ async fn a_config_is_in_force_within_seconds_and_what_is_registered_follows() {
     assert_eq!(replica.metric_now("poolguard_webhook_registration_drift").await, 0.0);
     let events = cluster.api.list("events.events.k8s.io");
     assert!(events.iter().all(|event| event["reason"] != "Drifted"), "{events:?}");
-    assert_eq!(replica.lines("is not as the config asks for"), 0);
+    assert_eq!(replica.lines("differs from the config"), 0);
     replica.logged("to the current config and certificate authority: failurePolicy of entry").await;
 }
 

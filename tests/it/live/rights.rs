@@ -68,7 +68,7 @@ async fn every_right_is_asked_for_and_nothing_else_is() {
         object["webhooks"][0]["timeoutSeconds"] = json!(30);
     });
     cluster.api.remove(CONFIGURATIONS[1], "poolguard");
-    replica.logged("is not as the config asks for").await;
+    replica.logged("differs from the config").await;
     cluster.until_registered().await;
     cluster.api.edit("secrets", "poolguard-system/poolguard-ca", |secret| {
         secret["metadata"]["annotations"][ROTATE] = "now".into();

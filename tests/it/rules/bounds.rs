@@ -194,7 +194,7 @@ fn findings_are_short_and_few_whatever_a_request_holds() {
     let verdict = scenario.validate(&by(tainted, "admin", &[]));
     assert_eq!(verdict.warnings.len(), 5);
     assert!(
-        verdict.warnings[4].fact.starts_with("4996 more taints"),
+        verdict.warnings[4].fact.starts_with("With 4996 more taints"),
         "{}",
         verdict.warnings[4].fact
     );

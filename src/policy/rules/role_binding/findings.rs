@@ -101,7 +101,7 @@ impl<'a> About<'_, 'a> {
              missing ({protected_by})",
             objects.title()
         );
-        let advice = format!("Write {pointer} as a YAML list. {TRUST}");
+        let advice = format!("Write {pointer} as a YAML list");
         Finding::new(RULE, fact).advice(advice).field(pointer)
     }
 
@@ -139,9 +139,14 @@ impl<'a> About<'_, 'a> {
                     difference(old, new, ["username", "groups"])
                 ),
                 format!(
-                    "{}Keep {}; the order of groups does not matter",
+                    "{}Keep {}{}",
                     if new.serves_nodes() { String::new() } else { format!("{CANNOT_JOIN}. ") },
-                    values(old, new)
+                    values(old, new),
+                    if old.groups == new.groups {
+                        ""
+                    } else {
+                        "; the order of groups does not matter"
+                    }
                 ),
             ),
             Harm::Shadowed { position, old, new } => (
@@ -171,7 +176,10 @@ impl<'a> About<'_, 'a> {
                 format!("Add the item to mapRoles: {}", item(role, &Mapping::of_nodes())),
             ),
         };
-        self.about_role(role, fact, format!("{remedy}. {TRUST}"))
+        // To trust a user does not make a text readable.
+        let is_unreadable = matches!(harm, Harm::Unreadable(_));
+        let advice = if is_unreadable { remedy } else { format!("{remedy}. {TRUST}") };
+        self.about_role(role, fact, advice)
     }
 
     fn about_role(self, role: &str, fact: String, advice: String) -> Finding {

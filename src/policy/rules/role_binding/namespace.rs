@@ -33,14 +33,14 @@ pub(in crate::policy::rules) fn judge(
         Namespaces::Any | Namespaces::AutoMq => false,
     });
     let object = snapshot.protected().iter().find(|object| name == object.namespace.as_str());
-    let trust = "to add the user of AutoMQ's console to principals.trusted";
+    let trust = "If AutoMQ's console deletes the namespace, ask your platform team to add its user to \
+         principals.trusted in PoolGuard's config instead";
     let (why, advice) = if let Some(instance) = instance {
         let why = format!("it is the namespace of AutoMQ instance {}", instance.name);
         (
             why,
             format!(
-                "Ask your platform team to remove the instance from PoolGuard's config \
-         first, or {trust} there"
+                "Ask your platform team to remove the instance from PoolGuard's config first. {trust}"
             ),
         )
     } else if let Some(entry) = entry {
@@ -48,8 +48,7 @@ pub(in crate::policy::rules) fn judge(
         (
             why,
             format!(
-                "Ask your platform team to remove the entry from PoolGuard's config first, \
-         or {trust} there"
+                "Ask your platform team to remove the entry from PoolGuard's config first. {trust}"
             ),
         )
     } else if let Some(object) = object {
@@ -60,8 +59,7 @@ pub(in crate::policy::rules) fn judge(
         (
             why,
             format!(
-                "Ask a user from principals.trusted in PoolGuard's config to delete this \
-         object first, or ask your platform team {trust}"
+                "Ask a user from principals.trusted in PoolGuard's config to delete this object first. {trust}"
             ),
         )
     } else {
