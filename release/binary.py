@@ -66,7 +66,7 @@ def environment(host):
 
 
 def build(host):
-    # A named target, so that the flags do not reach build scripts and procedural macros.
+    # With a named target, the flags do not reach build scripts and procedural macros.
     command = [CARGO, "build", "--release", "--locked", "--bin", places.NAME, "--target", host]
     subprocess.run(command, cwd=ROOT, check=True, env={**environment(host), "CARGO_TARGET_DIR": str(TARGET)})
     return TARGET / host / "release" / places.NAME
