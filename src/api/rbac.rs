@@ -321,7 +321,7 @@ mod tests {
         let names = Names::of("poolguard", Some("poolguard".into()));
         let of = |registers| {
             let rights = of_replica(&names, Duties { certifies: true, registers, reports: true });
-            let is_of_webhooks = |it: &PolicyRule| it.group == ADMISSION_GROUP;
+            let is_of_webhooks = |it: &PolicyRule| WEBHOOK_CONFIGURATIONS.contains(&&*it.resource);
             let verbs = rights.into_iter().filter(is_of_webhooks).flat_map(|it| it.verbs);
             verbs.copied().collect::<Vec<_>>()
         };

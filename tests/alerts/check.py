@@ -56,6 +56,7 @@ OTHERS = {
 
 # Which set of the code a label takes its values from.
 LABEL_SETS = {
+    "condition": "BackstopCondition",
     "webhook": "Webhook",
     "operation": "Operation",
     "resource": "Resource",

@@ -95,7 +95,7 @@ const COMMANDS: [(&[&str], &[&str]); 13] = [
             "--output",
         ],
     ),
-    (&["render", "policy"], &["--config", "--namespace", "--name", "--output"]),
+    (&["render", "policy"], &["--config", "--cluster", "--namespace", "--name", "--output"]),
 ];
 
 /// Flags that say who asks, what counts and how to print: they differ from call to call.

@@ -117,7 +117,7 @@ fn it_denies_the_recorded_intruders() {
     pod-create-daemonset-log-agent-for-pool-a
     ");
     let text = backstop.denial(&recorded("pod-create-job-key-exists-toleration")).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"[pod-intrusion] Pod shop/sneaky-784rt can run on a node of pool pool-a, which is reserved for AutoMQ: spec.tolerations tolerates dedicated=automq:NoSchedule. Remove the toleration. If the pod must run there, ask your platform team to add the pod's service account to exempt in PoolGuard's config, with the namespace shop. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.");
 }
 
 #[test]
