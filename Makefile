@@ -37,9 +37,9 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-release
 	$(MAKE) prose
 
-test-cases: $(VENV)/ready ## Run the cases of tests/data/cases against the binary
+test-cases: ## Run the cases of tests/data/cases with `poolguard test`
 	$(CARGO) test --locked --quiet --no-run --test it
-	$(VENV)/bin/python -B tests/data/cases/run $(TARGET)/debug/poolguard
+	$(TARGET)/debug/poolguard test tests/data/cases
 
 # Those that need no timing: 25 seconds. The others are for a release build.
 test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, and SIGTERM under load
@@ -118,4 +118,5 @@ bench: ## Measure: decisions, then a load run against the server and a no-op
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
+	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py

@@ -8,12 +8,14 @@ mod fail_on;
 mod init;
 mod input;
 mod live;
+mod markup;
 mod page;
 mod provider;
 mod render;
 mod review;
 mod serve;
 mod status;
+mod test;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ Examples:
   poolguard review --config poolguard.yaml --cluster cluster.json deployment.yaml
   poolguard serve --config poolguard.yaml --cluster cluster.json
   poolguard check --config poolguard.yaml --context production
+  poolguard test policy-tests
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
   kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
 
@@ -51,6 +54,7 @@ enum Command {
     Status(Box<status::StatusCommand>),
     Init(init::Init),
     Dump(dump::Dump),
+    Test(test::TestCommand),
     /// Check a config, or print its schema
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -71,6 +75,7 @@ impl Cli {
             Command::Status(status) => status.run(),
             Command::Init(init) => init.run(),
             Command::Dump(dump) => dump.run(),
+            Command::Test(test) => test.run(),
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),

@@ -21,12 +21,15 @@ mod path;
 mod presets;
 mod raw;
 mod schema;
+mod source_file;
 mod tree;
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use self::{
-    cursor::{DiagnosticCollector, TreeCursor},
+    cursor::DiagnosticCollector,
     raw::Raw,
     tree::{TreeNode, Value},
 };
@@ -36,9 +39,12 @@ use crate::{
 };
 
 pub use self::{
+    check::likely,
+    cursor::TreeCursor,
     diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
     presets::{COMMON as COMMON_PRESET, preset_file},
-    schema::schema,
+    schema::{schema, schema_of},
+    source_file::{FileFormat, SourceFile},
 };
 
 /// A config that can be used.
@@ -110,7 +116,7 @@ pub fn load(
     text: &str,
     detected: Option<Provider>,
 ) -> Result<Loaded, Diagnostics> {
-    let mut report = DiagnosticCollector::default();
+    let mut report = DiagnosticCollector::new("the config");
     let outcome = examine(text, detected, &mut report);
     let mut diagnostics = report.into_diagnostics();
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.severity));
@@ -137,19 +143,26 @@ fn examine(
         TreeNode { value: Value::Mapping(entries), .. } if entries.is_empty() => {
             (Raw::default(), TreeCursor::root(None))
         }
-        node => {
-            let root = TreeCursor::root(Some(node));
-            let value = check::check(node, schema(), report);
-            match serde_json::from_value(value) {
-                Ok(raw) => (raw, root),
-                Err(error) => {
-                    report.push(root.error(format!("PoolGuard cannot read the config: {error}")));
-                    return None;
-                }
-            }
-        }
+        node => (decode(node, schema(), report)?, TreeCursor::root(Some(node))),
     };
     Some(compile::compile(&raw, &root, detected, report))
+}
+
+/// The value of a tree as far as the schema allows it. `None` after a mistake that the schema does not show.
+fn decode<T: DeserializeOwned>(
+    node: &TreeNode,
+    schema: &serde_json::Value,
+    report: &mut DiagnosticCollector,
+) -> Option<T> {
+    let value = check::check(node, schema, report);
+    match serde_json::from_value(value) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let message = format!("PoolGuard cannot read {}: {error}", report.noun());
+            report.push(TreeCursor::root(Some(node)).error(message));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

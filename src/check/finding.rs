@@ -43,6 +43,12 @@ pub enum Constraint {
 }
 
 impl Constraint {
+    /// Every constraint, the rules first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let others = [Self::PoolSize, Self::SystemPool, Self::Instance, Self::VolumeZone];
+        RuleName::ALL.into_iter().map(Self::Rule).chain(others)
+    }
+
     /// As outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 mod html;
 mod json;
 mod junit;
-mod markup;
 mod table;
 
 use std::{
@@ -22,7 +21,7 @@ use super::{
     page::count,
 };
 use crate::{
-    check::{CheckedSubject, Fitness, examine, examine_plan, named},
+    check::{CheckFinding, CheckedSubject, Fitness, examine, examine_plan, named},
     cluster::{
         DumpError,
         inventory::{Inventory, dump_command},
@@ -115,24 +114,12 @@ impl Check {
         let config = ConfigText::read(config.as_deref())?;
         let checked = match (&cluster, &terraform_plan) {
             (Some(file), _) => {
-                let mut inventory = Inventory::default();
-                add_dump(file, |text| inventory.add_dump(text))?;
-                if !inventory.has_something_to_check() {
-                    return Err(DumpError::NothingToCheck).with_context(|| no_dump(file));
-                }
+                let inventory = read_inventory(file)?;
                 let policy = config.load(inventory.index().provider())?.policy;
                 vec![Checked::of(Named(file).to_string(), &policy, &inventory)]
             }
             (None, Some(file)) => {
-                let plan = Plan::read(&read(file)?).map_err(|error| {
-                    let name = Named(file);
-                    let context = if matches!(error, PlanError::NoPool) {
-                        name.to_string()
-                    } else {
-                        format!("{name} is not a plan in the format of `terraform show -json PLAN`")
-                    };
-                    anyhow::Error::new(error).context(context)
-                })?;
+                let plan = read_plan(file)?;
                 let policy = config.load(plan.provider())?.policy;
                 let name = Named(file).to_string();
                 let fitness = examine_plan(&policy, &plan);
@@ -156,14 +143,38 @@ impl Check {
                 writeln!(out, "{}", html::render(&checked, &made))?;
             }
         }
-        let fails = checked.iter().any(|it| {
-            it.fitness
-                .findings
-                .iter()
-                .any(|finding| fail_on.counts(finding.status, finding.severity))
-        });
+        let fails = checked.iter().any(|it| fails(&it.fitness.findings, fail_on));
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// Whether one of these findings makes the exit code 1.
+pub(super) fn fails(findings: &[CheckFinding], fail_on: FailOn) -> bool {
+    findings.iter().any(|finding| fail_on.counts(finding.status, finding.severity))
+}
+
+/// Reads the dump of a cluster, a file or a folder.
+pub(super) fn read_inventory(file: &Path) -> anyhow::Result<Inventory> {
+    let mut inventory = Inventory::default();
+    add_dump(file, |text| inventory.add_dump(text))?;
+    if inventory.has_something_to_check() {
+        Ok(inventory)
+    } else {
+        Err(DumpError::NothingToCheck).with_context(|| no_dump(file))
+    }
+}
+
+/// Reads a Terraform plan.
+pub(super) fn read_plan(file: &Path) -> anyhow::Result<Plan> {
+    Plan::read(&read(file)?).map_err(|error| {
+        let name = Named(file);
+        let context = if matches!(error, PlanError::NoPool) {
+            name.to_string()
+        } else {
+            format!("{name} is not a plan in the format of `terraform show -json PLAN`")
+        };
+        anyhow::Error::new(error).context(context)
+    })
 }
 
 /// Checks the cluster of each context, or of the usual one.

@@ -86,7 +86,18 @@ fn check(
             return Ok(EXIT_UNREADABLE);
         }
     };
-    let result = config::load(&name, &text, None);
+    check_text(&name, &text, *output, out, err)
+}
+
+/// The same of a config that has been read.
+pub(super) fn check_text(
+    name: &str,
+    text: &str,
+    output: Output,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<u8> {
+    let result = config::load(name, text, None);
     let found = match &result {
         Ok(loaded) => loaded.warnings.as_slice(),
         Err(diagnostics) => diagnostics.as_slice(),
@@ -94,9 +105,9 @@ fn check(
     match output {
         Output::Json => write_json(out, found)?,
         Output::Text => {
-            write_diagnostics(err, ConfigSource { name: &name, text: &text }, found)?;
+            write_diagnostics(err, ConfigSource { name, text }, found)?;
             if let Ok(Loaded { policy, settings, warnings }) = &result {
-                summary::write(out, &name, policy, settings, warnings.len())?;
+                summary::write(out, name, policy, settings, warnings.len())?;
             }
         }
     }

@@ -47,21 +47,19 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
 impl Input {
     /// Reads the config and the cluster. The caller shows the warnings of the config.
     pub(super) fn load(&self) -> anyhow::Result<ConfigAndCluster> {
-        let index = match &self.cluster {
-            Some(path) => {
-                let mut index = Index::default();
-                add_dump(path, |text| index.add_dump(text))?;
-                if index.is_empty() {
-                    return Err(DumpError::Empty).with_context(|| no_dump(path));
-                }
-                index
-            }
-            None => Index::default(),
-        };
+        let index = read_index(self.cluster.as_deref())?;
         let config = ConfigText::read(self.config.as_deref())?;
         let loaded = config.load(index.provider())?;
         Ok(ConfigAndCluster { loaded, index, config_name: config.name, config_text: config.text })
     }
+}
+
+/// Reads the dump of a cluster, a file or a folder; without one, PoolGuard knows no object.
+pub(super) fn read_index(cluster: Option<&Path>) -> anyhow::Result<Index> {
+    let mut index = Index::default();
+    let Some(path) = cluster else { return Ok(index) };
+    add_dump(path, |text| index.add_dump(text))?;
+    if index.is_empty() { Err(DumpError::Empty).with_context(|| no_dump(path)) } else { Ok(index) }
 }
 
 /// The text of a config before it is loaded: its meaning depends on the provider of the cluster.
@@ -77,6 +75,11 @@ impl ConfigText {
             Some(file) => Self { name: file.display().to_string(), text: read(file)? },
             None => Self { name: DEFAULTS.to_owned(), text: String::new() },
         })
+    }
+
+    /// The text itself.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Loads the config for a cluster of this provider.

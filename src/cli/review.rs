@@ -14,7 +14,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use self::judge::{Judge, Misshapen, Reviewed, UnreadableFile};
+use self::judge::Misshapen;
+pub(super) use self::judge::{Judge, Reviewed, UnreadableFile};
 use super::{
     UNREADABLE,
     input::{Input, Named, read},
@@ -37,15 +38,15 @@ pub(super) struct Review {
     input: Input,
 
     /// User who applies the manifests
-    #[arg(long = "as", value_name = "USER", default_value = "kubernetes-admin")]
+    #[arg(long = "as", value_name = "USER", default_value = DEFAULT_USER)]
     user: String,
 
     /// Group of this user; you can repeat it
-    #[arg(long = "as-group", value_name = "GROUP", default_values = ["system:authenticated"])]
+    #[arg(long = "as-group", value_name = "GROUP", default_values = [DEFAULT_GROUP])]
     groups: Vec<String>,
 
     /// Namespace for manifests that do not name one
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "default")]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = DEFAULT_NAMESPACE)]
     namespace: String,
 
     /// What makes the exit code 1
@@ -57,8 +58,15 @@ pub(super) struct Review {
     output: Output,
 }
 
+/// The user who applies manifests, if nobody else is named.
+pub(super) const DEFAULT_USER: &str = "kubernetes-admin";
+/// The group of this user.
+pub(super) const DEFAULT_GROUP: &str = "system:authenticated";
+/// The namespace of manifests that do not name one.
+pub(super) const DEFAULT_NAMESPACE: &str = "default";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub(super) enum FailOn {
     /// Denials
     Deny,
     /// Denials and warnings
@@ -82,11 +90,11 @@ impl Review {
         let policy = &inputs.loaded.policy;
         let snapshot = inputs.index.snapshot(policy);
         let judge = Judge { policy, snapshot: &snapshot, asker: Asker { user, groups, namespace } };
-        let mut results = Vec::new();
-        let mut errors = Vec::new();
+        let mut reviews = Reviews::default();
         for file in expand(&files)? {
-            review_file(&file, &judge, &mut results, &mut errors);
+            reviews.add(&Named(&file).to_string(), &file, &judge);
         }
+        let Reviews { results, errors } = &reviews;
         let mut out = anstream::stdout().lock();
         match output {
             Output::Table => {
@@ -95,74 +103,81 @@ impl Review {
                      pools that the config declares, as if they had no nodes yet";
                     anstream::eprintln!("{note}");
                 }
-                write!(out, "{}", table::ReviewTable { results: &results, errors: &errors })?;
+                write!(out, "{}", table::ReviewTable { results, errors })?;
             }
-            Output::Json => writeln!(out, "{}", json::render(&results, &errors)?)?,
+            Output::Json => writeln!(out, "{}", reviews.json()?)?,
             Output::Patch => {
-                for result in &results {
+                for result in results {
                     writeln!(out, "{}", serde_json::to_string(&result.patch)?)?;
                 }
             }
         }
         if output != Output::Table {
-            for UnreadableFile { file, error } in &errors {
+            for UnreadableFile { file, error } in errors {
                 anstream::eprintln!("error: {file}: {error}");
             }
         }
-        Ok(exit_code(&results, &errors, fail_on))
+        Ok(ExitCode::from(reviews.exit_code(fail_on)))
     }
 }
 
-fn exit_code(results: &[Reviewed], errors: &[UnreadableFile], fail_on: FailOn) -> ExitCode {
-    let fails = |result: &Reviewed| {
-        let is_doubtful = !result.warnings.is_empty() || result.is_not_judged;
-        !result.allowed || (fail_on == FailOn::Warn && is_doubtful)
-    };
-    if !errors.is_empty() {
-        ExitCode::from(UNREADABLE)
-    } else if results.iter().any(fails) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+/// The decisions about a list of files.
+#[derive(Default)]
+pub(super) struct Reviews {
+    /// The documents that PoolGuard decided, in the order of the input.
+    pub(super) results: Vec<Reviewed>,
+    /// The files and documents that it could not read.
+    pub(super) errors: Vec<UnreadableFile>,
 }
 
-fn review_file(
-    file: &Path,
-    judge: &Judge<'_>,
-    results: &mut Vec<Reviewed>,
-    errors: &mut Vec<UnreadableFile>,
-) {
-    let name = Named(file).to_string();
-    let documents = read(file).and_then(|text| {
-        let documents = documents::read(&text)?.objects;
-        anyhow::ensure!(!documents.is_empty(), "it contains no objects");
-        Ok((text, documents))
-    });
-    let (text, documents) = match documents {
-        Ok(read) => read,
-        Err(error) => {
-            errors.push(UnreadableFile { file: name, error: format!("{error:#}") });
-            return;
-        }
-    };
-    let several = documents.len() > 1;
-    for (index, document) in documents.into_iter().enumerate() {
-        let file = if several { format!("{name}#{}", index + 1) } else { name.clone() };
-        let document = match document {
-            Ok(document) => document,
-            Err(fault) => {
-                errors.push(UnreadableFile { file, error: fault.to_string() });
-                continue;
+impl Reviews {
+    /// Decides each document of a file, which results call `name`.
+    pub(super) fn add(&mut self, name: &str, file: &Path, judge: &Judge<'_>) {
+        let documents = read(file).and_then(|text| {
+            let documents = documents::read(&text)?.objects;
+            anyhow::ensure!(!documents.is_empty(), "it contains no objects");
+            Ok((text, documents))
+        });
+        let (text, documents) = match documents {
+            Ok(read) => read,
+            Err(error) => {
+                let file = name.to_owned();
+                self.errors.push(UnreadableFile { file, error: format!("{error:#}") });
+                return;
             }
         };
-        match judge.review(file.clone(), &document) {
-            Ok(result) => results.push(result),
-            Err(error) => {
-                let error = in_file(&text, index, &document, &error);
-                errors.push(UnreadableFile { file, error });
+        let several = documents.len() > 1;
+        for (index, document) in documents.into_iter().enumerate() {
+            let file = if several { format!("{name}#{}", index + 1) } else { name.to_owned() };
+            let document = match document {
+                Ok(document) => document,
+                Err(fault) => {
+                    self.errors.push(UnreadableFile { file, error: fault.to_string() });
+                    continue;
+                }
+            };
+            match judge.review(file.clone(), &document) {
+                Ok(result) => self.results.push(result),
+                Err(error) => {
+                    let error = in_file(&text, index, &document, &error);
+                    self.errors.push(UnreadableFile { file, error });
+                }
             }
         }
+    }
+
+    /// The exit code of `review`: the worst of all files.
+    pub(super) fn exit_code(&self, fail_on: FailOn) -> u8 {
+        let fails = |result: &Reviewed| {
+            let is_doubtful = !result.warnings.is_empty() || result.is_not_judged;
+            !result.allowed || (fail_on == FailOn::Warn && is_doubtful)
+        };
+        if self.errors.is_empty() { u8::from(self.results.iter().any(fails)) } else { UNREADABLE }
+    }
+
+    /// The results for machines: `{"results": […], "errors": […]}`.
+    pub(super) fn json(&self) -> Result<String, serde_json::Error> {
+        json::render(&self.results, &self.errors)
     }
 }
 
@@ -176,7 +191,7 @@ fn in_file(text: &str, index: usize, document: &Value, error: &anyhow::Error) ->
 }
 
 /// The files, with each folder replaced by its files in order.
-fn expand(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn expand(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut expanded = Vec::new();
     for file in files {
         if file.is_dir() {

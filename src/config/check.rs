@@ -1,8 +1,8 @@
 //! Checks a tree against the JSON Schema of the file and reports every deviation.
 //!
 //! What deviates is taken out, so that the rest becomes values and is looked at further in the same
-//! run. Only what the schema of the file uses is known here: references, objects with listed or
-//! free keys, lists, strings, booleans and choices.
+//! run. Only what the schemas of PoolGuard's files use is known here: references, objects with listed or
+//! free keys, lists, strings, numbers, booleans and choices.
 
 use std::borrow::Cow;
 
@@ -40,28 +40,38 @@ impl<'s> Walker<'s, '_> {
         if !choices.is_empty() {
             return self.choice(node, place, [outer, schema], &choices);
         }
-        match (text(schema, "type"), &node.value) {
-            ("object", Value::Mapping(entries)) => Some(self.object(node, entries, place, schema)),
-            ("array", Value::Sequence(items)) => self.array(items, place, schema),
-            ("string", Value::String(value)) => Some(value.as_str().into()),
-            ("boolean", Value::Bool(value)) => Some((*value).into()),
-            (kind, value) => {
-                let expected = match kind {
-                    "object" => "a mapping",
-                    "array" => "a list",
-                    "boolean" => "true or false",
-                    _ => "a string",
-                };
-                let found = value.describe();
-                let error = place
-                    .error(format!("expected {expected} in {}, found {found}", name_of(place)));
-                self.report.push(match help_on_type(kind, schema, value) {
-                    Some(help) => error.with_help(help),
-                    None => error,
-                });
-                self.broken(place)
+        let kinds = kinds(schema);
+        let is = |kind: &str| kinds.contains(&kind);
+        match &node.value {
+            Value::Mapping(entries) if is("object") => {
+                return Some(self.object(node, entries, place, schema));
             }
+            Value::Sequence(items) if is("array") => return self.array(items, place, schema),
+            Value::String(value) if is("string") => return Some(value.as_str().into()),
+            Value::Bool(value) if is("boolean") => return Some((*value).into()),
+            Value::Number(text) if is("integer") || is("number") => {
+                if let Some(number) = number(text, schema) {
+                    return Some(number);
+                }
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Sequence(_)
+            | Value::Mapping(_)
+            | Value::Refused => {}
         }
+        let expected: Vec<_> = kinds.iter().map(|kind| describe_kind(kind, schema)).collect();
+        let (expected, found) = (expected.join(" or "), node.value.describe());
+        let name = self.name_of(place);
+        let error = place.error(format!("expected {expected} in {name}, found {found}"));
+        let kind = kinds.first().copied().unwrap_or_default();
+        self.report.push(match help_on_type(kind, schema, &node.value) {
+            Some(help) => error.with_help(help),
+            None => error,
+        });
+        self.broken(place)
     }
 
     fn object(
@@ -86,7 +96,7 @@ impl<'s> Walker<'s, '_> {
                         object.insert(entry.key.clone(), value);
                     }
                 }
-                None => meant.extend(self.unknown_key(entry, place, properties)),
+                None => meant.extend(self.unknown_key(entry, place, schema, properties)),
             }
         }
         for key in strings(schema, "required") {
@@ -126,7 +136,7 @@ impl<'s> Walker<'s, '_> {
         schema: &'s Json,
     ) -> Option<Json> {
         let schema = schema.get("items").unwrap_or(&Json::Null);
-        let is_of_objects = text(self.resolve(schema), "type") == "object";
+        let is_of_objects = kinds(self.resolve(schema)).contains(&"object");
         let mut list = Vec::with_capacity(items.len());
         let mut is_whole = true;
         for (index, item) in items.iter().enumerate() {
@@ -166,12 +176,11 @@ impl<'s> Walker<'s, '_> {
         let message = format!(
             "expected {one_of}{} in {}, found {shown}{}",
             expected.join(", "),
-            name_of(place),
+            self.name_of(place),
             question(likely(&found, choices.iter().copied()))
         );
         let error = place.error(message);
-        let reason =
-            schemas.iter().find_map(|schema| schema.get("x-refusals")?.get(&found)?.as_str());
+        let reason = schemas.iter().find_map(|schema| refusal(schema, &found));
         self.report.push(match reason {
             Some(reason) => error.with_help(reason),
             None => error,
@@ -184,21 +193,22 @@ impl<'s> Walker<'s, '_> {
         &mut self,
         entry: &TreeEntry,
         place: &TreeCursor<'_>,
+        schema: &'s Json,
         properties: &'s Map<String, Json>,
     ) -> Option<&'s str> {
-        let likely = likely(&entry.key, properties.keys().map(String::as_str));
+        let reason = refusal(schema, &entry.key);
+        let keys = properties.keys().map(String::as_str);
+        let likely = if reason.is_none() { likely(&entry.key, keys) } else { None };
         let message = format!("unknown key `{}` {}{}", entry.key, inside(place), question(likely));
         let mut error = place.key(&entry.key).error(message);
         error.span = entry.key_span;
-        self.report.push(if likely.is_some() {
-            error
-        } else if entry.key == "mode" && place.path().as_str().is_empty() {
-            error.with_help(
-                "set the mode of each rule under `rules`; `mode` is a value of the Helm chart",
-            )
-        } else {
-            let known: Vec<_> = properties.keys().map(|key| format!("`{key}`")).collect();
-            error.with_help(format!("known keys are {}", known.join(", ")))
+        self.report.push(match reason {
+            Some(reason) => error.with_help(reason),
+            None if likely.is_some() => error,
+            None => {
+                let known: Vec<_> = properties.keys().map(|key| format!("`{key}`")).collect();
+                error.with_help(format!("known keys are {}", known.join(", ")))
+            }
         });
         self.report.mark_broken(place.key(&entry.key).path().clone());
         likely
@@ -222,6 +232,14 @@ impl<'s> Walker<'s, '_> {
             None => error,
         });
         self.report.mark_broken(place.key(key).path().clone());
+    }
+
+    /// The key at a place, or the whole file, as messages call it.
+    fn name_of(&self, place: &TreeCursor<'_>) -> Cow<'static, str> {
+        match place.path().as_str() {
+            "" => self.report.noun().into(),
+            path => format!("`{path}`").into(),
+        }
     }
 
     fn broken(&mut self, place: &TreeCursor<'_>) -> Option<Json> {
@@ -252,10 +270,44 @@ fn inside(place: &TreeCursor<'_>) -> String {
     }
 }
 
-fn name_of(place: &TreeCursor<'_>) -> Cow<'static, str> {
-    match place.path().as_str() {
-        "" => "the config".into(),
-        path => format!("`{path}`").into(),
+/// The types that a value may have, as the schema names them.
+fn kinds(schema: &Json) -> Vec<&str> {
+    match text_of(schema, "type") {
+        Some(kind) => vec![kind],
+        None => strings(schema, "type"),
+    }
+}
+
+/// A type of the schema in words.
+fn describe_kind(kind: &str, schema: &Json) -> Cow<'static, str> {
+    let bound = |key| schema.get(key).and_then(Json::as_u64);
+    match (kind, bound("minimum"), bound("maximum")) {
+        ("object", _, _) => "a mapping".into(),
+        ("array", _, _) => "a list".into(),
+        ("boolean", _, _) => "true or false".into(),
+        ("integer", Some(least), Some(most)) => {
+            format!("a whole number from {least} to {most}").into()
+        }
+        ("integer", Some(least), None) => format!("a whole number from {least} up").into(),
+        ("integer", _, _) => "a whole number".into(),
+        ("number", Some(least), None) => format!("a number from {least} up").into(),
+        ("number", _, _) => "a number".into(),
+        (_, _, _) => "a string".into(),
+    }
+}
+
+/// A number as JSON, if it is one that the schema allows.
+fn number(text: &str, schema: &Json) -> Option<Json> {
+    let number: f64 = text.parse().ok()?;
+    let bound = |key| schema.get(key).and_then(Json::as_f64);
+    let is_within = bound("minimum").is_none_or(|least| number >= least)
+        && bound("maximum").is_none_or(|most| number <= most);
+    if !is_within {
+        None
+    } else if kinds(schema).contains(&"number") {
+        serde_json::Number::from_f64(number).map(Json::Number)
+    } else {
+        text.parse::<i64>().ok().map(Json::from)
     }
 }
 
@@ -275,6 +327,9 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
             Some("write a label selector, for example `{matchLabels: {app: kafka}}`".to_owned())
         }
         ("string", Value::Number(_) | Value::Bool(_), _) => Some("put it in quotes".to_owned()),
+        ("integer" | "number", Value::String(text), _) if text.parse::<f64>().is_ok() => {
+            Some("remove the quotes".to_owned())
+        }
         ("boolean", Value::String(text), _)
             if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") =>
         {
@@ -289,6 +344,11 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
         ("array", Value::Mapping(_), _) => Some("write `- ` before each item".to_owned()),
         _ => None,
     }
+}
+
+/// What the schema says to users who write this value or key.
+fn refusal<'s>(schema: &'s Json, found: &str) -> Option<&'s str> {
+    schema.get("x-refusals")?.get(found)?.as_str()
 }
 
 /// The values of an enumeration, however the schema spells it.
@@ -337,10 +397,7 @@ fn first_sentence(text: &str) -> &str {
 }
 
 /// The candidate that was likely meant: closest, and close enough for a slip of the fingers.
-pub(super) fn likely<'c>(
-    found: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn likely<'c>(found: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let found = found.to_lowercase();
     candidates
         .map(|candidate| {

@@ -1,4 +1,4 @@
-//! A place in the file while the config is looked at, and the report that mistakes go to.
+//! A place in a file while the file is checked, and the report that mistakes go to.
 
 use super::{
     diagnostic::{Diagnostic, DiagnosticSeverity, Span},
@@ -6,13 +6,15 @@ use super::{
     tree::{TreeEntry, TreeNode, Value},
 };
 
-/// A key of the config, whether the file has it or not.
+/// A key of a file, whether the file has it or not.
 #[derive(Clone, Debug)]
-pub(super) struct TreeCursor<'t> {
+pub struct TreeCursor<'t> {
     node: Option<&'t TreeNode>,
     path: KeyPath,
     /// Where to point at: for a key that the file does not have, at what would hold it.
     focus: Span,
+    /// The key itself, if the file has one here.
+    key: Option<Span>,
     /// Whether the file has the key, or a mapping below the top level that would hold it.
     has_line: bool,
 }
@@ -20,22 +22,25 @@ pub(super) struct TreeCursor<'t> {
 impl<'t> TreeCursor<'t> {
     pub(super) fn root(node: Option<&'t TreeNode>) -> Self {
         let focus = node.map_or(Span::START, TreeNode::focus);
-        Self { node, path: KeyPath::default(), focus, has_line: true }
+        Self { node, path: KeyPath::default(), focus, key: None, has_line: true }
     }
 
     /// A key of the mapping at this place.
-    pub(super) fn key(&self, key: &str) -> Self {
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
         let entry = self.node.and_then(|node| node.entry(key));
         Self {
             node: entry.map(|entry| &entry.node),
             path: self.path.key(key),
             focus: entry.map_or(self.focus, TreeEntry::focus),
+            key: entry.map(|entry| entry.key_span),
             has_line: entry.is_some() || (self.has_line && !self.path.as_str().is_empty()),
         }
     }
 
     /// An item of the list at this place.
-    pub(super) fn index(&self, index: usize) -> Self {
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
         let item = match self.node.map(|node| &node.value) {
             Some(Value::Sequence(items)) => items.get(index),
             _ => None,
@@ -44,12 +49,13 @@ impl<'t> TreeCursor<'t> {
             node: item,
             path: self.path.index(index),
             focus: item.map_or(self.focus, TreeNode::focus),
+            key: None,
             has_line: self.has_line,
         }
     }
 
     /// The items of a list with their places.
-    pub(super) fn items<'r, T>(
+    pub fn items<'r, T>(
         &self,
         items: &'r [T],
     ) -> impl Iterator<Item = (Self, &'r T)> + use<'_, 't, 'r, T> {
@@ -72,8 +78,13 @@ impl<'t> TreeCursor<'t> {
     }
 
     /// An error at this place.
-    pub(super) fn error(&self, message: impl Into<String>) -> Diagnostic {
+    pub fn error(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(DiagnosticSeverity::Error, self.path.as_str(), self.focus, message.into())
+    }
+
+    /// An error about the key at this place, and not about its value.
+    pub fn key_error(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { span: self.key.unwrap_or(self.focus), ..self.error(message) }
     }
 
     /// A warning at this place.
@@ -84,15 +95,27 @@ impl<'t> TreeCursor<'t> {
     }
 }
 
-/// What was found so far.
-#[derive(Debug, Default)]
+/// The mistakes that were found so far in one file.
+#[derive(Debug)]
 pub(super) struct DiagnosticCollector {
+    /// As in [`super::FileFormat`].
+    noun: &'static str,
     diagnostics: Vec<Diagnostic>,
     /// The paths that the check of the structure removed, so that later checks do not report them as missing.
     broken: Vec<KeyPath>,
 }
 
 impl DiagnosticCollector {
+    /// A report without mistakes; messages call the file by this noun.
+    pub(super) fn new(noun: &'static str) -> Self {
+        Self { noun, diagnostics: Vec::new(), broken: Vec::new() }
+    }
+
+    /// `the config`: the name of the file in messages.
+    pub(super) fn noun(&self) -> &'static str {
+        self.noun
+    }
+
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -107,6 +130,10 @@ impl DiagnosticCollector {
         self.broken
             .iter()
             .any(|broken| broken.is_within(place.path()) || place.path().is_within(broken))
+    }
+
+    pub(super) fn as_slice(&self) -> &[Diagnostic] {
+        &self.diagnostics
     }
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {

@@ -1,4 +1,4 @@
-//! What is wrong with a config, and where.
+//! What is wrong with a file, and where.
 
 use std::{error, fmt, ops::Range};
 
@@ -71,7 +71,9 @@ impl Diagnostic {
         Self { severity, message, key, span, help: None, related, has_line: true }
     }
 
-    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
+    /// The diagnostic with what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -26,7 +26,9 @@ pub(super) use self::{
 /// reads the provider from the nodes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "PoolGuardConfig")]
+#[schemars(title = "PoolGuardConfig", extend("x-refusals" = {
+    "mode": "set the mode of each rule under `rules`; `mode` is a value of the Helm chart"
+}))]
 pub(super) struct Raw {
     /// Version of this format.
     #[schemars(required)]

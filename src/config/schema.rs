@@ -1,10 +1,10 @@
-//! The JSON Schema of the file: the one description of its structure, printed for editors and
+//! The JSON Schema of a file: the one description of its structure, printed for editors and
 //! walked by [`super::check`].
 
 use std::sync::LazyLock;
 
 use schemars::{
-    Schema,
+    JsonSchema, Schema,
     generate::SchemaSettings,
     transform::{RecursiveTransform, Transform},
 };
@@ -15,16 +15,19 @@ use super::raw::Raw;
 /// Where the schema is published.
 const ID: &str = "https://poolguard.io/schemas/v1alpha1/config.schema.json";
 
-/// The schema of the file.
+/// The schema of the config.
 pub fn schema() -> &'static Value {
-    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-        let generator = SchemaSettings::draft2020_12().into_generator();
-        let mut schema = generator.into_root_schema_for::<Raw>();
-        RecursiveTransform(tidy).transform(&mut schema);
-        schema.insert("$id".to_owned(), ID.into());
-        schema.into()
-    });
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Raw>(ID));
     &SCHEMA
+}
+
+/// The schema of a file that is read as this type; it is published under `id`.
+pub fn schema_of<T: JsonSchema>(id: &str) -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    RecursiveTransform(tidy).transform(&mut schema);
+    schema.insert("$id".to_owned(), id.into());
+    schema.into()
 }
 
 /// Makes lines of the source into sentences, and leaves `null` out: a key that says it is as good
@@ -35,6 +38,8 @@ fn tidy(schema: &mut Schema) {
             description.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
         *description = paragraphs.join("\n\n");
     }
+    // The size of the number in memory: `minimum` and `maximum` say what counts.
+    schema.remove("format");
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {

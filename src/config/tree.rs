@@ -1,6 +1,6 @@
 //! YAML text as a tree whose nodes know where they are.
 //!
-//! Only what a config needs: mappings with string keys, sequences, scalars of the core schema of
+//! Only what a config or a policy test needs: mappings with string keys, sequences, scalars of the core schema of
 //! YAML 1.2, in which `off`, `no` and `yes` are strings. Aliases, merge keys and tags are refused,
 //! so that nothing expands and nothing is read in two ways. JSON is YAML.
 
@@ -27,7 +27,7 @@ pub(super) enum Value {
     /// Absent, `null` or `~`.
     Null,
     Bool(bool),
-    /// As it is written: no key of the config takes one.
+    /// As it is written.
     Number(String),
     String(String),
     Sequence(Vec<TreeNode>),
@@ -129,7 +129,8 @@ const DEPTH_MAX: usize = 32;
 pub(super) fn parse(text: &str, report: &mut DiagnosticCollector) -> Option<TreeNode> {
     let mut builder = Builder { root: None, stack: Vec::new(), documents: 0, report };
     if text.len() > TEXT_BYTES_MAX {
-        builder.refuse(Span::START, "is larger than 1 MiB, the size limit of a ConfigMap");
+        builder
+            .refuse(Span::START, "is larger than 1 MiB, the limit of PoolGuard and of a ConfigMap");
         return None;
     }
     let options = options! {
@@ -315,7 +316,7 @@ impl Builder<'_> {
     fn refuse(&mut self, span: Span, what: &str) {
         let path = self.path();
         let message = match path.as_str() {
-            "" => format!("the config {what}"),
+            "" => format!("{} {what}", self.report.noun()),
             path => format!("`{path}` {what}"),
         };
         self.report.push(Diagnostic::new(DiagnosticSeverity::Error, path.as_str(), span, message));

@@ -8,6 +8,7 @@ mod help;
 mod init;
 mod page;
 mod plan;
+mod policy_tests;
 mod render;
 mod review;
 mod serve;

@@ -5,10 +5,10 @@ mod drawing;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{AFTER_PLAN, Checked, markup::printable, node_count, whole};
+use super::{AFTER_PLAN, Checked, node_count, whole};
 use crate::{
     check::{CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status},
-    cli::page::count,
+    cli::{markup::printable, page::count},
 };
 
 const STYLE: &str = include_str!("page.css");

@@ -1,12 +1,13 @@
 //! The findings for a build server: what `--fail-on` counts is a failure, what the
 //! input does not tell is skipped.
 
-use quick_junit::{
-    NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite, XmlString,
-};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Checked, FailOn, markup::printable, whole};
-use crate::check::{CheckFinding, Status};
+use super::{Checked, FailOn, whole};
+use crate::{
+    check::{CheckFinding, Status},
+    cli::markup::xml_text as text,
+};
 
 /// The report, without times: the same findings are the same text.
 pub(super) fn render(checked: &[Checked], fail_on: FailOn) -> Result<String, SerializeError> {
@@ -46,19 +47,4 @@ fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn) -> TestCase {
     case.set_classname(text(&format!("{pool}.{}", finding.rule)));
     case.system_out = out;
     case
-}
-
-/// Text of the report. The crate would drop tabs, and what an escape of a terminal swallows.
-fn text(text: &str) -> XmlString {
-    XmlString::new(printable(text).replace('\t', " "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_control_takes_no_text_with_it() {
-        assert_eq!(&*text("a\tb\u{1b}[31mc\u{1b}]0;d\ne\u{ffff}"), "a b[31mc]0;d\ne");
-    }
 }

@@ -19,33 +19,33 @@ use crate::{
     },
 };
 
-pub(super) struct Judge<'a> {
-    pub(super) policy: &'a Policy,
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) asker: Asker,
+pub(in crate::cli) struct Judge<'a> {
+    pub(in crate::cli) policy: &'a Policy,
+    pub(in crate::cli) snapshot: &'a Snapshot,
+    pub(in crate::cli) asker: Asker,
 }
 
 /// A document that was decided.
-pub(super) struct Reviewed {
-    pub(super) file: String,
-    pub(super) uid: String,
-    pub(super) operation: &'static str,
-    pub(super) resource: String,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) allowed: bool,
-    pub(super) denials: Vec<Arc<Finding>>,
-    pub(super) warnings: Vec<Arc<Finding>>,
-    pub(super) patch: Vec<PatchOperation>,
-    pub(super) records: Vec<Record>,
+pub(in crate::cli) struct Reviewed {
+    pub(in crate::cli) file: String,
+    pub(in crate::cli) uid: String,
+    pub(in crate::cli) operation: &'static str,
+    pub(in crate::cli) resource: String,
+    pub(in crate::cli) namespace: String,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) allowed: bool,
+    pub(in crate::cli) denials: Vec<Arc<Finding>>,
+    pub(in crate::cli) warnings: Vec<Arc<Finding>>,
+    pub(in crate::cli) patch: Vec<PatchOperation>,
+    pub(in crate::cli) records: Vec<Record>,
     /// No rule reads this kind, although its objects make pods.
-    pub(super) is_not_judged: bool,
+    pub(in crate::cli) is_not_judged: bool,
 }
 
 /// A file or document that was not.
-pub(super) struct UnreadableFile {
-    pub(super) file: String,
-    pub(super) error: String,
+pub(in crate::cli) struct UnreadableFile {
+    pub(in crate::cli) file: String,
+    pub(in crate::cli) error: String,
 }
 
 /// The field of a document that is not of the shape that the API has.

@@ -3,7 +3,7 @@
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 13] = [
+const COMMANDS: [(&[&str], &[&str]); 14] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -78,6 +78,7 @@ const COMMANDS: [(&[&str], &[&str]); 13] = [
     ),
     (&["init"], &["--cluster", "--kubeconfig", "--context", "--interactive"]),
     (&["dump"], &["--config", "--kubeconfig", "--context", "--output"]),
+    (&["test"], &["--filter", "--schema", "--output"]),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
     (&["config", "schema"], &["--help"]),
@@ -102,11 +103,12 @@ const COMMANDS: [(&[&str], &[&str]); 13] = [
 const WITHOUT_TWIN: [&str; 7] =
     ["--as", "--as-group", "--fail-on", "--interactive", "--output", "--help", "--version"];
 
-/// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for
-/// differs from call to call.
+/// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for and `test`
+/// runs differs from call to call.
 fn has_twin(command: &[&str], flag: &str) -> bool {
     let is_of_review = command == ["review"] && flag == "--namespace";
-    !is_of_review && command != ["audit"] && !WITHOUT_TWIN.contains(&flag)
+    let is_ad_hoc = command == ["audit"] || command == ["test"];
+    !is_of_review && !is_ad_hoc && !WITHOUT_TWIN.contains(&flag)
 }
 
 #[test]
@@ -168,6 +170,8 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["reviw"][..], "review"),
         (&["review", "--confg", "x", "-"], "--config"),
         (&["review"], "<FILE>"),
+        (&["test"], "<DIR>"),
+        (&["test", "a", "-o", "html"], "junit"),
         (&["review", "-o", "yaml", "-"], "json"),
         (&["review", "--fail-on", "never", "-"], "warn"),
         (&["check", "--fail-on", "never"], "unknown"),
@@ -199,6 +203,7 @@ fn long_help_says_what_short_help_leaves_out() {
         ("check", "the result of that check is `unknown`"),
         ("init", "changes nothing, and prints the config"),
         ("dump", "a warning names the RBAC rule to add"),
+        ("test", "run only tests that you trust"),
     ] {
         let said = run(&[command, "--help"]);
         let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");

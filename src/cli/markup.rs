@@ -1,5 +1,7 @@
 //! Text in HTML and in XML.
 
+use quick_junit::XmlString;
+
 /// Text without what XML has no character for.
 pub(super) fn printable(text: &str) -> String {
     let is_printable = |it: &char| match it {
@@ -10,6 +12,11 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().filter(is_printable).collect()
 }
 
+/// Text of a `JUnit` report. The crate would drop tabs, and what an escape of a terminal swallows.
+pub(super) fn xml_text(text: &str) -> XmlString {
+    XmlString::new(printable(text).replace('\t', " "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -17,5 +24,10 @@ mod tests {
     #[test]
     fn controls_are_left_out() {
         assert_eq!(printable("a\u{0}\u{1b}\u{85}\u{fffe}\u{ffff}\r\té\n"), "a\té\n");
+    }
+
+    #[test]
+    fn a_control_takes_no_text_with_it() {
+        assert_eq!(&*xml_text("a\tb\u{1b}[31mc\u{1b}]0;d\ne\u{ffff}"), "a b[31mc]0;d\ne");
     }
 }
