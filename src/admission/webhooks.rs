@@ -24,6 +24,7 @@ mod nodes;
 mod object;
 mod overlap;
 mod placement;
+mod placement_policy;
 mod pod_owner;
 mod pods;
 mod principals;
@@ -41,6 +42,7 @@ use crate::{
 pub use self::{
     backstop::backstop,
     object::{Address, Installation, Owner},
+    placement_policy::placement_policy,
 };
 
 /// What is registered with the API server, sorted by name.
