@@ -33,7 +33,7 @@ mod rules;
 
 use std::sync::Arc;
 
-pub use self::rules::NodePoolFinding;
+pub use self::rules::{NodePoolFinding, PlacementAdditions, TERMS_MAX};
 use self::{
     mode::{BackstopMode, Mode, RuleModes},
     pod_owner::{AutoMq, Exemption},

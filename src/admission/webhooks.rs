@@ -24,6 +24,7 @@ mod nodes;
 mod object;
 mod overlap;
 mod placement;
+mod placement_policy;
 mod pod_owner;
 mod pods;
 mod principals;
@@ -45,6 +46,7 @@ use crate::{
 pub use self::{
     backstop::{Backstop, NoBackstop, Omitted, backstop},
     object::{Address, Installation, Owner},
+    placement_policy::placement_policy,
 };
 
 /// What is registered with the API server, sorted by name.

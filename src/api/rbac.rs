@@ -53,8 +53,12 @@ impl Names {
 pub const WEBHOOK_CONFIGURATIONS: [&str; 2] =
     ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
 /// Plurals of the kinds of admission policies and of their bindings.
-pub const ADMISSION_POLICIES: [&str; 2] =
-    ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+pub const ADMISSION_POLICIES: [&str; 4] = [
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+];
 /// Their API group.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
@@ -242,8 +246,8 @@ pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
 }
 
 /// What the admission policies of a release are called, and their bindings alike.
-pub fn policy_names(release: &str) -> [String; 2] {
-    [release.to_owned(), format!("{release}-bindings")]
+pub fn policy_names(release: &str) -> [String; 3] {
+    [release.to_owned(), format!("{release}-bindings"), format!("{release}-placement")]
 }
 
 /// The ClusterRole that owns them.

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 
 use super::input::{ConfigAndCluster, Input, read};
 use crate::{
-    admission::webhooks::{Address, BackstopState, Installation, backstop, entries},
+    admission::webhooks::{
+        Address, BackstopState, Installation, backstop, entries, placement_policy,
+    },
     policy::Policy,
 };
 
@@ -139,10 +141,13 @@ impl PolicyArguments {
         let snapshot = index.snapshot(&loaded.policy);
         // A policy names no address.
         let installation = common.installation(Address::Url(String::new()));
-        let backstop = match backstop(&loaded.policy, &snapshot, &installation) {
+        let mut backstop = match backstop(&loaded.policy, &snapshot, &installation) {
             Ok(backstop) => backstop,
             Err(why) => bail!("{why}"),
         };
+        let version = "admissionregistration.k8s.io/v1";
+        let placement = placement_policy(&loaded.policy, &snapshot, &installation, version);
+        backstop.objects.extend(placement.into_iter().flatten());
         common.write("policy", "docs/backstop.md explains it", &backstop.objects)
     }
 }

@@ -20,6 +20,7 @@ use super::guard::AppliedConfig;
 use crate::{
     admission::webhooks::{
         Address, Backstop, BackstopState, Installation, NoBackstop, Omitted, backstop,
+        placement_policy,
     },
     api::{
         client::ApiError,
@@ -169,7 +170,13 @@ impl BackstopController {
             (Ok(api), Some(Err(why))) => {
                 self.remove(&api, &[]).await.unwrap_or(Outcome::Impossible(why))
             }
-            (Ok(api), Some(Ok(backstop))) => self.keep(&api, backstop).await,
+            (Ok(api), Some(Ok(mut backstop))) => {
+                let placement = api.mutating_version().and_then(|version| {
+                    placement_policy(&guard.policy, &guard.snapshot, &installation, &version)
+                });
+                backstop.objects.extend(placement.into_iter().flatten());
+                self.keep(&api, backstop).await
+            }
         }
     }
 

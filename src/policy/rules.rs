@@ -12,7 +12,10 @@ mod pod_placement;
 mod role_binding;
 mod workload_intrusion;
 
-pub use self::node_pool::NodePoolFinding;
+pub use self::{
+    node_pool::NodePoolFinding,
+    pod_placement::{PlacementAdditions, TERMS_MAX},
+};
 
 use std::{
     fmt::{self, Display, Write},

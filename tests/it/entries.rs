@@ -14,6 +14,8 @@ mod generated;
 mod objects;
 /// Protected objects of kinds that have an entry of their own.
 mod overlap;
+/// The policy by which the API server itself places pods.
+mod placement_policy;
 /// What the recorded requests come to.
 mod recorded;
 /// Configs that ask for different entries.

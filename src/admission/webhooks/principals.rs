@@ -70,6 +70,12 @@ pub(super) fn creates_daemon_set_pod() -> Cel {
     ])
 }
 
+/// Whether the DaemonSet controller creates the pod, by either of its identities, and for a DaemonSet.
+pub(super) fn creates_pod_of_daemon_set() -> Cel {
+    let controllers = [DAEMON_SET_CONTROLLER, KUBE_CONTROLLER_MANAGER];
+    Cel::all([user_is(is_one_of(USER_NAME, controllers)), has_daemon_set(Cel::Always)])
+}
+
 /// The controllers that create workloads for other workloads.
 pub(super) fn is_workload_controller() -> Cel {
     user_is(is_one_of(USER_NAME, WORKLOAD_CONTROLLERS))

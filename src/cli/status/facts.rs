@@ -73,7 +73,7 @@ pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Resu
     let [mutating, validating] =
         WEBHOOK_CONFIGURATIONS.map(|plural| format!("/apis/{ADMISSION_GROUP}/v1/{plural}/{name}"));
     let configurations = [get(mutating).await?, get(validating).await?];
-    let [policy, binding] =
+    let [policy, binding, ..] =
         ADMISSION_POLICIES.map(|plural| format!("/apis/{ADMISSION_GROUP}/v1/{plural}/{name}"));
     let policies = [get(policy).await?, get(binding).await?];
     let role = get(format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")).await?;

@@ -72,6 +72,13 @@ impl PolicyApi {
         validating.all(|resource| self.0.get(*resource) == Some(&"v1"))
     }
 
+    /// The API version in which the API server evaluates mutating policies, if it does.
+    pub(super) fn mutating_version(&self) -> Option<String> {
+        let [_, _, policies, bindings] = ADMISSION_POLICIES;
+        let version = self.0.get(policies)?;
+        (self.0.get(bindings) == Some(version)).then(|| format!("{ADMISSION_GROUP}/{version}"))
+    }
+
     /// Makes an object as it should be.
     pub(super) async fn keep(
         &self,
@@ -172,8 +179,15 @@ fn with_version(object: &Value, version: &str) -> Value {
 
 /// What the kind of an object is called in a path.
 fn resource_of(object: &Value) -> &'static str {
-    let [policy, binding] = ADMISSION_POLICIES;
-    if kind(object).ends_with("Binding") { binding } else { policy }
+    let mutates = kind(object).starts_with("Mutating");
+    let binds = kind(object).ends_with("Binding");
+    let [policy, binding, mutating, mutating_binding] = ADMISSION_POLICIES;
+    match (mutates, binds) {
+        (false, false) => policy,
+        (false, true) => binding,
+        (true, false) => mutating,
+        (true, true) => mutating_binding,
+    }
 }
 
 /// The kind of an object.

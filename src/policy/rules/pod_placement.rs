@@ -12,6 +12,7 @@ mod binding;
 mod fit;
 mod place;
 
+pub use self::place::{PlacementAdditions, TERMS_MAX};
 pub(super) use self::{
     binding::judge as judge_binding,
     fit::{judge as judge_create, why_misplaced},

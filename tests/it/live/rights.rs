@@ -81,10 +81,18 @@ async fn every_right_is_asked_for_and_nothing_else_is() {
     cluster.configure(&backstop);
     let is_kept = |api: &ApiServer| api.get(ADMISSION_POLICIES[1], "poolguard-bindings").is_some();
     cluster.api.wait_until(is_kept).await;
-    for resource in ADMISSION_POLICIES {
-        cluster.api.edit(resource, "poolguard", |it| it["spec"]["excess"] = "field".into());
+    let [validating @ .., mutating, mutating_binding] = ADMISSION_POLICIES;
+    let placement = [mutating, mutating_binding].map(|it| (it, "poolguard-placement"));
+    for (resource, name) in validating.map(|it| (it, "poolguard")).into_iter().chain(placement) {
+        cluster.api.wait_until(|api| api.get(resource, name).is_some()).await;
+        cluster.api.edit(resource, name, |it| it["spec"]["excess"] = "field".into());
     }
     replica.logged("was changed by another client; PoolGuard restored it").await;
+    let is_restored = |api: &ApiServer| {
+        api.get(mutating_binding, "poolguard-placement")
+            .is_some_and(|it| it["spec"].get("excess").is_none())
+    };
+    cluster.api.wait_until(is_restored).await;
     cluster.configure(&data_text("config.yaml"));
     cluster.api.wait_until(|api| !is_kept(api)).await;
     cluster.api.disconnect();

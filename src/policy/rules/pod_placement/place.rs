@@ -12,13 +12,42 @@ use crate::{
         taint::{Taint, Toleration, tolerating},
     },
     policy::{
+        Policy,
         advice::pool_requirements,
         mode::Mode,
         placement::{check_term, missing_in_term},
         pool::{Instance, ZONE_LABEL},
+        snapshot::Snapshot,
         verdict::{Finding, FindingCollector},
     },
 };
+
+/// The fields that the rule adds to the pods of one instance, each where the pod lacks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementAdditions {
+    /// One toleration for each lasting taint of the pool.
+    pub tolerations: Vec<Value>,
+    /// The requirements that every term of the required node affinity must have.
+    pub requirements: Vec<Requirement>,
+    /// The topology spread constraint over zones, if the config sets one.
+    pub spread: Option<Value>,
+}
+
+impl Policy {
+    /// The fields that the rule adds to the pods of this instance; `None` if the instance has no pool.
+    pub fn placement_additions(
+        &self,
+        snapshot: &Snapshot,
+        instance: &Instance,
+    ) -> Option<PlacementAdditions> {
+        let pool = self.pools.get(instance.pool)?;
+        Some(PlacementAdditions {
+            tolerations: pool.all_taints().map(toleration).collect(),
+            requirements: pool_requirements(pool, snapshot.declared_zones(instance.pool)),
+            spread: spread_constraint(instance),
+        })
+    }
+}
 
 pub(in crate::policy::rules) fn patch_placement(
     context: Context<'_>,
@@ -88,7 +117,7 @@ pub(in crate::policy::rules) fn patch_placement(
 }
 
 /// The largest number of terms that a patch extends. More would make the answer larger than the request.
-const TERMS_MAX: usize = 100;
+pub const TERMS_MAX: usize = 100;
 
 const AFFINITY: &str = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
 
@@ -96,15 +125,17 @@ fn add<'t>(tokens: impl IntoIterator<Item = &'t str>, value: Value) -> PatchOper
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(tokens), value })
 }
 
+/// The toleration of exactly this taint.
+fn toleration(Taint { key, value, effect }: &Taint<'_>) -> Value {
+    json!(Toleration {
+        key: key.as_str().into(),
+        operator: "Equal".into(),
+        value: value.as_str().into(),
+        effect: effect.as_str().into(),
+    })
+}
+
 fn add_tolerations(spec: &PodSpec<'_>, taints: &[&Taint<'_>]) -> Vec<PatchOperation> {
-    let toleration = |Taint { key, value, effect }: &Taint<'_>| {
-        json!(Toleration {
-            key: key.as_str().into(),
-            operator: "Equal".into(),
-            value: value.as_str().into(),
-            effect: effect.as_str().into(),
-        })
-    };
     let tolerations = taints.iter().map(|taint| toleration(taint));
     match &spec.tolerations {
         _ if taints.is_empty() => Vec::new(),
@@ -166,8 +197,19 @@ fn add_required(spec: &PodSpec<'_>, required: Value) -> PatchOperation {
     }
 }
 
-fn add_spread(spec: &PodSpec<'_>, instance: &Instance) -> Option<PatchOperation> {
+/// The constraint that spreads the pods of an instance over zones, if the config sets one.
+fn spread_constraint(instance: &Instance) -> Option<Value> {
     let spread = instance.zone_spread?;
+    Some(json!({
+        "maxSkew": 1,
+        "topologyKey": ZONE_LABEL,
+        "whenUnsatisfiable": spread.as_str(),
+        "labelSelector": instance.pods.to_json(),
+    }))
+}
+
+fn add_spread(spec: &PodSpec<'_>, instance: &Instance) -> Option<PatchOperation> {
+    let constraint = spread_constraint(instance)?;
     let constraints = spec.topology_spread_constraints.as_deref();
     let is_spread = constraints
         .unwrap_or_default()
@@ -176,12 +218,6 @@ fn add_spread(spec: &PodSpec<'_>, instance: &Instance) -> Option<PatchOperation>
     if is_spread {
         return None;
     }
-    let constraint = json!({
-        "maxSkew": 1,
-        "topologyKey": ZONE_LABEL,
-        "whenUnsatisfiable": spread.as_str(),
-        "labelSelector": instance.pods.to_json(),
-    });
     Some(match constraints {
         Some(_) => add(["spec", "topologySpreadConstraints", "-"], constraint),
         None => add(["spec", "topologySpreadConstraints"], json!([constraint])),
