@@ -105,7 +105,8 @@ impl Scenario {
         let mut object = review["request"]["object"].clone();
         match self.decide(Phase::Mutate, review).outcome {
             Outcome::Allow(operations) => json_patch::patch(&mut object, &operations).unwrap(),
-            Outcome::Deny(_) => panic!("the mutating phase denies nothing"),
+            // Before a backstop: the object never gets there.
+            Outcome::Deny(_) => {}
         }
         object
     }
