@@ -58,7 +58,7 @@ pub(super) struct Review {
     output: Output,
 }
 
-/// The user who applies manifests, if nobody else is named.
+/// The user who applies manifests, without `--as`.
 pub(super) const DEFAULT_USER: &str = "kubernetes-admin";
 /// The group of this user.
 pub(super) const DEFAULT_GROUP: &str = "system:authenticated";

@@ -42,7 +42,7 @@ pub(super) struct About {
 pub(super) struct Mistake {
     /// With the lines that it is about, for terminals.
     pub(super) rendered: String,
-    /// One line each.
+    /// The same as plain text; for mistakes in a test, one line each.
     pub(super) lines: String,
     /// Whether it is in the file of the test itself.
     pub(super) is_in_test: bool,
@@ -141,17 +141,12 @@ impl TestCase {
         let missing =
             missing.filter_map(|(place, name)| missing_file(&self.folder, place, name)).collect();
         self.file.add(missing);
-        Mistake::in_file(&self.file).map_or(Ok(()), Err)
+        self.without_mistakes()
     }
 
-    /// A mistake at a place of the file that shows only when the test runs.
-    pub(super) fn mistake_at(
-        &mut self,
-        mistake: impl FnOnce(&TreeCursor<'_>) -> Diagnostic,
-    ) -> Mistake {
-        let mistake = mistake(&self.file.root());
-        self.file.add(vec![mistake]);
-        Mistake::in_file(&self.file).unwrap_or_default()
+    /// The mistakes that were found while the test ran, if there are any.
+    pub(super) fn without_mistakes(&self) -> Result<(), Mistake> {
+        Mistake::in_file(&self.file).map_or(Ok(()), Err)
     }
 }
 

@@ -38,7 +38,7 @@ impl Difference {
     }
 }
 
-/// Every expectation that the answer does not meet, in the order of the file.
+/// Every expectation that the answer does not meet.
 pub(super) fn differences(expect: &Expect, answer: &Answer) -> Vec<Difference> {
     let Expect { exit, results, has, has_not, lines, says, says_not, time } = expect;
     let mut differences = Vec::new();
@@ -72,13 +72,16 @@ pub(super) fn differences(expect: &Expect, answer: &Answer) -> Vec<Difference> {
     differences
 }
 
-/// The names of results that the answer does not have, each with the names that it has.
-pub(super) fn unknown_results(expect: &Expect, answer: &Answer) -> Option<(String, Vec<String>)> {
-    let Details::Review(reviews) = &answer.details else { return None };
-    let results = reviews.results.iter().map(|it| &it.file);
-    let names: Vec<_> = results.chain(reviews.errors.iter().map(|it| &it.file)).collect();
-    let unknown = expect.results.keys().find(|name| !names.contains(name))?;
-    Some((unknown.clone(), names.into_iter().cloned().collect()))
+/// The expected results that the answer does not have, and the names of those that it has.
+pub(super) fn unknown_results<'a>(
+    expect: &'a Expect,
+    answer: &'a Answer,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    let Details::Review(reviews) = &answer.details else { return (Vec::new(), Vec::new()) };
+    let results = reviews.results.iter().map(|it| it.file.as_str());
+    let known: Vec<_> = results.chain(reviews.errors.iter().map(|it| it.file.as_str())).collect();
+    let expected = expect.results.keys().map(String::as_str);
+    (expected.filter(|name| !known.contains(name)).collect(), known)
 }
 
 /// Whether a text contains another one; a line break counts as a space.

@@ -258,7 +258,7 @@ pub(super) fn unreadable_file(
 }
 
 /// The mistake that no result has this name, with the names that there are.
-pub(super) fn unknown_result(root: &TreeCursor<'_>, name: &str, known: &[String]) -> Diagnostic {
+pub(super) fn unknown_result(root: &TreeCursor<'_>, name: &str, known: &[&str]) -> Diagnostic {
     let place = root.key("expect").key("results").key(name);
     let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
     let help = format!("the results are {}", known.join(", "));

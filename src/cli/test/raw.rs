@@ -235,7 +235,7 @@ pub(super) struct ExpectedResult {
     #[serde(default)]
     pub(super) patch_says: Vec<String>,
     /// A decision that the audit records of this result have.
-    #[schemars(extend("enum" = schema::RECORDED))]
+    #[schemars(extend("enum" = schema::recorded()))]
     pub(super) recorded: Option<String>,
 }
 

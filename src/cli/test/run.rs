@@ -12,7 +12,7 @@ use super::{
     case::{Mistake, TestCase},
     find::path_of,
     library::Library,
-    raw::{Command, ExpectedTime, Run},
+    raw::{Command, Expect, ExpectedTime, Run},
     script::Generated,
     stream,
 };
@@ -93,13 +93,18 @@ impl TestCase {
         }
     }
 
-    /// Whether the test is about an input that the command cannot read. Otherwise such an input is a mistake.
+    /// Whether the test is about a file that the command cannot read: it allows the exit code, or names the error.
+    /// Otherwise such a file is a mistake.
     fn expects_no_answer(&self) -> bool {
-        let expect = &self.expect;
-        let is_about_parts =
-            !(expect.results.is_empty() && expect.has.is_empty() && expect.has_not.is_empty());
-        let allows = expect.exit.as_ref().is_none_or(|it| it.as_slice().contains(&UNREADABLE));
-        !is_about_parts && allows && expect.lines.is_none()
+        let Expect { exit, results, has, has_not, lines, says, says_not: _, time } = &self.expect;
+        let is_about_parts = !(results.is_empty() && has.is_empty() && has_not.is_empty())
+            || lines.is_some()
+            || time.is_some();
+        let is_named = match exit {
+            Some(exit) => exit.as_slice().contains(&UNREADABLE),
+            None => !says.is_empty(),
+        };
+        is_named && !is_about_parts
     }
 
     fn review(&self, files: &Files<'_>, library: &mut Library) -> Result<Answer, Failure> {

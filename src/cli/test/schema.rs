@@ -4,14 +4,26 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::raw::{Command, RawTest};
-use crate::config::schema_of;
+use crate::{config::schema_of, policy::verdict::Decision};
 
 /// Where the schema is published.
 const ID: &str = "https://poolguard.io/schemas/v1alpha1/test.schema.json";
 
-/// What records of decisions say.
-pub(super) const RECORDED: [&str; 7] =
-    ["deny", "warn", "patch", "audit", "unknown", "exempt", "break-glass"];
+/// The decisions that audit records have.
+const RECORDED: [Decision; 7] = [
+    Decision::Deny,
+    Decision::Warn,
+    Decision::Patch,
+    Decision::Audit,
+    Decision::Unknown,
+    Decision::Exempt,
+    Decision::BreakGlass,
+];
+
+/// The decisions of audit records as the file spells them.
+pub(super) fn recorded() -> [&'static str; 7] {
+    RECORDED.map(Decision::as_str)
+}
 
 /// Makes the schema.
 pub(super) fn make() -> Value {

@@ -92,7 +92,7 @@ expect:
 }
 
 /// Tests with mistakes, and what PoolGuard says about each: the place in the file, and the first line.
-pub(super) const MISTAKEN: [(&str, &str); 26] = [
+pub(super) const MISTAKEN: [(&str, &str); 28] = [
     ("run: {command: [\n", "1:16: this is not YAML: unclosed bracket '['"),
     ("", "expected a mapping in the test, found nothing"),
     ("- run\n", "1:1: expected a mapping in the test, found a list"),
@@ -171,6 +171,14 @@ pub(super) const MISTAKEN: [(&str, &str); 26] = [
         "run: {command: check, plan: pod.yaml}\nexpect: {has: [{status: fail}]}\n",
         "tests/a/pod.yaml is not a plan in the format of `terraform show -json PLAN`: it is not one JSON document: expected value at line 2 column 1",
     ),
+    (
+        "run: {command: check, plan: pod.yaml}\nexpect: {saysNot: [wine]}\n",
+        "tests/a/pod.yaml is not a plan in the format of `terraform show -json PLAN`: it is not one JSON document: expected value at line 2 column 1",
+    ),
+    (
+        "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {'pod.yaml#1': {decision: deny}, 'pod.yaml#2': {decision: deny}}}\n",
+        "2:20: no result has the name `pod.yaml#1` | 2:52: no result has the name `pod.yaml#2`",
+    ),
     ("run: {command: config-check}\nexpect: {exit: 1}\n", "1:6: `config-check` has no `config`"),
     (
         "run: {command: serve, inputs: [pod.yaml]}\nexpect: {lines: 1}\n",
@@ -218,6 +226,7 @@ fn a_config_with_errors_is_shown_once_for_all_tests_that_use_it() {
 fn an_input_that_cannot_be_read_can_be_what_a_test_expects() {
     for (text, is_met) in [
         ("run: {command: check, plan: pod.yaml}\nexpect: {exit: 2, says: [is not a plan]}\n", true),
+        ("run: {command: check, plan: pod.yaml}\nexpect: {says: [is not a plan]}\n", true),
         ("run: {command: check, plan: pod.yaml}\nexpect: {says: [wine]}\n", false),
         ("run: {command: config-check, config: pod.yaml}\nexpect: {exit: 1}\n", true),
         ("run: {command: review, config: pod.yaml, inputs: [pod.yaml]}\nexpect: {exit: 2}\n", true),
