@@ -223,7 +223,9 @@ impl Checked {
         } else {
             [
                 format!("The input does not contain {missing}."),
-                "To include them, create the dump with this command:".to_owned(),
+                "To include them, run `poolguard dump`, which leaves out the data of Secrets. Or create the dump with this \
+                 command:"
+                    .to_owned(),
             ]
         }
     }

@@ -234,6 +234,10 @@ fn audit_format(format: LogFormat) -> audit::Format {
 fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<PolicyAndSnapshot> {
     let snapshot = index.snapshot(&policy);
     ensure!(
+        !snapshot.pools().is_empty() || snapshot.node_count() > 0,
+        "the file of --cluster contains no nodes, and the config declares no pool: use the output of `poolguard dump`"
+    );
+    ensure!(
         !snapshot.pools().is_empty(),
         "there is no pool to protect: the config declares none, and no node of the cluster has \
          the taint {}. Declare a pool under `pools`, or add the taint to the nodes",

@@ -27,7 +27,7 @@ pub fn check_label_key(key: &str) -> Result<(), NameError> {
     if name.len() > NAME_MAX {
         return Err("has more than 63 characters");
     }
-    if is_name(name) { Ok(()) } else { Err(NAME_SHAPE) }
+    if is_name(name) { Ok(()) } else { Err(KEY_SHAPE) }
 }
 
 /// Checks a label or taint value: empty, or a name of at most 63 characters.
@@ -41,6 +41,8 @@ pub fn check_label_value(value: &str) -> Result<(), NameError> {
     }
 }
 
+const KEY_SHAPE: NameError = "is not valid: after the optional prefix `DOMAIN/`, use only letters, digits, `-`, `_` and \
+     `.`, and start and end with a letter or a digit";
 const NAME_SHAPE: NameError = "is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or \
      a digit";
 

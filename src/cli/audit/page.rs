@@ -66,7 +66,7 @@ impl AuditPage<'_> {
         if self.summary.dry_runs == 0 {
             return parts;
         }
-        let text = format!("({} of these in dry runs)", grouped(self.summary.dry_runs));
+        let text = format!("(of all records, {} from dry runs)", grouped(self.summary.dry_runs));
         format!("{parts} {}", Styled(FAINT, text))
     }
 

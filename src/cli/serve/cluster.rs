@@ -22,8 +22,8 @@ pub(super) struct ClusterFlags {
     context: Option<String>,
 
     /// Service through which the API server calls PoolGuard. With it, PoolGuard registers its webhooks and
-    /// manages its own certificate authority; without it and without --webhook-url, PoolGuard only
-    /// watches the cluster
+    /// manages its own certificate authority; without it and without --webhook-url, PoolGuard
+    /// watches the cluster and answers requests, but registers nothing
     #[arg(long, env = "POOLGUARD_SERVICE", value_name = "NAME", conflicts_with = "cluster")]
     service: Option<String>,
 

@@ -58,8 +58,9 @@ pub(super) fn backstop(
         (raw::BackstopMode::Managed, OnOutage::Closed) => BackstopMode::Beside,
         (raw::BackstopMode::Managed, OnOutage::Backstop) => {
             if matches!(raw.registration, raw::Registration::External) {
-                let why = "with `registration: external`, PoolGuard cannot open and close the webhook entries";
-                let help = "remove `onOutage`: the entries then stay closed beside the backstop";
+                let why = "with `registration: external`, PoolGuard cannot change the failurePolicy of the webhooks";
+                let help = "remove `onOutage`: while PoolGuard does not answer, the API server then rejects \
+                            candidates for the pools, also with a backstop";
                 report.push(root.key("onOutage").error(why).with_help(help));
             }
             BackstopMode::Instead

@@ -47,7 +47,7 @@ instances:
 #[test]
 fn an_outage_without_a_backstop_is_closed() {
     assert_snapshot!(lines_of("onOutage: backstop"), @"1:11: `onOutage: backstop` needs a backstop, and `backstop.mode` is off; help: add `backstop: {mode: managed}`");
-    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop\nregistration: external"), @"2:11: with `registration: external`, PoolGuard cannot open and close the webhook entries; help: remove `onOutage`: the entries then stay closed beside the backstop");
+    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop\nregistration: external"), @"2:11: with `registration: external`, PoolGuard cannot change the failurePolicy of the webhooks; help: remove `onOutage`: while PoolGuard does not answer, the API server then rejects candidates for the pools, also with a backstop");
     assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop"), @"");
 }
 
@@ -128,7 +128,7 @@ fn a_pool_selects_something_and_is_in_one_zone_or_three() {
 fn selectors_are_what_kubernetes_takes() {
     let nodes = |selector: &str| lines_of(&format!("pools: [{{name: a, nodes: {selector}}}]"));
     assert_snapshot!(nodes("{matchLabels: {'a b': c}}"), @"1:48: label key `a b` is not valid: \
-     use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
+     after the optional prefix `DOMAIN/`, use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
     assert_snapshot!(nodes("{matchLabels: {a: 'b c'}}"), @"1:44: label value `b c` is not valid: \
      use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: In}]}"), @"1:46: operator In needs at least one value");
@@ -140,7 +140,7 @@ fn selectors_are_what_kubernetes_takes() {
 #[test]
 fn taints_are_what_kubernetes_takes() {
     assert_snapshot!(lines_of("taint: {key: 'a b', value: 'c d'}"), @r"
-    1:14: the taint key `a b` is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit
+    1:14: the taint key `a b` is not valid: after the optional prefix `DOMAIN/`, use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit
     1:28: the taint value `c d` is not valid: use only letters, digits, `-`, `_` and `.`, and start and end with a letter or a digit
     ");
     assert_snapshot!(lines_of("pools: [{name: a, nodes: {matchLabels: {x: y}}, taint: {key: ''}}]"), @"1:62: the taint key `` is empty");

@@ -268,7 +268,9 @@ const DEBUG_ELSEWHERE: &str = "`kubectl debug node/…` always sets spec.nodeNam
 
 /// `To keep the pod off, `, and the workload to change, where the pod has an owner.
 fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {
-    let Some(owner) = pod.metadata.controller() else {
+    // The DaemonSet controller does not create this pod: its owner was written by a person.
+    let owner = pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
+    let Some(owner) = owner else {
         return out.write_str("To keep the pod off, ");
     };
     let (start, kind): (_, &str) = match &*owner.kind {
