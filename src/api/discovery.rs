@@ -29,15 +29,20 @@ pub async fn served(
             continue;
         }
         let base = format!("/apis/{}", preferred_version.group_version);
-        let ApiResources { resources } = read(client, &base).await?;
-        // A subresource has a slash.
-        let whole = resources.into_iter().filter(|it| !it.name.contains('/'));
-        served.extend(whole.map(|ApiResource { name: plural }| ServedResource {
+        served.extend(resources(client, &base).await?.into_iter().map(|plural| ServedResource {
             path: format!("{base}/{plural}"),
             resource: GroupResource { group: name.clone(), resource: plural },
         }));
     }
     Ok(served)
+}
+
+/// The plurals of what the API server serves at `/apis/GROUP/VERSION`.
+pub async fn resources(client: &Client, base: &str) -> Result<Vec<String>, kube::Error> {
+    let ApiResources { resources } = read(client, base).await?;
+    // A subresource has a slash.
+    let names = resources.into_iter().map(|ApiResource { name }| name);
+    Ok(names.filter(|name| !name.contains('/')).collect())
 }
 
 async fn read<T: for<'a> Deserialize<'a>>(client: &Client, path: &str) -> Result<T, kube::Error> {

@@ -8,12 +8,12 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
     core::Request,
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     api::{
         client::{self, ApiError},
+        discovery,
         rbac::{self, ADMISSION_GROUP, ADMISSION_POLICIES, Names, policy_names},
     },
     controllers::registration::drift::covers,
@@ -36,31 +36,18 @@ const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 /// The kinds of admission policies that the API server serves, each with its version.
 pub(super) struct PolicyApi(BTreeMap<String, &'static str>);
 
-#[derive(Deserialize)]
-struct ApiResources {
-    resources: Vec<ApiResource>,
-}
-
-#[derive(Deserialize)]
-struct ApiResource {
-    name: String,
-}
-
 impl PolicyApi {
     /// What this API server serves.
     pub(super) async fn find(client: &Client) -> Result<Self, ApiError> {
         let mut served = BTreeMap::new();
         for version in VERSIONS {
             let path = format!("/apis/{ADMISSION_GROUP}/{version}");
-            let text = match client::text(client, http::Request::get(path).body(Vec::new())?).await
-            {
-                Ok(text) => text,
-                Err(error) if client::code(&error) == Some(404) => continue,
+            match discovery::resources(client, &path).await {
+                Ok(found) => found.into_iter().for_each(|name| {
+                    served.entry(name).or_insert(version);
+                }),
+                Err(error) if client::code(&error) == Some(404) => {}
                 Err(error) => return Err(client::explain(&error)),
-            };
-            let ApiResources { resources } = serde_json::from_str(&text)?;
-            for ApiResource { name } in resources {
-                served.entry(name).or_insert(version);
             }
         }
         Ok(Self(served))
