@@ -29,10 +29,11 @@ use self::stops::Stops;
 use self::text::Text;
 pub use self::write::{ObjectFields, write_object};
 
-/// Something that can be read from a cursor.
-pub trait Read<'a>: Sized {
-    /// Reads the value that begins at the cursor, and leaves the cursor behind it.
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError>;
+/// Something that can be read from a cursor, into the place where it stays: what holds other values is large.
+pub trait Read<'a>: Default {
+    /// Reads the value that begins at the cursor, and leaves the cursor behind it. The place is as it is by
+    /// default.
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError>;
 }
 
 /// Reads the only value of a text, however much it holds.
@@ -46,7 +47,7 @@ pub fn from_request<'a, T: Read<'a>>(text: &'a str) -> Result<T, JsonError> {
 }
 
 fn read_all<'a, T: Read<'a>>(mut cursor: Cursor<'a>) -> Result<T, JsonError> {
-    let value = T::read(&mut cursor)?;
+    let value = cursor.value()?;
     cursor.end().map(|()| value)
 }
 
@@ -131,7 +132,7 @@ impl<'a> Cursor<'a> {
         }
         loop {
             self.count_value()?;
-            let key = self.string()?;
+            let key = self.string_here()?;
             self.colon()?;
             field(key, self)?;
             match self.peek() {
@@ -195,10 +196,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads a value into a place.
+    /// Reads a value.
+    pub fn value<T: Read<'a>>(&mut self) -> Result<T, JsonError> {
+        let mut value = T::default();
+        value.read(self).map(|()| value)
+    }
+
+    /// Reads a value into a place, whatever was there.
     pub fn fill<T: Read<'a>>(&mut self, place: &mut T) -> Result<(), JsonError> {
-        *place = T::read(self)?;
-        Ok(())
+        *place = T::default();
+        place.read(self)
     }
 
     /// The text of the value that begins here, which is skipped.
@@ -220,8 +227,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The string that begins here: borrowed, unless it is escaped.
-    #[inline]
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        self.string_here()
+    }
+
+    /// The same, compiled into its caller: most strings are keys.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call costs as much as what it does")]
+    fn string_here(&mut self) -> Result<Text<'a>, JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a string"));
         }
@@ -268,14 +281,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is no white space; the cursor then stands on it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call would take the cursor out of the registers")]
     pub fn peek(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.as_bytes().get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
+        match self.text.as_bytes().get(self.at) {
+            Some(&byte) if byte > b' ' => Some(byte),
+            _ => {
+                self.at = behind_space(self.text, self.at);
+                self.text.as_bytes().get(self.at).copied()
             }
-            self.at += 1;
         }
     }
 
@@ -292,39 +306,51 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The place of the next byte that is no white space.
+#[inline(never)]
+fn behind_space(text: &str, mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.as_bytes().get(at) {
+        at += 1;
+    }
+    at
+}
+
 impl<'a> Read<'a> for Text<'a> {
-    #[inline]
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        if cursor.takes_null()? { Ok(Self::default()) } else { cursor.string() }
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        if !cursor.takes_null()? {
+            *self = cursor.string()?;
+        }
+        Ok(())
     }
 }
 
 impl<'a> Read<'a> for bool {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         match cursor.peek() {
-            Some(b't') => cursor.literal("true").map(|()| true),
-            Some(b'f') => cursor.literal("false").map(|()| false),
-            Some(b'n') => cursor.literal("null").map(|()| false),
+            Some(b't') => {
+                *self = true;
+                cursor.literal("true")
+            }
+            Some(b'f') => cursor.literal("false"),
+            Some(b'n') => cursor.literal("null"),
             _ => Err(cursor.expected("true or false")),
         }
     }
 }
 
 impl<'a, T: Read<'a>> Read<'a> for Option<T> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        if cursor.takes_null()? { Ok(None) } else { T::read(cursor).map(Some) }
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        if cursor.takes_null()? { Ok(()) } else { self.insert(T::default()).read(cursor) }
     }
 }
 
 impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut items = Self::new();
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.array(|cursor| {
             cursor.count_item()?;
-            items.push(T::read(cursor)?);
-            Ok::<_, JsonError>(())
-        })?;
-        Ok(items)
+            self.push(T::default());
+            self.last_mut().map_or(Ok(()), |item| item.read(cursor))
+        })
     }
 }
 
@@ -333,14 +359,13 @@ macro_rules! read_object {
     ($name:ident { $($key:literal => $field:ident),+ $(,)? }) => {
         impl<'a> $crate::json::Read<'a> for $name<'a> {
             fn read(
+                &mut self,
                 cursor: &mut $crate::json::Cursor<'a>,
-            ) -> Result<Self, $crate::json::JsonError> {
-                let mut object = Self::default();
+            ) -> Result<(), $crate::json::JsonError> {
                 cursor.object(|key, cursor| match key.as_str() {
-                    $($key => cursor.fill(&mut object.$field),)+
+                    $($key => cursor.fill(&mut self.$field),)+
                     _ => cursor.skip(),
-                })?;
-                Ok(object)
+                })
             }
         }
     };

@@ -195,20 +195,18 @@ struct More<'a> {
 }
 
 impl<'a> Read<'a> for More<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut more = Self::default();
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.object(|key, cursor| match key.as_str() {
             "status" => cursor.object(|key, cursor| match key.as_str() {
-                "phase" => cursor.fill(&mut more.phase),
+                "phase" => cursor.fill(&mut self.phase),
                 _ => cursor.skip(),
             }),
             "spec" => cursor.object(|key, cursor| match key.as_str() {
-                "volumes" => cursor.array(|cursor| claim(cursor, &mut more.claims)),
+                "volumes" => cursor.array(|cursor| claim(cursor, &mut self.claims)),
                 _ => cursor.skip(),
             }),
             _ => cursor.skip(),
-        })?;
-        Ok(more)
+        })
     }
 }
 
@@ -216,7 +214,7 @@ fn claim<'a>(cursor: &mut Cursor<'a>, claims: &mut Vec<Text<'a>>) -> Result<(), 
     cursor.object(|key, cursor| match key.as_str() {
         "persistentVolumeClaim" => cursor.object(|key, cursor| match key.as_str() {
             "claimName" => {
-                claims.push(Text::read(cursor)?);
+                claims.push(cursor.value()?);
                 Ok::<_, JsonError>(())
             }
             _ => cursor.skip(),

@@ -3,7 +3,7 @@
 use super::{Index, ObjectKey, kind::NODE_POOLS, node::ObservedNode, wire::ListPage};
 use crate::{
     cluster::ObjectError,
-    json::{self, Cursor, JsonError, Read, read_object, text::Text},
+    json::{self, Cursor, JsonError, read_object, text::Text},
     kubernetes::{
         documents::{self, DocumentError, NoObject},
         object::RawObject,
@@ -55,7 +55,7 @@ impl<'a> TypeMeta<'a> {
         if cursor.clone().takes_null()? {
             Err(cursor.expected("an object"))
         } else {
-            Self::read(&mut cursor)
+            cursor.value()
         }
     }
 

@@ -22,8 +22,9 @@ struct ListMeta<'a> {
 struct Item<'a>(&'a str);
 
 impl<'a> Read<'a> for Item<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.raw().map(Self)
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        self.0 = cursor.raw()?;
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::{Cursor, JsonError, Read};
+use super::{Cursor, JsonError};
 use crate::json::text::Text;
 
 /// What is deeper is compared as it is written.
@@ -52,7 +52,7 @@ fn value(cursor: &mut Cursor<'_>, state: &RandomState, depth: usize) -> Result<u
             })?;
             state.hash_one(Part::Array(items))
         }
-        Some(b'"') => state.hash_one(Part::Text(&Text::read(cursor)?)),
+        Some(b'"') => state.hash_one(Part::Text(&cursor.value::<Text<'_>>()?)),
         _ => state.hash_one(Part::Written(cursor.raw()?)),
     })
 }

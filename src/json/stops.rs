@@ -1,5 +1,7 @@
 //! Where the strings of a text end, looked for in many bytes at a time.
 
+use wide::u8x16;
+
 /// Bytes in a block, for each of which there is a bit in a word.
 const BLOCK: usize = u64::BITS as usize;
 
@@ -69,20 +71,28 @@ fn stops_of_word(bytes: [u8; 8]) -> u64 {
     found & each(0x80)
 }
 
-/// A bit for every stop. Compilers make vector instructions of the comparisons.
+/// A bit for every stop.
+#[inline]
 fn stops(block: &[u8; BLOCK]) -> u64 {
-    let flags = block.map(|byte| u8::from(needs_escape(byte)));
-    let (octets, _) = flags.as_chunks();
-    let mut bits = [0; 8];
-    for (bits, flags) in bits.iter_mut().zip(octets) {
-        let [.., highest] = u64::from_le_bytes(*flags).wrapping_mul(GATHER).to_le_bytes();
-        *bits = highest;
+    let (lanes, _) = block.as_chunks::<LANE>();
+    let mut bits = 0;
+    for (index, lane) in lanes.iter().enumerate() {
+        bits |= u64::from(stops_of_lane(*lane)) << (index * LANE);
     }
-    u64::from_le_bytes(bits)
+    bits
 }
 
-/// Times this, the lowest bit of every byte of a word is in the highest byte, in order.
-const GATHER: u64 = 0x0102_0408_1020_4080;
+/// Bytes that are compared at a time.
+const LANE: usize = 16;
+
+#[inline]
+fn stops_of_lane(lane: [u8; LANE]) -> u32 {
+    let bytes = u8x16::new(lane);
+    let is_control = bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes);
+    let is_quote = bytes.simd_eq(u8x16::splat(b'"'));
+    let is_backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+    (is_control | is_quote | is_backslash).to_bitmask()
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::*;
 
+#[derive(Default)]
 struct Skipped;
 
 impl<'a> Read<'a> for Skipped {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.skip().map(|()| Self)
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        cursor.skip()
     }
 }
 

@@ -98,25 +98,19 @@ pub fn is_control(character: char) -> bool {
     )
 }
 
+/// Bytes of a text that are looked at together. Few texts have characters beyond ASCII, such as the `…` of an
+/// advice, and only the pieces with one are decoded.
+const PIECE: usize = 64;
+
 /// Whether a text has control characters.
 pub fn has_controls(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if is_plain(bytes) {
-        return false;
-    }
-    // Without an early end, many bytes are looked at at once.
-    let has_ascii = bytes.iter().fold(false, |has, byte| has | byte.is_ascii_control());
-    has_ascii || has_controls_beyond_ascii(text)
-}
-
-/// Texts have few characters beyond ASCII, such as the `…` of an advice, and only those are decoded.
-fn has_controls_beyond_ascii(mut text: &str) -> bool {
-    while let Some(at) = text.bytes().position(|byte| !byte.is_ascii()) {
-        let mut rest = text.get(at..).unwrap_or_default().chars();
-        if rest.next().is_some_and(is_control) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
+        if !is_plain(piece.as_bytes()) && piece.chars().any(is_control) {
             return true;
         }
-        text = rest.as_str();
+        rest = behind;
     }
     false
 }
@@ -131,8 +125,7 @@ fn is_plain(text: &[u8]) -> bool {
 ///
 /// Every path of a request's text to a terminal, a log or a file goes through here.
 pub fn escape_controls(out: &mut Vec<u8>, start: usize) {
-    let has_none =
-        |text: &[u8]| is_plain(text) || str::from_utf8(text).is_ok_and(|text| !has_controls(text));
+    let has_none = |text: &[u8]| str::from_utf8(text).is_ok_and(|text| !has_controls(text));
     if out.get(start..).is_none_or(has_none) {
         return;
     }

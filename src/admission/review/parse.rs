@@ -4,6 +4,8 @@
 //! straight into the view that the rules have of them, and everything else is skipped. A review in
 //! another order is read a second time, from the objects' raw text.
 
+use std::mem;
+
 use super::{API_VERSION, KIND, Malformed};
 use crate::{
     json::{
@@ -21,23 +23,28 @@ use crate::{
 pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'_>, Malformed> {
     // Checked once for the whole body, and not again for every string.
     let body = std::str::from_utf8(body).map_err(Malformed::Utf8)?;
-    let review = match read(body, &reads, Order::Direct) {
+    let mut review = Review::default();
+    let read = match review.read(body, &reads, Order::Direct) {
         // In the wrong view, a sound object can look broken before the disorder shows. One that is too
         // long is not worth a second look.
         Err(Interruption::Json(error)) if error.is_bound() => Err(error.into()),
-        Err(_) => read(body, &reads, Order::Later),
-        Ok(review) => Ok(review),
+        Err(_) => {
+            review = Review::default();
+            review.read(body, &reads, Order::Later)
+        }
+        Ok(()) => Ok(()),
     };
-    let Review { kind, api_version, request } = match review {
-        Ok(review) => review,
+    match read {
         Err(Interruption::Json(error)) => return Err(error.into()),
         Err(Interruption::Disorder) => return Err(Malformed::Missing("request.operation")),
-    };
+        Ok(()) => {}
+    }
+    let Review { kind, api_version, request } = &mut review;
     if kind != KIND || api_version != API_VERSION {
         let [kind, api_version] = [kind, api_version].map(|it| cut(it.to_string(), 64));
         return Err(Malformed::Version { kind, api_version });
     }
-    request.ok_or(Malformed::Missing("request"))?.finish(reads)
+    request.as_mut().ok_or(Malformed::Missing("request"))?.finish(reads)
 }
 
 /// How objects are read.
@@ -69,24 +76,29 @@ struct Review<'a> {
     request: Option<RawRequest<'a>>,
 }
 
-fn read<'a>(
-    body: &'a str,
-    reads: &impl Fn(&Target<'_>) -> Reads,
-    order: Order,
-) -> Result<Review<'a>, Interruption> {
-    let mut review = Review::default();
-    let mut cursor = Cursor::of_request(body);
-    cursor.object(|key, cursor| {
-        match key.as_str() {
-            "kind" => cursor.fill(&mut review.kind)?,
-            "apiVersion" => cursor.fill(&mut review.api_version)?,
-            "request" => review.request = read_request(cursor, reads, order)?,
-            _ => cursor.skip()?,
-        }
-        Ok::<_, Interruption>(())
-    })?;
-    cursor.end()?;
-    Ok(review)
+impl<'a> Review<'a> {
+    fn read(
+        &mut self,
+        body: &'a str,
+        reads: &impl Fn(&Target<'_>) -> Reads,
+        order: Order,
+    ) -> Result<(), Interruption> {
+        let mut cursor = Cursor::of_request(body);
+        cursor.object(|key, cursor| {
+            match key.as_str() {
+                "kind" => cursor.fill(&mut self.kind)?,
+                "apiVersion" => cursor.fill(&mut self.api_version)?,
+                "request" if cursor.takes_null()? => self.request = None,
+                "request" => {
+                    let request = self.request.insert(RawRequest::default());
+                    request.read(cursor, reads, order)?;
+                }
+                _ => cursor.skip()?,
+            }
+            Ok::<_, Interruption>(())
+        })?;
+        Ok(cursor.end()?)
+    }
 }
 
 /// A request whose objects are decoded, but not yet paired.
@@ -128,11 +140,13 @@ impl<T> Default for Sides<T> {
 }
 
 /// The text of an object, for later.
+#[derive(Default)]
 struct Raw<'a>(&'a str);
 
 impl<'a> Read<'a> for Raw<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.raw().map(Self)
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        self.0 = cursor.raw()?;
+        Ok(())
     }
 }
 
@@ -147,46 +161,6 @@ read_object!(MetadataOnly { "metadata" => metadata });
 enum Side {
     New,
     Old,
-}
-
-fn read_request<'a>(
-    cursor: &mut Cursor<'a>,
-    reads: &impl Fn(&Target<'_>) -> Reads,
-    order: Order,
-) -> Result<Option<RawRequest<'a>>, Interruption> {
-    if cursor.takes_null()? {
-        return Ok(None);
-    }
-    let mut request = RawRequest::default();
-    cursor.object(|key, cursor| {
-        let is_target =
-            matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
-        if is_target && order == Order::Direct && !matches!(request.objects, Objects::Unseen) {
-            return Err(Interruption::Disorder);
-        }
-        let target = &mut request.target;
-        match key.as_str() {
-            "uid" => cursor.fill(&mut request.uid)?,
-            "resource" => {
-                let GroupVersionResource { group, version, resource } = Read::read(cursor)?;
-                (target.group, target.version, target.resource) = (group, version, resource);
-            }
-            "subResource" => cursor.fill(&mut target.sub_resource)?,
-            "name" => cursor.fill(&mut target.name)?,
-            "namespace" => cursor.fill(&mut target.namespace)?,
-            "operation" => {
-                cursor.fill(&mut request.operation)?;
-                target.operation = operation(&request.operation).unwrap_or_default();
-            }
-            "userInfo" => cursor.fill(&mut request.user)?,
-            "dryRun" => cursor.fill(&mut request.dry_run)?,
-            "object" => request.read_object(Side::New, reads, order, cursor)?,
-            "oldObject" => request.read_object(Side::Old, reads, order, cursor)?,
-            _ => cursor.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(Some(request))
 }
 
 /// Holds what comes back in an answer, a record or a metric against the lengths that Kubernetes has. Names
@@ -228,6 +202,42 @@ fn operation(text: &str) -> Option<Operation> {
 }
 
 impl<'a> RawRequest<'a> {
+    fn read(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        reads: &impl Fn(&Target<'_>) -> Reads,
+        order: Order,
+    ) -> Result<(), Interruption> {
+        cursor.object(|key, cursor| {
+            let is_target =
+                matches!(&*key, "resource" | "subResource" | "name" | "namespace" | "operation");
+            if is_target && order == Order::Direct && !matches!(self.objects, Objects::Unseen) {
+                return Err(Interruption::Disorder);
+            }
+            let target = &mut self.target;
+            match key.as_str() {
+                "uid" => cursor.fill(&mut self.uid)?,
+                "resource" => {
+                    let GroupVersionResource { group, version, resource } = cursor.value()?;
+                    (target.group, target.version, target.resource) = (group, version, resource);
+                }
+                "subResource" => cursor.fill(&mut target.sub_resource)?,
+                "name" => cursor.fill(&mut target.name)?,
+                "namespace" => cursor.fill(&mut target.namespace)?,
+                "operation" => {
+                    cursor.fill(&mut self.operation)?;
+                    target.operation = operation(&self.operation).unwrap_or_default();
+                }
+                "userInfo" => cursor.fill(&mut self.user)?,
+                "dryRun" => cursor.fill(&mut self.dry_run)?,
+                "object" => self.read_object(Side::New, reads, order, cursor)?,
+                "oldObject" => self.read_object(Side::Old, reads, order, cursor)?,
+                _ => cursor.skip()?,
+            }
+            Ok(())
+        })
+    }
+
     fn read_object(
         &mut self,
         side: Side,
@@ -260,22 +270,22 @@ impl<'a> RawRequest<'a> {
     }
 
     /// Pairs the objects, and decodes those that were kept as text.
-    fn finish(self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'a>, Malformed> {
-        let Self { uid, operation: asked, target, user, dry_run, mut objects } = self;
+    fn finish(&mut self, reads: impl Fn(&Target<'_>) -> Reads) -> Result<Request<'a>, Malformed> {
+        let Self { uid, operation: asked, target, user, dry_run, objects } = self;
         let parts = [
-            (&uid, "request.uid"),
-            (&asked, "request.operation"),
+            (&*uid, "request.uid"),
+            (&*asked, "request.operation"),
             (&target.resource, "request.resource"),
         ];
         if let Some((_, part)) = parts.into_iter().find(|(text, _)| text.is_empty()) {
             return Err(Malformed::Missing(part));
         }
-        if operation(&asked).is_none() {
+        if operation(asked).is_none() {
             return Err(Malformed::Operation(cut(asked.to_string(), 64)));
         }
-        check_lengths(&uid, &target)?;
+        check_lengths(uid, target)?;
         if let Some(expected) = target.expected_version()
-            && reads(&target) != Reads::NOTHING
+            && reads(target) != Reads::NOTHING
         {
             return Err(Malformed::ResourceVersion {
                 group: target.group.to_string(),
@@ -286,21 +296,27 @@ impl<'a> RawRequest<'a> {
         }
         let mut raw_objects = None;
         if let Objects::Raw(raw) = objects {
-            let reads = reads(&target);
+            let reads = reads(target);
             if reads.raw_objects {
-                raw_objects = Some(raw.decode()?.into_change(target.operation)?);
+                raw_objects = Some(raw.decode()?.take_change(target.operation)?);
             }
-            objects = Objects::decode(reads.view, &raw)?;
+            *objects = Objects::decode(reads.view, raw)?;
         } else if let Objects::Unseen = objects {
             // Neither object is there, which a view that needs one must say.
-            let reads = reads(&target);
+            let reads = reads(target);
             if reads.raw_objects {
-                raw_objects = Some(Sides::default().into_change(target.operation)?);
+                raw_objects = Some(Sides::default().take_change(target.operation)?);
             }
-            objects = Objects::of(reads.view);
+            *objects = Objects::of(reads.view);
         }
-        let subject = objects.into_subject(target.operation)?;
-        Ok(Request { uid, target, user, dry_run, subject, raw_objects })
+        Ok(Request {
+            subject: objects.take_subject(target.operation)?,
+            uid: mem::take(uid),
+            target: mem::take(target),
+            user: mem::take(user),
+            dry_run: *dry_run,
+            raw_objects,
+        })
     }
 }
 
@@ -327,20 +343,21 @@ impl<'a> Objects<'a> {
         })
     }
 
-    fn into_subject(self, operation: Operation) -> Result<RequestObjects<'a>, Malformed> {
+    fn take_subject(&mut self, operation: Operation) -> Result<RequestObjects<'a>, Malformed> {
         Ok(match self {
             Self::Unseen | Self::Skipped | Self::Raw(_) => RequestObjects::Irrelevant,
-            Self::Pod(sides) => RequestObjects::Pod(sides.into_change(operation)?),
+            Self::Pod(sides) => RequestObjects::Pod(sides.take_change(operation)?),
             Self::Binding(sides) => {
-                RequestObjects::Binding(sides.new.ok_or(Malformed::Missing("request.object"))?)
+                let binding = sides.new.take().ok_or(Malformed::Missing("request.object"))?;
+                RequestObjects::Binding(binding)
             }
             Self::Workload(kind, sides) => {
-                RequestObjects::Workload(kind, Box::new(sides.into_change(operation)?))
+                RequestObjects::Workload(*kind, Box::new(sides.take_change(operation)?))
             }
-            Self::Node(sides) => RequestObjects::Node(sides.into_change(operation)?),
+            Self::Node(sides) => RequestObjects::Node(sides.take_change(operation)?),
             // The name is in the request as well, so that a deletion without object can be judged.
             Self::Namespace(sides) => {
-                let metadata = sides.old.map(|namespace| namespace.metadata);
+                let metadata = sides.old.take().map(|namespace| namespace.metadata);
                 RequestObjects::Namespace(metadata.unwrap_or_default())
             }
         })
@@ -358,16 +375,14 @@ impl<T> Sides<T> {
         }
     }
 
-    fn into_change(self, operation: Operation) -> Result<Change<T>, Malformed> {
-        let new = || self.new.ok_or(Malformed::Missing("request.object"));
-        let missing_old = Malformed::Missing("request.oldObject");
+    fn take_change(&mut self, operation: Operation) -> Result<Change<T>, Malformed> {
+        let Self { new, old } = self;
+        let new = new.take().ok_or(Malformed::Missing("request.object"));
+        let old = old.take().ok_or(Malformed::Missing("request.oldObject"));
         match operation {
-            Operation::Update => {
-                let old = self.old.ok_or(missing_old)?;
-                Ok(Change::Update { old, new: new()? })
-            }
-            Operation::Delete => Ok(Change::Delete { old: self.old.ok_or(missing_old)? }),
-            Operation::Create | Operation::Connect => Ok(Change::Create { new: new()? }),
+            Operation::Update => Ok(Change::Update { old: old?, new: new? }),
+            Operation::Delete => Ok(Change::Delete { old: old? }),
+            Operation::Create | Operation::Connect => Ok(Change::Create { new: new? }),
         }
     }
 }

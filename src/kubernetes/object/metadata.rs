@@ -183,15 +183,13 @@ impl LabelSet for Labels<'_> {
 }
 
 impl<'a> Read<'a> for Labels<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut labels = Self::default();
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.object(|key, cursor| {
             cursor.count_item()?;
-            let value = Text::read(cursor)?;
-            labels.set(key, value);
-            Ok::<_, JsonError>(())
-        })?;
-        Ok(labels)
+            let value = cursor.value()?;
+            self.set(key, value);
+            Ok(())
+        })
     }
 }
 
@@ -200,13 +198,11 @@ impl<'a> Read<'a> for Labels<'a> {
 pub struct MirrorAnnotation(pub bool);
 
 impl<'a> Read<'a> for MirrorAnnotation {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut found = false;
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.object(|key, cursor| {
-            found |= key == MIRROR_ANNOTATION;
+            self.0 |= key == MIRROR_ANNOTATION;
             cursor.skip()
-        })?;
-        Ok(Self(found))
+        })
     }
 }
 

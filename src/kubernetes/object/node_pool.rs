@@ -227,14 +227,12 @@ read_object!(LabelItem { "key" => key, "name" => name, "value" => value });
 struct LabelMap<'a>(Vec<(Text<'a>, Text<'a>)>);
 
 impl<'a> Read<'a> for LabelMap<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut labels = Vec::new();
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.object(|key, cursor| {
             cursor.count_item()?;
-            labels.push((key, Read::read(cursor)?));
-            Ok::<_, JsonError>(())
-        })?;
-        Ok(Self(labels))
+            self.0.push((key, cursor.value()?));
+            Ok(())
+        })
     }
 }
 

@@ -15,18 +15,18 @@ pub struct RawObject<'a> {
 }
 
 /// A value as it is sent; never `null`, which is as absent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RawValue<'a>(&'a str);
 
 impl<'a> Read<'a> for RawObject<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let fields = read_fields(cursor)?;
-        let of_metadata = find(&fields, "metadata").map(|RawValue(text)| text);
-        let metadata = match of_metadata {
-            Some(text) if text.starts_with('{') => read_fields(&mut Cursor::new(text))?,
-            Some(_) | None => Vec::new(),
-        };
-        Ok(Self { fields, metadata })
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        self.fields = read_fields(cursor)?;
+        if let Some(RawValue(text)) = find(&self.fields, "metadata")
+            && text.starts_with('{')
+        {
+            self.metadata = read_fields(&mut Cursor::new(text))?;
+        }
+        Ok(())
     }
 }
 
@@ -131,8 +131,9 @@ fn descend<'a>(
 }
 
 impl<'a> Read<'a> for RawValue<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        cursor.raw().map(Self)
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
+        self.0 = cursor.raw()?;
+        Ok(())
     }
 }
 
@@ -187,7 +188,7 @@ impl<'a> RawValue<'a> {
     pub fn each<T: Read<'a>>(self, mut item: impl FnMut(T)) -> Option<()> {
         let mut cursor = Cursor::new(self.0);
         let read = cursor.array(|cursor| {
-            item(T::read(cursor)?);
+            item(cursor.value()?);
             Ok::<_, JsonError>(())
         });
         read.ok()

@@ -42,19 +42,17 @@ enum Kind {
 }
 
 impl<'a> Read<'a> for BindingSubject<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, JsonError> {
-        let mut subject = Self::default();
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonError> {
         cursor.object(|key, cursor| match key.as_str() {
-            "kind" => cursor.fill(&mut subject.kind),
-            "apiGroup" => cursor.fill(&mut subject.group),
-            "namespace" => cursor.fill(&mut subject.namespace),
-            "name" => cursor.fill(&mut subject.name),
+            "kind" => cursor.fill(&mut self.kind),
+            "apiGroup" => cursor.fill(&mut self.group),
+            "namespace" => cursor.fill(&mut self.namespace),
+            "name" => cursor.fill(&mut self.name),
             _ => {
-                subject.has_more = true;
+                self.has_more = true;
                 cursor.skip()
             }
-        })?;
-        Ok(subject)
+        })
     }
 }
 
