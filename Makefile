@@ -14,8 +14,9 @@ LONG_TESTS := --test rollout --test soak
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
+MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-alerts test-cases test-chart test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs book
 .PHONY: advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
@@ -35,6 +36,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-alerts
 	$(MAKE) deny
 	$(MAKE) test-release
+	$(MAKE) test-docs
 	$(MAKE) prose
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
@@ -85,9 +87,11 @@ soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no c
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
 
+test-docs: ## Check the links of the documentation, the pages of the book, and what `make prose` asks
+	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
+
 # Its questions never fail `make test`; only a mistake in the script itself does.
 prose: ## Ask about new sentences of the documentation that may be hard to read: BASE=… to compare with
-	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	$(PYTHON) -B tests/docs/prose.py $(BASE)
 
 # The commit decides every byte: docs/releasing.md.
@@ -114,6 +118,14 @@ lint: ## Check lints only
 bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
 	$(CARGO) bench --bench load
+
+book: $(MDBOOK)/bin/mdbook ## Build the documentation as a site, into target/book
+	$(MDBOOK)/bin/mdbook build book --dest-dir $(abspath $(TARGET))/book
+	$(PYTHON) -B book/check.py $(TARGET)/book
+
+# From source, so it takes minutes the first time. It is no part of `make test`.
+$(MDBOOK)/bin/mdbook:
+	$(CARGO) install mdbook --version $(MDBOOK:$(TARGET)/mdbook-%=%) --locked --no-default-features --features search --root $(MDBOOK)
 
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
