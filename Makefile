@@ -14,9 +14,10 @@ LONG_TESTS := --test rollout --test soak
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
+MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-alerts test-cases test-chart test-release test-docs test-attacks attack rollout-test soak fuzz prose fmt lint bench docs screenshot
-.PHONY: advisories deny release release-binary release-files release-check
+.PHONY: help run test test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: book screenshot advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +61,7 @@ test-release: $(VENV)/ready ## Check the workflows, and what a release is made o
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
 
-test-docs: ## Check the pictures and translations, and the checks of documentation themselves
+test-docs: ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/lag.py
@@ -119,6 +120,14 @@ lint: ## Check lints only
 bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
 	$(CARGO) bench --bench load
+
+book: $(MDBOOK)/bin/mdbook ## Build the documentation as a site, into target/book
+	$(MDBOOK)/bin/mdbook build book --dest-dir $(abspath $(TARGET))/book
+	$(PYTHON) -B book/check.py $(TARGET)/book
+
+# From source, so it takes minutes the first time. It is no part of `make test`.
+$(MDBOOK)/bin/mdbook:
+	$(CARGO) install mdbook --version $(MDBOOK:$(TARGET)/mdbook-%=%) --locked --no-default-features --features search --root $(MDBOOK)
 
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write

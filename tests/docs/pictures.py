@@ -16,10 +16,10 @@ import os
 import subprocess
 import textwrap
 from html import escape
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from pages import ROOT
+
 IMAGES = ROOT / "docs/images"
 CLUSTER = ROOT / "examples/clusters/aws.json"
 CONFIG = ROOT / "examples/clusters/aws.config.yaml"

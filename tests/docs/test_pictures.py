@@ -6,7 +6,8 @@ import re
 import unittest
 import xml.etree.ElementTree as xml
 
-from pictures import IMAGES, ROOT, denial_of, POD, pictures
+from pages import ROOT
+from pictures import IMAGES, POD, denial_of, pictures
 from screenshot import THEMES, hash_of_words, text_of, with_text
 
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unittest
 
-from pictures import ROOT
+from pages import ROOT
 
 LINES_MAX = 100
 
