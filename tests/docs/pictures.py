@@ -138,6 +138,27 @@ ENGLISH = Words(
     others="other nodes",
 )
 
+CHINESE = Words(
+    title="API 服务器向 PoolGuard 询问可能到达 AutoMQ 池的请求。PoolGuard 放置 AutoMQ Pod，拒绝其他 Pod，以及对污点、标签和角色的更改。",
+    requests="请求",
+    nodes="节点",
+    automq=("AutoMQ Pod", "属于已配置的实例"),
+    intruder=("其他团队的 Pod", "可以运行在池上"),
+    change=("对池的更改", "污点、节点标签、云角色"),
+    plain=("其他所有 Pod", "不能运行在池上"),
+    api_server="API 服务器",
+    webhook="准入 Webhook",
+    placed=("放置", "添加容忍度、亲和性、可用区"),
+    denied=("拒绝", "写明字段和补救办法"),
+    kept=("拒绝", "除非你信任该用户"),
+    not_asked="不发送给 PoolGuard",
+    pool="AutoMQ 池",
+    zone="可用区",
+    broker="broker",
+    role="节点的云角色",
+    others="其他节点",
+)
+
 ROWS = (96, 182, 268, 362)
 KINDS = ("good", "bad", "bad", "plain")
 
@@ -295,7 +316,11 @@ def denial_picture() -> str:
 
 def pictures() -> dict[str, str]:
     """Every picture that a script can draw, by its name in docs/images."""
-    return {"overview.svg": overview(ENGLISH), "denial.svg": denial_picture()}
+    return {
+        "overview.svg": overview(ENGLISH),
+        "overview.zh.svg": overview(CHINESE),
+        "denial.svg": denial_picture(),
+    }
 
 
 def main() -> None:

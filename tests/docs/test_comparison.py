@@ -58,6 +58,12 @@ class Requests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
+    def test_both_engines_get_the_same_expressions(self) -> None:
+        validations = re.findall(r"^  validations:\n((?:  +.*\n|  - .*\n)+)", PAGE, re.MULTILINE)
+        self.assertEqual(len(validations), 2)
+        self.assertEqual(*validations)
+
+
 class Sources(unittest.TestCase):
     def test_each_project_has_one(self) -> None:
         for section in PAGE.split("\n### ")[4:]:
