@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 from pages import ROOT
-from translations import PAGES, blob, blocks, followed
+from translations import PAGES, blob, blocks, followed, outline
 
 
 class Translations(unittest.TestCase):
@@ -20,6 +20,15 @@ class Translations(unittest.TestCase):
     def test_each_names_the_version_that_it_follows(self) -> None:
         for translation in PAGES:
             self.assertTrue(followed(translation.read_text(encoding="utf-8")), translation.name)
+
+    def test_one_that_follows_the_page_of_today_has_all_its_parts(self) -> None:
+        for translation, english in PAGES.items():
+            text = translation.read_text(encoding="utf-8")
+            if followed(text) == blob(english.read_bytes()):
+                self.assertEqual(outline(text), outline(english.read_text(encoding="utf-8")), translation.name)
+
+    def test_an_outline_has_headings_and_blocks(self) -> None:
+        self.assertEqual(outline("# a\n```sh\n# b\n```\ntext\n### c\n"), ["#", "sh", "###"])
 
     def test_a_hash_is_that_of_git(self) -> None:
         for english in PAGES.values():

@@ -19,6 +19,8 @@ PAGES: dict[Path, Path] = {
 }
 FOLLOWED = re.compile(r"^> .*blob `([0-9a-f]{12})`", re.MULTILINE)
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# A heading outside of a block of code, or a block.
+PART = re.compile(r"^(#+) |^ *```(\w+)\n.*?^ *```$", re.MULTILINE | re.DOTALL)
 REMARK = re.compile(r"(?:^|\s)#.*$", re.MULTILINE)
 
 
@@ -40,6 +42,11 @@ def blocks(text: str) -> list[tuple[str, str]]:
         lines = REMARK.sub("", textwrap.dedent(content)).splitlines()
         found.append((language, "\n".join(line.rstrip() for line in lines if line.strip())))
     return found
+
+
+def outline(text: str) -> list[str]:
+    """The levels of the headings, and the languages of the blocks of code, in their order."""
+    return [level or language for level, language in PART.findall(text) if level or language]
 
 
 def questions() -> list[str]:
