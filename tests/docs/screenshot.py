@@ -22,7 +22,8 @@ import zlib
 from html import unescape
 from pathlib import Path
 
-from pictures import CLUSTER, CONFIG, IMAGES
+from denial import CLUSTER, CONFIG
+from pictures import IMAGES
 
 # Narrow enough to be read in the width of a README, and high enough for one pool.
 WIDTH, HEIGHT = 1000, 784

@@ -8,8 +8,8 @@ import re
 import subprocess
 import unittest
 
+from denial import CLUSTER, CONFIG
 from pages import ROOT
-from pictures import CLUSTER, CONFIG
 
 PAGE = (ROOT / "docs/comparison.md").read_text(encoding="utf-8")
 CASES = ROOT / "tests/data/cases"

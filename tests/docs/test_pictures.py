@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import unittest
 import xml.etree.ElementTree as xml
 
+from denial import CONFIG, POD, WEBHOOK, denial_of
 from pages import ROOT
-from pictures import IMAGES, POD, denial_of, pictures
+from pictures import IMAGES, pictures
 from screenshot import THEMES, hash_of_words, text_of, with_text
 
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -25,6 +28,12 @@ class Pictures(unittest.TestCase):
         lines = xml.parse(IMAGES / "denial.svg").iter(f"{SVG}text")
         shown = "".join("".join(line.itertext()).replace(" ", "") for line in lines)
         self.assertIn(denial_of(POD).replace(" ", ""), shown)
+
+    def test_it_names_a_webhook_that_poolguard_registers(self) -> None:
+        command = [os.environ["POOLGUARD"], "render", "webhooks", "--config", CONFIG]
+        names = ["--namespace", "poolguard-system", "--service", "poolguard", "--name", "poolguard"]
+        rendered = subprocess.run([*command, *names], capture_output=True, encoding="utf-8", check=True)
+        self.assertIn(f"  name: {WEBHOOK}\n", rendered.stdout)
 
     def test_no_line_of_the_terminal_leaves_it(self) -> None:
         root = xml.parse(IMAGES / "denial.svg").getroot()
