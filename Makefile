@@ -129,6 +129,8 @@ $(MDBOOK)/bin/mdbook:
 
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
+	$(VENV)/bin/python -B book/pictures.py
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py
+	$(VENV)/bin/python -B tests/chart/clouds.py

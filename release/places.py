@@ -45,8 +45,11 @@ MENTIONS = {
     "Dockerfile": [(r"^ARG VERSION=", NUMBER, VERSION), (r"poolguard:", NUMBER, VERSION)],
     "README.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/commands.md": [(r"poolguard:", NUMBER, VERSION)],
+    "docs/how-to/ci.md": [(r"(?:--tag |poolguard-)v", NUMBER, VERSION)],
+    "docs/how-to/gitops.md": [(r"(?:targetRevision|tag): v", NUMBER, VERSION)],
     "docs/install.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/releasing.md": [(r"^ *VERSION=", NUMBER, VERSION)],
+    "docs/tutorial.md": [(r"poolguard:", NUMBER, VERSION)],
 }
 
 
