@@ -53,7 +53,7 @@ attack: ## Attack the release binary in every known way, within bounds on CPU, m
 	$(PYTHON) -B tests/attacks/run $(TARGET)/release/poolguard
 
 # It takes the binary that the tests are built with: another choice of features would build everything again.
-test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
+test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
