@@ -53,7 +53,7 @@ attack: ## Attack the release binary in every known way, within bounds on CPU, m
 	$(PYTHON) -B tests/attacks/run $(TARGET)/release/poolguard
 
 # It takes the binary that the tests are built with: another choice of features would build everything again.
-test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
+test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
@@ -131,10 +131,12 @@ $(MDBOOK)/bin/mdbook:
 
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
+	$(VENV)/bin/python -B book/pictures.py
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py
-	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/pictures.py
+	$(VENV)/bin/python -B tests/chart/clouds.py
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/readme_pictures.py
 
 # The pictures are committed. The fonts of the machine decide how the text looks.
 screenshot: ## Take the pictures of the check's page again; needs Chromium (Debian: chromium fonts-noto-core fonts-noto-mono)

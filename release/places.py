@@ -46,9 +46,12 @@ MENTIONS = {
     "README.md": [(r"poolguard:", NUMBER, VERSION)],
     "README.zh-CN.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/commands.md": [(r"poolguard:", NUMBER, VERSION)],
+    "docs/how-to/ci.md": [(r"(?:--tag |poolguard-)v", NUMBER, VERSION)],
+    "docs/how-to/gitops.md": [(r"(?:targetRevision|tag): v", NUMBER, VERSION)],
     "docs/install.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/zh/install.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/releasing.md": [(r"^ *VERSION=", NUMBER, VERSION)],
+    "docs/tutorial.md": [(r"poolguard:", NUMBER, VERSION)],
 }
 
 

@@ -23,7 +23,7 @@ from html import unescape
 from pathlib import Path
 
 from denial import CLUSTER, CONFIG
-from pictures import IMAGES
+from readme_pictures import IMAGES
 
 # Narrow enough to be read in the width of a README, and high enough for one pool.
 WIDTH, HEIGHT = 1000, 784

@@ -12,6 +12,7 @@ from pages import DOCS, ROOT, fault, links, listed
 
 sys.path.insert(0, str(ROOT / "book"))
 from links import rewritten  # noqa: E402
+from pictures import IMAGES, PICTURES  # noqa: E402
 
 
 class Links(unittest.TestCase):
@@ -69,6 +70,13 @@ class Book(unittest.TestCase):
         ]:
             with self.subTest(page, target=target):
                 self.assertEqual(rewritten(page, f"See [it]({target})."), f"See [it]({expected}).")
+
+
+class Pictures(unittest.TestCase):
+    def test_they_are_those_that_the_script_draws(self) -> None:
+        """`make docs` writes them."""
+        for name, draw in PICTURES.items():
+            self.assertEqual((IMAGES / f"{name}.svg").read_text(), draw(), name)
 
 
 if __name__ == "__main__":

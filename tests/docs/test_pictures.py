@@ -10,7 +10,7 @@ import xml.etree.ElementTree as xml
 
 from denial import CONFIG, POD, WEBHOOK, denial_of
 from pages import ROOT
-from pictures import IMAGES, pictures
+from readme_pictures import IMAGES, pictures
 from screenshot import THEMES, hash_of_words, text_of, with_text
 
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]

@@ -1,6 +1,6 @@
 """Draws the pictures of the README, and of its translation, into docs/images.
 
-    POOLGUARD=target/debug/poolguard python3 tests/docs/pictures.py
+    POOLGUARD=target/debug/poolguard python3 tests/docs/readme_pictures.py
 
 `make screenshot` takes those of the check's page (screenshot.py), which need Chromium.
 """
