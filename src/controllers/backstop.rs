@@ -240,7 +240,8 @@ impl BackstopController {
         if omitted != self.omitted && omitted != Omitted::default() {
             warn!(
                 "the backstop leaves out {} nodes and {} groups of nodes, because the policy would be larger than the \
-                 API server accepts: while PoolGuard does not answer, pods that name one of these nodes are not denied",
+                 API server accepts: while PoolGuard does not answer, the API server allows pods that can run only on these \
+                 nodes",
                 omitted.nodes, omitted.classes
             );
         }

@@ -72,7 +72,7 @@ impl ConfigMetrics {
             rule_lowered: gauges(
                 registry,
                 "poolguard_rule_lowered",
-                "Whether the mode of a rule, or of its DaemonSet pods, is weaker than its default.",
+                "Whether the mode of a rule is weaker than its default; for pod-intrusion, also its mode for DaemonSet pods.",
                 &["rule"],
             )?,
             console_trusted: optional(

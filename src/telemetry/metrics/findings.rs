@@ -28,7 +28,7 @@ impl FindingMetrics {
         let warnings = counters(
             registry,
             "poolguard_warnings_total",
-            "Warnings by rule and pool: requests that the rule would deny in enforce.",
+            "Requests allowed with a warning, by rule and pool.",
             &["rule", "pool"],
         )?;
         let undecided = counters(
