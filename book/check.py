@@ -23,7 +23,7 @@ def names(path):
 def faults(folder):
     for page in sorted(folder.rglob("*.html")):
         content = re.search(r"<main>.*</main>", text(page), re.DOTALL)
-        # The page for printing has every page in it, and the links of none.
+        # print.html joins all pages, so it has no links of its own.
         if not content or page.name in ("print.html", "404.html"):
             continue
         for target in re.findall(r'(?:href|src)="([^"]*)"', content[0]):

@@ -44,20 +44,19 @@ text { fill: #e6edf3; }
 def box(style, x, y, width, height, title, *lines):
     """A box with a title and lines, from the top."""
     parts = [f'<rect class="{style}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>']
-    if title:
-        parts.append(text("strong", x + 12, y + 22, title))
+    parts.append(text("strong", x + 12, y + 22, title))
     parts += [text("small", x + 12, y + 42 + 18 * index, line) for index, line in enumerate(lines)]
     return "\n".join(parts)
 
 
-def text(style, x, y, words, anchor="start"):
-    return f'<text class="{style}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
+def text(style, x, y, words):
+    return f'<text class="{style}" x="{x}" y="{y}">{escape(words)}</text>'
 
 
-def arrow(x, y, x2, y2):
-    """A straight line with a head: down or to the right."""
-    head = f"M{x2 - 5} {y2 - 8}h10l-5 8z" if x == x2 else f"M{x2 - 8} {y2 - 5}v10l8 -5z"
-    return f'<path class="line" d="M{x} {y}L{x2} {y2}"/>\n<path class="head" d="{head}"/>'
+def arrow(x, top, bottom):
+    """An arrow that points down."""
+    line, head = f"M{x} {top}V{bottom - 4}", f"M{x - 5} {bottom - 8}h10l-5 8z"
+    return f'<path class="line" d="{line}"/>\n<path class="head" d="{head}"/>'
 
 
 def picture(height, description, *parts):
@@ -77,20 +76,18 @@ def request():
     return picture(
         652,
         "The way of a request through the API server and PoolGuard",
-        box("box", 16, 16, 448, 48, "", ""),
-        text("strong", 28, 36, "Client: kubectl, a controller, a scheduler, a kubelet"),
-        text("small", 28, 54, "sends a request to the API server"),
-        arrow(240, 64, 240, 94),
+        box("box", 16, 16, 448, 54, "Client: kubectl, a controller, a scheduler, a kubelet", "sends a request to the API server"),
+        arrow(240, 70, 94),
         box("group", 16, 94, 448, 420, "API server"),
         box("box", 32, 126, 416, 80, "1  Filter of each webhook entry", "Could a rule of PoolGuard care about this request?", "No: PoolGuard is not called. Most requests end here."),
-        arrow(240, 206, 240, 226),
+        arrow(240, 206, 226),
         box("guard", 32, 226, 416, 80, "2  PoolGuard: /mutate", "Adds toleration, node affinity and zones to AutoMQ pods,", "and the taint to a node that joins a declared pool"),
-        arrow(240, 306, 240, 326),
+        arrow(240, 306, 326),
         box("box", 32, 326, 416, 62, "3  Backstop (optional): admission policies", "Deny intruders that PoolGuard did not answer"),
-        arrow(240, 388, 240, 408),
+        arrow(240, 388, 408),
         box("guard", 32, 408, 416, 90, "4  PoolGuard: /validate", "Every rule judges the request. The facts are in memory:", "the config, and a snapshot of the cluster.", "PoolGuard does not call the API server to decide."),
-        arrow(128, 514, 128, 544),
-        arrow(352, 514, 352, 544),
+        arrow(128, 514, 544),
+        arrow(352, 514, 544),
         box("good", 16, 544, 216, 92, "allowed", "The object is stored.", "A warning, if a rule in warn", "is broken"),
         box("bad", 248, 544, 216, 92, "denied", "HTTP 403 with the reason.", "PoolGuard writes a record,", "an Event and a metric."),
     )
@@ -105,11 +102,11 @@ def nodes_to_come():
         box("next", 248, 48, 200, 100, "node to come", "does not exist yet", "taint dedicated=automq", "zone us-east-1a"),
         text("strong", 16, 192, "A pod of another team:"),
         box("box", 16, 204, 448, 56, "tolerates dedicated=automq", "and its node affinity excludes the host name node-1"),
-        arrow(240, 260, 240, 284),
+        arrow(240, 260, 284),
         box("box", 16, 284, 448, 36, "It fits no node, and waits as Pending"),
-        arrow(240, 320, 240, 344),
+        arrow(240, 320, 344),
         box("box", 16, 344, 448, 36, "The autoscaler sees it, and adds a node to pool-a"),
-        arrow(240, 380, 240, 404),
+        arrow(240, 380, 404),
         box("bad", 16, 404, 448, 50, "It would run beside AutoMQ", "PoolGuard therefore denies it when it is created"),
     )
 
@@ -119,14 +116,14 @@ def outage():
         516,
         "What the API server does while PoolGuard does not answer",
         box("guard", 16, 16, 448, 36, "PoolGuard does not answer within 1 or 3 seconds"),
-        arrow(128, 52, 128, 76),
-        arrow(352, 52, 352, 76),
+        arrow(128, 52, 76),
+        arrow(352, 52, 76),
         box("bad", 16, 76, 216, 200, "Fails closed: rejected", "failurePolicy: Fail", "– other pods that tolerate a", "pool's taint or name a node", "– bindings by other schedulers", "– protected objects: guarded", "fields, deletion", "– deletion of namespaces that", "the config names"),
         box("good", 248, 76, 216, 200, "Fails open: allowed", "failurePolicy: Ignore", "– AutoMQ and exempt pods", "– pods of DaemonSets", "– workloads", "– nodes: join, taints, labels", "– node-pool objects", "– break-glass members"),
         text("strong", 16, 308, "With onOutage: backstop"),
         box("box", 16, 320, 448, 74, "The backstop judges pods and bindings", "It is a set of policies in the API server itself, with the", "nodes that PoolGuard knew last. All else is as above."),
-        arrow(128, 394, 128, 418),
-        arrow(352, 394, 352, 418),
+        arrow(128, 394, 418),
+        arrow(352, 394, 418),
         box("bad", 16, 418, 216, 80, "Intruders: rejected", "by the policy, with a message", "of its own"),
         box("good", 248, 418, 216, 80, "Other pods: allowed", "also if they tolerate", "a pool's taint"),
     )
