@@ -55,7 +55,7 @@ pub(super) fn judge(
         let fact = if told.is_empty() {
             "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
         } else {
-            "Apart from the pods under pod-intrusion, only AutoMQ's pods, exempt pods and static pods run in the cluster"
+            "Except the pods that pod-intrusion reports, only AutoMQ's pods, exempt pods and static pods run in the cluster"
         };
         findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }

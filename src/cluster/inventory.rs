@@ -65,7 +65,8 @@ pub fn dump_command(others: &[String]) -> String {
         "" | "apps" | "batch" => it.plural.to_owned(),
         group => format!("{}.{group}", it.plural),
     });
-    let all: Vec<String> = own.chain(others.iter().cloned()).collect();
+    let others = others.iter().filter(|it| *it != "secrets").cloned();
+    let all: Vec<String> = own.chain(others).collect();
     format!("kubectl get {} -A -o json > cluster.json", all.join(","))
 }
 

@@ -542,7 +542,7 @@ fn advice_for_a_pod_that_selects_the_pool_includes_the_selection() {
 #[test]
 fn advice_about_a_node_debugger_does_not_ask_to_remove_its_node_name() {
     let advice = advice_on(&recorded("pod-create-kubectl-debug-node-on-pool-a"));
-    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=USER --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config, and USER is any name");
+    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=GROUP --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config. This group needs the right to create pods");
     let advice = advice_on(&pod("{nodeName: ip-10-0-1-11.ec2.internal}"));
     assert!(advice.starts_with("To keep the pod off, remove spec.nodeName. "), "{advice}");
 }
