@@ -347,6 +347,12 @@ mod tests {
     }
 
     #[test]
+    fn the_dump_command_reads_no_secrets() {
+        let command = dump_command(&["configmaps".to_owned(), "secrets".to_owned()]);
+        assert!(command.contains(",configmaps -A"), "{command}");
+    }
+
+    #[test]
     fn plurals_are_what_kinds_become() {
         for resource in READ {
             assert_eq!(resource_of(resource.group, resource.kind), resource.group_resource());
