@@ -408,6 +408,14 @@ fn a_pod_that_tolerates_nothing_came_to_a_node_without_its_taint() {
 }
 
 #[test]
+fn pods_of_the_cluster_itself_need_no_other_cluster() {
+    for (namespace, elsewhere) in [("shop", true), ("openshift-ingress", false)] {
+        let fix = Cluster::sound().with(pod(namespace, "web", "s1")).fix("cluster-exclusive");
+        assert_eq!(fix.contains("in another cluster"), elsewhere, "{fix}");
+    }
+}
+
+#[test]
 fn a_pod_with_automqs_labels_needs_its_namespace_in_the_config() {
     let hint =
         "# these pods have AutoMQ's labels. If they are AutoMQ's pods, add namespace kafka-new to";
