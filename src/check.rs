@@ -225,7 +225,7 @@ impl Fitness {
         match (failures, unknown) {
             (None, None) if unknowns > 0 => String::new(),
             (None, None) if notes > 0 => count(notes, "note"),
-            (None, None) => "every constraint holds".to_owned(),
+            (None, None) => "every check passes".to_owned(),
             // A warning is a failure, and an unknown check is not.
             (Some(failures), Some(unknown)) => format!("{failures}; {unknown}"),
             (Some(text), None) | (None, Some(text)) => text,

@@ -118,9 +118,9 @@ impl Failure {
     /// Logs the error: as an error if a right is missing, and else as a warning, because the API server recovers.
     fn log(&self, path: &str) {
         if matches!(self, Self::Refused(_)) {
-            error!(path, "cannot watch {path}: {self}");
+            error!(path, "cannot watch {path}: {self}; PoolGuard tries again");
         } else {
-            warn!(path, "cannot watch {path}: {self}");
+            warn!(path, "cannot watch {path}: {self}; PoolGuard tries again");
         }
     }
 }

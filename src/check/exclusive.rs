@@ -10,7 +10,7 @@ use super::{
     words::count,
 };
 use crate::{
-    kubernetes::resource::PODS,
+    kubernetes::{name::any_matches, resource::PODS},
     policy::mode::{Mode, RuleName},
 };
 
@@ -55,12 +55,18 @@ pub(super) fn judge(
         let fact = if told.is_empty() {
             "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
         } else {
-            "Apart from the pods under pod-intrusion, only AutoMQ's pods, exempt pods and static pods run in the cluster"
+            "Except the pods that pod-intrusion reports, only AutoMQ's pods, exempt pods and static pods run in the cluster"
         };
         findings.push(CheckFinding::pass(EXCLUSIVE, severity, fact));
     }
     for (namespace, (pods, has_mark)) in namespaces {
         let run = if pods == 1 { "runs" } else { "run" };
+        // The pods of the cluster itself cannot run in another one.
+        let change = if any_matches(&facts.policy.placement.system_namespaces, namespace) {
+            "add"
+        } else {
+            "run these pods in another cluster, or add"
+        };
         let fact =
             format!("{} of namespace {namespace} {run} in AutoMQ's cluster", count(pods, "pod"));
         findings.push(
@@ -71,9 +77,8 @@ pub(super) fn judge(
                 )
                 .object(format!("Namespace {namespace}"))
                 .fix(format!(
-                    "{}# run these pods in another cluster, or add under `exempt` in PoolGuard's config: \
-                     {{namespace: {namespace}, reason: …}}\n# this entry exempts every pod of the namespace, also \
-                     on AutoMQ's pools",
+                    "{}# {change} under `exempt` in PoolGuard's config: {{namespace: {namespace}, reason: …}}\n# this \
+                     entry exempts every pod of the namespace, also on AutoMQ's pools",
                     unless_automq(facts, namespace, has_mark)
                 )),
         );

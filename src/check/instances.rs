@@ -262,10 +262,10 @@ fn volume_zone(
         }
         Ternary::No => {
             let fact = format!(
-                "Volume {volume} of claim {claim} is in {}, but instance {} belongs to pool {} in {}",
+                "Volume {volume} of claim {claim} is in {}, which is no zone of pool {} of instance {} ({})",
                 list(&zones),
-                instance.name,
                 pool.name(),
+                instance.name,
                 list(&expected)
             );
             let fix = format!(

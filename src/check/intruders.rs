@@ -39,7 +39,7 @@ const POD: Constraint = Constraint::Rule(RuleName::PodIntrusion);
 const WORKLOAD: Constraint = Constraint::Rule(RuleName::WorkloadIntrusion);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
- change may not find enough free resources";
+ change can fail because free resources are missing";
 const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. With \
  PoolGuard, these pods are denied, so the workload does not start";
 
@@ -283,8 +283,8 @@ pub(super) fn unless_automq(facts: &CheckFacts<'_>, namespace: &str, has_mark: b
         return String::new();
     }
     format!(
-        "# if these are AutoMQ's pods (they have its labels), only add namespace {namespace} to `automq.namespaces` in \
-         PoolGuard's config\n# otherwise:\n"
+        "# these pods have AutoMQ's labels. If they are AutoMQ's pods, add namespace {namespace} to `automq.namespaces` in \
+         PoolGuard's config, and do nothing else\n# otherwise:\n"
     )
 }
 

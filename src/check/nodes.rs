@@ -19,6 +19,7 @@ use crate::{
         approved_types::{ApprovedTypes, TypeSource},
         mode::RuleName,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+        provider::Strength,
         snapshot::{NodeRecord, PoolOrigin},
     },
 };
@@ -237,9 +238,16 @@ pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, Finding
     let provider = policy.provider_name();
     match source {
         TypeSource::Pool => ("the pool's list".to_owned(), FindingSeverity::Error),
-        TypeSource::Published => (format!("AutoMQ's list for {provider}"), FindingSeverity::Error),
+        TypeSource::Published => {
+            let mut entries = policy.machine_types.names.iter();
+            let is_extended = entries.any(|entry| entry.strength == Strength::Config);
+            let list = if is_extended { "PoolGuard's catalog" } else { "AutoMQ's list" };
+            (format!("{list} for {provider}"), FindingSeverity::Error)
+        }
         TypeSource::Unpublished => (
-            format!("PoolGuard's catalog for {provider} (AutoMQ publishes no list for {provider})"),
+            format!(
+                "PoolGuard's catalog for {provider} (types from examples, because AutoMQ publishes no list for {provider})"
+            ),
             FindingSeverity::Warning,
         ),
     }

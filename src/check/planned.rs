@@ -86,7 +86,9 @@ pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
     let lasting = || plan.pools.iter().filter(|pool| pool.action != Action::Delete);
     let nodes = lasting().filter_map(|pool| pool.size).fold(0, u64::saturating_add);
     Fitness {
-        subject: CheckedSubject::Plan { is_whole: lasting().all(|pool| pool.size.is_some()) },
+        subject: CheckedSubject::Plan {
+            is_whole: plan.lookalikes.is_empty() && lasting().all(|pool| pool.size.is_some()),
+        },
         provider: policy.provider,
         findings,
         pools: pools
@@ -214,7 +216,8 @@ fn absent(
         let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
         let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
         let fact = format!(
-            "No node pool of the plan{which} has the taint {taint}; the cluster may already have one"
+            "No node pool of the plan{which} has the taint {taint}. PoolGuard does not see the node pools that the cluster \
+             already has"
         );
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));
     }

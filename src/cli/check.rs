@@ -214,18 +214,24 @@ impl Checked {
     /// What the input lacks and what to do, as two sentences above the command that dumps all kinds.
     fn lacks(&self) -> [String; 2] {
         let missing = self.missing.join(", ");
+        // The command would write the data of all Secrets.
+        let reads_all = !self.missing.iter().any(|kind| kind == "secrets");
+        let command =
+            if reads_all { "this command" } else { "this command, which reads no Secrets" };
         if self.is_refused {
             [
                 format!("PoolGuard could not read {missing}."),
-                "Give this user the missing rights, or let a user with these rights create a dump with this command:"
-                    .to_owned(),
+                format!(
+                    "Give this user the missing rights, or let a user with these rights create a dump with {command}:"
+                ),
             ]
         } else {
             [
                 format!("The input does not contain {missing}."),
-                "To include them, run `poolguard dump`, which leaves out the data of Secrets. Or create the dump with this \
-                 command:"
-                    .to_owned(),
+                format!(
+                    "To include them, run `poolguard dump`, which leaves out the data of Secrets. Or create the dump with \
+                     {command}:"
+                ),
             ]
         }
     }
@@ -249,6 +255,9 @@ fn node_count(fitness: &Fitness) -> String {
     match fitness.subject {
         CheckedSubject::Cluster => nodes,
         CheckedSubject::Plan { is_whole: true } => format!("{nodes} planned"),
+        CheckedSubject::Plan { is_whole: false } if fitness.nodes == 0 => {
+            "number of nodes not known".to_owned()
+        }
         CheckedSubject::Plan { is_whole: false } => format!("at least {nodes} planned"),
     }
 }

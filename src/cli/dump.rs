@@ -20,7 +20,7 @@ use crate::{
     policy::provider::Provider,
 };
 
-/// Write what `check` reads of a cluster into a file, for `--cluster` of the other commands.
+/// Save the state of a cluster in a file, for `--cluster` of the other commands.
 ///
 /// Lists every kind that `check` reads, the node-pool objects that the cluster has, and the objects that
 /// `protected` in the config names. Changes nothing, and needs the permission to list these kinds. The dump

@@ -33,7 +33,7 @@ pub(super) enum RenderCommand {
     /// Print the backstop: admission policies and their bindings. The API server evaluates them itself,
     /// also while PoolGuard does not answer.
     ///
-    /// The backstop denies the intruders that pod-intrusion denies, and no pod that PoolGuard allows. With
+    /// The backstop denies most of the pods that pod-intrusion denies. It never denies a pod that PoolGuard allows. With
     /// `backstop: {mode: managed}` in the config, PoolGuard keeps these objects itself.
     Policy(PolicyArguments),
 }
@@ -44,8 +44,8 @@ pub(super) struct PolicyArguments {
     #[command(flatten)]
     common: Common,
 
-    /// Dump of the cluster whose nodes the policies guard; without it they guard the nodes that the declared
-    /// pools add next
+    /// Dump of the cluster: the policies protect its nodes. Without it they protect only the next nodes of the
+    /// declared pools
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,
 }

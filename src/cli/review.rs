@@ -99,8 +99,8 @@ impl Review {
         match output {
             Output::Table => {
                 if input.cluster.is_none() {
-                    let note = "note: without --cluster, PoolGuard knows no nodes. It judges only \
-                     pools that the config declares, as if they had no nodes yet";
+                    let note = "note: without --cluster, PoolGuard knows no nodes. It knows \
+                     only the pools that the config declares, and assumes that they have no nodes yet";
                     anstream::eprintln!("{note}");
                 }
                 write!(out, "{}", table::ReviewTable { results, errors })?;

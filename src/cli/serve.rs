@@ -33,8 +33,8 @@ use crate::{
 /// Run the webhook.
 ///
 /// In a cluster, PoolGuard watches nodes and role bindings. With --service or --webhook-url, it also manages its own
-/// certificates and registers its webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard then reads the dump FILE,
-/// listens only on loopback, and uses a temporary certificate.
+/// certificates and registers its webhooks. To try a config on a laptop without a cluster, use --cluster: PoolGuard
+/// then reads the dump FILE, listens only on loopback, and uses a temporary certificate.
 #[derive(Debug, clap::Args)]
 // Of a flag that is given twice, the last one counts: the chart puts `extraArgs` after its own flags.
 #[command(args_override_self = true)]
@@ -44,12 +44,12 @@ pub(super) struct Serve {
 
     /// Address of the webhook; with port 0 the system chooses a free port [default: 0.0.0.0:8443 with --service
     /// or --webhook-url, else 127.0.0.1:8443]
-    #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 
     /// Address of /livez, /readyz and /metrics; with port 0 the system chooses a free port [default:
     /// 0.0.0.0:8080 with --service or --webhook-url, else 127.0.0.1:8080]
-    #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
 
     /// PEM file with the CA of the clients; without it PoolGuard accepts requests from every client

@@ -65,7 +65,8 @@ pub fn dump_command(others: &[String]) -> String {
         "" | "apps" | "batch" => it.plural.to_owned(),
         group => format!("{}.{group}", it.plural),
     });
-    let all: Vec<String> = own.chain(others.iter().cloned()).collect();
+    let others = others.iter().filter(|it| *it != "secrets").cloned();
+    let all: Vec<String> = own.chain(others).collect();
     format!("kubectl get {} -A -o json > cluster.json", all.join(","))
 }
 
@@ -343,6 +344,12 @@ mod tests {
     #[test]
     fn nodes_come_first_since_they_tell_the_provider() {
         assert_eq!(READ.first(), Some(&NODES));
+    }
+
+    #[test]
+    fn the_dump_command_reads_no_secrets() {
+        let command = dump_command(&["configmaps".to_owned(), "secrets".to_owned()]);
+        assert!(command.contains(",configmaps -A"), "{command}");
     }
 
     #[test]

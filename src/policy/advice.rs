@@ -58,6 +58,9 @@ pub(in crate::policy) fn write_keep_off(
     let terms = spec.map(terms);
     for (index, negation) in affinity.iter().enumerate() {
         out.write_str(match (index, terms) {
+            (0, Some(0)) if affinity.len() > 1 => {
+                ", or add required node affinity with all of these expressions in one term: "
+            }
             (0, Some(0)) => ", or add required node affinity ",
             (0, Some(1)) => ", or add to nodeSelectorTerms[0] of the required node affinity ",
             (0, Some(_)) => {

@@ -146,7 +146,7 @@ pub async fn run_until_signalled<T>(
         result = &mut work => return Ending::Finished(result),
         () = signals.next() => {}
     }
-    info!(delay = ?delay, "shutting down: PoolGuard is not ready any more, and still serves for \
+    info!(delay = ?delay, "shutting down: PoolGuard reports not ready, and answers requests for \
      the time of --shutdown-delay");
     lifecycle.advance(Stage::Leaving);
     let descent = async {

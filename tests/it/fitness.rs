@@ -167,7 +167,7 @@ fn nothing_is_wrong_with_a_sound_cluster() {
     let fitness = Cluster::sound().examine();
     let others = fitness.findings.iter().filter(|it| it.status != Status::Pass);
     assert_eq!(others.map(line).collect::<Vec<_>>(), [""; 0]);
-    assert_eq!(fitness.verdict(), "fit for AutoMQ: every constraint holds");
+    assert_eq!(fitness.verdict(), "fit for AutoMQ: every check passes");
 }
 
 #[test]
@@ -408,9 +408,17 @@ fn a_pod_that_tolerates_nothing_came_to_a_node_without_its_taint() {
 }
 
 #[test]
+fn pods_of_the_cluster_itself_need_no_other_cluster() {
+    for (namespace, elsewhere) in [("shop", true), ("openshift-ingress", false)] {
+        let fix = Cluster::sound().with(pod(namespace, "web", "s1")).fix("cluster-exclusive");
+        assert_eq!(fix.contains("in another cluster"), elsewhere, "{fix}");
+    }
+}
+
+#[test]
 fn a_pod_with_automqs_labels_needs_its_namespace_in_the_config() {
     let hint =
-        "# if these are AutoMQ's pods (they have its labels), only add namespace kafka-new to";
+        "# these pods have AutoMQ's labels. If they are AutoMQ's pods, add namespace kafka-new to";
     for node in ["w1", "s1"] {
         let mut broker = pod("kafka-new", "broker-0", node);
         broker["metadata"]["labels"] = json!({"app.kubernetes.io/part-of": "automq"});

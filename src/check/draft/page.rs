@@ -173,7 +173,7 @@ impl Page {
     fn pools(&mut self, draft: &ConfigDraft, defaults: &Policy) {
         let pools = &draft.pools;
         self.text.push('\n');
-        self.comment(0, "The node pools that this draft takes as AutoMQ's, by their taint or by the pods on them, with the zones and machine types of their present nodes.");
+        self.comment(0, "The node pools that this draft treats as AutoMQ's, because of their taint or of the pods on them, with the zones and machine types of their present nodes.");
         let has_role = |pool: &DraftPool| pool.role != Checked::default();
         if draft.provider == Some(Provider::Aws)
             && !pools.entries.is_empty()

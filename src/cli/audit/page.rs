@@ -66,7 +66,11 @@ impl AuditPage<'_> {
         if self.summary.dry_runs == 0 {
             return parts;
         }
-        let text = format!("(of all records, {} from dry runs)", grouped(self.summary.dry_runs));
+        let text = format!(
+            "({} of the {} records from dry runs)",
+            grouped(self.summary.dry_runs),
+            grouped(all.total())
+        );
         format!("{parts} {}", Styled(FAINT, text))
     }
 

@@ -82,13 +82,15 @@ fn pool_heading(pool: &PoolPicture, subject: CheckedSubject) -> String {
         CheckedSubject::Plan { .. } => vec!["planned".to_owned()],
     };
     if !zones.is_empty() {
-        parts.push(zones.join(" "));
+        let word = if zones.len() == 1 { "zone" } else { "zones" };
+        parts.push(format!("{word} {}", zones.join(" ")));
     }
     if !pool.is_declared {
         parts.push("found by its taint".to_owned());
     }
     if !pool.instances.is_empty() {
-        parts.push(pool.instances.join(" "));
+        let word = if pool.instances.len() == 1 { "instance" } else { "instances" };
+        parts.push(format!("{word} {}", pool.instances.join(" ")));
     }
     format!(
         "{}  {}",

@@ -129,7 +129,7 @@ fn explain(f: &mut fmt::Formatter<'_>, result: &Reviewed, folder: Option<&Path>)
     for record in result.records.iter().filter(|record| !shown.contains(&record.decision)) {
         let rule = record.rule().map(|rule| format!("[{rule}] ")).unwrap_or_default();
         let is_lost = !result.allowed && record.decision == Decision::Patch;
-        let lost = if is_lost { "Only if the request is allowed: " } else { "" };
+        let lost = if is_lost { "Not applied, because the request is denied: " } else { "" };
         writeln!(f, "{}", wrapped(&format!("{rule}{lost}{}", record.message()), 2))?;
     }
     for operation in &result.patch {

@@ -249,7 +249,9 @@ fn backstop(facts: &StatusFacts) -> Option<StatusFinding> {
     let policy = &facts.config.as_ref().ok()?.policy;
     let outage = match policy.backstop {
         BackstopMode::Off => return None,
-        BackstopMode::Beside => "rejects candidates for the pools",
+        BackstopMode::Beside => {
+            "rejects new pods that tolerate a pool's taint or have spec.nodeName"
+        }
         BackstopMode::Instead => "denies intruders, and no other pod",
     };
     if is_backed(facts) {

@@ -39,8 +39,10 @@ const MARGIN: &str = "              ";
 fn failure(f: &mut fmt::Formatter<'_>, about: &About, differences: &[Difference]) -> fmt::Result {
     let About { name, title, why, kind: _ } = about;
     writeln!(f, "{} {}", Styled(BAD, "FAIL"), Styled(HEADING, name))?;
-    for text in [title, why].into_iter().flatten() {
-        writeln!(f, "{}", paragraph(FAINT, text, ["  ", "  "], width()))?;
+    for (label, text) in [("  test: ", title), ("  why:  ", why)] {
+        if let Some(text) = text {
+            writeln!(f, "{}", paragraph(FAINT, text, [label, "        "], width()))?;
+        }
     }
     write!(f, "{}", Differences { differences, width: width() })?;
     writeln!(f)

@@ -120,7 +120,7 @@ fn empty_catalog(
     report.push(
         first
             .warning(format!(
-                "PoolGuard has no list of machine types for {provider}, so `node-machine-type` \
+                "PoolGuard has no list of machine types for `{provider}`, so `node-machine-type` \
                  judges no node of {}",
                 names.join(", ")
             ))

@@ -100,7 +100,7 @@ fn exempt_entries_that_miss_their_mark_are_pointed_at() {
 #[test]
 fn machine_types_that_judge_nothing_are_pointed_at() {
     let pools = "pools: [{name: p, nodes: {matchLabels: {pool: a}}}, {name: q, nodes: {matchLabels: {pool: b}}, machineTypes: [x]}]";
-    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: PoolGuard has no list of machine types for huawei, so `node-machine-type` judges no node of `p`; help: add `machineTypes` to these pools, or a list to `catalog`");
+    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: PoolGuard has no list of machine types for `huawei`, so `node-machine-type` judges no node of `p`; help: add `machineTypes` to these pools, or a list to `catalog`");
     let off = "rules: {node-machine-type: {mode: off}}";
     assert_eq!(lines_of(&format!("provider: huawei\n{pools}\n{off}")), "");
     let enforce = "rules: {node-machine-type: {mode: enforce}}";

@@ -102,11 +102,14 @@ fn finding(
             "{node} of pool {pool}: {field} ({before:?}) would be removed. This label {what}"
         ),
     };
+    let advice = if context.is_own_kubelet() {
+        "The kubelet of this node sends the change, so PoolGuard allows it. Check that the node's labels are right"
+    } else {
+        "Keep the label. To take the node out of the pool, drain the node and delete its machine in the cloud. The \
+         cloud's node pool then starts a new machine"
+    };
     Finding::new(RULE, fact)
-        .advice(
-            "Keep the label. To take the node out of the pool, drain the node and delete its machine in the cloud. \
-             The cloud's node pool then starts a new machine",
-        )
+        .advice(advice)
         .field(field)
         .pool(pool)
         .node(new.metadata.name.to_string())

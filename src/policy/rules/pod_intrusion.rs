@@ -263,8 +263,8 @@ const NODE_DEBUGGER: &str = "node-debugger-";
 
 /// The advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`.
 const DEBUG_ELSEWHERE: &str = "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside \
-     AutoMQ's pools, or ask your platform team to run the command with --as=USER --as-group=GROUP. GROUP is \
-     the break-glass group of PoolGuard's config, and USER is any name";
+     AutoMQ's pools, or ask your platform team to run the command with --as=GROUP --as-group=GROUP. GROUP is \
+     the break-glass group of PoolGuard's config. This group needs the right to create pods";
 
 /// `To keep the pod off, `, and the workload to change, where the pod has an owner.
 fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {

@@ -208,7 +208,7 @@ fn a_browser_draws_it_on_a_phone_and_on_a_desk() {
         let text = found["text"].as_str().unwrap();
         for words in [
             "Not fit for AutoMQ",
-            "no taint",
+            "no pool taint",
             HOSTILE,
             "automq-instance-3/broker-0",
             "kubectl taint node ip-10-0-2-21.ec2.internal dedicated=automq:NoSchedule",

@@ -111,8 +111,8 @@ fn a_failed_test_shows_what_was_expected_and_what_came() {
     said.assert_plain();
     assert_snapshot!(said.out, @r#"
     FAIL decision
-      A broker names no node.
-      It belongs to instance-1.
+      test: A broker names no node.
+      why:  It belongs to instance-1.
       pod.yaml
         expected  deny
         got       patch [pod-placement]

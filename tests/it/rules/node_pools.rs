@@ -221,7 +221,7 @@ fn a_node_class_is_protected_by_the_node_pool_that_refers_to_it() {
     let changed = |name: &str| update(class(name), |it| it["spec"]["role"] = json!("other"));
     assert_eq!(scenario.verdict(&changed("kafka")), "deny role-binding /spec/role");
     assert_eq!(scenario.verdict(&changed("other")), "allow");
-    assert_snapshot!(told(&scenario, &changed("kafka")), @"The request changes /spec/role of EC2NodeClass kafka. AutoMQ's permissions depend on this field, so every change of it breaks this rule, also an addition (NodePool brokers of an AutoMQ pool refers to this object). Keep the value of /spec/role; you can change other fields. If AutoMQ's console or operator makes this change, ask your platform team to add its user to principals.trusted in PoolGuard's config");
+    assert_snapshot!(told(&scenario, &changed("kafka")), @"The request changes /spec/role of EC2NodeClass kafka. AutoMQ's permissions depend on this field, so it must not change, not even by an addition (NodePool brokers of an AutoMQ pool refers to this object). Keep the value of /spec/role; you can change other fields. If AutoMQ's console or operator makes this change, ask your platform team to add its user to principals.trusted in PoolGuard's config");
     let custom = ["ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh"];
     let server = ApiServer::lazy(&registered(&scenario.policy, &custom));
     let called = server.called(&changed("kafka"));

@@ -540,9 +540,20 @@ fn advice_for_a_pod_that_selects_the_pool_includes_the_selection() {
 }
 
 #[test]
+fn advice_about_pools_of_two_labels_asks_for_one_term() {
+    let selector = "{eks.amazonaws.com/nodegroup: automq-b}";
+    let by_zone = "{topology.kubernetes.io/zone: us-east-1b}";
+    let scenario = Scenario::replacing(&[(selector, by_zone)]);
+    let verdict = scenario.validate(&pod("{tolerations: [{operator: Exists}]}"));
+    let advice = verdict.records[0].finding.as_ref().unwrap().advice.clone().unwrap();
+    let together = "add required node affinity with all of these expressions in one term: {key: ";
+    assert!(advice.contains(together), "{advice}");
+}
+
+#[test]
 fn advice_about_a_node_debugger_does_not_ask_to_remove_its_node_name() {
     let advice = advice_on(&recorded("pod-create-kubectl-debug-node-on-pool-a"));
-    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=USER --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config, and USER is any name");
+    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=GROUP --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config. This group needs the right to create pods");
     let advice = advice_on(&pod("{nodeName: ip-10-0-1-11.ec2.internal}"));
     assert!(advice.starts_with("To keep the pod off, remove spec.nodeName. "), "{advice}");
 }

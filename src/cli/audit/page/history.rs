@@ -56,7 +56,7 @@ impl AuditPage<'_> {
         }
         let axis = axis(start, seconds, counts.len(), wide, look.glyphs.tick());
         let step = format!(
-            "{:label$}each column is {}; the number on the right is the highest column; times are UTC",
+            "{:label$}each column is {}; the number on the right: records in the highest column; times are UTC",
             "",
             duration(seconds)
         );

@@ -52,8 +52,8 @@ impl<'a> About<'_, 'a> {
     pub(super) fn change(self, field: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
-            "The request changes {field} of {}. AutoMQ's permissions depend on this field, so every change of it \
-             breaks this rule, also an addition ({protected_by})",
+            "The request changes {field} of {}. AutoMQ's permissions depend on this field, so it must not \
+             change, not even by an addition ({protected_by})",
             objects.title()
         );
         let advice = format!("Keep the value of {field}; you can change other fields. {TRUST}");
