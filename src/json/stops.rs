@@ -15,6 +15,7 @@ pub(super) struct Stops {
 
 impl Stops {
     /// Those of the block around a place.
+    #[inline(never)]
     pub(super) fn around(at: usize, text: &[u8]) -> Self {
         let start = at - at % BLOCK;
         let rest = text.get(start..).unwrap_or_default();

@@ -99,7 +99,7 @@ pub fn is_control(character: char) -> bool {
 }
 
 /// Bytes of a text that are looked at together. Few texts have characters beyond ASCII, such as the `…` of an
-/// advice, and only the pieces with one are decoded.
+/// advice, and only the pieces with one are looked at byte by byte.
 const PIECE: usize = 64;
 
 /// Whether a text has control characters.
@@ -107,10 +107,22 @@ pub fn has_controls(text: &str) -> bool {
     let mut rest = text;
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
-        if !is_plain(piece.as_bytes()) && piece.chars().any(is_control) {
+        if !is_plain(piece.as_bytes()) && piece_has_controls(piece) {
             return true;
         }
         rest = behind;
+    }
+    false
+}
+
+/// Only what is beyond ASCII is decoded.
+fn piece_has_controls(mut piece: &str) -> bool {
+    while let Some(at) = piece.bytes().position(|byte| !(b' '..b'\x7f').contains(&byte)) {
+        let mut rest = piece.get(at..).unwrap_or_default().chars();
+        if rest.next().is_some_and(is_control) {
+            return true;
+        }
+        piece = rest.as_str();
     }
     false
 }

@@ -41,6 +41,29 @@ pub(super) fn glob(
     }
 }
 
+/// Reads globs over names of namespaces, service accounts or DaemonSets, none of which has the characters by which
+/// people join names.
+fn object_names(
+    list: &[String],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Vec<Glob> {
+    at.items(list).filter_map(|(at, text)| object_name(text, &at, report)).collect()
+}
+
+fn object_name(text: &str, at: &TreeCursor<'_>, report: &mut DiagnosticCollector) -> Option<Glob> {
+    if let Some((_, name)) = text.rsplit_once(['/', ':']) {
+        let error = at.error(format!("`{text}` matches nothing: a name has no `/` and no `:`"));
+        report.push(if name.is_empty() {
+            error
+        } else {
+            error.with_help(format!("write `{name}`, without its namespace or kind"))
+        });
+        return None;
+    }
+    glob(text, at, report)
+}
+
 /// Reads names that may have any characters, such as those of users; only with a `*` or a `?` in
 /// them they are globs.
 fn principals(list: &[String], at: &TreeCursor<'_>, report: &mut DiagnosticCollector) -> Vec<Glob> {
@@ -72,9 +95,9 @@ pub(super) fn automq(
         );
     }
     AutoMq {
-        namespaces: globs(&raw.namespaces, &namespaces, report),
+        namespaces: object_names(&raw.namespaces, &namespaces, report),
         pods: selector(&raw.pods, &at.key("pods"), report),
-        service_accounts: globs(&raw.service_accounts, &at.key("serviceAccounts"), report),
+        service_accounts: object_names(&raw.service_accounts, &at.key("serviceAccounts"), report),
     }
 }
 
@@ -92,9 +115,9 @@ fn exemption(
     report: &mut DiagnosticCollector,
 ) -> Option<Exemption> {
     let namespace = raw.namespace.as_ref();
-    let namespace = namespace.and_then(|text| glob(text, &at.key("namespace"), report));
-    let service_accounts = globs(&raw.service_accounts, &at.key("serviceAccounts"), report);
-    let daemon_sets = globs(&raw.daemon_sets, &at.key("daemonSets"), report);
+    let namespace = namespace.and_then(|text| object_name(text, &at.key("namespace"), report));
+    let service_accounts = object_names(&raw.service_accounts, &at.key("serviceAccounts"), report);
+    let daemon_sets = object_names(&raw.daemon_sets, &at.key("daemonSets"), report);
     let pods = selector(&raw.pods, &at.key("pods"), report);
     let reason = raw.reason.as_ref()?;
     if reason.trim().is_empty() {

@@ -173,6 +173,19 @@ fn exempt_entries_say_where_and_why() {
 }
 
 #[test]
+fn names_are_written_without_their_namespace() {
+    assert_snapshot!(lines_of("automq: {serviceAccounts: [automq/kafka]}"), @"1:28: `automq/kafka` matches nothing: a name has no `/` and no `:`; help: write `kafka`, without its namespace or kind");
+    let entry = |rest: &str| lines_of(&format!("exempt: [{{reason: r, {rest}}}]"));
+    assert_snapshot!(entry("namespace: logging, daemonSets: [logging/fluent-bit]"), @"1:55: `logging/fluent-bit` matches nothing: a name has no `/` and no `:`; help: write `fluent-bit`, without its namespace or kind");
+    assert_snapshot!(entry("namespace: 'system:x', serviceAccounts: ['system:serviceaccount:a:b', 'a/']"), @r"
+    1:33: `system:x` matches nothing: a name has no `/` and no `:`; help: write `x`, without its namespace or kind
+    1:63: `system:serviceaccount:a:b` matches nothing: a name has no `/` and no `:`; help: write `b`, without its namespace or kind
+    1:92: `a/` matches nothing: a name has no `/` and no `:`
+    ");
+    assert_eq!(entry("namespace: 'log*', daemonSets: ['fluent-?it*']"), "");
+}
+
+#[test]
 fn protected_entries_name_what_exists() {
     let entry = |rest: &str| lines_of(&format!("protected: [{{name: p, {rest}}}]"));
     assert_snapshot!(entry("resource: RoleBinding, names: [a]"), @"1:33: the resource `RoleBinding` does not have the form `plural` or `plural.group` in lower case; help: write it as `configmaps` or `rolebindings.rbac.authorization.k8s.io`; `kubectl api-resources` lists the resources");
