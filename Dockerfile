@@ -18,7 +18,7 @@ ARG SOURCE_DATE_EPOCH=0
 ARG REVISION=
 # glibc, linked statically: musl's allocator is slow when many threads use it.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_INCREMENTAL=0 POOLGUARD_REVISION="$REVISION"
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
 COPY benches benches
 COPY tests/it/main.rs tests/it/main.rs

@@ -138,6 +138,11 @@ class Poolguard < Formula
 {chr(10).join(lines)}
   def install
     bin.install "{NAME}"
+    bash_completion.install "completions/{NAME}.bash" => "{NAME}"
+    zsh_completion.install "completions/_{NAME}"
+    fish_completion.install "completions/{NAME}.fish"
+    pwsh_completion.install "completions/_{NAME}.ps1"
+    man1.install Dir["man/*.1"]
   end
 
   test do

@@ -2,12 +2,14 @@
 
 pub mod audit;
 mod check;
+mod completions;
 mod config;
 mod dump;
 mod fail_on;
 mod init;
 mod input;
 mod live;
+mod man;
 mod markup;
 mod page;
 mod provider;
@@ -16,6 +18,7 @@ mod review;
 mod serve;
 mod status;
 mod test;
+mod version;
 
 use std::process::ExitCode;
 
@@ -62,6 +65,9 @@ enum Command {
     #[command(subcommand)]
     Render(render::RenderCommand),
     Provider(provider::ProviderCommand),
+    Completions(completions::Completions),
+    Man(man::ManCommand),
+    Version(version::VersionCommand),
 }
 
 impl Cli {
@@ -79,6 +85,9 @@ impl Cli {
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
+            Command::Version(version) => version.run(),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `--help`: of every command, with every flag and its environment twin.
 
+use std::collections::BTreeSet;
+
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 14] = [
+pub(super) const COMMANDS: [(&[&str], &[&str]); 19] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -76,6 +78,22 @@ const COMMANDS: [(&[&str], &[&str]); 14] = [
             "--output",
         ],
     ),
+    (
+        &["status"],
+        &[
+            "--namespace",
+            "--name",
+            "--config-map",
+            "--kubeconfig",
+            "--context",
+            "--dry-run-namespace",
+            "--skip-dry-run",
+            "--wait",
+            "--timeout",
+            "--fail-on",
+            "--output",
+        ],
+    ),
     (&["init"], &["--cluster", "--kubeconfig", "--context", "--interactive"]),
     (&["dump"], &["--config", "--kubeconfig", "--context", "--output"]),
     (&["test"], &["--filter", "--schema", "--output"]),
@@ -97,11 +115,28 @@ const COMMANDS: [(&[&str], &[&str]); 14] = [
         ],
     ),
     (&["render", "policy"], &["--config", "--cluster", "--namespace", "--name", "--output"]),
+    (&["provider"], &["--output"]),
+    (&["completions"], &["--help"]),
+    (&["man"], &["--directory"]),
+    (&["version"], &["--output"]),
 ];
 
-/// Flags that say who asks, what counts and how to print: they differ from call to call.
-const WITHOUT_TWIN: [&str; 7] =
-    ["--as", "--as-group", "--fail-on", "--interactive", "--output", "--help", "--version"];
+/// Flags that say who asks, what is looked at, what counts and how to print: they differ from call to call.
+const WITHOUT_TWIN: [&str; 13] = [
+    "--as",
+    "--as-group",
+    "--config-map",
+    "--directory",
+    "--dry-run-namespace",
+    "--fail-on",
+    "--help",
+    "--interactive",
+    "--output",
+    "--skip-dry-run",
+    "--timeout",
+    "--version",
+    "--wait",
+];
 
 /// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for and `test`
 /// runs differs from call to call.
@@ -156,6 +191,24 @@ fn no_flag_is_missing_in_this_list() {
 }
 
 #[test]
+fn no_command_is_missing_in_this_list() {
+    let listed: BTreeSet<_> = COMMANDS.iter().map(|(command, _)| command.join(" ")).collect();
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![Vec::new()];
+    while let Some(command) = ahead.pop() {
+        let said = run(&[command.as_slice(), &["--help".to_owned()]].concat());
+        let commands = said.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let name = line.strip_prefix("  ").and_then(|line| line.split(' ').next());
+            let name = name.filter(|name| !["", "help"].contains(name));
+            ahead.extend(name.map(|name| [command.as_slice(), &[name.to_owned()]].concat()));
+        }
+        found.insert(command.join(" "));
+    }
+    assert_eq!(found, listed);
+}
+
+#[test]
 fn the_version_is_that_of_the_package() {
     let said = run(&["--version"]);
     assert_eq!(
@@ -165,10 +218,29 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn version_says_what_the_binary_was_built_from() {
+    let answer = run(&["version", "-o", "json"]).json();
+    assert_eq!(answer["version"], env!("CARGO_PKG_VERSION"));
+    // As the compiler of this test has it.
+    assert_eq!(answer["commit"].as_str(), option_env!("POOLGUARD_REVISION"));
+    assert_eq!(answer["rust"], env!("POOLGUARD_RUSTC"));
+    assert_eq!(answer["target"], env!("POOLGUARD_TARGET"));
+    let features = answer["features"].as_array().unwrap();
+    assert_eq!(features.contains(&"debug-assertions".into()), cfg!(debug_assertions));
+    let page = run(&["version"]).out;
+    assert!(page.starts_with(concat!("poolguard ", env!("CARGO_PKG_VERSION"), "\n")), "{page}");
+    for key in ["rust", "target"] {
+        assert!(page.contains(answer[key].as_str().unwrap()), "{page}");
+    }
+}
+
+#[test]
 fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
     for (arguments, hint) in [
         (&["reviw"][..], "review"),
         (&["review", "--confg", "x", "-"], "--config"),
+        (&["completions", "powershel"], "powershell"),
+        (&["man"], "--directory"),
         (&["review"], "<FILE>"),
         (&["test"], "<DIR>"),
         (&["test", "a", "-o", "html"], "junit"),
