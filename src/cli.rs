@@ -5,9 +5,11 @@ mod check;
 mod completions;
 mod config;
 mod dump;
+mod explain;
 mod fail_on;
 mod init;
 mod input;
+mod invocation;
 mod live;
 mod man;
 mod markup;
@@ -32,6 +34,10 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "poolguard", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
+    /// When the output has colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    color: invocation::Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -65,6 +71,7 @@ enum Command {
     #[command(subcommand)]
     Render(render::RenderCommand),
     Provider(provider::ProviderCommand),
+    Explain(explain::Explain),
     Completions(completions::Completions),
     Man(man::ManCommand),
     Version(version::VersionCommand),
@@ -85,6 +92,7 @@ impl Cli {
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),
+            Command::Explain(explain) => explain.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
             Command::Version(version) => version.run(),

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use super::{help::COMMANDS, run, said};
+use super::{
+    help::{COMMANDS, GLOBAL},
+    run, said,
+};
 
 const SHELLS: [&str; 4] = ["bash", "zsh", "fish", "powershell"];
 
@@ -22,7 +25,7 @@ fn every_script_has_every_command_and_flag() {
             .map(|word| word.trim_start_matches('-'))
             .collect();
         for (command, flags) in COMMANDS {
-            for word in command.iter().chain(flags) {
+            for word in command.iter().chain(flags).chain(&GLOBAL) {
                 let word = word.trim_start_matches('-');
                 assert!(words.contains(&word), "{shell}, {command:?}: {word}");
             }

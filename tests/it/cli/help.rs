@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::run;
 
 /// Every command with its flags.
-pub(super) const COMMANDS: [(&[&str], &[&str]); 19] = [
+pub(super) const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -116,15 +116,20 @@ pub(super) const COMMANDS: [(&[&str], &[&str]); 19] = [
     ),
     (&["render", "policy"], &["--config", "--cluster", "--namespace", "--name", "--output"]),
     (&["provider"], &["--output"]),
+    (&["explain"], &["--help"]),
     (&["completions"], &["--help"]),
     (&["man"], &["--directory"]),
     (&["version"], &["--output"]),
 ];
 
+/// Flags of every command.
+pub(super) const GLOBAL: [&str; 2] = ["--color", "--help"];
+
 /// Flags that say who asks, what is looked at, what counts and how to print: they differ from call to call.
-const WITHOUT_TWIN: [&str; 13] = [
+const WITHOUT_TWIN: [&str; 14] = [
     "--as",
     "--as-group",
+    "--color",
     "--config-map",
     "--directory",
     "--dry-run-namespace",
@@ -157,7 +162,7 @@ fn every_command_explains_itself_and_each_of_its_flags() {
             assert!(said.out.contains(&format!("Usage: {usage}")), "{}", said.out);
             let words: Vec<_> =
                 said.out.split([' ', '\n', ',']).filter(|it| !it.is_empty()).collect();
-            for flag in flags {
+            for flag in flags.iter().chain(&GLOBAL) {
                 assert!(
                     words.contains(flag),
                     "{command:?} {help} does not mention {flag}:\n{}",
@@ -184,8 +189,8 @@ fn no_flag_is_missing_in_this_list() {
         let lines = said.out.lines().filter(is_flag).map(str::trim_start);
         let lines = lines.filter(|line| line.starts_with('-'));
         let words = lines.flat_map(|line| line.split([' ', ',']));
-        for flag in words.filter(|word| word.starts_with("--") && *word != "--help") {
-            assert!(flags.contains(&flag), "{command:?} has {flag}");
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(flags.contains(&flag) || GLOBAL.contains(&flag), "{command:?} has {flag}");
         }
     }
 }
@@ -240,6 +245,8 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["reviw"][..], "review"),
         (&["review", "--confg", "x", "-"], "--config"),
         (&["completions", "powershel"], "powershell"),
+        (&["explain", "pod-intrusoin"], "a similar value exists: 'pod-intrusion'"),
+        (&["version", "--color", "alway"], "a similar value exists: 'always'"),
         (&["man"], "--directory"),
         (&["review"], "<FILE>"),
         (&["test"], "<DIR>"),

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs};
 
-use super::{help::COMMANDS, run};
+use super::{
+    help::{COMMANDS, GLOBAL},
+    run,
+};
 
 #[test]
 fn every_command_has_a_page_with_each_of_its_flags() {
@@ -20,7 +23,7 @@ fn every_command_has_a_page_with_each_of_its_flags() {
         assert!(page.contains(&format!(".TH {name} 1  \"PoolGuard ")), "{page}");
         assert!(page.contains(&format!("\n.SH NAME\n{name} - ")), "{page}");
         assert!(!page.contains("EXTRA"), "{page}");
-        for flag in flags {
+        for flag in flags.iter().chain(&GLOBAL) {
             assert!(page.contains(&format!("\\fB{flag} ")), "{name} has no {flag}: {page}");
         }
         expected.insert(format!("{name}.1"));
