@@ -111,7 +111,7 @@ spec:
     The plugin is its command line:
       kubectl poolguard check    tests if a cluster meets AutoMQ's requirements
       kubectl poolguard init     drafts a config from a cluster
-      kubectl poolguard review   decides about manifests, without a request to a cluster
+      kubectl poolguard review   decides about manifests, and changes nothing in a cluster
       kubectl poolguard status   checks an installation of PoolGuard
   platforms:
 {platforms}"""

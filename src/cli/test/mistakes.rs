@@ -92,7 +92,7 @@ impl Checker<'_> {
                     (None, None) if !is_broken => self.report(
                         place.error("`check` has neither a `cluster` nor a `plan`").with_help(
                             "add `cluster: cluster.json`, a dump, or `plan: plan.json`, a \
-                             Terraform plan; a test never reads a live cluster",
+                             Terraform plan",
                         ),
                     ),
                     (Some(_), Some(_)) => {
