@@ -35,7 +35,14 @@ use clap::{Parser, Subcommand};
 #[command(name = "poolguard", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// When the output has colours
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        display_order = 900
+    )]
     color: invocation::Color,
 
     #[command(subcommand)]
@@ -47,12 +54,14 @@ Examples:
   poolguard init > poolguard.yaml
   poolguard config check poolguard.yaml
   poolguard dump -o cluster.json
-  poolguard review --config poolguard.yaml --cluster cluster.json deployment.yaml
+  poolguard review --cluster cluster.json deployment.yaml
   poolguard serve --config poolguard.yaml --cluster cluster.json
   poolguard check --config poolguard.yaml --context production
   poolguard test policy-tests
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
-  kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
+  kubectl logs --tail=-1 -n poolguard-system \\
+    -l app.kubernetes.io/name=poolguard | poolguard audit
+  poolguard explain pod-intrusion";
 
 #[derive(Debug, Subcommand)]
 enum Command {

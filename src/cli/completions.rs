@@ -8,6 +8,9 @@ use clap_complete::aot::{Shell, generate};
 use super::Cli;
 
 /// Print the completion script of a shell.
+///
+/// Your shell then completes commands, flags and their values. Add the line of your shell to ~/.bashrc, to ~/.zshrc
+/// after the line with compinit, or to $PROFILE of PowerShell. For fish, run the command once.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Completions {
@@ -18,10 +21,10 @@ pub(super) struct Completions {
 
 const EXAMPLES: &str = "\
 Examples:
-  source <(poolguard completions bash)                                  # in ~/.bashrc
-  source <(poolguard completions zsh)                                   # in ~/.zshrc, after compinit
+  source <(poolguard completions bash)
+  source <(poolguard completions zsh)
   poolguard completions fish > ~/.config/fish/completions/poolguard.fish
-  poolguard completions powershell | Out-String | Invoke-Expression     # in $PROFILE";
+  poolguard completions powershell | Out-String | Invoke-Expression";
 
 /// The shells that PoolGuard has a script for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
