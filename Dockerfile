@@ -18,8 +18,9 @@ ARG SOURCE_DATE_EPOCH=0
 ARG REVISION=
 # glibc, linked statically: musl's allocator is slow when many threads use it.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_INCREMENTAL=0 POOLGUARD_REVISION="$REVISION"
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
+COPY docs/rules.md docs/rules.md
 COPY benches benches
 COPY tests/it/main.rs tests/it/main.rs
 # A named target, so that the flags above do not reach build scripts and procedural macros.

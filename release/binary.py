@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import tomllib
 import uuid
@@ -142,6 +143,16 @@ def sbom(host, mtime):
     }
 
 
+def shell_files(binary):
+    """The completions of shells and the man pages, as members of the archive: the binary writes them."""
+    names = {"bash": "poolguard.bash", "zsh": "_poolguard", "fish": "poolguard.fish", "powershell": "_poolguard.ps1"}
+    scripts = {f"completions/{name}": output(binary, "completions", shell) for shell, name in names.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        output(binary, "man", "--directory", folder)
+        pages = {f"man/{path.name}": path.read_text() for path in pathlib.Path(folder).iterdir()}
+    return [(name, text.strip().encode() + b"\n", 0o644) for name, text in {**scripts, **pages}.items()]
+
+
 def host_platform(host):
     """A platform as Go names it, which is what Krew and images use."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[host.split("-")[0]]
@@ -163,13 +174,13 @@ def main():
     binary = build(host)
     if "linux" in host and not is_static(binary):
         sys.exit(f"{binary} is not static")
-    said = output(str(binary), "--version")
-    if said != f"{places.NAME} {places.VERSION}":
+    said = json.loads(output(binary, "version", "-o", "json"))
+    if (said["version"], said["commit"], said["target"]) != (places.VERSION, commit(), host):
         sys.exit(f"{binary} says that it is {said}")
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     name = f"{places.NAME}-{places.TAG}-{host_platform(host)}"
     members = [(places.NAME, binary.read_bytes(), 0o755), ("LICENSE", (ROOT / "LICENSE").read_bytes(), 0o644)]
-    (ARTIFACTS / f"{name}.tar.gz").write_bytes(archive(members, mtime))
+    (ARTIFACTS / f"{name}.tar.gz").write_bytes(archive(members + shell_files(binary), mtime))
     (ARTIFACTS / f"{name}.cdx.json").write_text(json.dumps(sbom(host, mtime), indent=1) + "\n")
     print(f"{name}: {rustc('release')}, {platform.platform(terse=True)}")
 

@@ -111,7 +111,7 @@ spec:
     The plugin is its command line:
       kubectl poolguard check    tests if a cluster meets AutoMQ's requirements
       kubectl poolguard init     drafts a config from a cluster
-      kubectl poolguard review   decides about manifests, without a request to a cluster
+      kubectl poolguard review   decides about manifests, and changes nothing in a cluster
       kubectl poolguard status   checks an installation of PoolGuard
   platforms:
 {platforms}"""
@@ -138,6 +138,11 @@ class Poolguard < Formula
 {chr(10).join(lines)}
   def install
     bin.install "{NAME}"
+    bash_completion.install "completions/{NAME}.bash" => "{NAME}"
+    zsh_completion.install "completions/_{NAME}"
+    fish_completion.install "completions/{NAME}.fish"
+    pwsh_completion.install "completions/_{NAME}.ps1"
+    man1.install Dir["man/*.1"]
   end
 
   test do

@@ -2,12 +2,16 @@
 
 pub mod audit;
 mod check;
+mod completions;
 mod config;
 mod dump;
+mod explain;
 mod fail_on;
 mod init;
 mod input;
+mod invocation;
 mod live;
+mod man;
 mod markup;
 mod page;
 mod provider;
@@ -16,6 +20,7 @@ mod review;
 mod serve;
 mod status;
 mod test;
+mod version;
 
 use std::process::ExitCode;
 
@@ -29,6 +34,17 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "poolguard", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
+    /// When the output has colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        display_order = 900
+    )]
+    color: invocation::Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -38,12 +54,14 @@ Examples:
   poolguard init > poolguard.yaml
   poolguard config check poolguard.yaml
   poolguard dump -o cluster.json
-  poolguard review --config poolguard.yaml --cluster cluster.json deployment.yaml
+  poolguard review --cluster cluster.json deployment.yaml
   poolguard serve --config poolguard.yaml --cluster cluster.json
   poolguard check --config poolguard.yaml --context production
   poolguard test policy-tests
   poolguard render webhooks --config poolguard.yaml | kubectl diff -f -
-  kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 | poolguard audit";
+  kubectl logs --tail=-1 -n poolguard-system \\
+    -l app.kubernetes.io/name=poolguard | poolguard audit
+  poolguard explain pod-intrusion";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -62,6 +80,10 @@ enum Command {
     #[command(subcommand)]
     Render(render::RenderCommand),
     Provider(provider::ProviderCommand),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+    Man(man::ManCommand),
+    Version(version::VersionCommand),
 }
 
 impl Cli {
@@ -79,6 +101,10 @@ impl Cli {
             Command::Config(config) => config::run(&config),
             Command::Render(render) => render::run(&render),
             Command::Provider(provider) => provider::run(&provider),
+            Command::Explain(explain) => explain.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
+            Command::Version(version) => version.run(),
         }
     }
 }

@@ -39,7 +39,6 @@ use crate::{
 };
 
 pub use self::{
-    check::likely,
     cursor::TreeCursor,
     diagnostic::{ConfigSource, Decoration, Diagnostic, DiagnosticSeverity, Diagnostics, Span},
     presets::{COMMON as COMMON_PRESET, preset_file},

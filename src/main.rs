@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use poolguard::cli::{BROKEN_PIPE, Cli, UNREADABLE, error_text};
 
 fn main() -> ExitCode {
-    let arguments = Cli::parse();
+    let arguments = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match arguments.run() {
         Ok(code) => code,
         Err(error) => match error_text(&error) {

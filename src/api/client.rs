@@ -1,6 +1,6 @@
 //! The API server: how to reach it, and what its errors mean.
 
-use std::{path::Path, time::Duration};
+use std::{fmt::Display, path::Path, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use kube::{
@@ -11,7 +11,10 @@ use kube::{
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::{api::rbac::PolicyRule, json::JsonError};
+use crate::{
+    api::rbac::PolicyRule,
+    json::{JsonError, text::likely},
+};
 
 /// The time limit for an answer of the API server, except for watches.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,6 +29,9 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
             .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
         let kubeconfig = Kubeconfig::read_from(file)
             .with_context(|| format!("{} is not a valid kubeconfig", file.display()))?;
+        if let Some(context) = context {
+            require_context(&kubeconfig, context, &file.display())?;
+        }
         Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(|| {
             format!("{} does not describe a cluster that PoolGuard can reach", file.display())
         })?
@@ -35,9 +41,9 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
     } else if let Ok(config) = Config::from_kubeconfig(&options).await {
         config
     } else if let Some(context) = context {
+        require_context(&Kubeconfig::read().unwrap_or_default(), context, &"the kubeconfig")?;
         bail!(
-            "no kubeconfig contains the context {context}; `kubectl config get-contexts` lists \
-         the contexts"
+            "the context {context} of the kubeconfig does not describe a cluster that PoolGuard can reach"
         );
     } else {
         return Err(NoCluster.into());
@@ -46,6 +52,24 @@ pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyh
     // PoolGuard retries by itself and logs the reason; the client would retry without a message.
     config.default_retry = false;
     Ok(config)
+}
+
+/// Checks that a kubeconfig has a context.
+fn require_context(
+    kubeconfig: &Kubeconfig,
+    context: &str,
+    file: &dyn Display,
+) -> anyhow::Result<()> {
+    let names: Vec<&str> = kubeconfig.contexts.iter().map(|it| it.name.as_str()).collect();
+    if names.contains(&context) {
+        return Ok(());
+    }
+    let meant = likely(context, names.iter().copied());
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`kubectl config get-contexts` lists the contexts".to_owned(),
+    };
+    bail!("{file} has no context `{context}`; {hint}");
 }
 
 /// Neither a kubeconfig nor a pod's service account names a cluster.

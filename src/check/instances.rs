@@ -58,14 +58,13 @@ fn namespace(
                 "The instance is not deployed, or it runs in a namespace that the config does \
              not name",
             )
-            .object(format!("Namespace {namespace}"))
             .fix(format!(
                 "# if the instance runs in another namespace, correct its `namespace` \
              under `instances` in PoolGuard's config\n# if it is not deployed yet:\nkubectl \
              create namespace {namespace}"
             ))
     };
-    findings.push(finding.pool(pool.name()));
+    findings.push(finding.pool(pool.name()).object(format!("Namespace {namespace}")));
 }
 
 fn pods(

@@ -65,7 +65,8 @@ fn identities(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let policy = facts.policy;
     if !facts.knows(SERVICE_ACCOUNTS) {
         let fact = facts.inventory.why_unknown(SERVICE_ACCOUNTS);
-        findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
+        let unknown = CheckFinding::unknown(RULE, FindingSeverity::Error, fact);
+        findings.push(unknown.object(SERVICE_ACCOUNTS.plural));
         return;
     }
     let accounts = accounts(facts);
@@ -233,7 +234,8 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
                     if names.len() == 1 { "exists" } else { "exist" },
                 ),
             };
-            findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
+            let unknown = CheckFinding::unknown(RULE, FindingSeverity::Error, fact);
+            findings.push(unknown.object(objects(entry, &names)));
             continue;
         }
         let before = findings.len();
@@ -246,9 +248,19 @@ fn protected(policy: &Policy, inventory: &Inventory, findings: &mut Vec<CheckFin
         if findings.len() == before {
             let exist = if names.len() == 1 { "exists" } else { "exist" };
             let fact = format!("{} of protected entry {} {exist}", list(&names), entry.name);
-            findings.push(CheckFinding::pass(RULE, FindingSeverity::Error, fact));
+            let pass = CheckFinding::pass(RULE, FindingSeverity::Error, fact);
+            findings.push(pass.object(objects(entry, &names)));
         }
     }
+}
+
+/// The objects of an entry, as findings name them.
+fn objects(entry: &Protected, names: &[&str]) -> String {
+    let place = match &entry.namespaces {
+        Namespaces::Named(glob) => format!("{glob}/"),
+        Namespaces::Any | Namespaces::AutoMq => String::new(),
+    };
+    format!("{} {place}{}", entry.resource, names.join(","))
 }
 
 /// A resource that the API server does not have.
@@ -278,18 +290,11 @@ fn found<'a>(
 }
 
 fn missing(entry: &Protected, name: &str) -> CheckFinding {
-    let place = match &entry.namespaces {
-        Namespaces::Named(glob) => format!("{glob}/"),
-        Namespaces::Any | Namespaces::AutoMq => String::new(),
-    };
-    let resource = &entry.resource;
-    let fact = format!(
-        "{resource} {place}{name} does not exist, but entry {} of `protected` names it",
-        entry.name
-    );
+    let object = objects(entry, &[name]);
+    let fact = format!("{object} does not exist, but entry {} of `protected` names it", entry.name);
     CheckFinding::fail(RULE, FindingSeverity::Error, fact)
         .why("AutoMQ's permissions depend on this object. Without it, brokers or their nodes lose access")
-        .object(format!("{resource} {place}{name}"))
+        .object(object)
         .fix(
             "# create the object again. Or, if AutoMQ does not use it, remove it from `protected` in PoolGuard's \
          config",
@@ -377,7 +382,8 @@ fn bindings(
             "{}, so PoolGuard cannot check that the roles of AutoMQ's bindings exist",
             inventory.why_unknown(kind)
         );
-        findings.push(CheckFinding::unknown(RULE, FindingSeverity::Error, fact));
+        let unknown = CheckFinding::unknown(RULE, FindingSeverity::Error, fact);
+        findings.push(unknown.object(kind.group_resource().to_string()));
     }
     if intact > 0 && findings.len() == before {
         let refer =

@@ -65,8 +65,9 @@ pub(super) struct AuditCommand {
 const EXAMPLES: &str = "\
 Examples:
   poolguard audit /var/log/poolguard/audit.jsonl*
-  kubectl logs -n poolguard-system -l app.kubernetes.io/name=poolguard --tail=-1 --prefix | poolguard audit
-  poolguard audit --since 2h --decision deny,warn --namespace 'shop*' --by owner audit.jsonl";
+  kubectl logs --tail=-1 --prefix -n poolguard-system \\
+    -l app.kubernetes.io/name=poolguard | poolguard audit
+  poolguard audit --since 2h --decision deny,warn --by owner audit.jsonl";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {

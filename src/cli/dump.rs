@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 
 use super::{
     input::ConfigText,
-    live::{LiveCluster, block_on},
+    live::{LiveCluster, LiveFlags, block_on},
     page::{Styled, WARNING},
 };
 use crate::{
@@ -34,13 +34,8 @@ pub(super) struct Dump {
     #[arg(long, env = "POOLGUARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
-    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Context of the kubeconfig
-    #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    live: LiveFlags,
 
     /// File to write; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
@@ -55,7 +50,7 @@ Examples:
 
 impl Dump {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { config, kubeconfig, context, output } = self;
+        let Self { config, live: LiveFlags { kubeconfig, context }, output } = self;
         let config = ConfigText::read(config.as_deref())?;
         let (inventory, gaps) = block_on(async {
             let (kubeconfig, context) = (kubeconfig.as_deref(), context.as_deref());

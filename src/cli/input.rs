@@ -47,10 +47,7 @@ pub(super) fn error_text(error: &anyhow::Error) -> String {
 impl Input {
     /// Reads the config and the cluster. The caller shows the warnings of the config.
     pub(super) fn load(&self) -> anyhow::Result<ConfigAndCluster> {
-        let index = read_index(self.cluster.as_deref())?;
-        let config = ConfigText::read(self.config.as_deref())?;
-        let loaded = config.load(index.provider())?;
-        Ok(ConfigAndCluster { loaded, index, config_name: config.name, config_text: config.text })
+        ConfigAndCluster::new(self.config.as_deref(), read_index(self.cluster.as_deref())?)
     }
 }
 
@@ -84,9 +81,13 @@ impl ConfigText {
 
     /// Loads the config for a cluster of this provider.
     pub(super) fn load(&self, provider: Option<Provider>) -> anyhow::Result<Loaded> {
-        config::load(&self.name, &self.text, provider)
-            .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)).into())
+        load(&self.name, &self.text, provider)
     }
+}
+
+fn load(name: &str, text: &str, provider: Option<Provider>) -> anyhow::Result<Loaded> {
+    config::load(name, text, provider)
+        .map_err(|diagnostics| ConfigRefused(diagnostics.render(Decoration::Styled)).into())
 }
 
 /// The config and the cluster, read.
@@ -98,6 +99,13 @@ pub(super) struct ConfigAndCluster {
 }
 
 impl ConfigAndCluster {
+    /// The config of a file, or the defaults, for this cluster.
+    pub(super) fn new(config: Option<&Path>, index: Index) -> anyhow::Result<Self> {
+        let ConfigText { name: config_name, text: config_text } = ConfigText::read(config)?;
+        let loaded = load(&config_name, &config_text, index.provider())?;
+        Ok(Self { loaded, index, config_name, config_text })
+    }
+
     /// The config's warnings, each with the lines that it is about.
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
         let source = ConfigSource { name: &self.config_name, text: &self.config_text };

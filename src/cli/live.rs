@@ -1,9 +1,13 @@
 //! A live cluster, listed kind by kind and page by page. Nothing in it is changed.
 
+mod index;
+
+pub(super) use self::index::read_index;
+
 use std::{
     collections::BTreeSet,
     io::{self, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::bail;
@@ -109,6 +113,18 @@ impl LiveCluster {
     }
 }
 
+/// The flags that name a live cluster.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LiveFlags {
+    /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
+    #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig
+    #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME")]
+    pub(super) context: Option<String>,
+}
+
 /// Runs what asks a cluster, on the thread of the command.
 pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -191,49 +207,68 @@ impl Reader {
         &mut self,
         resource: &GroupResource,
         path: &str,
-        mut parameters: ListParams,
+        parameters: ListParams,
         is_metadata_only: bool,
     ) -> Result<(), Fault> {
-        self.inventory.begin(resource);
+        let Self { client, inventory, undiscovered: _, progress } = self;
+        inventory.begin(resource);
+        let list = ListedResource { path, parameters, is_metadata_only };
+        list.read(client, |page| {
+            inventory.add_type_of(resource, page);
+            for object in page.items().into_iter().flatten() {
+                inventory.add(resource, object).map_err(Failure::unreadable)?;
+            }
+            progress.show(&resource.resource, inventory.count(resource));
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A resource to list.
+struct ListedResource<'r> {
+    path: &'r str,
+    parameters: ListParams,
+    is_metadata_only: bool,
+}
+
+impl ListedResource<'_> {
+    /// Reads it page by page.
+    async fn read(
+        mut self,
+        client: &Client,
+        mut add: impl FnMut(&ListPage<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Fault> {
         let mut attempts = 0;
         loop {
-            self.progress.show(&resource.resource, self.inventory.count(resource));
-            let text = match self.get(path.to_owned(), &parameters, is_metadata_only).await {
+            let text = match self.get(client).await {
                 Ok(text) => text,
                 Err(Fault::Api(error))
                     if client::code(&error) == Some(410) && attempts < ATTEMPTS =>
                 {
                     // What was read already is read again, and the newest counts.
                     attempts += 1;
-                    parameters.continue_token = None;
+                    self.parameters.continue_token = None;
                     continue;
                 }
                 Err(fault) => return Err(fault),
             };
             let page = ListPage::read(&text).map_err(Failure::unreadable)?;
-            self.inventory.add_type_of(resource, &page);
-            for object in page.items().into_iter().flatten() {
-                self.inventory.add(resource, object).map_err(Failure::unreadable)?;
-            }
+            add(&page)?;
             let Some(next) = page.next() else { return Ok(()) };
-            parameters.continue_token = Some(next.to_owned());
+            self.parameters.continue_token = Some(next.to_owned());
         }
     }
 
-    async fn get(
-        &self,
-        path: String,
-        parameters: &ListParams,
-        is_metadata_only: bool,
-    ) -> Result<String, Fault> {
-        let request = Request::new(path);
-        let request = if is_metadata_only {
-            request.list_metadata(parameters)
+    async fn get(&self, client: &Client) -> Result<String, Fault> {
+        let request = Request::new(self.path);
+        let request = if self.is_metadata_only {
+            request.list_metadata(&self.parameters)
         } else {
-            request.list(parameters)
+            request.list(&self.parameters)
         };
         let request = request.map_err(Failure::unreadable)?;
-        client::text(&self.client, request).await.map_err(Fault::Api)
+        client::text(client, request).await.map_err(Fault::Api)
     }
 }
 

@@ -33,12 +33,14 @@ impl<T: fmt::Display> fmt::Display for Styled<T> {
 pub(super) struct Table {
     indent: usize,
     rows: Vec<Vec<(Style, String)>>,
+    /// Texts that no column has room for, each with the number of rows before it.
+    lines: Vec<(usize, Style, String)>,
 }
 
 impl Table {
     /// A table whose rows start after `indent` spaces.
     pub(super) fn indented(indent: usize) -> Self {
-        Self { indent, rows: Vec::new() }
+        Self { indent, rows: Vec::new(), lines: Vec::new() }
     }
 
     /// A row of headings.
@@ -50,6 +52,11 @@ impl Table {
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
         self.rows.push(cells.into_iter().collect());
     }
+
+    /// A line between two rows, which makes no column wider.
+    pub(super) fn line(&mut self, style: Style, text: String) {
+        self.lines.push((self.rows.len(), style, text));
+    }
 }
 
 impl fmt::Display for Table {
@@ -60,7 +67,10 @@ impl fmt::Display for Table {
             cells.map(|(_, text)| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
+        for (index, row) in self.rows.iter().enumerate() {
+            for (_, style, text) in self.lines.iter().filter(|(before, ..)| *before == index) {
+                writeln!(f, "{:indent$}{}", "", Styled(*style, text), indent = self.indent)?;
+            }
             let mut line = " ".repeat(self.indent);
             // Blanks that a later cell does not end would trail.
             let cells =

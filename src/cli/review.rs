@@ -18,17 +18,20 @@ use self::judge::Misshapen;
 pub(super) use self::judge::{Judge, Reviewed, UnreadableFile};
 use super::{
     UNREADABLE,
-    input::{Input, Named, read},
+    input::{ConfigAndCluster, Input, Named, read, read_index},
+    live::{LiveFlags, read_index as read_live_index},
 };
 use crate::{admission::review::Asker, kubernetes::documents};
 
-/// Show offline what the webhook would decide about requests and manifests.
+/// Show what the webhook would decide about requests and manifests, without asking it.
 ///
 /// Reads AdmissionReviews and plain manifests, as JSON or as YAML with any number of documents. It judges a
 /// manifest as if you created it. As in a cluster, PoolGuard first mutates the object, then applies the patch, then
-/// validates the result. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
+/// validates the result. With --context or --kubeconfig, PoolGuard reads the nodes and role bindings of that cluster
+/// instead of a dump, and changes nothing in it. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
 /// read something.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("cluster", |cluster| cluster.conflicts_with_all(["kubeconfig", "context"])))]
 pub(super) struct Review {
     /// Files, folders (with all their .json, .yaml and .yml files), or `-` for standard input
     #[arg(required = true, value_name = "FILE")]
@@ -36,6 +39,9 @@ pub(super) struct Review {
 
     #[command(flatten)]
     input: Input,
+
+    #[command(flatten)]
+    live: LiveFlags,
 
     /// User who applies the manifests
     #[arg(long = "as", value_name = "USER", default_value = DEFAULT_USER)]
@@ -85,8 +91,15 @@ enum Output {
 
 impl Review {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { files, input, user, groups, namespace, fail_on, output } = self;
-        let inputs = input.load()?;
+        let Self { files, input, live, user, groups, namespace, fail_on, output } = self;
+        let LiveFlags { kubeconfig, context } = live;
+        let is_live = kubeconfig.is_some() || context.is_some();
+        let index = if is_live {
+            read_live_index(kubeconfig.as_deref(), context.as_deref())?
+        } else {
+            read_index(input.cluster.as_deref())?
+        };
+        let inputs = ConfigAndCluster::new(input.config.as_deref(), index)?;
         let policy = &inputs.loaded.policy;
         let snapshot = inputs.index.snapshot(policy);
         let judge = Judge { policy, snapshot: &snapshot, asker: Asker { user, groups, namespace } };
@@ -98,8 +111,8 @@ impl Review {
         let mut out = anstream::stdout().lock();
         match output {
             Output::Table => {
-                if input.cluster.is_none() {
-                    let note = "note: without --cluster, PoolGuard knows no nodes. It knows \
+                if input.cluster.is_none() && !is_live {
+                    let note = "note: without --cluster or --context, PoolGuard knows no nodes. It knows \
                      only the pools that the config declares, and assumes that they have no nodes yet";
                     anstream::eprintln!("{note}");
                 }

@@ -36,6 +36,7 @@ use self::{
 };
 use super::{
     UNREADABLE,
+    live::LiveFlags,
     page::{FAINT, Styled},
 };
 
@@ -55,8 +56,17 @@ pub(super) struct TestCommand {
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
 
+    /// Judge against the cluster of this context of the kubeconfig: PoolGuard uses it instead of the dump of each test
+    /// that names one, and changes nothing in it
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+
+    /// Kubeconfig file of this cluster; without --context, its current context
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
     /// Print the JSON Schema of a test, for example for an editor
-    #[arg(long, conflicts_with_all = ["folder", "filter", "output"])]
+    #[arg(long, conflicts_with_all = ["folder", "filter", "context", "kubeconfig", "output"])]
     schema: bool,
 
     /// Output format
@@ -74,7 +84,7 @@ enum Output {
 
 impl TestCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { folder, filter, schema, output } = self;
+        let Self { folder, filter, context, kubeconfig, schema, output } = self;
         let mut out = anstream::stdout().lock();
         let folder = match folder {
             Some(folder) if !schema => folder,
@@ -83,7 +93,9 @@ impl TestCommand {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        let report = run_tests(&folder, filter.as_deref())?;
+        let is_live = context.is_some() || kubeconfig.is_some();
+        let live = is_live.then_some(LiveFlags { kubeconfig, context });
+        let report = run_tests(&folder, filter.as_deref(), Library::new(live))?;
         for (mistake, tests) in report.mistakes() {
             anstream::eprintln!("{}", mistake.rendered);
             if !mistake.is_in_test {
@@ -117,7 +129,11 @@ fn because_of_it(tests: &[&str]) -> String {
 }
 
 /// Runs the tests of a folder that the filter does not exclude.
-fn run_tests(folder: &Path, filter: Option<&str>) -> anyhow::Result<TestReport> {
+fn run_tests(
+    folder: &Path,
+    filter: Option<&str>,
+    mut library: Library,
+) -> anyhow::Result<TestReport> {
     let mut found = FoundFiles::search(folder)?;
     let mut tests: Vec<_> =
         std::mem::take(&mut found.tests).into_iter().map(ReadTest::read).collect();
@@ -131,7 +147,6 @@ fn run_tests(folder: &Path, filter: Option<&str>) -> anyhow::Result<TestReport> 
             folder.display()
         );
     }
-    let mut library = Library::default();
     let mut results: Vec<_> = tests.into_iter().map(|test| run_test(test, &mut library)).collect();
     if filter.is_none() {
         results.extend(found.stray_tests(&used).map(|file| stray(folder, file)));

@@ -12,6 +12,7 @@ use super::{
     cursor::{DiagnosticCollector, TreeCursor},
     tree::{TreeEntry, TreeNode, Value},
 };
+use crate::json::text::likely;
 
 /// The values of the tree that are as the schema wants them.
 ///
@@ -394,16 +395,4 @@ fn lower_case_first(text: &str) -> String {
 
 fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
-}
-
-/// The candidate that was likely meant: closest, and close enough for a slip of the fingers.
-pub fn likely<'c>(found: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let found = found.to_lowercase();
-    candidates
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&found, &candidate.to_lowercase()), candidate)
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

@@ -183,6 +183,18 @@ fn push_escaped(out: &mut Vec<u8>, character: char) {
     }
 }
 
+/// The candidate that was likely meant: closest, and close enough for a slip of the fingers.
+pub fn likely<'c>(found: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let found = found.to_lowercase();
+    candidates
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&found, &candidate.to_lowercase()), candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

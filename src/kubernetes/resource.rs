@@ -40,6 +40,9 @@ macro_rules! resources {
     };
 }
 
+/// More differences make another name: `roles` and `nodes` differ by two.
+const SLIPS_MAX: usize = 2;
+
 mod scope {
     pub(super) const NAMESPACED: bool = true;
     pub(super) const CLUSTER: bool = false;
@@ -118,6 +121,17 @@ impl Resource {
                 || (is_singular && (it.group == group || is_part(it.group)))
         };
         ALL.iter().find(is_meant).copied()
+    }
+
+    /// The resource of Kubernetes that differs from a name by a slip of the fingers. The name can be that of another
+    /// resource, since this table does not have all of them.
+    pub fn misspelt(written: &GroupResource) -> Option<Self> {
+        let written = written.to_string();
+        let slips =
+            |it: &Self| strsim::damerau_levenshtein(&written, &it.group_resource().to_string());
+        let is_meant = |(slips, _): &(usize, Self)| (1..=SLIPS_MAX).contains(slips);
+        let meant = ALL.iter().map(|it| (slips(it), *it)).min_by_key(|(slips, _)| *slips);
+        meant.filter(is_meant).map(|(_, it)| it)
     }
 
     /// The same, as rules name it.

@@ -1,8 +1,7 @@
 //! The log: to stderr, for people or for machines.
 
 use std::{
-    env,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     panic,
 };
 
@@ -20,7 +19,7 @@ use crate::json::text::escape_controls;
 /// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people; in colour on a terminal, unless `NO_COLOR` is set.
+    /// Lines for people; --color says when they have colours.
     #[default]
     Human,
     /// One JSON object per line.
@@ -81,9 +80,9 @@ impl Log {
     }
 }
 
+/// As for every other output: `--color`, and what the terminal and its variables say.
 fn has_colours() -> bool {
-    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !refused
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// The start of every line of an event except the first, so that text of a request cannot look like an event.

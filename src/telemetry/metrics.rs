@@ -41,7 +41,7 @@ const DURATION_BUCKETS: [f64; 16] = [
 /// The git commit of the build, from the variable `POOLGUARD_REVISION` of its environment; empty without it.
 ///
 /// A build script that asks git would compile the crate again after every commit.
-const REVISION: &str = match option_env!("POOLGUARD_REVISION") {
+pub const REVISION: &str = match option_env!("POOLGUARD_REVISION") {
     Some(revision) => revision,
     None => "",
 };

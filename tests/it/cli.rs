@@ -3,9 +3,13 @@
 
 mod audit;
 mod check;
+mod completions;
 mod config;
+mod explain;
 mod help;
 mod init;
+mod invocation;
+mod man;
 mod page;
 mod plan;
 mod policy_tests;
@@ -14,6 +18,7 @@ mod review;
 mod serve;
 
 use std::{
+    ffi::OsStr,
     io::Write,
     process::{Command, Stdio},
 };
@@ -23,7 +28,7 @@ use serde_json::Value;
 use crate::scenario::data;
 
 /// The binary in the folder of the recorded data, without any environment of ours.
-fn poolguard(arguments: &[&str]) -> Command {
+fn poolguard(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
     command.args(arguments).env_clear().current_dir(data("")).stdin(Stdio::null());
     command
@@ -56,7 +61,7 @@ fn said(command: &mut Command) -> Said {
     Said { code, out: text(output.stdout), err: text(output.stderr) }
 }
 
-fn run(arguments: &[&str]) -> Said {
+fn run(arguments: &[impl AsRef<OsStr>]) -> Said {
     said(&mut poolguard(arguments))
 }
 

@@ -9,6 +9,7 @@ mod cluster;
 mod dump;
 mod events;
 mod init;
+mod judge;
 mod lease;
 mod memory;
 mod node_pools;

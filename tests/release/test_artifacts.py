@@ -31,6 +31,29 @@ class Archive(unittest.TestCase):
         self.assertEqual(found, [(name, mode, TIME, 0, 0, "", "") for name, mode in [("LICENSE", 0o644), ("poolguard", 0o755)]])
 
 
+class ShellFiles(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.members = {name: content.decode() for name, content, _ in binary.shell_files(os.environ["POOLGUARD"])}
+
+    def test_there_is_a_completion_script_for_each_shell_and_a_man_page_for_each_command(self):
+        for name, start in [
+            ("completions/poolguard.bash", "_poolguard() {"),
+            ("completions/_poolguard", "#compdef poolguard\n"),
+            ("completions/poolguard.fish", "# Print an optspec"),
+            ("completions/_poolguard.ps1", "\nusing namespace"),
+        ]:
+            self.assertTrue(self.members[name].startswith(start.strip()), self.members[name][:200])
+        pages = {name for name in self.members if name.startswith("man/")}
+        self.assertLessEqual({"man/poolguard.1", "man/poolguard-check.1", "man/poolguard-config-check.1"}, pages)
+
+    def test_homebrew_installs_all_of_them(self):
+        formula = files.homebrew_formula(ARCHIVES)
+        for name in self.members:
+            self.assertTrue(f'"{name}"' in formula or name.startswith("man/"), name)
+        self.assertIn('man1.install Dir["man/*.1"]', formula)
+
+
 class Sbom(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -14,7 +14,7 @@ const COLUMNS: usize = 100;
 
 /// One object. `top` limits the values of each dimension.
 pub(super) fn render(summary: &Summary, top: Option<usize>) -> Result<String, serde_json::Error> {
-    let Summary { all, groups, timeline, uses, dry_runs, dropped, left_out } = summary;
+    let Summary { all, groups, timeline, uses: _, dry_runs, dropped, left_out } = summary;
     let LeftOut { filtered, damaged, first_damaged, newer, other } = left_out;
     let by: Map<String, Value> =
         groups.iter().map(|it| (name(it.dimension).to_owned(), values(it, top))).collect();
@@ -33,7 +33,8 @@ pub(super) fn render(summary: &Summary, top: Option<usize>) -> Result<String, se
         });
         json!({"seconds": seconds, "columns": columns.collect::<Vec<_>>()})
     });
-    let uses = uses.iter().map(|Use { time, uid, user, groups, request, rule, message }| {
+    let uses = summary.uses_by_time();
+    let uses = uses.into_iter().map(|Use { time, uid, user, groups, request, rule, message }| {
         json!({
             "time": time.to_string(),
             "uid": uid,

@@ -39,7 +39,7 @@ impl fmt::Display for AuditPage<'_> {
         };
         let number = |count| Styled(HEADING, numbered(count, "record"));
         writeln!(f, "{}, {}", number(summary.all.total()), span(first, last))?;
-        writeln!(f, "{}", self.decisions())?;
+        writeln!(f, "{}", self.wrapped(&self.decisions(), Style::new(), 0))?;
         self.chart(f)?;
         for groups in &summary.groups {
             self.table(f, groups, by.is_some())?;
@@ -82,15 +82,19 @@ impl AuditPage<'_> {
         }
         writeln!(f, "\n{}", Styled(HEADING, "BREAK-GLASS"))?;
         let mut last = None;
-        for Use { time, uid, user, groups, request, rule, message } in uses.iter().take(USES_MAX) {
+        let by_time = self.summary.uses_by_time().into_iter().take(USES_MAX);
+        for Use { time, uid, user, groups, request, rule, message } in by_time {
             if last != Some(uid) {
                 let who = if groups.is_empty() {
                     without_controls(user).into_owned()
                 } else {
                     format!("{} ({})", without_controls(user), without_controls(groups))
                 };
-                let what = without_controls(request);
-                writeln!(f, "{}  {}  {what}", self.when(*time), Styled(BAD, who))?;
+                let when = self.when(*time);
+                let margin = " ".repeat(when.len() + 2);
+                let text = format!("{when}  {}  {}", Styled(BAD, who), without_controls(request));
+                let options = wrapping(self.look.width).subsequent_indent(&margin);
+                writeln!(f, "{}", textwrap::fill(&text, options))?;
             }
             last = Some(uid);
             let rule = rule.as_ref().map(|rule| format!("[{rule}] ")).unwrap_or_default();
@@ -102,7 +106,7 @@ impl AuditPage<'_> {
         if all.of(Decision::BreakGlass) > kept {
             let rest = grouped(all.of(Decision::BreakGlass) - kept);
             let rest = format!("{rest} more: `--decision break-glass -o json` prints all of them");
-            writeln!(f, "{}", Styled(FAINT, rest))?;
+            writeln!(f, "{}", self.wrapped(&rest, FAINT, 0))?;
         }
         Ok(())
     }
@@ -138,7 +142,7 @@ impl AuditPage<'_> {
         if !notes.is_empty() {
             writeln!(f)?;
         }
-        notes.into_iter().try_for_each(|(style, text)| writeln!(f, "{}", Styled(style, text)))
+        notes.iter().try_for_each(|(style, text)| writeln!(f, "{}", self.wrapped(text, *style, 0)))
     }
 
     /// No record at all: why, and where records come from.

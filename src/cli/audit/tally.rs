@@ -134,6 +134,19 @@ impl Summary {
         }
     }
 
+    /// The break-glass uses in the order of time. Records of one request stay together, in the order in which its rules
+    /// wrote them.
+    pub(super) fn uses_by_time(&self) -> Vec<&Use> {
+        let mut starts: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for it in &self.uses {
+            let start = starts.entry(&it.uid).or_insert(it.time);
+            *start = it.time.min(*start);
+        }
+        let mut uses: Vec<&Use> = self.uses.iter().collect();
+        uses.sort_by_key(|it| (starts.get(it.uid.as_str()).copied(), &it.uid));
+        uses
+    }
+
     /// How many lines of any kind were read, empty ones aside.
     pub(super) fn lines(&self) -> u64 {
         let LeftOut { filtered, damaged, first_damaged: _, newer, other } = &self.left_out;

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use super::chart::Glyphs;
 
 /// The width of what is no terminal.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 /// Narrower than this, nothing can be read anyway.
 const WIDTH_MIN: usize = 40;
 /// Wider than this, the eye gets lost.

@@ -1,6 +1,8 @@
 //! The findings for a build server: what `--fail-on` counts is a failure, what the
 //! input does not tell is skipped.
 
+use std::collections::BTreeMap;
+
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Checked, FailOn, whole};
@@ -20,16 +22,38 @@ fn suite(checked: &Checked, fail_on: FailOn) -> TestSuite {
     let Checked { name, fitness, .. } = checked;
     let whole = whole(fitness);
     let mut suite = TestSuite::new(text(name));
-    suite.add_test_cases(fitness.findings.iter().map(|it| case(it, whole, fail_on)));
+    let mut names = Names::default();
+    for finding in &fitness.findings {
+        suite.add_test_case(case(finding, whole, fail_on, &mut names));
+    }
     suite.set_system_out(text(&fitness.verdict()));
     suite
 }
 
-fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn) -> TestCase {
+/// The names of the cases so far, each with how often it occurred.
+#[derive(Default)]
+struct Names(BTreeMap<String, usize>);
+
+impl Names {
+    /// The name of a case: the constraint and what it is about, never a sentence. A build server follows a case by its
+    /// name from run to run, and tells the cases of a run apart by it: what occurs again gets a number.
+    fn of(&mut self, finding: &CheckFinding, whole: &str) -> String {
+        let CheckFinding { rule, pool, node, object, .. } = finding;
+        let name = match (object, node, pool) {
+            (Some(object), _, _) => format!("{rule} {object}"),
+            (None, Some(node), _) => format!("{rule} Node {node}"),
+            (None, None, Some(pool)) => format!("{rule} pool {pool}"),
+            (None, None, None) => format!("{rule} {whole}"),
+        };
+        let count = self.0.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name} ({count})") }
+    }
+}
+
+fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn, names: &mut Names) -> TestCase {
     let pool = finding.pool.as_deref().unwrap_or(whole);
-    // Two findings of a rule are two cases, and a build server tells cases apart by their name.
-    let about = finding.object.as_deref().or(finding.node.as_deref());
-    let name = about.unwrap_or(&finding.fact);
+    let name = names.of(finding, whole);
     let message = finding.message();
     let fix = finding.fix.as_deref().unwrap_or_default();
     let severity = finding.severity.as_str();
@@ -43,7 +67,7 @@ fn case(finding: &CheckFinding, whole: &str, fail_on: FailOn) -> TestCase {
     } else if finding.status == Status::Fail {
         out = Some(text(&format!("{severity}: {message}\n{fix}")));
     }
-    let mut case = TestCase::new(text(name), status);
+    let mut case = TestCase::new(text(&name), status);
     case.set_classname(text(&format!("{pool}.{}", finding.rule)));
     case.system_out = out;
     case

@@ -1,4 +1,4 @@
-//! The configs and clusters of tests: each file is read once, whichever tests use it.
+//! The configs and clusters of tests: each is read once, whichever tests use it.
 
 use std::{
     collections::HashMap,
@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
-    check::{Fitness, examine, examine_plan},
+    check::{Fitness, examine, examine_plan, named},
     cli::{
         check::{read_inventory, read_plan},
         input::{ConfigText, read_index},
+        live::{self, LiveCluster, LiveFlags, block_on},
     },
     cluster::{Index, inventory::Inventory},
     policy::{Policy, provider::Provider},
@@ -27,25 +28,46 @@ type OptionalFile = Option<PathBuf>;
 /// Everything that was read.
 #[derive(Default)]
 pub(super) struct Library {
+    /// The cluster to use instead of every dump.
+    live: Option<LiveFlags>,
     configs: HashMap<OptionalFile, Made<ConfigText>>,
     policies: HashMap<(OptionalFile, Option<&'static str>), Made<Policy>>,
     indexes: HashMap<OptionalFile, Made<Index>>,
-    inventories: HashMap<PathBuf, Made<Inventory>>,
+    /// A live cluster is read once for each config, which can name further objects.
+    inventories: HashMap<(PathBuf, OptionalFile), Made<Inventory>>,
     guards: HashMap<(OptionalFile, OptionalFile), Made<PolicyAndSnapshot>>,
 }
 
 impl Library {
+    /// A library that has read nothing yet.
+    pub(super) fn new(live: Option<LiveFlags>) -> Self {
+        Self { live, ..Self::default() }
+    }
+
+    /// Another library for the same cluster, which has read nothing yet.
+    pub(super) fn unread(&self) -> Self {
+        Self::new(self.live.clone())
+    }
+
     /// A config with a cluster, for decisions.
     pub(super) fn guard(
         &mut self,
         config: Option<&Path>,
         cluster: Option<&Path>,
     ) -> Made<PolicyAndSnapshot> {
+        let live = self.live.clone().filter(|_| cluster.is_some());
+        // All dumps are the same live cluster.
+        let cluster = cluster.map(|file| if live.is_some() { Path::new("") } else { file });
         let key = (config.map(Path::to_owned), cluster.map(Path::to_owned));
         if let Some(made) = self.guards.get(&key) {
             return made.clone();
         }
-        let index = made_once(&mut self.indexes, &key.1, || read_index(cluster))?;
+        let index = made_once(&mut self.indexes, &key.1, || match live {
+            Some(LiveFlags { kubeconfig, context }) => {
+                live::read_index(kubeconfig.as_deref(), context.as_deref())
+            }
+            None => read_index(cluster),
+        })?;
         let policy = self.policy(config, index.provider())?;
         let made = Ok(Arc::new(PolicyAndSnapshot { snapshot: index.snapshot(&policy), policy }));
         self.guards.insert(key, made.clone());
@@ -58,10 +80,33 @@ impl Library {
         config: Option<&Path>,
         cluster: &Path,
     ) -> Result<Fitness, Arc<anyhow::Error>> {
-        let inventory =
-            made_once(&mut self.inventories, &cluster.to_owned(), || read_inventory(cluster))?;
+        let inventory = if let Some(flags) = self.live.clone() {
+            self.live_inventory(config, &flags)?
+        } else {
+            let key = (cluster.to_owned(), None);
+            made_once(&mut self.inventories, &key, || read_inventory(cluster))?
+        };
         let policy = self.policy(config, inventory.index().provider())?;
         Ok(examine(&policy, &inventory))
+    }
+
+    /// All that a check with this config reads of the live cluster.
+    fn live_inventory(
+        &mut self,
+        config: Option<&Path>,
+        LiveFlags { kubeconfig, context }: &LiveFlags,
+    ) -> Made<Inventory> {
+        let text = self.config(config)?;
+        let key = (PathBuf::new(), config.map(Path::to_owned));
+        made_once(&mut self.inventories, &key, || {
+            block_on(async {
+                let (kubeconfig, context) = (kubeconfig.as_deref(), context.as_deref());
+                let mut cluster = LiveCluster::read(kubeconfig, context).await?;
+                let policy = text.load(cluster.inventory().index().provider())?.policy;
+                cluster.read_named(&named(&policy)).await;
+                Ok(cluster.into_parts().1)
+            })
+        })
     }
 
     /// The check of a Terraform plan.

@@ -6,7 +6,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::raw::{
     Command, Expect, ExpectedDecision, ExpectedFinding, ExpectedResult, RawTest, Run,
 };
-use crate::config::{Diagnostic, SourceFile, TreeCursor, likely};
+use crate::{
+    config::{Diagnostic, SourceFile, TreeCursor},
+    json::text::likely,
+};
 
 /// Every mistake, each with its place.
 pub(super) fn find(test: &RawTest, file: &SourceFile) -> Vec<Diagnostic> {
@@ -89,7 +92,7 @@ impl Checker<'_> {
                     (None, None) if !is_broken => self.report(
                         place.error("`check` has neither a `cluster` nor a `plan`").with_help(
                             "add `cluster: cluster.json`, a dump, or `plan: plan.json`, a \
-                             Terraform plan; a test never reads a live cluster",
+                             Terraform plan",
                         ),
                     ),
                     (Some(_), Some(_)) => {
@@ -260,7 +263,9 @@ pub(super) fn unreadable_file(
 /// The mistake that no result has this name, with the names that there are.
 pub(super) fn unknown_result(root: &TreeCursor<'_>, name: &str, known: &[&str]) -> Diagnostic {
     let place = root.key("expect").key("results").key(name);
+    let meant = likely(name, known.iter().copied());
+    let question = meant.map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
     let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
     let help = format!("the results are {}", known.join(", "));
-    place.key_error(format!("no result has the name `{name}`")).with_help(help)
+    place.key_error(format!("no result has the name `{name}`{question}")).with_help(help)
 }

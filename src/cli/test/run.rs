@@ -109,7 +109,7 @@ impl TestCase {
 
     fn review(&self, files: &Files<'_>, library: &mut Library) -> Result<Answer, Failure> {
         let (reviews, time) = if let Some(time) = &self.expect.time {
-            let (reviews, time) = self.compare_times(time, files)?;
+            let (reviews, time) = self.compare_times(time, files, library)?;
             (reviews, Some(time))
         } else {
             let guard = self.guard(files, library)?;
@@ -176,10 +176,11 @@ impl TestCase {
         &self,
         time: &ExpectedTime,
         files: &Files<'_>,
+        library: &Library,
     ) -> Result<(Reviews, Comparison), Failure> {
         let others = time.than.as_deref().unwrap_or_default();
         let at_most = time.at_most.unwrap_or_default();
-        let (guard, start) = measured(|| self.guard(files, &mut Library::default()))?;
+        let (guard, start) = measured(|| self.guard(files, &mut library.unread()))?;
         let mut best = Comparison { this: Duration::MAX, that: Duration::MAX };
         let mut turns = 0;
         loop {

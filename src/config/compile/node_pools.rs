@@ -10,6 +10,7 @@ use crate::{
         presets::{NodePoolObject, presets},
         raw::Raw,
     },
+    json::text::likely,
     kubernetes::{
         name::Glob,
         object::{NodePoolField, NodePoolKind, Part},
@@ -113,7 +114,10 @@ fn unknown(
     };
     let meant: Vec<String> =
         kinds.iter().filter(is_meant).map(|kind| format!("`{}`", kind.resource)).collect();
-    let help = if meant.is_empty() {
+    let known: Vec<String> = kinds.iter().map(|kind| kind.resource.to_string()).collect();
+    let help = if let Some(meant) = likely(text, known.iter().map(String::as_str)) {
+        format!("did you mean `{meant}`?")
+    } else if meant.is_empty() {
         "`poolguard provider NAME` lists the known objects under nodePoolObjects; to protect another resource, use \
          `protected`"
             .to_owned()

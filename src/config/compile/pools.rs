@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::{
-        check::likely,
         cursor::{DiagnosticCollector, TreeCursor},
         raw::{self, Raw},
     },
-    json::text::Text,
+    json::text::{Text, likely},
     kubernetes::{
-        name::{check_label_key, check_label_value},
+        name::{Glob, check_label_key, check_label_value},
         selector::{LabelSelector, Requirement},
         taint::{NO_SCHEDULE, Taint},
     },
@@ -336,10 +335,13 @@ fn instance_namespace(
     if automq.owns_namespace(namespace) || report.is_broken(&namespaces) {
         return;
     }
+    let exact = automq.namespaces.iter().filter_map(Glob::as_exact);
+    let question = likely(namespace, exact).map(|it| format!("; did you mean `{it}`?"));
     let error = at
         .error(format!(
             "instance `{name}` is in namespace `{namespace}`, but `automq.namespaces` does not \
-             contain it"
+             contain it{}",
+            question.unwrap_or_default()
         ))
         .with_help(format!(
             "correct the namespace of the instance. Or, if all pods of namespace `{namespace}` may run on the pools, \

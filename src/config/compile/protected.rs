@@ -95,6 +95,10 @@ fn resource(
                     at.error(format!("the API server has no resource `{text}`"))
                         .with_help(format!("write `{meant}`")),
                 );
+            } else if let Some(meant) = Resource::misspelt(&resource) {
+                let help = format!("did you mean `{}`?", meant.group_resource());
+                let warning = at.warning(format!("Kubernetes has no resource `{text}`"));
+                report.push(warning.with_help(help));
             }
             Some(resource)
         }

@@ -186,6 +186,12 @@ fn names_are_written_without_their_namespace() {
 }
 
 #[test]
+fn what_is_misspelt_names_what_was_meant() {
+    assert_snapshot!(lines_of("automq: {namespaces: [kafka-one]}\npools: [{name: p, nodes: {matchLabels: {a: b}}}]\ninstances: [{name: one, namespace: kafka-on, pool: p}]"), @"3:36: instance `one` is in namespace `kafka-on`, but `automq.namespaces` does not contain it; did you mean `kafka-one`?; help: correct the namespace of the instance. Or, if all pods of namespace `kafka-on` may run on the pools, add the namespace to `automq.namespaces`");
+    assert_snapshot!(lines_of("nodePoolObjects: [nodepool.karpenter.sh]"), @"1:19: `nodepool.karpenter.sh` is not a node-pool object that PoolGuard knows; help: did you mean `nodepools.karpenter.sh`?");
+}
+
+#[test]
 fn protected_entries_name_what_exists() {
     let entry = |rest: &str| lines_of(&format!("protected: [{{name: p, {rest}}}]"));
     assert_snapshot!(entry("resource: RoleBinding, names: [a]"), @"1:33: the resource `RoleBinding` does not have the form `plural` or `plural.group` in lower case; help: write it as `configmaps` or `rolebindings.rbac.authorization.k8s.io`; `kubectl api-resources` lists the resources");
@@ -193,6 +199,10 @@ fn protected_entries_name_what_exists() {
     assert_snapshot!(entry("resource: clusterrolebinding, names: [a]"), @"1:33: the API server has no resource `clusterrolebinding`; help: write `clusterrolebindings.rbac.authorization.k8s.io`");
     assert_snapshot!(entry("resource: rolebindings.rbac, names: [a]"), @"1:33: the API server has no resource `rolebindings.rbac`; help: write `rolebindings.rbac.authorization.k8s.io`");
     assert_snapshot!(entry("resource: configmap, names: [a]"), @"1:33: the API server has no resource `configmap`; help: write `configmaps`");
+    assert_snapshot!(entry("resource: configmapz, names: [a]"), @"1:33: warning: Kubernetes has no resource `configmapz`; help: did you mean `configmaps`?");
+    assert_snapshot!(entry("resource: rolebindings.rbac.authorisation.k8s.io, names: [a]"), @"1:33: warning: Kubernetes has no resource `rolebindings.rbac.authorisation.k8s.io`; help: did you mean `rolebindings.rbac.authorization.k8s.io`?");
+    // What Kubernetes has, too.
+    assert_eq!(entry("resource: secrets, names: [a]"), "");
     // The plurals of other groups are theirs.
     assert_eq!(entry("resource: jobs.batch.volcano.sh, names: [a]"), "");
     assert_eq!(entry("resource: roles.iam.aws.crossplane.io, names: [a]"), "");

@@ -153,14 +153,14 @@ fn damaged_lines_and_drops_are_told_at_the_end() {
     let damaged = format!("{head}\n{dropped}\n{newer}\n{tail}\n");
     let page = audit_text(&damaged, &[]).out;
     assert!(page.starts_with(&format!("{} records, ", records().len() - 1)), "{page}");
-    let end: Vec<_> = page.lines().rev().take(3).collect();
+    let end: Vec<_> = page.lines().rev().take(4).collect();
     assert_eq!(
         end,
         [
             "1 record ignored: unknown version",
             "2 damaged lines ignored; the first one: standard input:2",
-            "412 records missing: PoolGuard dropped them because the reader of the stream was too slow or \
-             the disk was full",
+            "too slow or the disk was full",
+            "412 records missing: PoolGuard dropped them because the reader of the stream was",
         ]
     );
     let answer = audit_text(&damaged, &["-o", "json"]).json();
@@ -272,4 +272,54 @@ fn a_reader_that_has_seen_enough_ends_it_without_an_error_text() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(141), "as a process that ends by SIGPIPE");
     assert_eq!(said(&mut super::poolguard(&["audit", FILE])).code, 0);
+}
+
+/// A record of the file with other values.
+fn changed(record: usize, changes: &[(&str, &str)]) -> String {
+    let mut record = records()[record].clone();
+    for (key, value) in changes {
+        record[key] = json!(value);
+    }
+    format!("{record}\n")
+}
+
+#[test]
+fn every_line_fits_80_columns() {
+    // Long names, two days, and every decision that there is.
+    let user = format!("system:serviceaccount:{}:{}", "n".repeat(63), "s".repeat(63));
+    let decisions = ["deny", "break-glass", "warn", "audit", "patch", "exempt", "unknown"];
+    let lines = decisions.iter().enumerate().map(|(day, decision)| {
+        let time = format!("2026-11-2{day}T10:00:00.000Z");
+        changed(0, &[("decision", decision), ("time", &time), ("user", &user)])
+    });
+    let text = [data_text(FILE), lines.collect()].concat();
+    for arguments in [&[][..], &["--by", "user"], &["--by", "owner"], &["--by", "decision"]] {
+        let page = audit_text(&text, arguments).out;
+        for line in page.lines().filter(|line| line.trim() != user) {
+            assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+        }
+        // No name is cut.
+        assert!(!arguments.contains(&"user") || page.contains(&user), "{page}");
+    }
+}
+
+#[test]
+fn break_glass_is_listed_in_the_order_of_time() {
+    // As `kubectl logs` prints two replicas: one after the other.
+    let at = |time: &str, uid: &str, name: &str| {
+        let time = format!("2026-11-23T{time}Z");
+        changed(0, &[("decision", "break-glass"), ("time", &time), ("uid", uid), ("user", name)])
+    };
+    let first = at("10:00:00.000", "a", "one") + &at("12:00:00.000", "c", "three");
+    let second = at("11:00:00.000", "b", "two") + &at("12:00:00.000", "d", "four");
+    let text = first + &second + &at("12:00:00.001", "c", "three");
+    let page = audit_text(&text, &[]).out;
+    let list = page.split("BREAK-GLASS\n").last().unwrap();
+    let requests = list.lines().filter(|line| !line.starts_with(' '));
+    let users: Vec<_> = requests.map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(users, ["one", "two", "three", "four"], "{list}");
+    let answer = audit_text(&text, &["-o", "json"]).json();
+    let uids: Vec<_> =
+        answer["breakGlass"].as_array().unwrap().iter().map(|it| &it["uid"]).collect();
+    assert_eq!(uids, ["a", "b", "c", "c", "d"]);
 }

@@ -207,6 +207,33 @@ fn a_build_server_is_given_what_fail_on_counts() {
     insta::assert_snapshot!("junit", said.out);
 }
 
+/// The names of the cases of a report.
+fn case_names(dump: &str) -> Vec<String> {
+    let report = check_dump(dump, &["-o", "junit"]).out;
+    let cases = report.lines().filter_map(|line| line.trim().strip_prefix("<testcase name=\""));
+    cases.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_names_of_cases_stay_the_same_when_messages_change() {
+    let names = case_names(&dump(|_| {}));
+    let unique: BTreeSet<_> = names.iter().collect();
+    assert_eq!(unique.len(), names.len(), "{names:?}");
+    assert!(names.contains(&"pool-size pool pool-a".to_owned()), "{names:?}");
+    assert!(names.contains(&"instance Namespace automq-instance-2".to_owned()), "{names:?}");
+    // Other numbers, and two checks that now pass.
+    let sound = dump(|items| {
+        for copy in ["x", "y"] {
+            let mut other = node(items, POOL_A_NODE).clone();
+            other["metadata"]["name"] = json!(format!("{copy}-{POOL_A_NODE}"));
+            items.push(other);
+        }
+        items.push(json!({"apiVersion": "v1", "kind": "Namespace",
+                          "metadata": {"name": "automq-instance-2"}}));
+    });
+    assert_eq!(BTreeSet::from_iter(case_names(&sound)), BTreeSet::from_iter(names));
+}
+
 #[test]
 fn the_environment_stands_for_the_flags() {
     let by_environment = said(
@@ -237,6 +264,11 @@ fn what_cannot_be_read_is_exit_code_2() {
         (&["--cluster", "cluster.json", "--config", "cluster.json"], "cluster.json:"),
         (&["--kubeconfig", "no-such.yaml"], "cannot read the kubeconfig no-such.yaml: "),
         (&["--kubeconfig", "config.yaml", "--context", "production"], "config.yaml"),
+        (
+            &["--kubeconfig", "kubeconfig.yaml", "--context", "prodction"],
+            "did you mean `production`?",
+        ),
+        (&["--kubeconfig", "kubeconfig.yaml", "--context", "eu"], "has no context `eu`; `kubectl"),
     ] {
         let said = run(&[&["check"], arguments].concat());
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{arguments:?}: {said:?}");

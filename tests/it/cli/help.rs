@@ -1,9 +1,11 @@
 //! `--help`: of every command, with every flag and its environment twin.
 
+use std::collections::BTreeSet;
+
 use super::run;
 
 /// Every command with its flags.
-const COMMANDS: [(&[&str], &[&str]); 14] = [
+pub(super) const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&[], &["--help", "--version"]),
     (
         &["serve"],
@@ -48,7 +50,17 @@ const COMMANDS: [(&[&str], &[&str]); 14] = [
     ),
     (
         &["review"],
-        &["--config", "--cluster", "--as", "--as-group", "--namespace", "--fail-on", "--output"],
+        &[
+            "--config",
+            "--cluster",
+            "--kubeconfig",
+            "--context",
+            "--as",
+            "--as-group",
+            "--namespace",
+            "--fail-on",
+            "--output",
+        ],
     ),
     (
         &["audit"],
@@ -76,9 +88,25 @@ const COMMANDS: [(&[&str], &[&str]); 14] = [
             "--output",
         ],
     ),
+    (
+        &["status"],
+        &[
+            "--namespace",
+            "--name",
+            "--config-map",
+            "--kubeconfig",
+            "--context",
+            "--dry-run-namespace",
+            "--skip-dry-run",
+            "--wait",
+            "--timeout",
+            "--fail-on",
+            "--output",
+        ],
+    ),
     (&["init"], &["--cluster", "--kubeconfig", "--context", "--interactive"]),
     (&["dump"], &["--config", "--kubeconfig", "--context", "--output"]),
-    (&["test"], &["--filter", "--schema", "--output"]),
+    (&["test"], &["--filter", "--context", "--kubeconfig", "--schema", "--output"]),
     (&["config"], &["--help"]),
     (&["config", "check"], &["--config", "--output"]),
     (&["config", "schema"], &["--help"]),
@@ -97,11 +125,33 @@ const COMMANDS: [(&[&str], &[&str]); 14] = [
         ],
     ),
     (&["render", "policy"], &["--config", "--cluster", "--namespace", "--name", "--output"]),
+    (&["provider"], &["--output"]),
+    (&["explain"], &["--help"]),
+    (&["completions"], &["--help"]),
+    (&["man"], &["--directory"]),
+    (&["version"], &["--output"]),
 ];
 
-/// Flags that say who asks, what counts and how to print: they differ from call to call.
-const WITHOUT_TWIN: [&str; 7] =
-    ["--as", "--as-group", "--fail-on", "--interactive", "--output", "--help", "--version"];
+/// Flags of every command.
+pub(super) const GLOBAL: [&str; 2] = ["--color", "--help"];
+
+/// Flags that say who asks, what is looked at, what counts and how to print: they differ from call to call.
+const WITHOUT_TWIN: [&str; 14] = [
+    "--as",
+    "--as-group",
+    "--color",
+    "--config-map",
+    "--directory",
+    "--dry-run-namespace",
+    "--fail-on",
+    "--help",
+    "--interactive",
+    "--output",
+    "--skip-dry-run",
+    "--timeout",
+    "--version",
+    "--wait",
+];
 
 /// For `review` it is whose pods are judged; elsewhere it is where PoolGuard runs. What `audit` looks for and `test`
 /// runs differs from call to call.
@@ -122,7 +172,7 @@ fn every_command_explains_itself_and_each_of_its_flags() {
             assert!(said.out.contains(&format!("Usage: {usage}")), "{}", said.out);
             let words: Vec<_> =
                 said.out.split([' ', '\n', ',']).filter(|it| !it.is_empty()).collect();
-            for flag in flags {
+            for flag in flags.iter().chain(&GLOBAL) {
                 assert!(
                     words.contains(flag),
                     "{command:?} {help} does not mention {flag}:\n{}",
@@ -135,6 +185,10 @@ fn every_command_explains_itself_and_each_of_its_flags() {
             }
             for line in said.out.lines() {
                 assert!(line.chars().count() <= 100, "{command:?} {help}: {line}");
+            }
+            // A terminal of 80 columns would break a command line, which could then not be copied.
+            for line in said.out.lines().skip_while(|line| *line != "Examples:") {
+                assert!(line.chars().count() <= 80, "{command:?} {help}: {line}");
             }
         }
     }
@@ -149,10 +203,28 @@ fn no_flag_is_missing_in_this_list() {
         let lines = said.out.lines().filter(is_flag).map(str::trim_start);
         let lines = lines.filter(|line| line.starts_with('-'));
         let words = lines.flat_map(|line| line.split([' ', ',']));
-        for flag in words.filter(|word| word.starts_with("--") && *word != "--help") {
-            assert!(flags.contains(&flag), "{command:?} has {flag}");
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(flags.contains(&flag) || GLOBAL.contains(&flag), "{command:?} has {flag}");
         }
     }
+}
+
+#[test]
+fn no_command_is_missing_in_this_list() {
+    let listed: BTreeSet<_> = COMMANDS.iter().map(|(command, _)| command.join(" ")).collect();
+    let mut found = BTreeSet::new();
+    let mut ahead = vec![Vec::new()];
+    while let Some(command) = ahead.pop() {
+        let said = run(&[command.as_slice(), &["--help".to_owned()]].concat());
+        let commands = said.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let name = line.strip_prefix("  ").and_then(|line| line.split(' ').next());
+            let name = name.filter(|name| !["", "help"].contains(name));
+            ahead.extend(name.map(|name| [command.as_slice(), &[name.to_owned()]].concat()));
+        }
+        found.insert(command.join(" "));
+    }
+    assert_eq!(found, listed);
 }
 
 #[test]
@@ -165,10 +237,31 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn version_says_what_the_binary_was_built_from() {
+    let answer = run(&["version", "-o", "json"]).json();
+    assert_eq!(answer["version"], env!("CARGO_PKG_VERSION"));
+    // As the compiler of this test has it.
+    assert_eq!(answer["commit"].as_str(), option_env!("POOLGUARD_REVISION"));
+    assert_eq!(answer["rust"], env!("POOLGUARD_RUSTC"));
+    assert_eq!(answer["target"], env!("POOLGUARD_TARGET"));
+    let features = answer["features"].as_array().unwrap();
+    assert_eq!(features.contains(&"debug-assertions".into()), cfg!(debug_assertions));
+    let page = run(&["version"]).out;
+    assert!(page.starts_with(concat!("poolguard ", env!("CARGO_PKG_VERSION"), "\n")), "{page}");
+    for key in ["rust", "target"] {
+        assert!(page.contains(answer[key].as_str().unwrap()), "{page}");
+    }
+}
+
+#[test]
 fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
     for (arguments, hint) in [
         (&["reviw"][..], "review"),
         (&["review", "--confg", "x", "-"], "--config"),
+        (&["completions", "powershel"], "powershell"),
+        (&["explain", "pod-intrusoin"], "a similar value exists: 'pod-intrusion'"),
+        (&["version", "--color", "alway"], "a similar value exists: 'always'"),
+        (&["man"], "--directory"),
         (&["review"], "<FILE>"),
         (&["test"], "<DIR>"),
         (&["test", "a", "-o", "html"], "junit"),
@@ -177,6 +270,8 @@ fn a_mistake_in_the_arguments_is_exit_code_2_and_names_what_was_meant() {
         (&["check", "--fail-on", "never"], "unknown"),
         (&["check", "--cluster", "a", "--context", "b"], "--context"),
         (&["init", "--cluster", "a", "--context", "b"], "--context"),
+        (&["review", "--cluster", "a", "--context", "b", "-"], "--context"),
+        (&["review", "--cluster", "a", "--kubeconfig", "b", "-"], "--kubeconfig"),
         (&["serve", "--listen", "somewhere"], "--listen"),
         (&["serve", "--max-body", "7MeB"], "--max-body"),
         (&["serve", "--tls-cert", "a.pem"], "--tls-key"),

@@ -308,7 +308,7 @@ fn a_build_server_gets_one_case_for_each_test() {
     </failure>
             </testcase>
             <testcase name="c" classname="poolguard">
-                <error message="tests/c/case.yaml:1:6: `check` has neither a `cluster` nor a `plan`; help: add `cluster: cluster.json`, a dump, or `plan: plan.json`, a Terraform plan; a test never reads a live cluster" type="mistake">tests/c/case.yaml:1:6: `check` has neither a `cluster` nor a `plan`; help: add `cluster: cluster.json`, a dump, or `plan: plan.json`, a Terraform plan; a test never reads a live cluster
+                <error message="tests/c/case.yaml:1:6: `check` has neither a `cluster` nor a `plan`; help: add `cluster: cluster.json`, a dump, or `plan: plan.json`, a Terraform plan" type="mistake">tests/c/case.yaml:1:6: `check` has neither a `cluster` nor a `plan`; help: add `cluster: cluster.json`, a dump, or `plan: plan.json`, a Terraform plan
     tests/c/case.yaml:1:23: unknown key `clusters` in `run`; did you mean `cluster`?</error>
             </testcase>
             <system-out>1 passed, 1 failed, 1 not run</system-out>

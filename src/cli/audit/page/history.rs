@@ -56,12 +56,11 @@ impl AuditPage<'_> {
         }
         let axis = axis(start, seconds, counts.len(), wide, look.glyphs.tick());
         let step = format!(
-            "{:label$}each column is {}; the number on the right: records in the highest column; times are UTC",
-            "",
+            "each column is {}; the number on the right: records in the highest column; times are UTC",
             duration(seconds)
         );
         writeln!(f, "{:label$}{}", "", Styled(FAINT, axis))?;
-        writeln!(f, "{}", Styled(FAINT, step))
+        writeln!(f, "{}", self.wrapped(&step, FAINT, label))
     }
 }
 

@@ -21,6 +21,9 @@ use crate::{
 /// The number of denials of one controller's pods from which the page names the controller.
 const STUBBORN: u64 = 10;
 
+/// The least that a name is cut to. Where a table has no room for it, a name gets a line of its own.
+const KEY_MIN: usize = 20;
+
 impl AuditPage<'_> {
     pub(super) fn table(
         &self,
@@ -37,11 +40,16 @@ impl AuditPage<'_> {
         let max = rows.iter().map(|(_, tally)| counted(tally)).max().unwrap_or(0);
         let (shown, rest) = rows.split_at(rows.len().min(self.top));
         let columns = self.columns(groups.dimension, is_everything, shown);
-        let bar_width = self.look.bar();
         // Two blanks lie between columns, and a time is the last of them.
         let last = self.summary.all.span().map_or(0, |(_, last)| self.when(last).len());
-        let taken: usize = columns.iter().map(|(_, width)| width + 2).sum();
-        let key_width = self.look.width.saturating_sub(taken + bar_width + last + 4).max(20);
+        let figures: usize = columns.iter().map(|(_, width)| width + 2).sum();
+        let room = self.look.width.saturating_sub(figures + last + 2);
+        let longest = shown.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+        let bar_width = match self.look.bar() {
+            width if longest + 2 + width <= room => width,
+            _ => 0,
+        };
+        let key_width = room.saturating_sub(if bar_width > 0 { bar_width + 2 } else { 0 });
         let mut table = Table::indented(0);
         let right = |text: &str, width: usize| format!("{text:>width$}");
         let mut heading = vec![(HEADING, title(groups.dimension).to_owned())];
@@ -49,11 +57,20 @@ impl AuditPage<'_> {
         let names = columns.iter().map(|(it, width)| right(&it.as_str().to_uppercase(), *width));
         heading.extend(names.map(|name| (FAINT, name)));
         heading.push((FAINT, "LAST".to_owned()));
+        let heading_is_long = title(groups.dimension).len() > key_width;
+        if heading_is_long && let Some((style, title)) = heading.first_mut() {
+            table.line(*style, std::mem::take(title));
+        }
         table.row(heading);
         for (key, tally) in shown {
             let is_stubborn = groups.dimension == Dimension::Owner && is_stubborn(tally);
             let key_style = if is_stubborn { BAD } else { Style::new() };
-            let mut row = vec![(key_style, self.look.cut(&without_controls(key), key_width))];
+            let cut_at = if key_width < KEY_MIN { self.look.width } else { key_width };
+            let mut key = self.look.cut(&without_controls(key), cut_at);
+            if key.chars().count() > key_width {
+                table.line(key_style, std::mem::take(&mut key));
+            }
+            let mut row = vec![(key_style, key)];
             let bar = || self.look.glyphs.bar(counted(tally), max, bar_width);
             row.extend((bar_width > 0).then(|| (style(gravest(tally)), bar())));
             let number = |(it, width): &(Decision, usize)| {

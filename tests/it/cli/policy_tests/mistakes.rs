@@ -124,7 +124,7 @@ pub(super) const MISTAKEN: [(&str, &str); 28] = [
     ),
     (
         "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {'pod.yaml#2': {decision: deny}}}\n",
-        "2:20: no result has the name `pod.yaml#2`",
+        "2:20: no result has the name `pod.yaml#2`; did you mean `pod.yaml`?",
     ),
     (
         "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {pod.yaml: {decision: unreadable, rule: node-taint}}}\n",
@@ -177,7 +177,7 @@ pub(super) const MISTAKEN: [(&str, &str); 28] = [
     ),
     (
         "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {'pod.yaml#1': {decision: deny}, 'pod.yaml#2': {decision: deny}}}\n",
-        "2:20: no result has the name `pod.yaml#1` | 2:52: no result has the name `pod.yaml#2`",
+        "2:20: no result has the name `pod.yaml#1`; did you mean `pod.yaml`? | 2:52: no result has the name `pod.yaml#2`; did you mean `pod.yaml`?",
     ),
     ("run: {command: config-check}\nexpect: {exit: 1}\n", "1:6: `config-check` has no `config`"),
     (
