@@ -18,6 +18,7 @@ import time
 import tomllib
 import uuid
 
+import notices
 import places
 from places import ROOT
 
@@ -85,20 +86,12 @@ def archive(members, mtime):
     return packed.getvalue()
 
 
-def linked(host):
-    """The crates in the binary, as (name, version). Procedural macros and build scripts are not in it."""
-    edges = ["--target", host, "--edges", "normal,no-proc-macro"]
-    listed = output(CARGO, "tree", "--locked", *edges, "--prefix", "none", "--format", "{p}")
-    return {tuple(re.match(r"(\S+) v(\S+)", line).groups()) for line in listed.splitlines()}
-
-
 def sbom(host, mtime):
     """The crates in the binary, with license and checksum, and which of them uses which, as CycloneDX 1.6."""
-    metadata = json.loads(output(CARGO, "metadata", "--locked", "--format-version=1", f"--filter-platform={host}"))
+    metadata, linked = notices.packages(host)
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
     checksums = {(it["name"], it["version"]): it.get("checksum") for it in lock}
-    names = linked(host)
-    packages = {it["id"]: it for it in metadata["packages"] if (it["name"], it["version"]) in names}
+    packages = {it["id"]: it for it in linked}
 
     def reference(package):
         return f"pkg:cargo/{package['name']}@{package['version']}"
@@ -111,8 +104,7 @@ def sbom(host, mtime):
             "name": package["name"],
             "version": package["version"],
             "purl": reference(package),
-            # Old manifests have a slash for OR.
-            "licenses": [{"expression": re.sub(r" ?/ ?", " OR ", package["license"])}],
+            "licenses": [{"expression": notices.expression(package)}],
         }
         checksum = checksums[package["name"], package["version"]]
         if checksum:
@@ -179,7 +171,11 @@ def main():
         sys.exit(f"{binary} says that it is {said}")
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     name = f"{places.NAME}-{places.TAG}-{host_platform(host)}"
-    members = [(places.NAME, binary.read_bytes(), 0o755), ("LICENSE", (ROOT / "LICENSE").read_bytes(), 0o644)]
+    members = [
+        (places.NAME, binary.read_bytes(), 0o755),
+        ("LICENSE", (ROOT / "LICENSE").read_bytes(), 0o644),
+        ("NOTICES.txt", notices.notices(host).encode(), 0o644),
+    ]
     (ARTIFACTS / f"{name}.tar.gz").write_bytes(archive(members + shell_files(binary), mtime))
     (ARTIFACTS / f"{name}.cdx.json").write_text(json.dumps(sbom(host, mtime), indent=1) + "\n")
     print(f"{name}: {rustc('release')}, {platform.platform(terse=True)}")

@@ -8,7 +8,8 @@ sys.path.insert(0, str(ROOT / "release"))
 
 import binary
 import files
+import notices
 import places
 from files import engine
 
-__all__ = ["ROOT", "binary", "engine", "files", "places"]
+__all__ = ["ROOT", "binary", "engine", "files", "notices", "places"]

@@ -13,7 +13,7 @@ from unittest import mock
 import yaml
 from helm_python.chart import Chart
 
-from modules import ROOT, binary, engine, files, places
+from modules import ROOT, binary, engine, files, notices, places
 from places import NAME, TAG, VERSION
 
 TIME = 1_700_000_000
@@ -52,6 +52,30 @@ class ShellFiles(unittest.TestCase):
         for name in self.members:
             self.assertTrue(f'"{name}"' in formula or name.startswith("man/"), name)
         self.assertIn('man1.install Dir["man/*.1"]', formula)
+
+
+class Notices(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.host = binary.rustc("host")
+        cls.text = notices.notices(cls.host)
+
+    def test_every_crate_in_the_binary_is_listed_with_its_license(self):
+        index, _, _ = self.text.partition("=" * 80)
+        listed = set(re.findall(r"^(\S+) (\S+): \S", index, re.MULTILINE))
+        self.assertEqual(listed, notices.linked(self.host) - {(NAME, VERSION)})
+
+    def test_the_texts_of_a_crate_are_there_once_each(self):
+        _, packages = notices.packages(self.host)
+        for package in packages:
+            if package["name"] in {"aws-lc-sys", "hyper", "rustls"}:
+                self.assertTrue(notices.texts(package))
+                for text in notices.texts(package):
+                    self.assertEqual(self.text.count(f"{'=' * 80}\n\n{text}\n"), 1, package["name"])
+
+    def test_nothing_of_this_machine_is_in_them(self):
+        self.assertNotIn(str(ROOT), self.text)
+        self.assertNotIn(str(Path.home()), self.text)
 
 
 class Sbom(unittest.TestCase):
