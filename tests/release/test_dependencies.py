@@ -32,6 +32,15 @@ class Dependencies(unittest.TestCase):
         machines = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-apple-darwin"]
         self.assertEqual(DENY["graph"]["targets"], machines)
 
+    def test_the_fuzz_targets_are_built_with_the_same_dependencies(self):
+        def packages(path):
+            return tomllib.loads((ROOT / path).read_text())["package"]
+
+        wanted = set(tomllib.loads((ROOT / "Cargo.toml").read_text())["dependencies"])
+        locked = {(it["name"], it["version"]) for it in packages("Cargo.lock") if it["name"] in wanted}
+        found = {(it["name"], it["version"]) for it in packages("fuzz/Cargo.lock")}
+        self.assertEqual(locked - found, set(), "run: cargo update --workspace --manifest-path fuzz/Cargo.toml")
+
 
 if __name__ == "__main__":
     unittest.main()
