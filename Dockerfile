@@ -14,7 +14,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 # For the C code of aws-lc, which would otherwise know when it was compiled.
 ARG SOURCE_DATE_EPOCH=0
-# The git commit, for poolguard_build_info: --build-arg REVISION="$(git rev-parse HEAD)"
+# The git commit, for `poolguard version` and poolguard_build_info: --build-arg REVISION="$(git rev-parse HEAD)"
 ARG REVISION=
 # glibc, linked statically: musl's allocator is slow when many threads use it.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_INCREMENTAL=0 POOLGUARD_REVISION="$REVISION"

@@ -45,6 +45,9 @@ pub struct Cli {
     )]
     color: invocation::Color,
 
+    #[arg(skip)]
+    is_plugin: bool,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -117,10 +120,12 @@ pub const UNREADABLE: u8 = 2;
 pub const BROKEN_PIPE: u8 = 141;
 
 /// Prints the error of a failed command; nothing if the reader of its output has closed the pipe, as `head` does.
-pub fn error_text(error: &anyhow::Error) -> Option<String> {
+/// A plugin of kubectl names its commands as users of kubectl type them.
+pub fn error_text(error: &anyhow::Error, is_plugin: bool) -> Option<String> {
     let is_broken_pipe = error.chain().any(|cause| {
         let cause = cause.downcast_ref::<std::io::Error>();
         cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
     });
-    (!is_broken_pipe).then(|| input::error_text(error))
+    let text = (!is_broken_pipe).then(|| input::error_text(error))?;
+    Some(if is_plugin { invocation::with_kubectl(&text) } else { text })
 }

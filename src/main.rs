@@ -6,9 +6,10 @@ use poolguard::cli::{BROKEN_PIPE, Cli, UNREADABLE, error_text};
 
 fn main() -> ExitCode {
     let arguments = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let is_plugin = arguments.is_plugin();
     match arguments.run() {
         Ok(code) => code,
-        Err(error) => match error_text(&error) {
+        Err(error) => match error_text(&error, is_plugin) {
             Some(text) => {
                 anstream::eprintln!("{text}");
                 ExitCode::from(UNREADABLE)

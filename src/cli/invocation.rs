@@ -41,14 +41,20 @@ impl Cli {
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<_> = arguments.into_iter().collect();
         let program = arguments.first().map(Path::new).and_then(Path::file_stem);
+        let is_plugin = program == Some(OsStr::new(PLUGIN));
         let mut command = Self::command().color(color_of_help(&arguments));
-        if program == Some(OsStr::new(PLUGIN)) {
+        if is_plugin {
             command = as_plugin(command).bin_name("kubectl poolguard");
         }
         let mut matches = command.try_get_matches_from_mut(arguments)?;
         let cli = Self::from_arg_matches_mut(&mut matches).map_err(|it| it.format(&mut command))?;
         cli.color.apply();
-        Ok(cli)
+        Ok(Self { is_plugin, ..cli })
+    }
+
+    /// Whether kubectl runs the process as its plugin.
+    pub fn is_plugin(&self) -> bool {
+        self.is_plugin
     }
 }
 
@@ -84,7 +90,7 @@ fn as_plugin(command: Command) -> Command {
 }
 
 /// Puts `kubectl` before the command lines of a text: in quotes, in a pipe, in a substitution, or at the start of a line.
-fn with_kubectl(text: &str) -> String {
+pub(super) fn with_kubectl(text: &str) -> String {
     let starts = ["`poolguard ", "| poolguard ", "(poolguard ", "\n  poolguard "];
     starts.iter().fold(text.to_owned(), |text, start| {
         text.replace(start, &start.replace("poolguard", "kubectl poolguard"))

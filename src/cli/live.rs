@@ -114,7 +114,7 @@ impl LiveCluster {
 }
 
 /// The flags that name a live cluster.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, clap::Args)]
 pub(super) struct LiveFlags {
     /// Kubeconfig file; without it PoolGuard uses $KUBECONFIG, ~/.kube/config, or the cluster of its own pod
     #[arg(long, env = "POOLGUARD_KUBECONFIG", value_name = "FILE")]
@@ -123,6 +123,13 @@ pub(super) struct LiveFlags {
     /// Context of the kubeconfig
     #[arg(long, env = "POOLGUARD_CONTEXT", value_name = "NAME")]
     pub(super) context: Option<String>,
+}
+
+impl LiveFlags {
+    /// Whether a flag names a cluster.
+    pub(super) fn name_one(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
 }
 
 /// Runs what asks a cluster, on the thread of the command.

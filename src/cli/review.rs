@@ -19,7 +19,7 @@ pub(super) use self::judge::{Judge, Reviewed, UnreadableFile};
 use super::{
     UNREADABLE,
     input::{ConfigAndCluster, Input, Named, read, read_index},
-    live::{LiveFlags, read_index as read_live_index},
+    live::{self, LiveFlags},
 };
 use crate::{admission::review::Asker, kubernetes::documents};
 
@@ -92,13 +92,9 @@ enum Output {
 impl Review {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { files, input, live, user, groups, namespace, fail_on, output } = self;
-        let LiveFlags { kubeconfig, context } = live;
-        let is_live = kubeconfig.is_some() || context.is_some();
-        let index = if is_live {
-            read_live_index(kubeconfig.as_deref(), context.as_deref())?
-        } else {
-            read_index(input.cluster.as_deref())?
-        };
+        let is_live = live.name_one();
+        let index =
+            if is_live { live::read_index(&live)? } else { read_index(input.cluster.as_deref())? };
         let inputs = ConfigAndCluster::new(input.config.as_deref(), index)?;
         let policy = &inputs.loaded.policy;
         let snapshot = inputs.index.snapshot(policy);

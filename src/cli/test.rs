@@ -93,9 +93,9 @@ impl TestCommand {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        let is_live = context.is_some() || kubeconfig.is_some();
-        let live = is_live.then_some(LiveFlags { kubeconfig, context });
-        let report = run_tests(&folder, filter.as_deref(), Library::new(live))?;
+        let live = LiveFlags { kubeconfig, context };
+        let library = Library::new(live.name_one().then_some(live));
+        let report = run_tests(&folder, filter.as_deref(), library)?;
         for (mistake, tests) in report.mistakes() {
             anstream::eprintln!("{}", mistake.rendered);
             if !mistake.is_in_test {

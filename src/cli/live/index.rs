@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use kube::api::ListParams;
 
-use super::{Failure, Fault, ListedResource, PAGE, Progress, block_on};
+use super::{Failure, Fault, ListedResource, LiveFlags, PAGE, Progress, block_on};
 use crate::{
     api::{client, rbac},
     cli::page::{Styled, WARNING},
@@ -14,11 +14,9 @@ use crate::{
 
 /// Reads the cluster of a context, or of the usual one. A kind that cannot be read is a warning on standard error, except
 /// nodes: without them there is no decision.
-pub(in crate::cli) fn read_index(
-    kubeconfig: Option<&Path>,
-    context: Option<&str>,
-) -> anyhow::Result<Index> {
-    let (index, gaps) = block_on(read(kubeconfig, context))?;
+pub(in crate::cli) fn read_index(flags: &LiveFlags) -> anyhow::Result<Index> {
+    let LiveFlags { kubeconfig, context } = flags;
+    let (index, gaps) = block_on(read(kubeconfig.as_deref(), context.as_deref()))?;
     for gap in gaps {
         anstream::eprintln!("{}: {gap}", Styled(WARNING, "warning"));
     }

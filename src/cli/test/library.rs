@@ -25,6 +25,15 @@ type Made<T> = Result<Arc<T>, Arc<anyhow::Error>>;
 /// A file, or the defaults that hold without one.
 type OptionalFile = Option<PathBuf>;
 
+/// Where the cluster of a test is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum ClusterSource {
+    /// The test has none.
+    Nowhere,
+    Dump(PathBuf),
+    Live(LiveFlags),
+}
+
 /// Everything that was read.
 #[derive(Default)]
 pub(super) struct Library {
@@ -32,10 +41,10 @@ pub(super) struct Library {
     live: Option<LiveFlags>,
     configs: HashMap<OptionalFile, Made<ConfigText>>,
     policies: HashMap<(OptionalFile, Option<&'static str>), Made<Policy>>,
-    indexes: HashMap<OptionalFile, Made<Index>>,
+    indexes: HashMap<ClusterSource, Made<Index>>,
     /// A live cluster is read once for each config, which can name further objects.
-    inventories: HashMap<(PathBuf, OptionalFile), Made<Inventory>>,
-    guards: HashMap<(OptionalFile, OptionalFile), Made<PolicyAndSnapshot>>,
+    inventories: HashMap<(ClusterSource, OptionalFile), Made<Inventory>>,
+    guards: HashMap<(OptionalFile, ClusterSource), Made<PolicyAndSnapshot>>,
 }
 
 impl Library {
@@ -55,18 +64,14 @@ impl Library {
         config: Option<&Path>,
         cluster: Option<&Path>,
     ) -> Made<PolicyAndSnapshot> {
-        let live = self.live.clone().filter(|_| cluster.is_some());
-        // All dumps are the same live cluster.
-        let cluster = cluster.map(|file| if live.is_some() { Path::new("") } else { file });
-        let key = (config.map(Path::to_owned), cluster.map(Path::to_owned));
+        let key = (config.map(Path::to_owned), self.source(cluster));
         if let Some(made) = self.guards.get(&key) {
             return made.clone();
         }
-        let index = made_once(&mut self.indexes, &key.1, || match live {
-            Some(LiveFlags { kubeconfig, context }) => {
-                live::read_index(kubeconfig.as_deref(), context.as_deref())
-            }
-            None => read_index(cluster),
+        let index = made_once(&mut self.indexes, &key.1, || match &key.1 {
+            ClusterSource::Nowhere => Ok(Index::default()),
+            ClusterSource::Dump(file) => read_index(Some(file)),
+            ClusterSource::Live(flags) => live::read_index(flags),
         })?;
         let policy = self.policy(config, index.provider())?;
         let made = Ok(Arc::new(PolicyAndSnapshot { snapshot: index.snapshot(&policy), policy }));
@@ -80,33 +85,25 @@ impl Library {
         config: Option<&Path>,
         cluster: &Path,
     ) -> Result<Fitness, Arc<anyhow::Error>> {
-        let inventory = if let Some(flags) = self.live.clone() {
-            self.live_inventory(config, &flags)?
+        let source = self.source(Some(cluster));
+        let inventory = if let ClusterSource::Live(flags) = &source {
+            let text = self.config(config)?;
+            let key = (source.clone(), config.map(Path::to_owned));
+            made_once(&mut self.inventories, &key, || read_live_inventory(flags, &text))?
         } else {
-            let key = (cluster.to_owned(), None);
-            made_once(&mut self.inventories, &key, || read_inventory(cluster))?
+            made_once(&mut self.inventories, &(source, None), || read_inventory(cluster))?
         };
         let policy = self.policy(config, inventory.index().provider())?;
         Ok(examine(&policy, &inventory))
     }
 
-    /// All that a check with this config reads of the live cluster.
-    fn live_inventory(
-        &mut self,
-        config: Option<&Path>,
-        LiveFlags { kubeconfig, context }: &LiveFlags,
-    ) -> Made<Inventory> {
-        let text = self.config(config)?;
-        let key = (PathBuf::new(), config.map(Path::to_owned));
-        made_once(&mut self.inventories, &key, || {
-            block_on(async {
-                let (kubeconfig, context) = (kubeconfig.as_deref(), context.as_deref());
-                let mut cluster = LiveCluster::read(kubeconfig, context).await?;
-                let policy = text.load(cluster.inventory().index().provider())?.policy;
-                cluster.read_named(&named(&policy)).await;
-                Ok(cluster.into_parts().1)
-            })
-        })
+    /// The cluster to use for a test that names this dump.
+    fn source(&self, dump: Option<&Path>) -> ClusterSource {
+        match (dump, &self.live) {
+            (None, _) => ClusterSource::Nowhere,
+            (Some(_), Some(flags)) => ClusterSource::Live(flags.clone()),
+            (Some(file), None) => ClusterSource::Dump(file.to_owned()),
+        }
     }
 
     /// The check of a Terraform plan.
@@ -131,6 +128,17 @@ impl Library {
         let key = (config.map(Path::to_owned), provider.map(Provider::as_str));
         made_once(&mut self.policies, &key, || Ok(text.load(provider)?.policy))
     }
+}
+
+/// All that a check with this config reads of a live cluster.
+fn read_live_inventory(flags: &LiveFlags, config: &ConfigText) -> anyhow::Result<Inventory> {
+    let LiveFlags { kubeconfig, context } = flags;
+    block_on(async {
+        let mut cluster = LiveCluster::read(kubeconfig.as_deref(), context.as_deref()).await?;
+        let policy = config.load(cluster.inventory().index().provider())?.policy;
+        cluster.read_named(&named(&policy)).await;
+        Ok(cluster.into_parts().1)
+    })
 }
 
 /// The value for a key, made now if it was not made before.

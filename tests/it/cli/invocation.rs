@@ -60,6 +60,7 @@ fn as_a_plugin_of_kubectl_help_and_mistakes_have_its_name() {
         (&["render", "webhooks", "-h"], &["Usage: kubectl poolguard render webhooks "]),
         (&["review"], &["Usage: kubectl poolguard review "]),
         (&["reviw"], &["'review'", "Usage: kubectl poolguard ["]),
+        (&["check"], &["error: ", "the output of `kubectl poolguard dump`"]),
     ] {
         let said = as_plugin(arguments);
         let text = format!("{}{}", said.out, said.err);
