@@ -5,84 +5,98 @@ use super::{Cursor, DEPTH_MAX, JsonError};
 
 impl Cursor<'_> {
     /// Skips the value that begins here.
+    #[inline]
     pub fn skip(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'"') => self.skip_text(),
+            Some(b'{' | b'[') => self.skip_container(),
+            _ => self.skip_scalar(),
+        }
+    }
+
+    fn skip_text(&mut self) -> Result<(), JsonError> {
+        self.skip_string().map(|_has_escapes| ())
+    }
+
+    fn skip_container(&mut self) -> Result<(), JsonError> {
         // On a copy that nobody else sees, so that it stays in registers.
         let mut cursor = self.clone();
-        let skipped = cursor.skip_value();
+        let skipped = cursor.skip_parts();
         *self = cursor;
         skipped
     }
 
-    fn skip_value(&mut self) -> Result<(), JsonError> {
+    /// Skips a container part by part, with the containers in it.
+    #[inline(always)]
+    fn skip_parts(&mut self) -> Result<(), JsonError> {
         let mut open = Open::default();
+        if !self.enter(&mut open)? {
+            return Ok(());
+        }
         loop {
             match self.peek() {
                 Some(b'"') => {
                     self.skip_string()?;
                 }
-                Some(b'{') => {
-                    self.at += 1;
-                    if self.peek() == Some(b'}') {
-                        self.at += 1;
-                    } else {
-                        self.enter(&mut open, true)?;
-                        self.skip_key()?;
+                Some(b'{' | b'[') => {
+                    if self.enter(&mut open)? {
                         continue;
                     }
                 }
-                Some(b'[') => {
-                    self.at += 1;
-                    if self.peek() == Some(b']') {
-                        self.at += 1;
-                    } else {
-                        self.enter(&mut open, false)?;
-                        continue;
-                    }
-                }
-                Some(b'-' | b'0'..=b'9') => self.skip_number()?,
-                Some(b't') => self.literal("true")?,
-                Some(b'f') => self.literal("false")?,
-                Some(b'n') => self.literal("null")?,
-                _ => return Err(self.expected("a value")),
+                _ => self.skip_scalar()?,
             }
-            if !self.skip_ends(&mut open)? {
-                return Ok(());
+            loop {
+                match (self.peek(), open.is_object()) {
+                    (Some(b','), is_object) => {
+                        self.count_value()?;
+                        self.at += 1;
+                        if is_object {
+                            self.skip_key()?;
+                        }
+                        break;
+                    }
+                    (Some(b'}'), true) | (Some(b']'), false) => {
+                        self.at += 1;
+                        open.pop();
+                        if open.is_empty() {
+                            return Ok(());
+                        }
+                    }
+                    (_, true) => return Err(self.expected("`,` or `}`")),
+                    (_, false) => return Err(self.expected("`,` or `]`")),
+                }
             }
         }
     }
 
-    /// Closes what ends here; whether another value follows.
-    fn skip_ends(&mut self, open: &mut Open) -> Result<bool, JsonError> {
-        while !open.is_empty() {
-            match (self.peek(), open.is_object()) {
-                (Some(b','), is_object) => {
-                    self.count_value()?;
-                    self.at += 1;
-                    if is_object {
-                        self.skip_key()?;
-                    }
-                    return Ok(true);
-                }
-                (Some(b'}'), true) | (Some(b']'), false) => {
-                    self.at += 1;
-                    open.pop();
-                }
-                (_, true) => return Err(self.expected("`,` or `}`")),
-                (_, false) => return Err(self.expected("`,` or `]`")),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Opens a container that has a value.
+    /// Goes to the first value of the container that begins here. Skips a container without one, and says so.
     #[inline(always)]
-    fn enter(&mut self, open: &mut Open, is_object: bool) -> Result<(), JsonError> {
+    fn enter(&mut self, open: &mut Open) -> Result<bool, JsonError> {
+        let is_object = self.peek() == Some(b'{');
+        self.at += 1;
+        if self.peek() == Some(if is_object { b'}' } else { b']' }) {
+            self.at += 1;
+            return Ok(false);
+        }
         self.count_value()?;
         if open.is_full() {
             return Err(self.bound(format!("no more than {DEPTH_MAX} levels")));
         }
         open.push(is_object);
-        Ok(())
+        if is_object {
+            self.skip_key()?;
+        }
+        Ok(true)
+    }
+
+    fn skip_scalar(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'-' | b'0'..=b'9') => self.skip_number(),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
+            _ => Err(self.expected("a value")),
+        }
     }
 
     #[inline(always)]

@@ -19,12 +19,8 @@ impl Stops {
     pub(super) fn around(at: usize, text: &[u8]) -> Self {
         let start = at - at % BLOCK;
         let rest = text.get(start..).unwrap_or_default();
-        let mut padded = [0; BLOCK];
-        let block = rest.first_chunk().unwrap_or_else(|| {
-            padded.iter_mut().zip(rest).for_each(|(padded, byte)| *padded = *byte);
-            &padded
-        });
-        Self { start, bits: stops(block) }
+        let bits = rest.first_chunk().map_or_else(|| stops_of_end(rest), stops);
+        Self { start, bits }
     }
 
     /// The next one from a place on. Behind the text there is always one.
@@ -72,13 +68,21 @@ fn stops_of_word(bytes: [u8; 8]) -> u64 {
     found & each(0x80)
 }
 
+/// The stops of the last block, and one behind it.
+#[cold]
+fn stops_of_end(rest: &[u8]) -> u64 {
+    let mut padded = [0; BLOCK];
+    padded.iter_mut().zip(rest).for_each(|(padded, byte)| *padded = *byte);
+    stops(&padded)
+}
+
 /// A bit for every stop.
 #[inline]
 fn stops(block: &[u8; BLOCK]) -> u64 {
     let (lanes, _) = block.as_chunks::<LANE>();
     let mut bits = 0;
-    for (index, lane) in lanes.iter().enumerate() {
-        bits |= u64::from(stops_of_lane(*lane)) << (index * LANE);
+    for lane in lanes.iter().rev() {
+        bits = bits << LANE | u64::from(stops_of_lane(*lane));
     }
     bits
 }
