@@ -38,6 +38,8 @@ use crate::{
 
 /// How often the objects are compared with what they should be. Nodes that come and go are written as often.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// How often this replica looks whether it has read the nodes.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What others know.
 pub struct BackstopInputs {
@@ -58,7 +60,7 @@ pub struct BackstopController {
     names: Names,
     inputs: BackstopInputs,
     metrics: Arc<Metrics>,
-    state: watch::Sender<BackstopState>,
+    state: watch::Sender<Option<BackstopState>>,
     /// When a policy that was not there was written last.
     created: Option<Instant>,
     /// Whether nothing is left of a backstop that the config does not ask for.
@@ -72,6 +74,8 @@ pub struct BackstopController {
 /// What a look comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
+    /// This replica has not read the nodes yet.
+    Unknown,
     /// The config asks for none.
     Off,
     /// There can be none, and why.
@@ -92,7 +96,7 @@ impl BackstopController {
         names: Names,
         inputs: BackstopInputs,
         metrics: Arc<Metrics>,
-        state: watch::Sender<BackstopState>,
+        state: watch::Sender<Option<BackstopState>>,
     ) -> Self {
         Self {
             client,
@@ -118,9 +122,11 @@ impl BackstopController {
                 self.report(&outcome);
             } else {
                 self.is_removed = false;
-                self.metrics.set_backstop(None);
+                self.report(&Outcome::Unknown);
             }
-            let wait = self.settles_in().unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL);
+            let is_unknown = holds && self.state.borrow().is_none();
+            let interval = if is_unknown { SNAPSHOT_INTERVAL } else { POLL_INTERVAL };
+            let wait = self.settles_in().unwrap_or(interval).min(interval);
             select! {
                 Ok(()) = self.inputs.applied_config.changed() => { self.is_removed = false; }
                 () = turned(&mut self.inputs.held, holds) => {}
@@ -137,7 +143,7 @@ impl BackstopController {
 
     async fn look(&mut self) -> Outcome {
         let guard = self.inputs.guard.load_full();
-        let Some(guard) = guard else { return Outcome::Off };
+        let Some(guard) = guard else { return Outcome::Unknown };
         let owner = match search(&self.client, &self.names).await {
             Search::Found(owner) => Some(owner),
             Search::Nobody => None,
@@ -248,25 +254,27 @@ impl BackstopController {
     }
 
     fn report(&mut self, outcome: &Outcome) {
+        let absent = Some(BackstopState::Absent);
         let (state, condition) = match outcome {
-            Outcome::Off => (BackstopState::Absent, None),
-            Outcome::Impossible(_) => (BackstopState::Absent, Some(BackstopCondition::Impossible)),
-            Outcome::Unsupported => (BackstopState::Absent, Some(BackstopCondition::Unsupported)),
+            Outcome::Unknown => (None, None),
+            Outcome::Off => (absent, None),
+            Outcome::Impossible(_) => (absent, Some(BackstopCondition::Impossible)),
+            Outcome::Unsupported => (absent, Some(BackstopCondition::Unsupported)),
             Outcome::Kept { is_new } => {
                 if *is_new {
                     self.created = Some(Instant::now());
                 }
-                let settles = self.settles_in().is_some();
-                let state = if settles { BackstopState::Absent } else { BackstopState::InForce };
-                let condition =
-                    if settles { BackstopCondition::Settling } else { BackstopCondition::InForce };
-                (state, Some(condition))
+                match self.settles_in() {
+                    Some(_) => (absent, Some(BackstopCondition::Settling)),
+                    None => (Some(BackstopState::InForce), Some(BackstopCondition::InForce)),
+                }
             }
-            Outcome::Failed { is_there: true, .. } => {
-                (*self.state.borrow(), Some(BackstopCondition::Outdated))
-            }
-            Outcome::Failed { is_there: false, .. } => {
-                (BackstopState::Absent, Some(BackstopCondition::Absent))
+            Outcome::Failed { is_there, .. } => {
+                let before = *self.state.borrow();
+                match is_there {
+                    true => (before.or(absent), Some(BackstopCondition::Outdated)),
+                    false => (absent, Some(BackstopCondition::Absent)),
+                }
             }
         };
         let why = match outcome {
@@ -275,7 +283,7 @@ impl BackstopController {
             Outcome::Failed { why, .. } => {
                 Some(format!("PoolGuard cannot keep its backstop: {why}"))
             }
-            Outcome::Off | Outcome::Kept { .. } => None,
+            Outcome::Unknown | Outcome::Off | Outcome::Kept { .. } => None,
         };
         match why {
             Some(why) if self.failure_log.is_news(&why) => error!("{why}"),

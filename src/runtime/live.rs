@@ -208,15 +208,15 @@ fn keep_registration(
     tasks.spawn(registration.run());
 }
 
-/// Begins to keep the backstop; whether it is in force, as it changes.
+/// Begins to keep the backstop; whether it is in force, as it changes, once this replica knows it.
 fn keep_backstop(
     client: &Client,
     (namespace, names): (&str, &Names),
     inputs: BackstopInputs,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> watch::Receiver<BackstopState> {
-    let (state, receiver) = watch::channel(BackstopState::default());
+) -> watch::Receiver<Option<BackstopState>> {
+    let (state, receiver) = watch::channel(None);
     let (namespace, names) = (namespace.to_owned(), names.clone());
     let metrics = Arc::clone(&shared.metrics);
     let controller =
