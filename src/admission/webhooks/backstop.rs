@@ -256,7 +256,11 @@ fn validations(table: &Table) -> Vec<Value> {
     let mut validations = Vec::new();
     for at in 0..table.rows.len() {
         let expression = format!("!({chooses_no_node}) || variables.landings{at}.size() == 0");
-        validations.push(validation(&expression, &message::of_landing(at)));
+        let message = match table.rows.len() {
+            1 => message::of_landing("variables.rows0", "variables.landings0"),
+            _ => message::of_landing_somewhere(),
+        };
+        validations.push(validation(&expression, &message));
     }
     if !table.names.maps.is_empty() {
         let named = landing::lands_on_named(table);

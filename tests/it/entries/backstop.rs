@@ -414,6 +414,11 @@ fn what_nodes_have_in_common_is_written_once() {
     // A row for each of 600 nodes and 600 nodes to come. With all of its labels, a row has 700 characters.
     assert!(sizes[0] < 350_000, "{sizes:?}");
     assert!(sizes[2] < 100_000, "{sizes:?}");
+    let backstop = Backstop(AdmissionPolicy::all(&objects.objects));
+    let text = backstop.denial(&pod(BLANKET)).unwrap();
+    assert!(text.starts_with(
+        "[pod-intrusion] Pod shop/p can run on a node that is reserved for AutoMQ: spec.tolerations"
+    ));
 }
 
 #[test]
