@@ -41,6 +41,15 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// How often this replica looks whether it has read the nodes.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How the backstop stands, as far as this replica knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackstopStatus {
+    /// Whether the API server denies intruders by itself.
+    pub state: BackstopState,
+    /// More about a backstop that the config asks for; `None` if it asks for none.
+    pub condition: Option<BackstopCondition>,
+}
+
 /// What others know.
 pub struct BackstopInputs {
     /// The policy and the nodes.
@@ -60,7 +69,7 @@ pub struct BackstopController {
     names: Names,
     inputs: BackstopInputs,
     metrics: Arc<Metrics>,
-    state: watch::Sender<Option<BackstopState>>,
+    status: watch::Sender<Option<BackstopStatus>>,
     /// When a policy that was not there was written last.
     created: Option<Instant>,
     /// Whether nothing is left of a backstop that the config does not ask for.
@@ -96,7 +105,7 @@ impl BackstopController {
         names: Names,
         inputs: BackstopInputs,
         metrics: Arc<Metrics>,
-        state: watch::Sender<Option<BackstopState>>,
+        status: watch::Sender<Option<BackstopStatus>>,
     ) -> Self {
         Self {
             client,
@@ -104,7 +113,7 @@ impl BackstopController {
             names,
             inputs,
             metrics,
-            state,
+            status,
             created: None,
             is_removed: false,
             written: BTreeMap::new(),
@@ -124,7 +133,7 @@ impl BackstopController {
                 self.is_removed = false;
                 self.report(&Outcome::Unknown);
             }
-            let is_unknown = holds && self.state.borrow().is_none();
+            let is_unknown = holds && self.status.borrow().is_none();
             let interval = if is_unknown { SNAPSHOT_INTERVAL } else { POLL_INTERVAL };
             let wait = self.settles_in().unwrap_or(interval).min(interval);
             select! {
@@ -255,6 +264,7 @@ impl BackstopController {
 
     fn report(&mut self, outcome: &Outcome) {
         let absent = Some(BackstopState::Absent);
+        let before = self.status.borrow().map(|it| it.state);
         let (state, condition) = match outcome {
             Outcome::Unknown => (None, None),
             Outcome::Off => (absent, None),
@@ -269,13 +279,10 @@ impl BackstopController {
                     None => (Some(BackstopState::InForce), Some(BackstopCondition::InForce)),
                 }
             }
-            Outcome::Failed { is_there, .. } => {
-                let before = *self.state.borrow();
-                match is_there {
-                    true => (before.or(absent), Some(BackstopCondition::Outdated)),
-                    false => (absent, Some(BackstopCondition::Absent)),
-                }
+            Outcome::Failed { is_there: true, .. } => {
+                (before.or(absent), Some(BackstopCondition::Outdated))
             }
+            Outcome::Failed { is_there: false, .. } => (absent, Some(BackstopCondition::Absent)),
         };
         let why = match outcome {
             Outcome::Impossible(why) => Some(why.to_string()),
@@ -291,7 +298,8 @@ impl BackstopController {
             None => self.failure_log.end(),
         }
         self.metrics.set_backstop(condition);
-        self.state.send_if_modified(|before| std::mem::replace(before, state) != state);
+        let status = state.map(|state| BackstopStatus { state, condition });
+        self.status.send_if_modified(|before| std::mem::replace(before, status) != status);
     }
 }
 

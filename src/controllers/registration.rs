@@ -47,6 +47,7 @@ use crate::{
     },
     config,
     controllers::{
+        backstop::BackstopStatus,
         certificates::{Bundle, bundle},
         found_objects::FoundObjects,
         guard::AppliedConfig,
@@ -80,8 +81,8 @@ pub struct RegistrationInputs {
     pub held: watch::Receiver<LeaseHeld>,
     /// Which node-pool objects the cluster has.
     pub found: watch::Receiver<FoundObjects>,
-    /// Whether the API server denies intruders by itself; `None` while this replica does not know it.
-    pub backstop: watch::Receiver<Option<BackstopState>>,
+    /// How the backstop stands; `None` while this replica does not know it.
+    pub backstop: watch::Receiver<Option<BackstopStatus>>,
     /// Whether this replica answers.
     pub readiness: Readiness,
 }
@@ -93,7 +94,7 @@ pub struct WebhookRegistration {
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<LeaseHeld>,
     found: watch::Receiver<FoundObjects>,
-    backstop: watch::Receiver<Option<BackstopState>>,
+    backstop: watch::Receiver<Option<BackstopStatus>>,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
@@ -172,7 +173,7 @@ impl WebhookRegistration {
         };
         // A new holder does not close what is open because of a backstop that it has not looked at.
         let backstop = match (applied_config.policy.backstop, backstop) {
-            (_, Some(state)) => state,
+            (_, Some(status)) => status.state,
             (BackstopMode::Off | BackstopMode::Beside, None) => BackstopState::Absent,
             (BackstopMode::Instead, None) => return RETRY_INTERVAL,
         };

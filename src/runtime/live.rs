@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Certificate, Shared, Tasks, serve_without_cluster};
 use crate::{
-    admission::webhooks::{Address, BackstopState},
+    admission::webhooks::Address,
     api::{
         client,
         events::{EventQueue, EventRecorder, denials},
@@ -24,7 +24,7 @@ use crate::{
         },
     },
     controllers::{
-        backstop::{BackstopController, BackstopInputs},
+        backstop::{BackstopController, BackstopInputs, BackstopStatus},
         certificates::{
             Bundle, Registered,
             files::Files,
@@ -140,20 +140,21 @@ impl Connected {
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
         }
-        let inputs = ScanInputs {
-            guard,
-            applied_config: applied_config.clone(),
-            held: held.clone(),
-            registration: status.subscribe(),
-            reports,
-        };
         let backstop = BackstopInputs {
-            guard: Arc::clone(&inputs.guard),
+            guard: Arc::clone(&guard),
             applied_config: applied_config.clone(),
             held: held.clone(),
             settling: rotation_wait,
         };
         let backstop = keep_backstop(&client, (&namespace, &names), backstop, shared, tasks);
+        let inputs = ScanInputs {
+            guard,
+            applied_config: applied_config.clone(),
+            held: held.clone(),
+            registration: status.subscribe(),
+            backstop: backstop.clone(),
+            reports,
+        };
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
@@ -208,19 +209,19 @@ fn keep_registration(
     tasks.spawn(registration.run());
 }
 
-/// Begins to keep the backstop; whether it is in force, as it changes, once this replica knows it.
+/// Begins to keep the backstop; how it stands, once this replica knows it.
 fn keep_backstop(
     client: &Client,
     (namespace, names): (&str, &Names),
     inputs: BackstopInputs,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> watch::Receiver<Option<BackstopState>> {
-    let (state, receiver) = watch::channel(None);
+) -> watch::Receiver<Option<BackstopStatus>> {
+    let (status, receiver) = watch::channel(None);
     let (namespace, names) = (namespace.to_owned(), names.clone());
     let metrics = Arc::clone(&shared.metrics);
     let controller =
-        BackstopController::new(client.clone(), namespace, names, inputs, metrics, state);
+        BackstopController::new(client.clone(), namespace, names, inputs, metrics, status);
     tasks.spawn(controller.run());
     receiver
 }
