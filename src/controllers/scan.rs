@@ -102,6 +102,8 @@ pub struct ScanInputs {
     pub registration: watch::Receiver<Option<registration::RegistrationStatus>>,
     /// How the backstop stands; `None` while that is not known.
     pub backstop: watch::Receiver<Option<BackstopStatus>>,
+    /// Where the time of a scan that succeeded is noted.
+    pub scanned: watch::Sender<Option<Timestamp>>,
     /// Where reports are written, if anywhere.
     pub reports: Option<Reports>,
 }
@@ -237,7 +239,9 @@ impl ScanController {
         self.metrics.set_violations(counted);
         let exempt = exempt.iter().map(|(pool, count)| (&**pool, *count));
         self.metrics.set_exempt_residents(exempt);
-        self.metrics.scan_succeeded(Timestamp::now().as_second());
+        let now = Timestamp::now();
+        self.metrics.scan_succeeded(now.as_second());
+        self.inputs.scanned.send_replace(Some(now));
         for finding in reported.difference(&self.reported) {
             warn!("the scan found: {finding}");
         }

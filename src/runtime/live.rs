@@ -12,7 +12,7 @@ use crate::{
     api::{
         client,
         events::{EventQueue, EventRecorder, denials},
-        lease::{Candidate, LeaseHeld},
+        lease::{Candidate, LeaseHeld, ReplicaFacts},
         list_watch::{
             WatchSource, follow,
             one::{Seen, one},
@@ -134,7 +134,14 @@ impl Connected {
             installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
-        let (lease, held) = LeaseTask::of_replica(&client, &namespace, &names, &identity);
+        let (scanned, last_scan) = watch::channel(None);
+        let in_force = applied_config.clone();
+        let facts = Box::new(move || ReplicaFacts {
+            config: in_force.borrow().as_ref().map(|it| it.hash.clone()),
+            scanned: *last_scan.borrow(),
+        });
+        let candidate = (namespace.as_str(), identity.as_str());
+        let (lease, held) = LeaseTask::of_replica(&client, candidate, &names, facts);
         let status = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
@@ -153,6 +160,7 @@ impl Connected {
             held: held.clone(),
             registration: status.subscribe(),
             backstop: backstop.clone(),
+            scanned,
             reports,
         };
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
@@ -297,12 +305,12 @@ impl LeaseTask {
     /// Begins to stand for the Lease.
     fn of_replica(
         client: &Client,
-        namespace: &str,
+        (namespace, identity): (&str, &str),
         names: &Names,
-        identity: &str,
+        facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     ) -> (Self, watch::Receiver<LeaseHeld>) {
-        let (candidate, held) =
-            Candidate::new(client.clone(), namespace, names.clone(), identity.to_owned());
+        let (client, identity) = (client.clone(), identity.to_owned());
+        let (candidate, held) = Candidate::new(client, namespace, names.clone(), identity, facts);
         (Self::spawn(candidate), held)
     }
 
