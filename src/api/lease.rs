@@ -2,8 +2,11 @@
 //!
 //! Whether a holder is alive is told by its Lease changing, timed by the own clock: clocks of other
 //! machines do not matter. A holder that cannot renew stops being one before anybody can follow it.
+//!
+//! Every replica publishes in annotations of the Lease what `poolguard status` reads of it.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -57,6 +61,61 @@ pub async fn turned(held: &mut watch::Receiver<LeaseHeld>, was_held: bool) {
         // A sender that is gone says nothing more, which must not turn the caller's loop into a spin.
         std::future::pending::<Infallible>().await;
     }
+}
+
+/// The annotation with what each replica publishes, by its name.
+pub const REPLICAS: &str = "poolguard.io/replicas";
+/// The annotation with the time of the last scan that succeeded.
+pub const LAST_SCAN: &str = "poolguard.io/last-scan";
+/// The largest number of replicas that publish. Replicas that are gone stay until others need their place.
+const REPLICAS_MAX: usize = 20;
+
+/// What a replica publishes about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaFacts {
+    /// The hash of its config in force.
+    pub config: Option<String>,
+    /// When a scan of it succeeded last.
+    pub scanned: Option<Timestamp>,
+}
+
+/// What is published about a replica.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PublishedFacts {
+    /// The hash of its config in force.
+    pub config: String,
+    /// Since when.
+    since: Timestamp,
+}
+
+/// What the replicas have published in this annotation, by their names.
+pub fn published(annotation: Option<&str>) -> BTreeMap<String, PublishedFacts> {
+    annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Publishes in these annotations; whether that changes them.
+fn publish(
+    annotations: &mut BTreeMap<String, String>,
+    identity: &str,
+    facts: ReplicaFacts,
+    now: Timestamp,
+) -> bool {
+    let before = annotations.clone();
+    let mut all = published(annotations.get(REPLICAS).map(String::as_str));
+    if let Some(config) =
+        facts.config.filter(|it| all.get(identity).is_none_or(|all| all.config != *it))
+    {
+        all.insert(identity.to_owned(), PublishedFacts { config, since: now });
+        while all.len() > REPLICAS_MAX {
+            let oldest =
+                all.iter().min_by_key(|(_, facts)| facts.since).map(|(name, _)| name.clone());
+            all.remove(&oldest.unwrap_or_default());
+        }
+        annotations
+            .extend(serde_json::to_string(&all).ok().map(|text| (REPLICAS.to_owned(), text)));
+    }
+    annotations.extend(facts.scanned.map(|at| (LAST_SCAN.to_owned(), at.to_string())));
+    *annotations != before
 }
 
 /// What is known of the Lease, and since when.
@@ -101,23 +160,25 @@ pub struct Candidate {
     api: Api<Lease>,
     names: Names,
     identity: String,
+    facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     held: watch::Sender<LeaseHeld>,
     observed: Observed,
     failure_log: LogOnce,
 }
 
 impl Candidate {
-    /// A candidate of this name, and where it says whether it holds the Lease.
+    /// A candidate of this name that publishes these facts, and where it says whether it holds the Lease.
     pub fn new(
         client: Client,
         namespace: &str,
         names: Names,
         identity: String,
+        facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     ) -> (Self, watch::Receiver<LeaseHeld>) {
         let (held, receiver) = watch::channel(None);
         let (observed, failure_log) = (Observed::default(), LogOnce::default());
         let api = Api::namespaced(client.clone(), namespace);
-        (Self { client, api, names, identity, held, observed, failure_log }, receiver)
+        (Self { client, api, names, identity, facts, held, observed, failure_log }, receiver)
     }
 
     /// Takes the Lease when it is free, and keeps it.
@@ -167,29 +228,43 @@ impl Candidate {
 
     /// Whether this replica holds the Lease now.
     async fn try_once(&mut self) -> Result<bool, ApiError> {
+        // Another replica may publish at the same moment.
+        for _ in 0..2 {
+            if let Some(holds) = self.try_to_write().await? {
+                return Ok(holds);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether this replica holds the Lease now; `None` if another replica wrote the Lease meanwhile.
+    async fn try_to_write(&mut self) -> Result<Option<bool>, ApiError> {
         let right = rbac::leading(&self.names);
         let found = self.api.get_opt(&self.names.release).await;
         let Some(mut lease) = found.map_err(|error| client::explain_with(&error, &right))? else {
-            return self.create().await;
+            return self.create().await.map(Some);
         };
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        let facts = (self.facts)();
+        let has_news = publish(annotations, &self.identity, facts, Timestamp::now());
         let spec = lease.spec.get_or_insert_default();
         self.observed.note(spec, Instant::now());
-        match self.observed.step(&self.identity, Instant::now()) {
-            Step::Wait => return Ok(false),
-            Step::Renew => {}
-            Step::Take => {
-                spec.holder_identity = Some(self.identity.clone());
-                spec.acquire_time = Some(now());
-                spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default() + 1);
-            }
+        let step = self.observed.step(&self.identity, Instant::now());
+        if step == Step::Take {
+            spec.holder_identity = Some(self.identity.clone());
+            spec.acquire_time = Some(now());
+            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default() + 1);
         }
-        spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
-        spec.renew_time = Some(now());
+        if step != Step::Wait {
+            spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
+            spec.renew_time = Some(now());
+        } else if !has_news {
+            return Ok(Some(false));
+        }
         let replaced = self.api.replace(&self.names.release, &PostParams::default(), &lease).await;
         match replaced {
-            Ok(_) => Ok(true),
-            // Somebody else was faster.
-            Err(error) if client::code(&error) == Some(409) => Ok(false),
+            Ok(_) => Ok(Some(step != Step::Wait)),
+            Err(error) if client::code(&error) == Some(409) => Ok(None),
             Err(error) => Err(client::explain_with(&error, &right)),
         }
     }
@@ -271,6 +346,23 @@ mod tests {
         observed.note(&spec("other", 1), start + DURATION);
         assert_eq!(observed.step("me", start + DURATION), Step::Wait, "it was renewed");
         assert_eq!(observed.step("me", start + DURATION * 2), Step::Take);
+    }
+
+    #[test]
+    fn replicas_that_are_gone_make_room() {
+        let mut annotations = BTreeMap::new();
+        let at = |second| Timestamp::from_second(second).expect("is a time");
+        let facts = |config: &str| ReplicaFacts { config: Some(config.to_owned()), scanned: None };
+        for number in 0..=20 {
+            assert!(publish(&mut annotations, &number.to_string(), facts("a"), at(number)));
+        }
+        assert!(!publish(&mut annotations, "20", facts("a"), at(30)), "nothing is new");
+        assert!(publish(&mut annotations, "20", facts("b"), at(30)));
+        let all = published(annotations.get(REPLICAS).map(String::as_str));
+        assert_eq!((all.len(), all.contains_key("0"), &*all["20"].config), (20, false, "b"));
+        let scanned = ReplicaFacts { config: None, scanned: Some(at(5)) };
+        assert!(publish(&mut annotations, "20", scanned, at(31)));
+        assert_eq!(annotations[LAST_SCAN], "1970-01-01T00:00:05Z");
     }
 
     #[test]

@@ -38,6 +38,17 @@ use crate::{
 
 /// How often the objects are compared with what they should be. Nodes that come and go are written as often.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// How often this replica looks whether it has read the nodes.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How the backstop stands, as far as this replica knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackstopStatus {
+    /// Whether the API server denies intruders by itself.
+    pub state: BackstopState,
+    /// More about a backstop that the config asks for; `None` if it asks for none.
+    pub condition: Option<BackstopCondition>,
+}
 
 /// What others know.
 pub struct BackstopInputs {
@@ -58,7 +69,7 @@ pub struct BackstopController {
     names: Names,
     inputs: BackstopInputs,
     metrics: Arc<Metrics>,
-    state: watch::Sender<BackstopState>,
+    status: watch::Sender<Option<BackstopStatus>>,
     /// When a policy that was not there was written last.
     created: Option<Instant>,
     /// Whether nothing is left of a backstop that the config does not ask for.
@@ -72,6 +83,8 @@ pub struct BackstopController {
 /// What a look comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
+    /// This replica has not read the nodes yet.
+    Unknown,
     /// The config asks for none.
     Off,
     /// There can be none, and why.
@@ -92,7 +105,7 @@ impl BackstopController {
         names: Names,
         inputs: BackstopInputs,
         metrics: Arc<Metrics>,
-        state: watch::Sender<BackstopState>,
+        status: watch::Sender<Option<BackstopStatus>>,
     ) -> Self {
         Self {
             client,
@@ -100,7 +113,7 @@ impl BackstopController {
             names,
             inputs,
             metrics,
-            state,
+            status,
             created: None,
             is_removed: false,
             written: BTreeMap::new(),
@@ -118,9 +131,11 @@ impl BackstopController {
                 self.report(&outcome);
             } else {
                 self.is_removed = false;
-                self.metrics.set_backstop(None);
+                self.report(&Outcome::Unknown);
             }
-            let wait = self.settles_in().unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL);
+            let is_unknown = holds && self.status.borrow().is_none();
+            let interval = if is_unknown { SNAPSHOT_INTERVAL } else { POLL_INTERVAL };
+            let wait = self.settles_in().unwrap_or(interval).min(interval);
             select! {
                 Ok(()) = self.inputs.applied_config.changed() => { self.is_removed = false; }
                 () = turned(&mut self.inputs.held, holds) => {}
@@ -137,7 +152,7 @@ impl BackstopController {
 
     async fn look(&mut self) -> Outcome {
         let guard = self.inputs.guard.load_full();
-        let Some(guard) = guard else { return Outcome::Off };
+        let Some(guard) = guard else { return Outcome::Unknown };
         let owner = match search(&self.client, &self.names).await {
             Search::Found(owner) => Some(owner),
             Search::Nobody => None,
@@ -249,26 +264,26 @@ impl BackstopController {
     }
 
     fn report(&mut self, outcome: &Outcome) {
+        let absent = Some(BackstopState::Absent);
+        let before = self.status.borrow().map(|it| it.state);
         let (state, condition) = match outcome {
-            Outcome::Off => (BackstopState::Absent, None),
-            Outcome::Impossible(_) => (BackstopState::Absent, Some(BackstopCondition::Impossible)),
-            Outcome::Unsupported => (BackstopState::Absent, Some(BackstopCondition::Unsupported)),
+            Outcome::Unknown => (None, None),
+            Outcome::Off => (absent, None),
+            Outcome::Impossible(_) => (absent, Some(BackstopCondition::Impossible)),
+            Outcome::Unsupported => (absent, Some(BackstopCondition::Unsupported)),
             Outcome::Kept { is_new } => {
                 if *is_new {
                     self.created = Some(Instant::now());
                 }
-                let settles = self.settles_in().is_some();
-                let state = if settles { BackstopState::Absent } else { BackstopState::InForce };
-                let condition =
-                    if settles { BackstopCondition::Settling } else { BackstopCondition::InForce };
-                (state, Some(condition))
+                match self.settles_in() {
+                    Some(_) => (absent, Some(BackstopCondition::Settling)),
+                    None => (Some(BackstopState::InForce), Some(BackstopCondition::InForce)),
+                }
             }
             Outcome::Failed { is_there: true, .. } => {
-                (*self.state.borrow(), Some(BackstopCondition::Outdated))
+                (before.or(absent), Some(BackstopCondition::Outdated))
             }
-            Outcome::Failed { is_there: false, .. } => {
-                (BackstopState::Absent, Some(BackstopCondition::Absent))
-            }
+            Outcome::Failed { is_there: false, .. } => (absent, Some(BackstopCondition::Absent)),
         };
         let why = match outcome {
             Outcome::Impossible(why) => Some(why.to_string()),
@@ -276,7 +291,7 @@ impl BackstopController {
             Outcome::Failed { why, .. } => {
                 Some(format!("PoolGuard cannot keep its backstop: {why}"))
             }
-            Outcome::Off | Outcome::Kept { .. } => None,
+            Outcome::Unknown | Outcome::Off | Outcome::Kept { .. } => None,
         };
         match why {
             Some(why) if self.failure_log.is_news(&why) => error!("{why}"),
@@ -284,7 +299,8 @@ impl BackstopController {
             None => self.failure_log.end(),
         }
         self.metrics.set_backstop(condition);
-        self.state.send_if_modified(|before| std::mem::replace(before, state) != state);
+        let status = state.map(|state| BackstopStatus { state, condition });
+        self.status.send_if_modified(|before| std::mem::replace(before, status) != status);
     }
 }
 

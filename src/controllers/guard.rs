@@ -62,6 +62,8 @@ pub struct AppliedConfig {
     pub policy: Arc<Policy>,
     /// What the rest reads.
     pub settings: ConfigSettings,
+    /// The hash of its text.
+    pub hash: String,
 }
 
 /// Makes the guard, and puts it in force.
@@ -277,7 +279,8 @@ impl GuardReloader {
                 if before.is_none() {
                     self.metrics.config_loaded(Timestamp::now().as_second());
                 }
-                *before = Some(AppliedConfig { policy, settings });
+                let hash = ConfigFile::hash(&self.accepted);
+                *before = Some(AppliedConfig { policy, settings, hash });
             }
             is_new
         });
@@ -367,7 +370,7 @@ fn make_of(
     applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<Made> {
     let provider = moment.provider();
-    let (AppliedConfig { policy, settings }, warnings) = if let Some(known) = applied_config {
+    let (AppliedConfig { policy, settings, .. }, warnings) = if let Some(known) = applied_config {
         (known, None)
     } else {
         let (read, warnings) = read_config(config, provider)?;
@@ -384,7 +387,8 @@ fn read_config(
     let loaded = config::load(name, text, provider).map_err(|found| refused(name, &found))?;
     let warnings = warnings(name, &loaded.warnings);
     let policy = Arc::new(loaded.policy);
-    Ok((AppliedConfig { policy, settings: loaded.settings }, warnings))
+    let hash = ConfigFile::hash(text);
+    Ok((AppliedConfig { policy, settings: loaded.settings, hash }, warnings))
 }
 
 fn warnings(name: &str, found: &[Diagnostic]) -> Vec<String> {

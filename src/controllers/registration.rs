@@ -47,11 +47,13 @@ use crate::{
     },
     config,
     controllers::{
+        backstop::BackstopStatus,
         certificates::{Bundle, bundle},
         found_objects::FoundObjects,
         guard::AppliedConfig,
     },
     kubernetes::resource::GroupResource,
+    policy::mode::BackstopMode,
     server::readiness::Readiness,
     telemetry::metrics::Metrics,
 };
@@ -79,8 +81,8 @@ pub struct RegistrationInputs {
     pub held: watch::Receiver<LeaseHeld>,
     /// Which node-pool objects the cluster has.
     pub found: watch::Receiver<FoundObjects>,
-    /// Whether the API server denies intruders by itself.
-    pub backstop: watch::Receiver<BackstopState>,
+    /// How the backstop stands; `None` while this replica does not know it.
+    pub backstop: watch::Receiver<Option<BackstopStatus>>,
     /// Whether this replica answers.
     pub readiness: Readiness,
 }
@@ -92,7 +94,7 @@ pub struct WebhookRegistration {
     bundle: watch::Receiver<Option<Bundle>>,
     held: watch::Receiver<LeaseHeld>,
     found: watch::Receiver<FoundObjects>,
-    backstop: watch::Receiver<BackstopState>,
+    backstop: watch::Receiver<Option<BackstopStatus>>,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<RegistrationStatus>>,
     holds: bool,
@@ -159,6 +161,7 @@ impl WebhookRegistration {
         let applied_config = self.applied_config.borrow_and_update().clone();
         let bundle = self.bundle.borrow_and_update().clone();
         let found = self.found.borrow_and_update().clone();
+        let backstop = *self.backstop.borrow_and_update();
         if !self.holds {
             self.ownership.forget();
             publish(RegistrationStatus::default(), false, &self.metrics, &self.status);
@@ -168,13 +171,18 @@ impl WebhookRegistration {
         else {
             return RETRY_INTERVAL;
         };
+        // A new holder does not close what is open because of a backstop that it has not looked at.
+        let backstop = match (applied_config.policy.backstop, backstop) {
+            (_, Some(status)) => status.state,
+            (BackstopMode::Off | BackstopMode::Beside, None) => BackstopState::Absent,
+            (BackstopMode::Instead, None) => return RETRY_INTERVAL,
+        };
         // Looked at before their owner: one that goes later goes with an owner that is looked for again.
         let seen = self.configurations.each_mut().map(Configuration::look);
         self.ownership.find(seen.contains(&Seen::Absent)).await;
         let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
         let is_external =
             applied_config.settings.registration == config::RegistrationMode::External;
-        let backstop = *self.backstop.borrow_and_update();
         let desired = self.desired(&applied_config, &found, &bundle, backstop);
         let additions = CloudAdditions::from(applied_config.policy.provider);
         let (mut wait, mut status) = (POLL_INTERVAL, RegistrationStatus::default());

@@ -19,24 +19,29 @@ use tracing::{debug, info, warn};
 
 use self::found::Found;
 use crate::{
+    admission::webhooks::BackstopState,
     api::{
         client::{self, ApiError},
         lease::{LeaseHeld, is_held},
         rbac,
         reports::{
-            Examined, Report, reports,
+            Examined, Report, ReportOutcome, reports,
             writer::{ReportScope, Reports},
         },
     },
     cluster::{ObjectError, wire::ListPage},
     controllers::{
+        backstop::BackstopStatus,
         guard::AppliedConfig,
         registration::{self, Deviation},
     },
     json::JsonError,
-    policy::mode::RuleModes,
+    policy::mode::{BackstopMode, RuleModes},
     service::PolicyAndSnapshotCell,
-    telemetry::{log_once::LogOnce, metrics::Metrics},
+    telemetry::{
+        log_once::LogOnce,
+        metrics::{Metrics, label::BackstopCondition},
+    },
 };
 
 /// Pods have a few kilobytes each: a page is about a megabyte.
@@ -95,6 +100,10 @@ pub struct ScanInputs {
     pub held: watch::Receiver<LeaseHeld>,
     /// How what is registered stands; `None` while that is not known.
     pub registration: watch::Receiver<Option<registration::RegistrationStatus>>,
+    /// How the backstop stands; `None` while that is not known.
+    pub backstop: watch::Receiver<Option<BackstopStatus>>,
+    /// Where the time of a scan that succeeded is noted.
+    pub scanned: watch::Sender<Option<Timestamp>>,
     /// Where reports are written, if anywhere.
     pub reports: Option<Reports>,
 }
@@ -176,11 +185,17 @@ impl ScanController {
             };
             self.last = Some(Last { at: now, examined, reported: now });
             self.report().await;
-        } else if self.inputs.registration.has_changed().unwrap_or(false)
+        } else if self.has_news()
             && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_REST)
         {
             self.report().await;
         }
+    }
+
+    /// Whether something else than a scan has changed what there is to report.
+    fn has_news(&self) -> bool {
+        let ScanInputs { registration, backstop, .. } = &self.inputs;
+        registration.has_changed().unwrap_or(false) || backstop.has_changed().unwrap_or(false)
     }
 
     async fn scan(&self) -> Result<(Found, RuleModes), ScanError> {
@@ -224,7 +239,9 @@ impl ScanController {
         self.metrics.set_violations(counted);
         let exempt = exempt.iter().map(|(pool, count)| (&**pool, *count));
         self.metrics.set_exempt_residents(exempt);
-        self.metrics.scan_succeeded(Timestamp::now().as_second());
+        let now = Timestamp::now();
+        self.metrics.scan_succeeded(now.as_second());
+        self.inputs.scanned.send_replace(Some(now));
         for finding in reported.difference(&self.reported) {
             warn!("the scan found: {finding}");
         }
@@ -255,6 +272,9 @@ impl ScanController {
     /// Makes the reports say what is known now.
     async fn report(&mut self) {
         let registered = self.inputs.registration.borrow_and_update().clone();
+        let backstop = *self.inputs.backstop.borrow_and_update();
+        let mode_of = |it: &AppliedConfig| it.policy.backstop;
+        let mode = self.inputs.applied_config.borrow().as_ref().map(mode_of);
         let Some(Last { examined: Some((examined, rules)), reported, .. }) = &mut self.last else {
             return;
         };
@@ -263,6 +283,8 @@ impl ScanController {
             let report = |it: &Deviation| (it.regarding(), it.to_string());
             status.0.iter().map(report).collect()
         });
+        examined.backstop =
+            mode.zip(backstop).and_then(|(mode, status)| backstop_result(mode, status));
         let wanted = reports(examined, rules, Timestamp::now().as_second());
         self.write(wanted).await;
     }
@@ -294,4 +316,37 @@ impl ScanController {
         }
         written.is_ok()
     }
+}
+
+/// What a report says of the backstop, and of the entries beside it. Nothing if the config asks for none.
+fn backstop_result(mode: BackstopMode, status: BackstopStatus) -> Option<(ReportOutcome, String)> {
+    let BackstopStatus { state, condition } = status;
+    let (outcome, fact) = match condition? {
+        BackstopCondition::InForce => (ReportOutcome::Pass, "the backstop is up to date"),
+        BackstopCondition::Settling => {
+            (ReportOutcome::Pass, "the backstop was created a moment ago")
+        }
+        BackstopCondition::Outdated => {
+            (ReportOutcome::Fail, "the backstop is outdated, because PoolGuard cannot write it")
+        }
+        BackstopCondition::Absent => {
+            (ReportOutcome::Fail, "there is no backstop, because PoolGuard cannot write it")
+        }
+        BackstopCondition::Unsupported => (
+            ReportOutcome::Fail,
+            "there is no backstop, because the API server has no ValidatingAdmissionPolicy in version v1",
+        ),
+        BackstopCondition::Impossible => (
+            ReportOutcome::Fail,
+            "there is no backstop, because pod-intrusion is not in enforce, there is no pool, or the policy would be \
+             too large",
+        ),
+    };
+    let entries = match (mode, state) {
+        (BackstopMode::Off, _) => return None,
+        (BackstopMode::Instead, BackstopState::InForce) => "open",
+        (BackstopMode::Beside | BackstopMode::Instead, _) => "closed",
+    };
+    let message = format!("{fact}; the entries pods and bindings fail {entries}");
+    Some((outcome, message))
 }

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Certificate, Shared, Tasks, serve_without_cluster};
 use crate::{
-    admission::webhooks::{Address, BackstopState},
+    admission::webhooks::Address,
     api::{
         client,
         events::{EventQueue, EventRecorder, denials},
-        lease::{Candidate, LeaseHeld},
+        lease::{Candidate, LeaseHeld, ReplicaFacts},
         list_watch::{
             WatchSource, follow,
             one::{Seen, one},
@@ -24,7 +24,7 @@ use crate::{
         },
     },
     controllers::{
-        backstop::{BackstopController, BackstopInputs},
+        backstop::{BackstopController, BackstopInputs, BackstopStatus},
         certificates::{
             Bundle, Registered,
             files::Files,
@@ -134,26 +134,35 @@ impl Connected {
             installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
-        let (lease, held) = LeaseTask::of_replica(&client, &namespace, &names, &identity);
+        let (scanned, last_scan) = watch::channel(None);
+        let in_force = applied_config.clone();
+        let facts = Box::new(move || ReplicaFacts {
+            config: in_force.borrow().as_ref().map(|it| it.hash.clone()),
+            scanned: *last_scan.borrow(),
+        });
+        let candidate = (namespace.as_str(), identity.as_str());
+        let (lease, held) = LeaseTask::of_replica(&client, candidate, &names, facts);
         let status = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
         if let Some(reports) = reports.clone() {
             tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
         }
-        let inputs = ScanInputs {
-            guard,
-            applied_config: applied_config.clone(),
-            held: held.clone(),
-            registration: status.subscribe(),
-            reports,
-        };
         let backstop = BackstopInputs {
-            guard: Arc::clone(&inputs.guard),
+            guard: Arc::clone(&guard),
             applied_config: applied_config.clone(),
             held: held.clone(),
             settling: rotation_wait,
         };
         let backstop = keep_backstop(&client, (&namespace, &names), backstop, shared, tasks);
+        let inputs = ScanInputs {
+            guard,
+            applied_config: applied_config.clone(),
+            held: held.clone(),
+            registration: status.subscribe(),
+            backstop: backstop.clone(),
+            scanned,
+            reports,
+        };
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
         let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
         let registered = registered(&seen, tasks);
@@ -208,19 +217,19 @@ fn keep_registration(
     tasks.spawn(registration.run());
 }
 
-/// Begins to keep the backstop; whether it is in force, as it changes.
+/// Begins to keep the backstop; how it stands, once this replica knows it.
 fn keep_backstop(
     client: &Client,
     (namespace, names): (&str, &Names),
     inputs: BackstopInputs,
     shared: &Shared,
     tasks: &mut Tasks,
-) -> watch::Receiver<BackstopState> {
-    let (state, receiver) = watch::channel(BackstopState::default());
+) -> watch::Receiver<Option<BackstopStatus>> {
+    let (status, receiver) = watch::channel(None);
     let (namespace, names) = (namespace.to_owned(), names.clone());
     let metrics = Arc::clone(&shared.metrics);
     let controller =
-        BackstopController::new(client.clone(), namespace, names, inputs, metrics, state);
+        BackstopController::new(client.clone(), namespace, names, inputs, metrics, status);
     tasks.spawn(controller.run());
     receiver
 }
@@ -296,12 +305,12 @@ impl LeaseTask {
     /// Begins to stand for the Lease.
     fn of_replica(
         client: &Client,
-        namespace: &str,
+        (namespace, identity): (&str, &str),
         names: &Names,
-        identity: &str,
+        facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     ) -> (Self, watch::Receiver<LeaseHeld>) {
-        let (candidate, held) =
-            Candidate::new(client.clone(), namespace, names.clone(), identity.to_owned());
+        let (client, identity) = (client.clone(), identity.to_owned());
+        let (candidate, held) = Candidate::new(client, namespace, names.clone(), identity, facts);
         (Self::spawn(candidate), held)
     }
 

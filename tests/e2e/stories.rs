@@ -1,5 +1,6 @@
 //! The stories, in the order in which they are told.
 
+mod backstop;
 mod down;
 mod nodes;
 mod pods;
@@ -59,6 +60,12 @@ pub(crate) fn all() -> Vec<Story> {
             a_rotation_fails_no_call,
             an_api_server_that_restarts_is_guarded_again,
             restarts_fail_no_call_over_http_1;
+        backstop:
+            poolguard_answers_before_the_backstop,
+            the_api_server_denies_intruders_while_poolguard_is_away,
+            other_pods_pass_while_poolguard_is_away,
+            a_pool_that_is_added_meanwhile_is_protected_afterwards,
+            nothing_of_the_backstop_is_left;
         down:
             a_replica_that_hangs_delays_by_seconds,
             the_registration_stays_at_scale_zero,

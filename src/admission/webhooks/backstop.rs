@@ -9,6 +9,7 @@
 
 mod landing;
 mod message;
+mod names;
 mod table;
 
 use std::fmt;
@@ -16,7 +17,10 @@ use std::fmt;
 use serde_json::{Value, json};
 
 pub use self::table::Omitted;
-use self::table::{Table, TooLarge};
+use self::{
+    names::{is_dedicated, row_of_dedicated},
+    table::{Chunk, Table, TooLarge},
+};
 use super::{
     Installation, WebhookRule,
     cel::{Cel, CelPath},
@@ -100,13 +104,13 @@ pub fn backstop(
         validations: validations(&table),
     };
     let mut parts = vec![pods];
-    if !table.names.is_empty() {
+    if !table.names.maps.is_empty() {
         parts.push(PolicySpec {
             name: format!("{}-bindings", installation.name),
             rule: binding_rule(),
             namespaces: namespace_selector(&outside.scope_without_automq()),
             is_judged: is_binding_judged(policy, &outside),
-            variables: node_variables(&table),
+            variables: node_variables(&table, |chunk| &chunk.pools),
             validations: vec![binding_validation(&table)],
         });
     }
@@ -181,16 +185,17 @@ fn variable(name: impl Into<String>, expression: impl Into<String>) -> Value {
 }
 
 /// Where nodes are looked up by their names.
-fn node_variables(table: &Table) -> Vec<Value> {
-    let rows = table.rows.iter().enumerate();
-    let rows = rows.map(|(at, chunk)| variable(format!("rows{at}"), &*chunk.text));
-    let names = table.names.iter().enumerate();
+fn node_variables(table: &Table, rows: fn(&Chunk) -> &str) -> Vec<Value> {
+    let chunks = table.rows.iter().enumerate();
+    let rows = chunks.map(|(at, chunk)| variable(format!("rows{at}"), rows(chunk)));
+    let names = table.names.maps.iter().enumerate();
     let names = names.map(|(at, text)| variable(format!("names{at}"), &**text));
     rows.chain(names).collect()
 }
 
 fn variables(policy: &Policy, snapshot: &Snapshot, table: &Table) -> Vec<Value> {
-    let mut variables = node_variables(table);
+    let mut variables = node_variables(table, |chunk| &chunk.text);
+    variables.push(variable("bases", &*table.bases));
     variables.push(variable("domains", table.domains_text()));
     if table.has_reserved() {
         variables.push(variable("reserved", table.reserved_text()));
@@ -209,9 +214,8 @@ fn variables(policy: &Policy, snapshot: &Snapshot, table: &Table) -> Vec<Value> 
         format!("request.operation == 'UPDATE' ? {before} : []"),
     ));
     for (at, chunk) in table.rows.iter().enumerate() {
-        let lands = landing::lands_on_any(table);
-        let numbers = &chunk.numbers;
-        let landings = format!("{numbers}.filter(i, [variables.rows{at}[i]].exists(c, {lands}))");
+        let lands = landing::lands_on_any(table, &format!("variables.rows{at}[i]"));
+        let landings = format!("{}.filter(i, {lands})", chunk.numbers);
         variables.push(variable(format!("landings{at}"), landings));
     }
     variables
@@ -252,16 +256,20 @@ fn validations(table: &Table) -> Vec<Value> {
     let mut validations = Vec::new();
     for at in 0..table.rows.len() {
         let expression = format!("!({chooses_no_node}) || variables.landings{at}.size() == 0");
-        validations.push(validation(&expression, &message::of_landing(at)));
+        let message = match table.rows.len() {
+            1 => message::of_landing("variables.rows0", "variables.landings0"),
+            _ => message::of_landing_somewhere(),
+        };
+        validations.push(validation(&expression, &message));
     }
-    if !table.names.is_empty() {
+    if !table.names.maps.is_empty() {
         let named = landing::lands_on_named(table);
         let expression = format!("!({chooses_no_node}) || !({named})");
         validations.push(validation(&expression, &message::of_named()));
-        let is_dedicated = landing::is_dedicated(table, node_name);
+        let is_dedicated = is_dedicated(table, node_name);
         let expression =
             format!("request.operation != 'CREATE' || {chooses_no_node} || !({is_dedicated})");
-        let row = landing::row_of_dedicated(table, node_name);
+        let row = row_of_dedicated(table, node_name);
         validations.push(validation(&expression, &message::of_node_name(&row)));
     }
     validations
@@ -269,8 +277,8 @@ fn validations(table: &Table) -> Vec<Value> {
 
 fn binding_validation(table: &Table) -> Value {
     let node = "object.target.name";
-    let is_dedicated = landing::is_dedicated(table, node);
-    let row = landing::row_of_dedicated(table, node);
+    let is_dedicated = is_dedicated(table, node);
+    let row = row_of_dedicated(table, node);
     let expression = format!("!has(object.target.name) || !({is_dedicated})");
     validation(&expression, &message::of_binding(&row))
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// PoolGuard's own registration, which is no rule of the config, and is judged like one.
 const REGISTRATION: &str = "webhook-registration";
+/// How results about the backstop are told apart from results of rules.
+const BACKSTOP: &str = "backstop";
 
 /// A finding, and the object that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Examined {
     /// Webhook configurations that are not as the config asks for, each with what is wrong with it;
     /// `None` if that is not known.
     pub deviations: Option<Vec<(ObjectRef, String)>>,
+    /// How the backstop stands that the config asks for, if that is known.
+    pub backstop: Option<(ReportOutcome, String)>,
 }
 
 /// The reports of what was examined at that Unix time, by namespace; empty for none.
@@ -72,6 +76,9 @@ pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<Stri
         strangers(namespace, *count, outcome, at)
     }));
     cluster.extend(registration(examined.deviations.as_deref(), at));
+    cluster.extend(examined.backstop.iter().map(|(outcome, message)| {
+        ReportResult::about(BACKSTOP, Process::Scan, *outcome, message.clone(), at)
+    }));
     for (rule, holds) in JUDGED {
         let (outcome, message) = match examined.unjudged.get(&rule) {
             _ if rules.mode(rule) == Mode::Off => (ReportOutcome::Skip, "the rule is off"),
@@ -202,6 +209,7 @@ mod tests {
             strangers: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
             deviations: Some(vec![(ObjectRef::named("v1", "A", "a"), "absent".to_owned())]),
+            backstop: Some((ReportOutcome::Warn, "It is outdated.".to_owned())),
         };
         let examined = Examined {
             broken: &examined.broken | &[RuleName::ClusterExclusive].into(),
@@ -214,6 +222,7 @@ mod tests {
             ("webhook-registration", "fail"),
             ("role-binding", "error"),
             ("cluster-exclusive", "warn"),
+            ("backstop", "warn"),
             ("node-identity", "pass"),
             ("node-machine-type", "pass"),
             ("node-zone", "pass"),

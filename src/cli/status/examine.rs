@@ -1,5 +1,7 @@
 //! What an installation should be, held against what was read of it. Without I/O.
 
+mod published;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -42,6 +44,8 @@ pub(super) fn examine(installed: &Installed, facts: &StatusFacts) -> Report {
     findings.push(certificate(facts));
     findings.push(intruder(facts));
     findings.extend(config(facts));
+    findings.extend(published::config(installed, facts));
+    findings.extend(published::scan(installed, facts));
     findings.push(rights(installed, facts));
     let Installed { namespace, name, .. } = installed;
     Report { title: format!("PoolGuard {namespace}/{name}"), findings }

@@ -17,6 +17,7 @@ use crate::{
     },
     cluster::inventory::Inventory,
     config::{self, Loaded},
+    controllers::config_file::ConfigFile,
     kubernetes::resource::{GroupResource, NODES},
     policy::provider::Provider,
 };
@@ -55,6 +56,8 @@ pub(super) struct StatusFacts {
     pub(super) policies: [ReadObject; 2],
     /// The config as the ConfigMap has it, or why it is none.
     pub(super) config: Result<Loaded, NoConfig>,
+    /// The hash of the config as the ConfigMap has it.
+    pub(super) config_hash: Option<String>,
     pub(super) role: ReadObject,
     /// Node-pool objects that the cluster has.
     pub(super) found: BTreeSet<GroupResource>,
@@ -79,6 +82,8 @@ pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Resu
     let role = get(format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")).await?;
     let provider = provider(client).await?;
     let found = get(format!("/api/v1/namespaces/{namespace}/configmaps/{config_map}")).await?;
+    let text = found.as_ref().ok().and_then(|it| text_of(it.as_ref()?));
+    let config_hash = text.map(ConfigFile::hash);
     let config = load(found, &format!("ConfigMap {namespace}/{config_map}"), provider);
     let selector = "app.kubernetes.io%2Fname%3Dpoolguard";
     let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}");
@@ -106,6 +111,7 @@ pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Resu
         configurations,
         policies,
         config,
+        config_hash,
         role,
         found: served.filter(|it| known.contains(it)).collect(),
         provider,
@@ -138,6 +144,11 @@ async fn provider(client: &Client) -> anyhow::Result<Option<Provider>> {
     Ok(inventory.index().provider())
 }
 
+/// The text of the config in a ConfigMap.
+fn text_of(config_map: &Value) -> Option<&str> {
+    config_map.pointer("/data/config.yaml").and_then(Value::as_str)
+}
+
 fn load(
     config_map: ReadObject,
     title: &str,
@@ -151,8 +162,7 @@ fn load(
         message: format!("There is no {title}"),
         fix: "# name the ConfigMap with --config-map; if there is none, install or upgrade the chart, which creates it",
     })?;
-    let text = object.pointer("/data/config.yaml").and_then(Value::as_str);
-    let text = text.ok_or_else(|| NoConfig {
+    let text = text_of(&object).ok_or_else(|| NoConfig {
         message: format!("{title} has no key config.yaml"),
         fix: "# put the config into this key, or name another ConfigMap with --config-map",
     })?;

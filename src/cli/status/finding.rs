@@ -36,6 +36,7 @@ pub(super) enum Check {
     Certificate,
     Intruder,
     Config,
+    Scan,
     Rights,
 }
 
@@ -51,6 +52,7 @@ impl Check {
             Self::Certificate => "certificate",
             Self::Intruder => "intruder",
             Self::Config => "config",
+            Self::Scan => "scan",
             Self::Rights => "rights",
         }
     }

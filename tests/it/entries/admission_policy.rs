@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use cel::{Context, Env, Program};
+use cel::{Context, Env, Program, extensions};
 use serde_json::{Value, json};
 
 use super::api_server::{context, namespace_matches, rule_matches};
@@ -76,7 +76,10 @@ impl AdmissionPolicy {
     }
 
     fn new(policy: &Value) -> Self {
-        let env = Arc::new(Env::stdlib());
+        let mut env = Env::stdlib();
+        // API servers that have policies have it as well.
+        env.add_extension(extensions::strings).unwrap();
+        let env = Arc::new(env);
         let spec = &policy["spec"];
         assert_eq!(spec["failurePolicy"], "Ignore");
         let list = |name: &str| spec[name].as_array().unwrap().iter();

@@ -3,7 +3,7 @@
 use std::{fmt, sync::LazyLock};
 
 use poolguard::{
-    admission::webhooks::{Backstop as Objects, NoBackstop, backstop},
+    admission::webhooks::{Backstop as Objects, NoBackstop, Omitted, backstop},
     config,
     policy::{Phase, Policy, mode::Mode, snapshot::Snapshot},
 };
@@ -360,6 +360,94 @@ fn without_a_pool_or_a_rule_that_denies_there_is_none() {
     // Pools that are only found by their taint are guarded as well.
     let discovered = Scenario::new("", &data_text("cluster.json"));
     assert!(Backstop::new(&discovered).unwrap().denial(&pod(BLANKET)).is_some());
+}
+
+/// As many pools as this, with three nodes each, in three zones. Nodes of the first pool have a label less.
+fn large(pools: usize) -> Scenario {
+    let zones = ["us-east-1a", "us-east-1b", "us-east-1c"];
+    let pool = |pool: usize| {
+        let labels = json!({"eks.amazonaws.com/nodegroup": format!("automq-{pool}")});
+        json!({"name": format!("pool-{pool}"), "nodes": {"matchLabels": labels}, "zones": zones})
+    };
+    let config = json!({
+        "apiVersion": "poolguard.io/v1alpha1",
+        "kind": "PoolGuardConfig",
+        "provider": "aws",
+        "pools": (0..pools).map(pool).collect::<Vec<_>>(),
+    });
+    let node = |at: usize| {
+        let name = format!("ip-10-{}-{}-1.us-east-1.compute.internal", at / 3, at % 3);
+        let mut labels = json!({
+            "beta.kubernetes.io/arch": "amd64",
+            "beta.kubernetes.io/os": "linux",
+            "eks.amazonaws.com/capacityType": "ON_DEMAND",
+            "eks.amazonaws.com/nodegroup": format!("automq-{}", at / 3),
+            "eks.amazonaws.com/nodegroup-image": "ami-0123456789abcdef0",
+            "eks.amazonaws.com/sourceLaunchTemplateId": "lt-0123456789abcdef0",
+            "kubernetes.io/arch": "amd64",
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/os": "linux",
+            "node.kubernetes.io/instance-type": "r6in.large",
+            "topology.kubernetes.io/region": "us-east-1",
+            "topology.kubernetes.io/zone": zones[at % 3],
+        });
+        if at >= 3 {
+            labels["disk"] = "ssd".into();
+        }
+        let taints = json!([{"key": "dedicated", "value": "automq", "effect": "NoSchedule"}]);
+        json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "labels": labels}, "spec": {"taints": taints},
+        })
+    };
+    let items: Vec<Value> = (0..3 * pools).map(node).collect();
+    let dump = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    Scenario::new(&config.to_string(), &dump.to_string())
+}
+
+#[test]
+fn what_nodes_have_in_common_is_written_once() {
+    let scenario = large(200);
+    let objects = objects(&scenario.policy, &scenario.snapshot).unwrap();
+    assert_eq!(objects.omitted, Omitted::default());
+    let sizes: Vec<usize> = objects.objects.iter().map(|it| it.to_string().len()).collect();
+    // A row for each of 600 nodes and 600 nodes to come. With all of its labels, a row has 700 characters.
+    assert!(sizes[0] < 350_000, "{sizes:?}");
+    assert!(sizes[2] < 100_000, "{sizes:?}");
+    let backstop = Backstop(AdmissionPolicy::all(&objects.objects));
+    let text = backstop.denial(&pod(BLANKET)).unwrap();
+    assert!(text.starts_with(
+        "[pod-intrusion] Pod shop/p can run on a node that is reserved for AutoMQ: spec.tolerations"
+    ));
+}
+
+#[test]
+fn what_nodes_have_in_common_counts_as_if_each_node_had_it() {
+    let scenario = large(4);
+    let backstop = Backstop::new(&scenario).unwrap();
+    let in_pool = |pool: usize, more: &str| {
+        blanket(&format!("nodeSelector: {{eks.amazonaws.com/nodegroup: automq-{pool}{more}}}"))
+    };
+    let host = |name: &str| blanket(&format!("nodeSelector: {{kubernetes.io/hostname: {name}}}"));
+    for (spec, is_denied) in [
+        (in_pool(1, ""), true),
+        (in_pool(0, ", disk: ssd"), false),
+        (in_pool(1, ", disk: ssd"), true),
+        (in_pool(1, ", disk: hdd"), false),
+        (in_pool(1, ", kubernetes.io/arch: arm64"), false),
+        (in_pool(1, ", kubernetes.io/arch: amd64, topology.kubernetes.io/zone: us-east-1b"), true),
+        (term("{matchExpressions: [{key: disk, operator: DoesNotExist}]}"), true),
+        (host("ip-10-2-0-1.us-east-1.compute.internal"), true),
+        (host("ip-10-2-7-1.us-east-1.compute.internal"), false),
+        (host("2-0"), false),
+        (host("ip-10-.us-east-1.compute.internal"), false),
+        ("{nodeName: ip-10-2-0-1.us-east-1.compute.internal}".to_owned(), true),
+        ("{nodeName: 2-0}".to_owned(), false),
+    ] {
+        let review = pod(&spec);
+        assert_eq!(backstop.denial(&review).is_some(), is_denied, "{spec}");
+        assert!(!is_denied || !scenario.validate(&review).is_allowed(), "PoolGuard: {spec}");
+    }
 }
 
 thread_local! {

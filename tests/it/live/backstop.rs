@@ -1,9 +1,10 @@
 //! The backstop: written, restored, removed, and what becomes of the webhook entries beside it.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use poolguard::api::reports::Api;
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, rights_without};
+use super::cluster::{CONFIGURATIONS, Cluster, rights_without};
 use crate::scenario::data_text;
 
 const POLICIES: &str = "validatingadmissionpolicies";
@@ -50,6 +51,49 @@ async fn the_entries_open_once_the_backstop_is_in_force_and_close_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_holder_of_the_lease_leaves_the_entries_open() {
+    let cluster = Cluster::with_config(&managed()).await;
+    let mut one = cluster.installed("one").await;
+    cluster.api.wait_until(|_| pods_fail(&cluster) == "Ignore").await;
+    let two = cluster.replica("two").await;
+    two.ready().await;
+    cluster.api.clear_asked();
+    one.signal("TERM");
+    assert_eq!(one.ended().await, 0);
+    two.metric(IN_FORCE, |value| value == 1.0).await;
+    assert!(cluster.api.remove(CONFIGURATIONS[0], "poolguard"));
+    cluster.until_registered().await;
+    assert_eq!(cluster.api.asked_count("patch", CONFIGURATIONS[1]), 0);
+    assert_eq!(pods_fail(&cluster), "Ignore");
+}
+
+/// What the report of the cluster says of the backstop.
+fn reported(cluster: &Cluster) -> Option<String> {
+    let report = cluster.api.get(Api::PolicyReport.resource(false), "poolguard")?;
+    let results = report["results"].as_array()?.iter();
+    let result = results.into_iter().find(|it| it["policy"] == "backstop")?;
+    Some(format!("{}: {}", result["result"].as_str()?, result["message"].as_str()?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_says_how_it_stands_and_how_the_entries_fail() {
+    let cluster = Cluster::with_config(&managed()).await;
+    cluster.api.serve_group(Api::PolicyReport.group(), true);
+    let _replica = cluster.installed("one").await;
+    let until = async |said: Option<&str>| {
+        cluster.api.wait_until(|_| reported(&cluster).as_deref() == said).await;
+    };
+    let in_force = "pass: the backstop is up to date; the entries pods and bindings fail open";
+    until(Some(in_force)).await;
+    cluster.grant(&rights_without(POLICIES));
+    let outdated = "fail: the backstop is outdated, because PoolGuard cannot write it; the entries pods and bindings fail \
+                    open";
+    until(Some(outdated)).await;
+    cluster.configure(&data_text("config.yaml"));
+    until(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_another_client_changes_or_deletes_is_restored() {
     let cluster = Cluster::with_config(&managed()).await;
     let replica = cluster.installed("one").await;
@@ -74,8 +118,7 @@ async fn a_node_that_joins_is_in_the_policy() {
     let cluster = Cluster::with_config(&managed()).await;
     let replica = cluster.installed("one").await;
     replica.metric(IN_FORCE, |value| value == 1.0).await;
-    let knows =
-        || cluster.api.get(POLICIES, "poolguard").unwrap().to_string().contains("ip-10-0-1-77");
+    let knows = || cluster.api.get(POLICIES, "poolguard").unwrap().to_string().contains("1-77");
     assert!(!knows());
     let mut node = cluster.api.get("nodes", "ip-10-0-1-11.ec2.internal").unwrap();
     node["metadata"] =

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 
+use poolguard::api::lease::{LAST_SCAN, REPLICAS};
 use serde_json::{Value, json};
 
 use super::cluster::{CONFIGURATIONS, Cluster, NAMESPACE, all_rights};
@@ -56,6 +57,12 @@ async fn installed() -> (Cluster, super::replica::Replica) {
         .map(|it| json!({"apiGroups": [it.group], "resources": [it.resource], "verbs": it.verbs, "resourceNames": it.names}))
         .collect();
     cluster.api.edit("clusterroles", "poolguard", |role| role["rules"] = json!(rules));
+    let has_published = || {
+        let lease = cluster.api.get("leases", LEASE).unwrap();
+        let annotations = &lease["metadata"]["annotations"];
+        [REPLICAS, LAST_SCAN].iter().all(|name| annotations[name].is_string())
+    };
+    cluster.api.wait_until(|_| has_published()).await;
     (cluster, replica)
 }
 
@@ -72,9 +79,11 @@ async fn an_installation_that_is_well_has_nothing_to_mend() {
     }
 }
 
+const LEASE: &str = "poolguard-system/poolguard";
+
 type Fault = (&'static str, fn(&Cluster), &'static str);
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 14] = [
     (
         "no replica is ready",
         |it| {
@@ -149,6 +158,36 @@ const FAULTS: [Fault; 11] = [
             });
         },
         "error rights ClusterRole poolguard lacks rights: {apiGroups: [\"\"], resources: [nodes], verbs: [list, watch]}",
+    ),
+    (
+        "a replica has another config in force",
+        |it| {
+            it.api.edit("leases", LEASE, |it| {
+                let text = it["metadata"]["annotations"][REPLICAS].as_str().unwrap();
+                let mut all: Value = serde_json::from_str(text).unwrap();
+                all["two"] = json!({"config": "0123456789abcdef", "since": "2026-01-01T00:00:00Z"});
+                it["metadata"]["annotations"][REPLICAS] = all.to_string().into();
+            });
+        },
+        "warning config The config of ConfigMap poolguard-system/poolguard has the hash ",
+    ),
+    (
+        "the last scan is old",
+        |it| {
+            it.api.edit("leases", LEASE, |it| {
+                it["metadata"]["annotations"][LAST_SCAN] = "2026-01-01T00:00:00Z".into();
+            });
+        },
+        "warning scan The last scan of poolguard-system/poolguard succeeded",
+    ),
+    (
+        "no scan has succeeded",
+        |it| {
+            it.api.edit("leases", LEASE, |it| {
+                it["metadata"]["annotations"].as_object_mut().unwrap().remove(LAST_SCAN);
+            });
+        },
+        "warning scan No scan of the cluster has succeeded yet",
     ),
     (
         "no Lease",

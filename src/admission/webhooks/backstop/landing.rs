@@ -3,10 +3,13 @@
 //! It says yes only where [`crate::policy::placement`] does. Where a row or the language says too little (a label
 //! with a value for each node, a host name that no dedicated node has, a number of more than 18 digits), it says no.
 //!
-//! Names that are bound: `c` the row, `n` the name of its node, `t` a term of the pod's required node affinity,
-//! `d` a domain.
+//! Names that are bound: `c` the row, `b` its base, `n` the name of its node, `t` a term of the pod's required node
+//! affinity, `d` a domain.
 
-use super::table::{ABSENT, LIVE, OTHERS, OWN, TAINTS, Table, UNKNOWN};
+use super::{
+    names::row_of_host,
+    table::{ABSENT, BASE, LIVE, OTHERS, OWN, TAINTS, Table, UNKNOWN},
+};
 use crate::{admission::webhooks::cel::literal, policy::pool::HOST_NAME_LABEL};
 
 /// A label key, as the API server accepts it.
@@ -66,13 +69,29 @@ pub(super) fn selector() -> String {
     "has(object.spec.nodeSelector) ? object.spec.nodeSelector : {}".to_owned()
 }
 
-/// Whether the pod can land on a node of the row `c` without naming it.
-pub(super) fn lands_on_any(table: &Table) -> String {
+/// Whether the pod can land on a node of a row without naming it.
+pub(super) fn lands_on_any(table: &Table, row: &str) -> String {
     let (selects, term) = (selects(table, Node::Any), term_holds(table, Node::Any));
-    format!(
+    let lands = format!(
         "{} && {selects} && (!variables.hasTerms || variables.terms.exists(t, {term}))",
         is_open()
-    )
+    );
+    of_row(&format!("[{row}]"), &lands)
+}
+
+/// Whether this holds for the row of a list of one.
+fn of_row(rows: &str, holds: &str) -> String {
+    format!("{rows}.exists(c, [variables.bases[c[{}]]].exists(b, {holds}))", literal(BASE))
+}
+
+/// Whether the row has a field.
+fn has_field(key: &str) -> String {
+    format!("({key} in c || {key} in b)")
+}
+
+/// A field that the row has.
+fn field(key: &str) -> String {
+    format!("({key} in c ? c[{key}] : b[{key}])")
 }
 
 /// Whether the pod can land on a node that it names, by its selector or by a term.
@@ -80,9 +99,8 @@ pub(super) fn lands_on_named(table: &Table) -> String {
     let host = literal(HOST_NAME_LABEL);
     let (selects, term) = (selects(table, Node::Named), term_holds(table, Node::Named));
     let open = is_open();
-    let on_row = |holds: &str| {
-        format!("{}.exists(c, {open} && {selects} && {holds})", row_of_name(table, "n"))
-    };
+    let on_row =
+        |holds: &str| of_row(&row_of_host(table, "n"), &format!("{open} && {selects} && {holds}"));
     let by_selector = format!(
         "{host} in variables.selector && [variables.selector[{host}]].exists(n, {})",
         on_row(&format!("(!variables.hasTerms || variables.terms.exists(t, {term}))"))
@@ -98,56 +116,31 @@ pub(super) fn lands_on_named(table: &Table) -> String {
     format!("({by_selector}) || variables.terms.exists(t, {by_field} || {by_host})")
 }
 
-/// The number of the row of a named node; empty if no dedicated node has the name.
-fn number_of_name(table: &Table, name: &str) -> String {
-    let looks = (0..table.names.len())
-        .map(|at| format!("{name} in variables.names{at} ? variables.names{at}[{name}] : "));
-    format!("({}'')", looks.collect::<String>())
-}
-
-/// The row of a named node whose host has the same name, as a list of one; empty if there is none.
-fn row_of_name(table: &Table, name: &str) -> String {
-    let other_host = is_dedicated(table, &format!("('~' + {name})"));
-    let number = number_of_name(table, name);
-    let rows = row_of_number(table, "i");
-    format!("[{number}].filter(i, i != '' && !({other_host})).map(i, {rows})")
-}
-
 /// The row of a number that is there.
-fn row_of_number(table: &Table, number: &str) -> String {
+pub(super) fn row_of_number(table: &Table, number: &str) -> String {
     let last = table.rows.len().saturating_sub(1);
     let looks = (0..last)
         .map(|at| format!("{number} in variables.rows{at} ? variables.rows{at}[{number}] : "));
     format!("({}variables.rows{last}[{number}])", looks.collect::<String>())
 }
 
-/// Whether a node of this name is dedicated.
-pub(super) fn is_dedicated(table: &Table, name: &str) -> String {
-    let looks = (0..table.names.len()).map(|at| format!("{name} in variables.names{at}"));
-    let looks: Vec<String> = looks.collect();
-    if looks.is_empty() { "false".to_owned() } else { looks.join(" || ") }
-}
-
-/// The row of a dedicated node, by its name.
-pub(super) fn row_of_dedicated(table: &Table, name: &str) -> String {
-    format!("[{}].map(i, {})[0]", number_of_name(table, name), row_of_number(table, "i"))
-}
-
 /// Whether the pod tolerates all taints of the row, and on an UPDATE did not tolerate that of its pool before.
 fn is_open() -> String {
     format!(
-        "!variables.untolerated.exists(u, c[{}].contains(u)) && (request.operation == 'CREATE' || \
-         variables.untoleratedBefore.exists(u, u == '|' + c[{}] + '|'))",
-        literal(TAINTS),
-        literal(OWN),
+        "!variables.untolerated.exists(u, {}.contains(u)) && (request.operation == 'CREATE' || \
+         variables.untoleratedBefore.exists(u, u == '|' + {} + '|'))",
+        field(&literal(TAINTS)),
+        field(&literal(OWN)),
     )
 }
 
 fn selects(table: &Table, node: Node) -> String {
     let value = "variables.selector[k]";
     let may_be = format!(
-        "k in c ? c[k] == {value} : {}.exists(d, d.startsWith('+') ? {value} in variables.domains[d] : \
+        "{} ? {} == {value} : {}.exists(d, d.startsWith('+') ? {value} in variables.domains[d] : \
          d.startsWith('-') && !({value} in variables.domains[d]))",
+        has_field("k"),
+        field("k"),
         domain(table, "k")
     );
     let host = literal(HOST_NAME_LABEL);
@@ -159,7 +152,7 @@ fn selects(table: &Table, node: Node) -> String {
 
 /// The domain of a label that the row does not know the value of, as a list of one.
 fn domain(table: &Table, key: &str) -> String {
-    let others = format!("c[{}]", literal(OTHERS));
+    let others = field(&literal(OTHERS));
     let others = if table.has_reserved() {
         format!(
             "({others} in variables.reserved ? (variables.reserved[{others}].exists(s, {key} == s || \
@@ -170,22 +163,25 @@ fn domain(table: &Table, key: &str) -> String {
     } else {
         others
     };
-    format!("[('?' + {key}) in c ? c['?' + {key}] : {others}]")
+    let of_key = format!("('?' + {key})");
+    format!("[{} ? {} : {others}]", has_field(&of_key), field(&of_key))
 }
 
 /// Whether the term `t` holds for a node of the row.
 fn term_holds(table: &Table, node: Node) -> String {
     let known = format!(
-        "r.key in c ? {} : {}.exists(d, {})",
-        holds("r", "c[r.key]"),
+        "{} ? [{}].exists(w, {}) : {}.exists(d, {})",
+        has_field("r.key"),
+        field("r.key"),
+        holds("r", "w"),
         domain(table, "r.key"),
         may_hold()
     );
     match node {
         Node::Any => format!(
-            "({} in c ? {FIELDS}.size() == 0 : {FIELDS}.all(f, f.operator == 'NotIn')) && \
+            "({} ? {FIELDS}.size() == 0 : {FIELDS}.all(f, f.operator == 'NotIn')) && \
              {EXPRESSIONS}.all(r, {known})",
-            literal(LIVE)
+            has_field(&literal(LIVE))
         ),
         Node::Named => format!(
             "{FIELDS}.all(f, (f.operator == 'In') == (f.values[0] == n)) && {EXPRESSIONS}.all(r, r.key == {} ? {} \

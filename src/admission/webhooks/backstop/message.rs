@@ -1,6 +1,6 @@
 //! What the backstop tells the client: as the webhook says it, as far as a policy can.
 
-use super::table::{POOL, POOL_TAINT};
+use super::table::{BASE, POOL, POOL_TAINT};
 use crate::{
     admission::webhooks::cel::{CelPath, literal},
     policy::mode::RuleName,
@@ -14,15 +14,25 @@ const BY_THE_BACKSTOP: &str =
 const ADVICE: &str = ". If the pod must run there, ask your platform team to add the pod's service account to exempt in \
      PoolGuard's config, with the namespace ";
 
-/// The pod can run on a node of a row of this chunk.
-pub(super) fn of_landing(chunk: usize) -> String {
-    let row = format!("variables.rows{chunk}[variables.landings{chunk}[0]]");
+/// The pod can run on a node of the first row of these.
+pub(super) fn of_landing(rows: &str, landings: &str) -> String {
+    let row = format!("{rows}[{landings}[0]]");
     let start = start();
-    let (pool, taint) = (literal(POOL), literal(POOL_TAINT));
+    let (pool, taint) = (literal(POOL), of_base(&row, POOL_TAINT));
     let can = literal(" can run on a node of pool ");
     let reserved = literal(", which is reserved for AutoMQ: spec.tolerations tolerates ");
     let remove = literal(&format!(". Remove the toleration{ADVICE}"));
-    format!("{start} + {can} + {row}[{pool}] + {reserved} + {row}[{taint}] + {remove} + {}", end())
+    format!("{start} + {can} + {row}[{pool}] + {reserved} + {taint} + {remove} + {}", end())
+}
+
+/// The pod can run on a node of a row. The API server evaluates the messages of all requests, also of those that it
+/// allows: where there are many rows, it must not look for the row again.
+pub(super) fn of_landing_somewhere() -> String {
+    let fact = literal(&format!(
+        " can run on a node that is reserved for AutoMQ: spec.tolerations tolerates the node's taint. Remove the \
+         toleration{ADVICE}"
+    ));
+    format!("{} + {fact} + {}", start(), end())
 }
 
 /// The pod can run on the dedicated node that it names by a label or a field.
@@ -65,6 +75,12 @@ pub(super) fn of_binding(row: &str) -> String {
     format!(
         "{start} + request.namespace + {to} + object.target.name + {of} + {row}[{pool}] + {reserved}"
     )
+}
+
+/// A field that the row has, or its base.
+fn of_base(row: &str, key: &str) -> String {
+    let (key, base) = (literal(key), literal(BASE));
+    format!("({key} in {row} ? {row}[{key}] : variables.bases[{row}[{base}]][{key}])")
 }
 
 /// The rule and the pod.

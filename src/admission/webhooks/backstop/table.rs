@@ -3,12 +3,18 @@
 //!
 //! A row has the labels whose value is known, by their keys. `?KEY` refers to a domain, where less is known
 //! of the label. Keys that begin with a colon describe the row itself; no label has such a key.
+//!
+//! Most labels have the same value in most rows. Rows with the same keys therefore share a base, which has the fields
+//! that are equal in all of them. A base never has a key that one of its rows lacks, so a label that is absent or
+//! unknown stays so.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
+use super::names::{NamedNode, NodeNames};
 use crate::{
     admission::webhooks::cel::{list, literal},
     policy::{
@@ -18,7 +24,9 @@ use crate::{
     },
 };
 
-/// The name of the row's pool.
+/// The number of the base that the row shares with others. It is in the row itself.
+pub(super) const BASE: &str = ":base";
+/// The name of the row's pool. It is in the row itself.
 pub(super) const POOL: &str = ":pool";
 /// The taint of the row's pool, for people.
 pub(super) const POOL_TAINT: &str = ":taint";
@@ -41,7 +49,9 @@ const NEW_HOST: &str = "h?";
 const INDIVIDUAL: &str = "!";
 
 /// The longest text of one expression. The API server's parser takes 100,000 code points.
-const CHUNK_MAX: usize = 60_000;
+pub(super) const CHUNK_MAX: usize = 60_000;
+/// The most rows that one expression evaluates. The API server bounds the cost of an expression.
+const ROWS_MAX: usize = 64;
 /// The longest text of all tables together. The API server stores objects of up to 1.5 MB.
 const TEXT_MAX: usize = 900_000;
 
@@ -50,9 +60,10 @@ const TEXT_MAX: usize = 900_000;
 pub(super) struct Table {
     /// Literals of maps from the number of a row to its fields.
     pub(super) rows: Vec<Chunk>,
-    /// Literals of maps from the name of a node to the number of its row. A further key, a tilde and the name, says
-    /// that the host of the node has another name.
-    pub(super) names: Vec<String>,
+    /// The literal of a map from the numbers of bases to their fields.
+    pub(super) bases: String,
+    /// The nodes by their names.
+    pub(super) names: NodeNames,
     /// Values by domain.
     domains: BTreeMap<String, Vec<Arc<str>>>,
     /// Reserved label domains by the number of their list.
@@ -68,6 +79,8 @@ pub(super) struct Chunk {
     pub(super) numbers: String,
     /// The literal of the rows.
     pub(super) text: String,
+    /// The literal of the rows with nothing but the names of their pools.
+    pub(super) pools: String,
 }
 
 /// What of a snapshot a backstop leaves out, because it would be too large.
@@ -90,30 +103,36 @@ impl Table {
     pub(super) fn of(snapshot: &Snapshot) -> Result<Self, TooLarge> {
         let mut table = Self::default();
         let mut domain_ids = HashMap::new();
-        let to_come: Vec<String> = snapshot
-            .nodes_to_come()
+        let nodes_to_come = snapshot.nodes_to_come();
+        let mut rows: Vec<Fields> = nodes_to_come
             .iter()
-            .map(|node| fields_text(&table.node_to_come(snapshot, node, &mut domain_ids)))
+            .map(|node| table.node_to_come(snapshot, node, &mut domain_ids))
             .collect();
-        let mut size: usize = to_come.iter().map(String::len).sum();
-        if size > TEXT_MAX {
-            return Err(TooLarge);
-        }
-        let mut rows = to_come;
+        rows.extend(snapshot.classes().iter().map(|class| class_fields(snapshot, class)));
+        table.bases = share(&mut rows);
+        let mut size = table.bases.len();
+        let mut nodes = Vec::new();
         let mut kept = Vec::new();
-        for class in snapshot.classes() {
-            let text = fields_text(&class_fields(snapshot, class));
-            if size + text.len() > TEXT_MAX {
-                table.omitted.classes += 1;
-                table.omitted.nodes += class.nodes.len();
-                continue;
+        for (at, row) in rows.into_iter().enumerate() {
+            let length = fields_text(&row).len();
+            let fits = size + length <= TEXT_MAX;
+            match at.checked_sub(nodes_to_come.len()).and_then(|at| snapshot.classes().get(at)) {
+                None if !fits => return Err(TooLarge),
+                None => {}
+                Some(class) if !fits => {
+                    table.omitted.classes += 1;
+                    table.omitted.nodes += class.nodes.len();
+                    continue;
+                }
+                Some(class) => nodes.extend(named_nodes(class, kept.len())),
             }
-            size += text.len();
-            kept.push((rows.len(), class));
-            rows.push(text);
+            size += length;
+            kept.push(row);
         }
-        table.rows = chunks(&rows);
-        table.names = table.names_of(&kept, size);
+        table.rows = chunks(&kept);
+        let (names, left_out) = NodeNames::new(&nodes, TEXT_MAX - size);
+        table.names = names;
+        table.omitted.nodes += left_out;
         let fits = |text: String| text.len() <= CHUNK_MAX;
         if fits(table.domains_text()) && fits(table.reserved_text()) {
             Ok(table)
@@ -171,28 +190,6 @@ impl Table {
         fields
     }
 
-    /// The names of the nodes of these classes, as far as they fit beside what is there already.
-    fn names_of(&mut self, classes: &[(usize, &Class)], mut size: usize) -> Vec<String> {
-        let mut entries = Vec::new();
-        for (number, class) in classes {
-            for node in &class.nodes {
-                let host = class.member(node).label(HOST_NAME_LABEL);
-                let mut entry = format!("{}: '{number}'", literal(&node.name));
-                if host != Some(&*node.name) {
-                    entry = format!("{entry}, {}: ''", literal(&format!("~{}", node.name)));
-                }
-                size += entry.len();
-                if size > TEXT_MAX {
-                    self.omitted.nodes += 1;
-                } else {
-                    entries.push(entry);
-                }
-            }
-        }
-        let parts = parts(&entries, String::len);
-        parts.into_iter().map(|part| format!("{{{}}}", part.join(", "))).collect()
-    }
-
     /// The literal of a map from domains to their values.
     pub(super) fn domains_text(&self) -> String {
         let fixed = [ABSENT, UNKNOWN, NEW_HOST, INDIVIDUAL];
@@ -242,30 +239,94 @@ fn class_fields(snapshot: &Snapshot, class: &Class) -> Fields {
     fields
 }
 
+/// The nodes of a class, whose row has this number.
+fn named_nodes(class: &Class, row: usize) -> impl Iterator<Item = NamedNode<'_>> {
+    class.nodes.iter().map(move |node| NamedNode {
+        name: &node.name,
+        row,
+        is_host: class.member(node).label(HOST_NAME_LABEL) == Some(&*node.name),
+    })
+}
+
+/// Moves the fields that are equal in all rows with the same keys into a base of these rows. Returns the literal of
+/// the bases.
+fn share(rows: &mut [Fields]) -> String {
+    let mut groups: BTreeMap<Vec<&String>, Vec<usize>> = BTreeMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        groups.entry(row.keys().collect()).or_default().push(at);
+    }
+    let base = |members: Vec<usize>| {
+        let base = equal_fields(members.iter().filter_map(|at| rows.get(*at)));
+        let text = fields_text(&base);
+        (text.len() * (members.len() - 1), base, text, members)
+    };
+    let mut bases: Vec<_> = groups.into_values().map(base).collect();
+    bases.sort_by_key(|(saved, ..)| Reverse(*saved));
+    let mut texts = vec!["'':{}".to_owned()];
+    let mut size = 0;
+    for row in rows.iter_mut() {
+        row.insert(BASE.to_owned(), String::new());
+    }
+    for (saved, base, text, members) in bases {
+        size += text.len() + 16;
+        if saved == 0 || size > CHUNK_MAX {
+            break;
+        }
+        let number = texts.len().to_string();
+        texts.push(format!("'{number}':{text}"));
+        for at in members {
+            if let Some(row) = rows.get_mut(at) {
+                row.retain(|key, _| !base.contains_key(key));
+                row.insert(BASE.to_owned(), number.clone());
+            }
+        }
+    }
+    format!("{{{}}}", texts.join(",\n"))
+}
+
+/// The fields that a base of these rows has.
+fn equal_fields<'r>(mut rows: impl Iterator<Item = &'r Fields>) -> Fields {
+    let mut equal = rows.next().cloned().unwrap_or_default();
+    equal.remove(POOL);
+    for row in rows {
+        equal.retain(|key, value| row.get(key) == Some(value));
+    }
+    equal
+}
+
 fn fields_text(fields: &Fields) -> String {
-    let entries = fields.iter().map(|(key, value)| format!("{}: {}", literal(key), literal(value)));
-    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+    let entries = fields.iter().map(|(key, value)| format!("{}:{}", literal(key), literal(value)));
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
 }
 
 /// Rows in parts that an expression can hold.
-fn chunks(rows: &[String]) -> Vec<Chunk> {
-    let numbered: Vec<(usize, &String)> = rows.iter().enumerate().collect();
-    let chunk = |part: &[(usize, &String)]| {
-        let numbers = part.iter().map(|(number, _)| number.to_string());
-        let rows = part.iter().map(|(number, text)| format!("'{number}': {text}"));
-        let text = format!("{{{}}}", rows.collect::<Vec<_>>().join(",\n"));
-        Chunk { numbers: list(numbers), text }
+fn chunks(rows: &[Fields]) -> Vec<Chunk> {
+    let pool =
+        |row: &Fields| row.get_key_value(POOL).map(|(key, pool)| (key.clone(), pool.clone()));
+    let texts = |row| (fields_text(row), fields_text(&pool(row).into_iter().collect()));
+    let numbered: Vec<_> = rows.iter().map(texts).enumerate().collect();
+    let chunk = |part: &[(usize, (String, String))]| {
+        let numbers: Vec<String> = part.iter().map(|(number, _)| number.to_string()).collect();
+        let rows = part.iter().map(|(number, (row, _))| format!("{number}:{row}"));
+        let pools = part.iter().map(|(number, (_, pool))| format!("{number}:{pool}"));
+        Chunk {
+            numbers: format!("[{}]", numbers.join(",")),
+            text: format!("{{{}}}", rows.collect::<Vec<_>>().join(",\n")),
+            pools: format!("{{{}}}", pools.collect::<Vec<_>>().join(",\n")),
+        }
     };
-    parts(&numbered, |(_, text)| text.len()).into_iter().map(chunk).collect()
+    let most = CHUNK_MAX / ROWS_MAX;
+    let parts = parts(&numbered, |(_, (row, _))| row.len().max(most), CHUNK_MAX);
+    parts.into_iter().map(chunk).collect()
 }
 
-/// Consecutive items, each part as long as an expression can be.
-fn parts<T>(items: &[T], length: impl Fn(&T) -> usize) -> Vec<&[T]> {
+/// Consecutive items, each part of this length at most.
+pub(super) fn parts<T>(items: &[T], length: impl Fn(&T) -> usize, most: usize) -> Vec<&[T]> {
     let mut size = 0;
     items
         .chunk_by(|_, next| {
             size += length(next) + 16;
-            let fits = size <= CHUNK_MAX;
+            let fits = size <= most;
             if !fits {
                 size = 0;
             }
