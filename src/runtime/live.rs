@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use kube::{Client, Config};
 use tokio::{select, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -130,28 +131,20 @@ impl Connected {
         let Some(installed) = installed else {
             return Ok((serve_without_cluster(certificate, shared, tasks)?, None));
         };
-        let Installed { namespace, names, identity, address, rotation_wait, writes_reports } =
+        let Installed { namespace, names, identity, address, rotation_wait: wait, writes_reports } =
             installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
-        let (scanned, last_scan) = watch::channel(None);
-        let in_force = applied_config.clone();
-        let facts = Box::new(move || ReplicaFacts {
-            config: in_force.borrow().as_ref().map(|it| it.hash.clone()),
-            scanned: *last_scan.borrow(),
-        });
-        let candidate = (namespace.as_str(), identity.as_str());
-        let (lease, held) = LeaseTask::of_replica(&client, candidate, &names, facts);
+        let (scanned, facts) = replica_facts(applied_config.clone());
+        let (lease, held) = LeaseTask::of_replica(&client, (&namespace, &identity), &names, facts);
         let status = watch::Sender::new(None);
         let reports = writes_reports.then(|| Reports::new(client.clone(), names.clone()));
-        if let Some(reports) = reports.clone() {
-            tasks.spawn(DenialReports::new(reports, report_queue, held.clone()).run());
-        }
+        write_denial_reports(reports.clone(), report_queue, &held, tasks);
         let backstop = BackstopInputs {
             guard: Arc::clone(&guard),
             applied_config: applied_config.clone(),
             held: held.clone(),
-            settling: rotation_wait,
+            settling: wait,
         };
         let backstop = keep_backstop(&client, (&namespace, &names), backstop, shared, tasks);
         let inputs = ScanInputs {
@@ -190,7 +183,6 @@ impl Connected {
                 certificates
             }
             Certificate::InMemory | Certificate::Managed => {
-                let wait = rotation_wait;
                 let secret = see(&client, own_authority::source(&namespace, &names), tasks);
                 let settings = AuthoritySettings { namespace, names, server_names, wait, clock };
                 let inputs = AuthorityInputs { secret, registered, held };
@@ -215,6 +207,30 @@ fn keep_registration(
     let registration =
         WebhookRegistration::new(client, settings, inputs, metrics, recorder, status);
     tasks.spawn(registration.run());
+}
+
+/// Begins to write reports of denials, if the installation has reports.
+fn write_denial_reports(
+    reports: Option<Reports>,
+    queue: ReportQueue,
+    held: &watch::Receiver<LeaseHeld>,
+    tasks: &mut Tasks,
+) {
+    if let Some(reports) = reports {
+        tasks.spawn(DenialReports::new(reports, queue, held.clone()).run());
+    }
+}
+
+/// Where the time of the last scan is noted, and what this replica publishes about itself.
+fn replica_facts(
+    applied_config: watch::Receiver<Option<AppliedConfig>>,
+) -> (watch::Sender<Option<Timestamp>>, Box<dyn Fn() -> ReplicaFacts + Send + Sync>) {
+    let (scanned, last_scan) = watch::channel(None);
+    let facts = move || ReplicaFacts {
+        config: applied_config.borrow().as_ref().map(|it| it.hash.clone()),
+        scanned: *last_scan.borrow(),
+    };
+    (scanned, Box::new(facts))
 }
 
 /// Begins to keep the backstop; how it stands, once this replica knows it.
