@@ -41,6 +41,23 @@ pub(super) fn glob(
     }
 }
 
+/// Reads globs over the names of objects whose namespace another key says.
+fn names_without_namespace(
+    list: &[String],
+    at: &TreeCursor<'_>,
+    report: &mut DiagnosticCollector,
+) -> Vec<Glob> {
+    for (at, text) in at.items(list) {
+        if let Some((_, name)) = text.rsplit_once('/') {
+            report.push(
+                at.error(format!("the name or glob `{text}` contains a `/`, which no name has"))
+                    .with_help(format!("write `{name}`, without the namespace")),
+            );
+        }
+    }
+    globs(list, at, report)
+}
+
 /// Reads names that may have any characters, such as those of users; only with a `*` or a `?` in
 /// them they are globs.
 fn principals(list: &[String], at: &TreeCursor<'_>, report: &mut DiagnosticCollector) -> Vec<Glob> {
@@ -74,7 +91,11 @@ pub(super) fn automq(
     AutoMq {
         namespaces: globs(&raw.namespaces, &namespaces, report),
         pods: selector(&raw.pods, &at.key("pods"), report),
-        service_accounts: globs(&raw.service_accounts, &at.key("serviceAccounts"), report),
+        service_accounts: names_without_namespace(
+            &raw.service_accounts,
+            &at.key("serviceAccounts"),
+            report,
+        ),
     }
 }
 
@@ -93,8 +114,9 @@ fn exemption(
 ) -> Option<Exemption> {
     let namespace = raw.namespace.as_ref();
     let namespace = namespace.and_then(|text| glob(text, &at.key("namespace"), report));
-    let service_accounts = globs(&raw.service_accounts, &at.key("serviceAccounts"), report);
-    let daemon_sets = globs(&raw.daemon_sets, &at.key("daemonSets"), report);
+    let [service_accounts, daemon_sets] =
+        [("serviceAccounts", &raw.service_accounts), ("daemonSets", &raw.daemon_sets)]
+            .map(|(key, names)| names_without_namespace(names, &at.key(key), report));
     let pods = selector(&raw.pods, &at.key("pods"), report);
     let reason = raw.reason.as_ref()?;
     if reason.trim().is_empty() {

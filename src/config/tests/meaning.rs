@@ -162,6 +162,12 @@ fn globs_know_two_wildcards() {
 }
 
 #[test]
+fn names_of_daemon_sets_and_service_accounts_have_no_namespace() {
+    assert_snapshot!(lines_of("exempt: [{namespace: logging, daemonSets: [logging/fluent-bit], reason: logs}]"), @"1:44: the name or glob `logging/fluent-bit` contains a `/`, which no name has; help: write `fluent-bit`, without the namespace");
+    assert_snapshot!(lines_of("automq: {serviceAccounts: [automq/*]}"), @"1:28: the name or glob `automq/*` contains a `/`, which no name has; help: write `*`, without the namespace");
+}
+
+#[test]
 fn exempt_entries_say_where_and_why() {
     assert_snapshot!(lines_of("exempt: [{reason: x}, {namespace: kube-system}]"), @r"
     1:10: missing key `namespace` in `exempt[0]`; help: add `namespace: …`: the namespace, as a name or glob
