@@ -22,7 +22,7 @@ MDBOOK := $(TARGET)/mdbook-0.5.4
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Serve the webhook on a recorded cluster: CONFIG=… CLUSTER=… for your own
+run: ## Serve the webhook with a saved example cluster: CONFIG=… CLUSTER=… for your own
 	$(CARGO) run --quiet -- serve --config $(CONFIG) --cluster $(CLUSTER)
 
 test: ## Check formatting, lints and documentation, and run every test

@@ -83,7 +83,7 @@ def request():
         arrow(240, 206, 226),
         box("guard", 32, 226, 416, 80, "2  PoolGuard: /mutate", "Adds toleration, node affinity and zones to AutoMQ pods,", "and the taint to a node that joins a declared pool"),
         arrow(240, 306, 326),
-        box("box", 32, 326, 416, 62, "3  Backstop (optional): admission policies", "Deny intruders that PoolGuard did not answer"),
+        box("box", 32, 326, 416, 62, "3  Backstop (optional): admission policies", "Deny intruders that PoolGuard did not judge in 2"),
         arrow(240, 388, 408),
         box("guard", 32, 408, 416, 90, "4  PoolGuard: /validate", "Every rule judges the request. The facts are in memory:", "the config, and a snapshot of the cluster.", "PoolGuard does not call the API server to decide."),
         arrow(128, 514, 544),

@@ -44,7 +44,7 @@ pub(super) struct PolicyArguments {
     #[command(flatten)]
     common: Common,
 
-    /// Dump of the cluster: the policies protect its nodes. Without it they protect only the next nodes of the
+    /// Dump of the cluster: the policies protect its nodes. Without it they protect only the nodes to come of the
     /// declared pools
     #[arg(long, env = "POOLGUARD_CLUSTER", value_name = "FILE")]
     cluster: Option<PathBuf>,

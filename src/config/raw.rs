@@ -41,7 +41,7 @@ pub(super) struct Raw {
     /// The cloud on which the cluster runs. If you omit it, PoolGuard reads it from the nodes' `providerID`.
     #[schemars(example = &"aws")]
     pub(super) provider: Option<Provider>,
-    /// The taint of every pool's nodes. PoolGuard also finds undeclared pools by it. Parts that you omit have
+    /// The taint of every pool's nodes. PoolGuard finds pools that you did not declare by it. Parts that you omit have
     /// the values of `dedicated=automq:NoSchedule`.
     #[serde(default)]
     #[schemars(extend("default" = {"key": "dedicated", "value": "automq", "effect": "NoSchedule"}))]

@@ -73,7 +73,7 @@ impl ReadTest {
         };
         let (mut file, raw) = SourceFile::read::<RawTest>(shown, text, format());
         let raw = raw.unwrap_or_default();
-        let mut found = mistakes::find(&raw, &file);
+        let mut found = mistakes::find(&raw, &file, &folder);
         let root = file.root();
         let named = raw.run.as_ref().map(|run| named_files(run, raw.expect.as_ref(), &root));
         let used = named.iter().flatten().map(|(_, name)| path_of(&folder, name)).collect();

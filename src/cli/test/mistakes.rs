@@ -1,19 +1,20 @@
 //! The mistakes of a test that its schema does not show: keys of another command, inputs that are missing, and
 //! expectations that nothing can fail.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
-use super::raw::{
-    Command, Expect, ExpectedDecision, ExpectedFinding, ExpectedResult, RawTest, Run,
+use super::{
+    find::path_of,
+    raw::{Command, Expect, ExpectedDecision, ExpectedFinding, ExpectedResult, RawTest, Run},
 };
 use crate::{
     config::{Diagnostic, SourceFile, TreeCursor},
     json::text::likely,
 };
 
-/// Every mistake, each with its place.
-pub(super) fn find(test: &RawTest, file: &SourceFile) -> Vec<Diagnostic> {
-    let mut checker = Checker { file, mistakes: Vec::new() };
+/// Every mistake, each with its place. The folder is that of the test.
+pub(super) fn find(test: &RawTest, file: &SourceFile, folder: &Path) -> Vec<Diagnostic> {
+    let mut checker = Checker { file, folder, mistakes: Vec::new() };
     let root = file.root();
     let (run_place, expect_place) = (root.key("run"), root.key("expect"));
     if let Some(run) = &test.run {
@@ -36,6 +37,7 @@ pub(super) fn find(test: &RawTest, file: &SourceFile) -> Vec<Diagnostic> {
 
 struct Checker<'f> {
     file: &'f SourceFile,
+    folder: &'f Path,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -168,7 +170,10 @@ impl Checker<'_> {
         for (name, result) in results {
             let place = place.key(name);
             if !inputs.is_empty() && !inputs.iter().any(|input| is_of_input(name, input)) {
-                let meant = likely(name, inputs.iter().map(String::as_str));
+                // A file that exists is named correctly: the mistake is then in an input.
+                let is_file = path_of(self.folder, name).exists();
+                let meant =
+                    if is_file { None } else { likely(name, inputs.iter().map(String::as_str)) };
                 let question = meant.map(|it| format!("; did you mean `{it}`?"));
                 let question = question.unwrap_or_default();
                 let known: Vec<_> = inputs.iter().map(|it| format!("`{it}`")).collect();

@@ -92,7 +92,7 @@ expect:
 }
 
 /// Tests with mistakes, and what PoolGuard says about each: the place in the file, and the first line.
-pub(super) const MISTAKEN: [(&str, &str); 28] = [
+pub(super) const MISTAKEN: [(&str, &str); 29] = [
     ("run: {command: [\n", "1:16: this is not YAML: unclosed bracket '['"),
     ("", "expected a mapping in the test, found nothing"),
     ("- run\n", "1:1: expected a mapping in the test, found a list"),
@@ -121,6 +121,10 @@ pub(super) const MISTAKEN: [(&str, &str); 28] = [
     (
         "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {pods.yaml: {decision: deny}}}\n",
         "2:20: `pods.yaml` is no input of this test; did you mean `pod.yaml`?",
+    ),
+    (
+        "run: {command: review, inputs: [pods.yaml]}\nexpect: {results: {pod.yaml: {decision: deny}}}\n",
+        "1:33: cannot read `pods.yaml`: there is no such file; did you mean `pod.yaml`? | 2:20: `pod.yaml` is no input of this test",
     ),
     (
         "run: {command: review, inputs: [pod.yaml]}\nexpect: {results: {'pod.yaml#2': {decision: deny}}}\n",
