@@ -209,6 +209,7 @@ mod tests {
             strangers: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
             deviations: Some(vec![(ObjectRef::named("v1", "A", "a"), "absent".to_owned())]),
+            backstop: None,
         };
         let examined = Examined {
             broken: &examined.broken | &[RuleName::ClusterExclusive].into(),
