@@ -48,7 +48,7 @@ pub(super) struct Configuration {
     recorder: EventRecorder,
     seen: watch::Receiver<Seen>,
     written: Option<Written>,
-    /// What the config asked for when the registered object was last like it.
+    /// What the config asked for when the registered object was last like it, or the object as another holder keeps it.
     agreed: Option<Value>,
     pub(super) contest: Contest,
     last_reported: Option<Drift>,
@@ -142,6 +142,17 @@ impl Configuration {
         match &self.written {
             Some(written) => Seen::Present(written.object.clone()),
             None => seen,
+        }
+    }
+
+    /// Notes how the holder of the Lease keeps it. If this replica takes the Lease and finds it like that, no other
+    /// client changed it: this replica asks for something else, such as after an upgrade.
+    pub(super) fn follow(&mut self) {
+        let seen = self.seen.borrow_and_update();
+        if let Some(live) = seen.object()
+            && self.agreed.as_ref() != Some(live)
+        {
+            self.agreed = Some(live.clone());
         }
     }
 

@@ -57,6 +57,29 @@ async fn a_config_is_in_force_within_seconds_and_what_is_registered_follows() {
     replica.logged("to the current config and certificate authority: failurePolicy of entry").await;
 }
 
+/// As in an upgrade, whose version asks for other entries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_takes_over_updates_what_is_registered_without_a_warning() {
+    let cluster = Cluster::start().await;
+    let mut one = cluster.installed("one").await;
+    let [_, validating] = CONFIGURATIONS;
+    let is_closed = |name: &str| {
+        closed(&cluster.registered(validating).unwrap()).iter().any(|it| it.starts_with(name))
+    };
+    assert!(is_closed("pods."));
+    let next = cluster.config_path().with_file_name("next.yaml");
+    std::fs::write(&next, format!("{}{WARNING}", data_text("config.yaml"))).unwrap();
+    let two = cluster.replica_with("two", &["--config", next.to_str().unwrap()]).await;
+    two.ready().await;
+    one.signal("TERM");
+    assert_eq!(one.ended().await, 0);
+    eventually("the entries of the next config", async || !is_closed("pods.")).await;
+    two.logged("to the current config and certificate authority: failurePolicy of entry").await;
+    let events = cluster.api.list("events.events.k8s.io");
+    assert!(events.iter().all(|event| event["reason"] != "Drifted"), "{events:?}");
+    assert_eq!(two.lines("differs from the config"), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warning_of_the_config_is_logged_once() {
     let config = "apiVersion: poolguard.io/v1alpha1\nkind: PoolGuardConfig\n";
