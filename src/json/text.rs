@@ -197,6 +197,8 @@ pub fn likely<'c>(found: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -226,6 +228,18 @@ mod tests {
             assert_eq!(has_controls(&text), is_control(character), "{character:?}");
         }
         assert!(!has_controls("") && !has_controls("plain") && has_controls("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_of_several_pieces_has_controls_where_a_character_is_one(
+            before in "[a-zé…漢🦀]{0,150}",
+            character in "[ -ÿ\u{2000}-\u{2070}]",
+            after in "[a-zé…漢🦀]{0,150}",
+        ) {
+            let text = [before, character, after].concat();
+            prop_assert_eq!(has_controls(&text), text.chars().any(is_control));
+        }
     }
 
     #[test]
