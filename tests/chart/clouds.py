@@ -49,10 +49,11 @@ def agents(data):
 
 
 def machine_types(data):
-    rows = ["| machine type | size | what the source says | source |", "|---|---|---|---|"]
+    rows = ["These machine types are in the catalog:", ""]
+    rows += ["| machine type | size | what the source says | source |", "|---|---|---|---|"]
     for it in data.get("machineTypes", []):
         rows.append(f"| `{it['name']}` | {it['size']} | {STRENGTHS[it['strength']]} | {cell(it['source'])} |")
-    if len(rows) == 2:
+    if not data.get("machineTypes"):
         return ["The catalog has no machine type. Without `machineTypes` in the config, PoolGuard does not check the type."]
     return rows
 
@@ -60,8 +61,8 @@ def machine_types(data):
 def section(name):
     """What a page says of a preset."""
     data = preset(name)
-    title = "every cloud" if name == "common" else f"`{name}`"
-    lines = [f"PoolGuard's preset for {title} has this data. *(inferred)* means that no document contains the names.", ""]
+    title = "The preset that is the same on every cloud" if name == "common" else f"PoolGuard's preset for `{name}`"
+    lines = [f"{title} has this data. *(inferred)* means that no document contains the names.", ""]
     lines.append(f"- **Labels that name the pool of a node:** {codes(data.get('nodePoolLabels', []))}")
     if users := data.get("trusted", {}).get("users"):
         lines.append(f"- **Trusted controllers of the cloud:** {codes(users)}")
@@ -71,7 +72,7 @@ def section(name):
         lines.append(f"- **Protected annotations of service accounts:** {codes(annotations)}")
     lines += ["", "These DaemonSets are exempt:", "", *agents(data)]
     if name != "common":
-        lines += ["", "These machine types are in the catalog:", "", *machine_types(data)]
+        lines += ["", *machine_types(data)]
     return "\n".join(lines) + "\n"
 
 
