@@ -164,7 +164,7 @@ impl WebhookRegistration {
         let backstop = *self.backstop.borrow_and_update();
         if !self.holds {
             self.ownership.forget();
-            self.configurations.each_mut().map(Configuration::follow);
+            self.configurations.iter_mut().for_each(Configuration::follow);
             publish(RegistrationStatus::default(), false, &self.metrics, &self.status);
             return RETRY_INTERVAL;
         }

@@ -36,8 +36,11 @@ static DUMPS: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 static PLANS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let plans = texts(&data("terraform")).into_iter();
-    plans.filter(|text| text.starts_with('{')).collect()
+    let cases = fs::read_dir(data("cases")).unwrap().map(|case| case.unwrap().path());
+    let plans = cases.map(|case| case.join("plan.json")).filter(|plan| plan.is_file());
+    let mut plans: Vec<String> = plans.map(|plan| fs::read_to_string(plan).unwrap()).collect();
+    plans.extend(texts(&data("terraform")).into_iter().filter(|text| text.starts_with('{')));
+    plans
 });
 
 /// What the recorded reviews ask, in the three lines that `check_object` takes.

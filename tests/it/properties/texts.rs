@@ -77,7 +77,10 @@ pub(crate) fn check_documents(text: &str) {
 /// A plan is read, and judged the same every time, whatever config is held against it; or it is refused.
 pub(crate) fn check_plan(text: &str) {
     let Ok(plan) = Plan::read(text) else { return };
-    assert!(!plan.pools.is_empty(), "a plan without a pool is refused");
+    let Plan { pools, instances, manifests, role_changes, lookalikes } = &plan;
+    let is_about_nodes = !pools.is_empty() || !manifests.is_empty() || !lookalikes.is_empty();
+    let is_about_automq = !instances.is_empty() || !role_changes.is_empty();
+    assert!(is_about_nodes || is_about_automq, "a plan about nothing else is refused");
     for config in ["", include_str!("../../data/terraform/config.yaml")] {
         let Ok(loaded) = config::load("config.yaml", config, plan.provider()) else { continue };
         let one = examine_plan(&loaded.policy, &plan);
