@@ -26,6 +26,7 @@ mod picture;
 mod planned;
 mod roles;
 mod system_pool;
+mod taints;
 mod words;
 
 pub use self::{
@@ -94,6 +95,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     intruders::judge(&facts, &mut findings);
     roles::judge(&facts, &mut findings);
     instances::judge(&facts, &mut findings);
+    nodes::decide_first(&facts, &mut findings);
     for finding in &mut findings {
         demote(policy, finding);
     }

@@ -6,7 +6,7 @@ use super::{
     draft::is_marked,
     facts::{CheckFacts, Resident},
     finding::{CheckFinding, Constraint, FindingSeverity},
-    intruders::unless_automq,
+    fix,
     words::count,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(super) fn judge(
                 .fix(format!(
                     "{}# {change} under `exempt` in PoolGuard's config: {{namespace: {namespace}, reason: …}}\n# this \
                      entry exempts every pod of the namespace, also on AutoMQ's pools",
-                    unless_automq(facts, namespace, has_mark)
+                    fix::unless_automq(facts, namespace, has_mark)
                 )),
         );
     }

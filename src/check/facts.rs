@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::draft::is_marked;
 use crate::{
     cluster::inventory::Inventory,
     json::{self, Cursor, JsonError, Read, text::Text},
@@ -101,6 +102,20 @@ impl<'a> CheckFacts<'a> {
         let mut own = self.pods.iter().filter(is_own).peekable();
         own.peek().is_some()
             && own.all(|it| tolerating(it.pod.spec.tolerations(), taint, comparison).is_some())
+    }
+
+    /// Whether the taint of these nodes may be a mistake: the config declares pools, but none that selects them, and
+    /// no pod there is an AutoMQ pod or has AutoMQ's labels.
+    pub(super) fn may_be_a_mistake(&self, pool: &PoolNodes<'_>) -> bool {
+        let is_here = |it: &&Resident<'_>| {
+            pool.nodes.iter().any(|node| *node.name == *it.pod.spec.node_name.as_str())
+        };
+        let is_automq = |it: &Resident<'_>| {
+            matches!(it.owner, ResidentOwner::AutoMq(_)) || is_marked(&it.pod.metadata.labels)
+        };
+        pool.declared.is_none()
+            && !self.policy.pools.is_empty()
+            && !self.pods.iter().filter(is_here).any(is_automq)
     }
 
     /// Whether the input holds this kind.

@@ -55,10 +55,35 @@ fn group<'a>(pool: &'a PoolNodes<'_>, key: &str) -> Option<&'a str> {
     })
 }
 
+/// The command for the first node or pod only, and when to repeat it: text that is pasted as a whole never stops
+/// several brokers at once.
+pub(super) fn one_at_a_time(
+    names: &[&str],
+    command: impl FnOnce(&str) -> String,
+    wait: &str,
+) -> String {
+    let Some((first, others)) = names.split_first() else { return String::new() };
+    let command = command(first);
+    match others {
+        [] => format!("{command}\n# {wait}"),
+        others => format!(
+            "{command}\n# {wait}. Then repeat this, one at a time, for {}",
+            others.join(", ")
+        ),
+    }
+}
+
 /// Gives nodes the taint of their pool.
 pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
     let taint = &pool.facts.taint;
-    let now = format!("kubectl taint node {} {taint}", nodes.join(" "));
+    let now = if taint.effect == NO_EXECUTE {
+        let command = |node: &str| format!("kubectl taint node {node} {taint}");
+        let wait =
+            "Kubernetes evicts pods that do not tolerate this taint. Wait until AutoMQ is healthy";
+        one_at_a_time(nodes, command, wait)
+    } else {
+        format!("kubectl taint node {} {taint}", nodes.join(" "))
+    };
     if let Some(tool) = tool(facts.policy, pool) {
         let later = pool_taint(&tool, taint);
         return format!("{now}\n# then give future nodes of the node pool the taint:\n{later}");
@@ -116,18 +141,20 @@ fn pool_taint(tool: &Tool<'_>, taint: &Taint<'_>) -> String {
     }
 }
 
-/// Brings a pool to this many nodes.
+/// Brings a pool to this many nodes, and never to fewer than it has.
 pub(super) fn scale(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: usize) -> String {
     let zones = pool.zones().len().max(1);
+    let nodes = nodes.max(pool.nodes.len());
+    let in_one_zone = pool.by_zone().values().map(Vec::len).max().unwrap_or_default();
     match tool(facts.policy, pool) {
         Some(Tool::Eks(group)) => format!(
             "eksctl scale nodegroup --cluster $CLUSTER --name {group} --nodes {nodes} \
              --nodes-min {nodes}"
         ),
-        // GKE counts by zone.
         Some(Tool::Gke(group)) => format!(
-            "gcloud container clusters resize $CLUSTER --node-pool {group} --num-nodes {}",
-            nodes.div_ceil(zones)
+            "# --num-nodes is the number of nodes in each zone\n\
+             gcloud container clusters resize $CLUSTER --node-pool {group} --num-nodes {}",
+            nodes.div_ceil(zones).max(in_one_zone)
         ),
         Some(Tool::Aks(group)) => format!(
             "az aks nodepool scale --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER \
@@ -150,15 +177,12 @@ pub(super) fn replace(
     let zones = if matches!(zones.len(), 1 | 3) { zones.join(",") } else { "$ZONES".to_owned() };
     let taint = &pool.facts.taint;
     let made = match tool(facts.policy, pool) {
-        Some(Tool::Eks(group)) => {
+        Some(Tool::Eks(_)) => {
             let tainted = pool_taint(&Tool::Eks("$NEW_POOL"), taint);
-            return format!(
+            format!(
                 "eksctl create nodegroup --cluster $CLUSTER --name $NEW_POOL --node-type \
-                 {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}\n# add \
-                 $NEW_POOL to the pool's `nodes` in PoolGuard's config, for example {{matchExpressions: \
-                 [{{key: eks.amazonaws.com/nodegroup, operator: In, values: [{group}, $NEW_POOL]}}]}}. Then drain the nodes of {group} one at a \
-                 time. After each node, wait until its broker runs on $NEW_POOL. At the end:\neksctl delete nodegroup --cluster $CLUSTER --name {group}"
-            );
+                 {machine_type} --node-zones {zones} --nodes 3 --nodes-min 3\n{tainted}"
+            )
         }
         Some(Tool::Gke(_)) => format!(
             "gcloud container node-pools create $NEW_POOL --cluster $CLUSTER --machine-type \
@@ -169,39 +193,89 @@ pub(super) fn replace(
              $NEW_POOL --node-vm-size {machine_type} --zones $ZONES --node-count 3 --node-taints \
              {taint}"
         ),
-        Some(Tool::Ack(_) | Tool::Tke(_)) | None => {
-            format!("# create a node pool of type {machine_type} in {zones} with the taint {taint}")
+        Some(Tool::Ack(_) | Tool::Tke(_)) | None => format!(
+            "# create a node pool of type {machine_type} in {zones} with the taint {taint}, here called $NEW_POOL"
+        ),
+    };
+    let name = node_pool(facts.policy, pool);
+    let old = name.unwrap_or("the old node pool");
+    let selected = pool.declared.map_or_else(String::new, |_| {
+        format!(
+            "# add $NEW_POOL to the pool's `nodes` in PoolGuard's config{}\n",
+            example_of_two(facts.policy, pool)
+        )
+    });
+    let delete = match tool(facts.policy, pool) {
+        Some(Tool::Eks(group)) => {
+            format!("eksctl delete nodegroup --cluster $CLUSTER --name {group}")
         }
+        Some(_) | None => format!("delete {}", name.unwrap_or("the old node pool")),
     };
     format!(
-        "{made}\n# add the new node pool to the pool's `nodes` in PoolGuard's config. Then drain and delete \
-     the old node pool"
+        "{made}\n{selected}# then drain the nodes of {old} one at a time. After each node, wait until its broker runs on \
+         $NEW_POOL\n# at the end, when no broker runs on {old}: {delete}"
     )
 }
 
-/// Takes nodes out of the cluster, and their pool out of the zones that it is not for. `empty` are the pool's zones
-/// without a node.
+/// A selector of the node pool and of the one that replaces it, as an example, if a label names the node pool.
+pub(super) fn example_of_two(policy: &Policy, pool: &PoolNodes<'_>) -> String {
+    let mut keys = policy.node_pool_labels.iter();
+    let named = keys.find_map(|key| group(pool, key).map(|name| (key, name)));
+    named.map_or_else(String::new, |(key, name)| {
+        format!(
+            ", for example {{matchExpressions: [{{key: {key}, operator: In, values: [{name}, $NEW_POOL]}}]}}"
+        )
+    })
+}
+
+/// Moves brokers out of zones that the pool is not for. `empty` are the pool's zones without a node.
 pub(super) fn out_of_zones(
     facts: &CheckFacts<'_>,
     pool: &PoolNodes<'_>,
     nodes: &[&str],
     empty: &[&str],
 ) -> String {
-    let nodes = nodes.join(" ");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
-    let named = if zones.is_empty() { "the pool's zones".to_owned() } else { zones.join(" ") };
     let room = if empty.is_empty() { "one of the pool's zones".to_owned() } else { list(empty) };
-    let limit = match tool(facts.policy, pool) {
-        Some(Tool::Gke(group)) => format!(
-            "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations {}",
+    let drain = |node: &str| format!("kubectl drain {node} --ignore-daemonsets");
+    // GKE deletes the nodes of a zone that is taken from the list.
+    let moved = if let Some(Tool::Gke(group)) = tool(facts.policy, pool) {
+        let update = format!(
+            "gcloud container node-pools update {group} --cluster $CLUSTER --node-locations"
+        );
+        let mut all = pool.zones();
+        all.extend(pool.by_zone().into_keys());
+        let all: Vec<&str> = all.into_iter().collect();
+        let drained = one_at_a_time(nodes, drain, "wait until AutoMQ is healthy again");
+        format!(
+            "{update} {}\n# wait until a node in {room} is ready, then:\n{drained}\n# at the end, when no broker runs in the \
+                 other zones: {update} {}\n# GKE then deletes the nodes in the other zones",
+            all.join(","),
             zones.join(",")
-        ),
-        Some(_) | None => format!("# limit the node pool to {named}"),
+        )
+    } else {
+        let named = if zones.is_empty() { "the pool's zones".to_owned() } else { zones.join(" ") };
+        let wait =
+            "delete the machine of this node in the cloud, and wait until AutoMQ is healthy again";
+        format!(
+            "# add a node in {room}, and wait until it is ready, then:\n{}\n# at the end, when no broker runs in the \
+                 other zones:\n# limit the node pool to {named}",
+            one_at_a_time(nodes, drain, wait)
+        )
     };
     format!(
         "# if the zone is right: change `zones` of the pool in PoolGuard's config to the zones of its nodes. A pool has \
-         one zone or three\n# if the zone is wrong:\n{limit}\n\
-         # add a node in {room}, then drain and delete one node at a time, and wait until AutoMQ is healthy again\n\
-         kubectl drain {nodes} --ignore-daemonsets\n# then delete the machine of each drained node in the cloud"
+         one zone or three\n# if the zone is wrong:\n{moved}"
+    )
+}
+
+/// The first lines of a fix for a pod that is probably AutoMQ's, but whose namespace the config does not name.
+pub(super) fn unless_automq(facts: &CheckFacts<'_>, namespace: &str, has_mark: bool) -> String {
+    if !has_mark || facts.policy.automq.owns_namespace(namespace) {
+        return String::new();
+    }
+    format!(
+        "# these pods have AutoMQ's labels. If they are AutoMQ's pods, add namespace {namespace} to `automq.namespaces` in \
+         PoolGuard's config, and do nothing else\n# otherwise:\n"
     )
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     facts::{CheckFacts, PoolNodes, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
+    fix,
     picture::is_misplaced,
     words::{capital, count, list, named, verb},
 };
@@ -121,19 +122,26 @@ fn pods(
     let finding = CheckFinding::fail(PLACE, FindingSeverity::Error, fact)
         .why(
             "The node can have another machine type, cloud role or zone than the pool. Then the pod may lose access to \
-             its storage, or its volumes are in a zone of no node of the pool",
+             its storage, or no node of the pool is in the zone of its volumes",
         )
         .pool(pool.name())
         .nodes(&nodes)
-        .fix(format!(
-            "# first check that the volumes of the pod are in the pool's zones. PoolGuard must run before \
-         you delete the pod: the pod's controller creates the pod again, and PoolGuard then places it on the pool\nkubectl delete pod -n {namespace} {}",
-            pods.join(" ")
-        ));
+        .fix(move_to_pool(namespace, &pods));
     findings.push(match pods.as_slice() {
         [pod] => finding.object(format!("Pod {namespace}/{pod}")),
         _ => finding,
     });
+}
+
+/// Makes the controllers of these pods create them again, where PoolGuard places them.
+fn move_to_pool(namespace: &str, pods: &[&str]) -> String {
+    let delete = |pod: &str| format!("kubectl delete pod -n {namespace} {pod}");
+    let moved = fix::one_at_a_time(pods, delete, "wait until AutoMQ is healthy again");
+    format!(
+        "# if the config names the wrong pool or zones: correct the config\n# otherwise, check that the volumes of the pod \
+         are in the pool's zones. If they are not, ask AutoMQ to move the data. PoolGuard must run before you delete the \
+         pod: the pod's controller creates the pod again, and PoolGuard then places it on the pool\n{moved}"
+    )
 }
 
 /// Pools are never mixed: instances in zone A, in zone B and in all three need three of them.
@@ -217,7 +225,16 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             continue;
         };
         let zones = volume_zones(facts, volume);
-        if pool.zones().is_empty() || zones.is_empty() {
+        if zones.is_empty() {
+            continue;
+        }
+        if pool.zones().is_empty() {
+            let fact = format!(
+                "The zones of pool {} are not known: the config declares none, and no node in the input shows one",
+                pool.name()
+            );
+            let finding = CheckFinding::unknown(rule, FindingSeverity::Error, fact);
+            findings.push(finding.pool(pool.name()));
             continue;
         }
         match volume_zone(facts, instance, pool, name, volume, &zones) {
@@ -261,7 +278,7 @@ fn volume_zone(
         }
         Ternary::No => {
             let fact = format!(
-                "Volume {volume} of claim {claim} is in {}, which is no zone of pool {} of instance {} ({})",
+                "Volume {volume} of claim {claim} is in {}, and pool {} of instance {} is in {}",
                 list(&zones),
                 pool.name(),
                 instance.name,

@@ -14,13 +14,14 @@ use super::{
     exclusive,
     facts::{CheckFacts, Resident, ResidentOwner},
     finding::{CheckFinding, Constraint, FindingSeverity},
+    fix,
     words::{capital, count, list, named, verb},
 };
 use crate::{
     json,
     kubernetes::{
         object::{Metadata, Pod, PodSpec, Workload, WorkloadKind},
-        resource::{JOBS, PODS, REPLICA_SETS, Resource},
+        resource::{JOBS, NODES, PODS, REPLICA_SETS, Resource},
         taint::tolerating,
     },
     policy::{
@@ -42,6 +43,9 @@ const RESERVED: &str = "These pods take network, disk and CPU from the brokers, 
  change can fail because free resources are missing";
 const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. With \
  PoolGuard, these pods are denied, so the workload does not start";
+
+const NO_NODES: &str =
+    "The input contains no nodes, so PoolGuard cannot tell which pods can run on AutoMQ's nodes";
 
 /// What makes pods, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,7 +153,7 @@ fn residents(
             }
             None => {
                 let has_mark = pods.iter().any(|it| is_marked(&it.pod.metadata.labels));
-                unless_automq(facts, &maker.namespace, has_mark) + &pod_fix(facts, maker, pods)
+                fix::unless_automq(facts, &maker.namespace, has_mark) + &pod_fix(facts, maker, pods)
             }
         };
         findings.push(
@@ -196,17 +200,22 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
 /// An entry that says what is meant.
 fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     let Maker { kind, namespace, name } = maker;
-    let keep_off = if kind == "Pod" {
-        "# in the manifest of the pod, add node affinity that keeps it off the pool. Then delete the pod and create \
-         it again"
-            .to_owned()
-    } else {
-        let kind = kind.to_lowercase();
-        format!(
-            "kubectl edit {kind} -n {namespace} {name}\n# add node affinity that keeps its pods off the pool"
-        )
+    let keep_off = match kind.as_str() {
+        "Pod" => "# in the manifest of the pod, add node affinity that keeps it off the pool. Then delete the pod and create \
+                  it again"
+            .to_owned(),
+        // A Deployment undoes a change of its ReplicaSet.
+        "ReplicaSet" => format!(
+            "# in the Deployment or other owner of {}, add node affinity that keeps its pods off the pool",
+            maker.object()
+        ),
+        _ => format!(
+            "kubectl edit {} -n {namespace} {name}\n# add node affinity that keeps its pods off the pool",
+            kind.to_lowercase()
+        ),
     };
-    format!("{keep_off}\n{}", exempt_entry(maker, account(pods)))
+    let entry = exempt_entry(maker, account(pods));
+    format!("{keep_off}\n{entry}\n# PoolGuard then no longer reports these pods")
 }
 
 /// The service account of the pods.
@@ -243,9 +252,10 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
             .map(|(_, it)| it)
             .collect();
         if maker.kind == "DaemonSet" {
-            facts.policy.keep_daemon_set_off(&pools)
+            facts.policy.keep_daemon_set_off(facts.snapshot, &pools, &it.pod.spec)
         } else {
-            facts.policy.keep_off(&pools, &it.pod.spec)
+            // The pod is bound: its node name came from the scheduler, or from its manifest.
+            facts.policy.keep_off(facts.snapshot, &pools, &it.pod.spec.without_node_name())
         }
     });
     let keep_off = keep_off.unwrap_or_default();
@@ -268,24 +278,17 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
         ),
         None => format!("# first, {source}, {keep_off}; then"),
     };
-    // A Job would create its pods again from its template, which cannot change.
-    let (kind, names) = match &*maker.kind {
-        "Job" => ("job", maker.name.clone()),
-        _ => ("pod", names.join(" ")),
+    let delete = |name: &str| format!("kubectl delete pod -n {namespace} {name}");
+    let change = if maker.kind == "Job" {
+        // A Job would create its pods again from its template, which cannot change.
+        format!("kubectl delete job -n {namespace} {}", maker.name)
+    } else if pods.iter().any(|it| is_marked(&it.pod.metadata.labels)) {
+        fix::one_at_a_time(&names, delete, "wait until AutoMQ is healthy")
+    } else {
+        delete(&names.join(" "))
     };
     let entry = exempt_entry(maker, account(pods));
-    format!("{first}\nkubectl delete {kind} -n {namespace} {names}\n{entry}")
-}
-
-/// The first lines of a fix for a pod that is probably AutoMQ's, but whose namespace the config does not name.
-pub(super) fn unless_automq(facts: &CheckFacts<'_>, namespace: &str, has_mark: bool) -> String {
-    if !has_mark || facts.policy.automq.owns_namespace(namespace) {
-        return String::new();
-    }
-    format!(
-        "# these pods have AutoMQ's labels. If they are AutoMQ's pods, add namespace {namespace} to `automq.namespaces` in \
-         PoolGuard's config, and do nothing else\n# otherwise:\n"
-    )
+    format!("{first}\n{change}\n{entry}")
 }
 
 fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
@@ -339,11 +342,10 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
             let metadata = workload.metadata.clone();
             let pools = pools_of(facts, &workload.template(kind).spec);
             let spec = &workload.template(kind).spec;
-            let keep_off = if spec.node_name.is_empty() {
-                facts.policy.keep_off(&pools, spec)
-            } else {
-                "remove nodeName from the pod template".to_owned()
-            };
+            let mut keep_off = facts.policy.keep_off(facts.snapshot, &pools, spec);
+            if !spec.node_name.is_empty() {
+                keep_off.push_str(" from the pod template");
+            }
             let has_mark = is_marked(&workload.template(kind).metadata.labels);
             let account = spec.service_account().to_owned();
             let subject =
@@ -357,7 +359,7 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
                     };
-                    let fix = unless_automq(facts, &maker.namespace, has_mark)
+                    let fix = fix::unless_automq(facts, &maker.namespace, has_mark)
                         + &workload_fix(&maker, &keep_off, &account);
                     denied.insert(maker, Denied { why, pools: names(&pools), fix });
                 }
@@ -446,6 +448,8 @@ fn knowledge(
             FindingSeverity::Error,
             facts.inventory.why_unknown(PODS),
         ));
+    } else if !facts.knows(NODES) {
+        findings.push(CheckFinding::unknown(POD, FindingSeverity::Error, NO_NODES));
     } else if no_intruder {
         let on_pools = facts.pods.iter().filter(|it| it.pool.is_some());
         let exempt = on_pools.filter(|it| matches!(it.owner, ResidentOwner::Exempt)).count();
@@ -472,6 +476,8 @@ fn knowledge(
             None => "The input contains no workloads".to_owned(),
         };
         findings.push(CheckFinding::unknown(WORKLOAD, FindingSeverity::Error, fact));
+    } else if no_denial && !facts.knows(NODES) {
+        findings.push(CheckFinding::unknown(WORKLOAD, FindingSeverity::Error, NO_NODES));
     } else if no_denial && no_intruder {
         let fact = match exempt {
             0 => "No workload can create a pod that runs on AutoMQ's nodes".to_owned(),

@@ -1,18 +1,18 @@
 //! What the nodes of pools must be: tainted, of an approved type, in one zone or three, enough and
 //! ready, and labelled so that they are found. And that there are others, for the system.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::{
     facts::{CheckFacts, PoolNodes, machine_type},
-    finding::{CheckFinding, Constraint, FindingSeverity},
-    fix,
+    finding::{CheckFinding, Constraint, FindingSeverity, Status},
+    fix, taints,
     words::{capital, count, list, named, verb},
 };
 use crate::{
     kubernetes::{
-        resource::NODES,
-        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
+        resource::{NODES, PODS},
+        taint::{NO_EXECUTE, NO_SCHEDULE},
     },
     policy::{
         Policy,
@@ -20,7 +20,7 @@ use crate::{
         mode::RuleName,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         provider::Strength,
-        snapshot::{NodeRecord, PoolOrigin},
+        snapshot::PoolOrigin,
     },
 };
 
@@ -60,7 +60,22 @@ pub(super) const UNDECLARED: &str =
     "An instance uses only declared pools, so no broker is scheduled onto these nodes";
 pub(super) const DECLARE: &str = "# if these nodes are a pool of their own: declare it under `pools` in \
      PoolGuard's config\n# if they belong to a declared pool: change `nodes` of this pool so that it selects them \
-     too. Labels such as eks.amazonaws.com/nodegroup cannot be added to nodes, because the cloud sets them";
+     too. Labels that name the cloud's node pool cannot be added to nodes, because the cloud sets them";
+
+/// What to do first about anything else that is wrong with nodes whose taint may be a mistake.
+const DECIDE_FIRST: &str = "# first decide whether these nodes are a pool for AutoMQ (see node-identity of this pool), and check again";
+
+/// Replaces the remedies for pools whose taint may be a mistake: you should not enlarge, replace or empty such a pool.
+pub(super) fn decide_first(facts: &CheckFacts<'_>, findings: &mut [CheckFinding]) {
+    let pools = facts.pools.iter().filter(|pool| facts.may_be_a_mistake(pool));
+    let names: BTreeSet<&str> = pools.map(PoolNodes::name).collect();
+    for finding in findings {
+        let is_of_one = finding.pool.as_deref().is_some_and(|pool| names.contains(pool));
+        if is_of_one && finding.rule != IDENTITY && finding.status == Status::Fail {
+            finding.fix = Some(DECIDE_FIRST.to_owned());
+        }
+    }
+}
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     if !facts.knows(NODES) {
@@ -70,33 +85,40 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         return;
     }
     if facts.pools.is_empty() {
-        let taint = &facts.policy.taint;
-        findings.push(
-            CheckFinding::fail(
-                TAINT,
-                FindingSeverity::Error,
-                format!(
-                    "There is no pool: the config declares none, and no node has the taint \
-                 {taint}"
-                ),
-            )
-            .why("AutoMQ runs on dedicated node pools, which it finds by their taint")
-            .fix(format!(
-                "# create a node pool with the taint {taint}, and declare it under \
-             `pools` in PoolGuard's config"
-            )),
-        );
+        findings.push(no_pool(facts.policy));
     }
     for pool in &facts.pools {
         size(facts, pool, findings);
         if !pool.nodes.is_empty() {
-            taint(facts, pool, findings);
+            taints::judge(facts, pool, findings);
             machine_types(facts, pool, findings);
             zones(facts, pool, findings);
             labels(facts, pool, findings);
         }
     }
     conflicts(facts, findings);
+}
+
+fn no_pool(policy: &Policy) -> CheckFinding {
+    let taint = &policy.taint;
+    let (missing, fix) = if policy.discovery {
+        (
+            format!("no node has the taint {taint}"),
+            format!(
+                "# create a node pool with the taint {taint}, and declare it under `pools` in PoolGuard's config"
+            ),
+        )
+    } else {
+        (
+            "`discovery.enabled` is false".to_owned(),
+            "# declare the pools under `pools` in PoolGuard's config, or remove `discovery`"
+                .to_owned(),
+        )
+    };
+    let fact = format!("There is no pool: the config declares none, and {missing}");
+    CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
+        .why("AutoMQ's pods run only on nodes with the pool's taint, and PoolGuard finds no such pool to protect")
+        .fix(fix)
 }
 
 fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
@@ -153,84 +175,6 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
             )
     };
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
-}
-
-fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
-    let (name, taint) = (pool.name(), &pool.facts.taint);
-    let mut found = Vec::new();
-    let lost = pool.names(|node| !node.taints.contains(taint));
-    if !lost.is_empty() {
-        let lack = verb(&lost, "lacks", "lack");
-        let fact =
-            format!("{} of pool {name} {lack} the taint {taint}", capital(&named("node", &lost)));
-        found.push(
-            CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
-                .why(OPEN_TO_ALL)
-                .nodes(&lost)
-                .fix(fix::taint(facts, pool, &lost)),
-        );
-    }
-    for (effect, severity, why) in OTHER_TAINTS {
-        let is_other = |it: &&Taint<'static>| {
-            it.effect == effect
-                && *it != taint
-                && !facts.policy.is_transient(it)
-                && !pool.declares(it)
-                && !facts.brokers_tolerate(pool, it)
-        };
-        let nodes = pool.names(|node| node.taints.iter().any(|it| is_other(&it)));
-        let other = pool.nodes.iter().find_map(|node| node.taints.iter().find(is_other));
-        if let Some(other) = other {
-            let carry = verb(&nodes, "carries", "carry");
-            let node = capital(&named("node", &nodes));
-            let fact = format!(
-                "{node} of pool {name} {carry} the taint {other} in addition to \
-             the pool's taint"
-            );
-            let Taint { key, value, effect } = other;
-            let fix = format!(
-                "# if this taint is permanent: add a toleration for it to AutoMQ's pods, and add it to \
-                 `additionalTaints` of the pool in PoolGuard's config: {{key: {key}, value: \
-                 {value:?}, effect: {effect}}}\n# if it is not permanent:\nkubectl taint node {} \
-                 {other}-",
-                nodes.join(" "),
-                value = value.as_str(),
-            );
-            found.push(CheckFinding::fail(TAINT, severity, fact).why(why).nodes(&nodes).fix(fix));
-        }
-    }
-    found.extend(untainted_siblings(facts, pool));
-    if found.is_empty() {
-        let nodes = count(pool.nodes.len(), "node");
-        found.push(CheckFinding::pass(
-            TAINT,
-            FindingSeverity::Error,
-            format!("{taint} on {nodes}"),
-        ));
-    }
-    findings.extend(found.into_iter().map(|finding| finding.pool(name)));
-}
-
-/// Nodes of the group that a pool was found in, without the taint by which it was found.
-fn untainted_siblings(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> Option<CheckFinding> {
-    let label = pool.facts.label.as_deref()?;
-    let is_sibling = |node: &&&NodeRecord| node.label(label) == Some(&pool.facts.name);
-    let nodes: Vec<&str> =
-        facts.elsewhere.iter().filter(is_sibling).map(|node| &*node.name).collect();
-    if nodes.is_empty() {
-        return None;
-    }
-    let (lack, taint) = (verb(&nodes, "lacks", "lack"), &pool.facts.taint);
-    let fact = format!(
-        "{} of the cloud's node pool {} {lack} the taint {taint}",
-        capital(&named("node", &nodes)),
-        pool.name()
-    );
-    let finding = CheckFinding::fail(TAINT, FindingSeverity::Warning, fact).why(
-        "PoolGuard finds this pool by its taint, so nodes without the taint do not belong to \
-         it, and any pod can run on them",
-    );
-    Some(finding.nodes(&nodes).fix(fix::taint(facts, pool, &nodes)))
 }
 
 /// The name of a list of machine types in findings, and the severity of a type that is not in it.
@@ -407,20 +351,7 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
     }
     let is_undeclared = !matches!(pool.facts.origin, PoolOrigin::Declared(_));
     if is_undeclared && !facts.policy.pools.is_empty() {
-        let nodes = pool.names(|_| true);
-        let carry = verb(&nodes, "carries", "carry");
-        let fact = format!(
-            "{} {carry} the taint {}, but no declared pool selects {}",
-            capital(&named("node", &nodes)),
-            pool.facts.taint,
-            verb(&nodes, "it", "them")
-        );
-        found.push(
-            CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
-                .why(UNDECLARED)
-                .nodes(&nodes)
-                .fix(DECLARE),
-        );
+        found.push(undeclared(facts, pool));
     }
     if let Some(declared) = pool.declared
         && found.is_empty()
@@ -430,6 +361,34 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
         found.push(CheckFinding::pass(IDENTITY, FindingSeverity::Warning, fact));
     }
     findings.extend(found.into_iter().map(|finding| finding.pool(name)));
+}
+
+/// Nodes with a pool's taint that no declared pool selects.
+fn undeclared(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> CheckFinding {
+    let nodes = pool.names(|_| true);
+    let taint = &pool.facts.taint;
+    let (carry, them) = (verb(&nodes, "carries", "carry"), verb(&nodes, "it", "them"));
+    let mut fact = format!(
+        "{} {carry} the taint {taint}, but no declared pool selects {them}",
+        capital(&named("node", &nodes))
+    );
+    let mut fix = DECLARE.to_owned();
+    if facts.may_be_a_mistake(pool) {
+        if facts.knows(PODS) {
+            let _ = write!(fact, ", and no AutoMQ pod runs on {them}");
+        }
+        let _ = write!(
+            fix,
+            "\n# if the taint is a mistake: remove it in the settings of the node pool, and then from the nodes. PoolGuard \
+             denies this removal, except for users from principals.trusted in its config and in break-glass: kubectl \
+             taint node {} {taint}-",
+            nodes.join(" ")
+        );
+    }
+    CheckFinding::fail(IDENTITY, FindingSeverity::Warning, fact)
+        .why(UNDECLARED)
+        .nodes(&nodes)
+        .fix(fix)
 }
 
 fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {

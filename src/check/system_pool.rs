@@ -2,9 +2,9 @@
 //! taint, and on tainted ones where they tolerate it.
 
 use super::{
-    facts::{CheckFacts, Resident},
+    facts::{CheckFacts, PoolNodes, Resident},
     finding::{CheckFinding, Constraint, FindingSeverity},
-    words::count,
+    words::{count, named},
 };
 use crate::{
     kubernetes::{
@@ -73,12 +73,24 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
             "Outside AutoMQ's pools, there is no node that is ready, runs Linux and accepts system pods"
                 .to_owned()
         };
+        let pools = facts.pools.iter().filter(|pool| facts.may_be_a_mistake(pool));
+        let pools: Vec<&str> = pools.map(PoolNodes::name).collect();
+        let mistaken = if pools.is_empty() {
+            String::new()
+        } else {
+            let pools = named("pool", &pools);
+            format!(
+                "# first decide whether {pools} must have AutoMQ's taint (see node-identity)\n# then, if still needed:\n"
+            )
+        };
         CheckFinding::fail(rule, FindingSeverity::Error, fact)
             .why(
                 "System pods such as CoreDNS have no node to run on, or they run on the brokers' \
              nodes",
             )
-            .fix("# add a node pool without AutoMQ's taint, with at least two small nodes")
+            .fix(format!(
+                "{mistaken}# add a node pool without AutoMQ's taint, with at least two small nodes"
+            ))
     } else {
         let fact = format!("{} outside AutoMQ's pools", count(open, "ready node"));
         CheckFinding::pass(rule, FindingSeverity::Error, fact)

@@ -238,7 +238,7 @@ impl Checked {
 }
 
 /// The sentence about what a plan does not contain.
-const AFTER_PLAN: &str = "A plan does not contain pods, roles and volumes. After you apply it, \
+const AFTER_PLAN: &str = "A plan does not contain pods, Kubernetes roles and volumes. After you apply it, \
  run `poolguard check` on the cluster.";
 
 /// The subject of findings without a pool: the cluster or the plan.

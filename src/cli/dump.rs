@@ -24,7 +24,7 @@ use crate::{
 ///
 /// Lists every kind that `check` reads, the node-pool objects that the cluster has, and the objects that
 /// `protected` in the config names. Changes nothing, and needs the permission to list these kinds. The dump
-/// contains no containers, no data of Secrets and no managed fields. PoolGuard leaves out a kind that it has no
+/// contains pods without their containers, and no data of Secrets and no managed fields. PoolGuard leaves out a kind that it has no
 /// permission to read, and a warning names the RBAC rule to add. Exit code 2: PoolGuard could not read any kind, or
 /// could not write the file.
 #[derive(Debug, clap::Args)]

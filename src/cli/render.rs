@@ -34,7 +34,7 @@ pub(super) enum RenderCommand {
     /// also while PoolGuard does not answer.
     ///
     /// The backstop denies most of the pods that pod-intrusion denies. It never denies a pod that PoolGuard allows. With
-    /// `backstop: {mode: managed}` in the config, PoolGuard keeps these objects itself.
+    /// `backstop: {mode: managed}` in the config, PoolGuard itself creates these objects, and restores them after a change.
     Policy(PolicyArguments),
 }
 

@@ -111,6 +111,10 @@ impl Review {
                     let note = "note: without --cluster or --context, PoolGuard knows no nodes. It knows \
                      only the pools that the config declares, and assumes that they have no nodes yet";
                     anstream::eprintln!("{note}");
+                } else if snapshot.node_count() == 0 {
+                    let note = "note: the input of --cluster or --context contains no nodes, so PoolGuard assumes that the pools \
+                                have no nodes yet. For --cluster, use the output of `poolguard dump`";
+                    anstream::eprintln!("{note}");
                 }
                 write!(out, "{}", table::ReviewTable { results, errors })?;
             }

@@ -238,6 +238,11 @@ fn guard(policy: Policy, index: &crate::cluster::Index) -> anyhow::Result<Policy
         "the file of --cluster contains no nodes, and the config declares no pool: use the output of `poolguard dump`"
     );
     ensure!(
+        !snapshot.pools().is_empty() || policy.discovery,
+        "there is no pool to protect: the config declares none, and `discovery.enabled` is false. Declare a pool under \
+         `pools`, or remove `discovery`"
+    );
+    ensure!(
         !snapshot.pools().is_empty(),
         "there is no pool to protect: the config declares none, and no node of the cluster has \
          the taint {}. Declare a pool under `pools`, or add the taint to the nodes",

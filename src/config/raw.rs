@@ -96,7 +96,7 @@ pub(super) struct Raw {
     /// The policies with which the API server itself denies intruders while PoolGuard does not answer.
     #[serde(default)]
     pub(super) backstop: Backstop,
-    /// What becomes of pods that could be intruders while PoolGuard does not answer.
+    /// What the API server does with pods that could be intruders while PoolGuard does not answer.
     #[serde(default)]
     pub(super) on_outage: OnOutage,
     /// The mode of each rule: what it does when it finds a violation.
@@ -108,7 +108,7 @@ pub(super) struct Raw {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Backstop {
-    /// Whether PoolGuard keeps them.
+    /// Whether PoolGuard creates these policies, and restores them after a change.
     #[serde(default)]
     pub(super) mode: BackstopMode,
 }

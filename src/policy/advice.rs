@@ -4,58 +4,202 @@ use std::fmt;
 
 use super::{
     Policy,
-    placement::Landing,
+    placement::{Landing, UnknownNames, reach},
     pod_owner::DEFAULT_ACCOUNT,
-    pool::{Pool, ZONE_LABEL},
+    pool::{HOST_NAME_LABEL, Pool, ZONE_LABEL},
     protection::Recognition,
-    snapshot::{PoolFacts, PoolOrigin, Snapshot},
+    snapshot::{Located, PoolFacts, PoolOrigin, Snapshot},
     zone::PoolZones,
 };
 use crate::{
     json::text::write_parts,
     kubernetes::{
-        object::{NodeSelectorTerm, PodSpec},
+        object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},
         selector::{LabelSet, Operator, Requirement},
+        taint::Taint,
     },
 };
 
-/// Writes the change that keeps a pod off these pools: `remove the toleration, or …`. Where a pool's nodes have
-/// no label that identifies the pool, only removing the toleration helps. A pod that selects the pool's nodes fits no
-/// other node, so the change includes this selection. The terms of a node affinity are alternatives, so every term
-/// needs the requirement. `spec` is the spec of the pod, where it has the terms that its user wrote.
-pub(in crate::policy) fn write_keep_off(
-    out: &mut impl fmt::Write,
-    policy: &Policy,
-    pools: &[&PoolFacts],
-    spec: Option<&PodSpec<'_>>,
-) -> fmt::Result {
-    out.write_str("remove the toleration")?;
-    let affinity = negations(policy, pools).unwrap_or_default();
-    if let Some((spec, negation)) = spec.and_then(|spec| {
-        let selected = affinity.iter().find(|negation| negation.contradicts(spec));
-        selected.map(|negation| (spec, negation))
-    }) {
-        let key = negation.key;
-        return if negation.contradicts_node_selector(spec) {
-            write_parts(
-                out,
-                [
-                    " and nodeSelector[",
-                    key,
-                    "]. If you remove only the toleration, no node fits, because ",
-                ],
-            )?;
-            out.write_str("nodeSelector selects AutoMQ's nodes")
+/// What keeps a pod off pools. A pod that can run only on the pools' nodes must lose its selection of these nodes too.
+pub(in crate::policy) struct KeepOff<'a> {
+    pub(in crate::policy) policy: &'a Policy,
+    pub(in crate::policy) snapshot: &'a Snapshot,
+    pub(in crate::policy) spec: &'a PodSpec<'a>,
+    /// Whether the DaemonSet controller has replaced the required node affinity that the user wrote.
+    pub(in crate::policy) is_of_daemon_set: bool,
+}
+
+impl KeepOff<'_> {
+    /// Writes the change: `remove the toleration, or add …`. Where a pool's nodes have no label that identifies the
+    /// pool, only removing the toleration helps. The terms of a node affinity are alternatives, so every term needs the
+    /// requirement.
+    pub(in crate::policy) fn write(
+        &self,
+        out: &mut impl fmt::Write,
+        pools: &[&PoolFacts],
+    ) -> fmt::Result {
+        let tolerations = self.tolerations(pools);
+        let affinity = negations(self.policy, pools).unwrap_or_default();
+        let (selectors, requirements) =
+            if self.is_of_daemon_set { Default::default() } else { self.selections(&affinity) };
+        out.write_str("remove ")?;
+        let several = tolerations.len() > 1;
+        let what = if several { "these tolerations" } else { "the toleration" };
+        let mut items = Vec::new();
+        if several {
+            items.extend(tolerations);
         } else {
-            let start = " and the requirement for ";
-            write_parts(
-                out,
-                [start, key, " in the required node affinity. If you remove only the toleration, "],
-            )?;
-            out.write_str("no node fits, because the node affinity selects AutoMQ's nodes")
+            items.push("the toleration".to_owned());
+        }
+        items.extend(selectors.iter().map(|key| format!("nodeSelector[{key}]")));
+        items.extend(
+            requirements
+                .iter()
+                .map(|key| format!("the requirement for {key} in the required node affinity")),
+        );
+        write_list(out, &items)?;
+        let selecting = match (selectors.is_empty(), requirements.is_empty()) {
+            (true, true) => return write_affinity(out, &affinity, self.terms()),
+            (false, true) => "nodeSelector selects",
+            (true, false) => "the node affinity selects",
+            (false, false) => "nodeSelector and the node affinity select",
         };
+        write_parts(
+            out,
+            [
+                ". If you remove only ",
+                what,
+                ", no node fits, because ",
+                selecting,
+                " AutoMQ's nodes",
+            ],
+        )
     }
-    let terms = spec.map(terms);
+
+    /// Writes what a pod that names its node must lose, so that it reaches no pool: `spec.nodeName`, and what would
+    /// then let the scheduler place it on a pool.
+    pub(in crate::policy) fn write_without_node_name(
+        &self,
+        out: &mut impl fmt::Write,
+    ) -> fmt::Result {
+        let spec = self.spec.without_node_name();
+        let settings = &self.policy.placement;
+        let reach = reach(self.snapshot, settings, &spec, UnknownNames::MayCome);
+        let mut items = vec!["spec.nodeName".to_owned()];
+        if !reach.landings.is_empty() {
+            let pools = pools_of(self.snapshot, &reach.landings);
+            let scheduled = KeepOff { spec: &spec, ..*self };
+            items.extend(scheduled.tolerations(&pools));
+            let affinity = negations(self.policy, &pools).unwrap_or_default();
+            let (selectors, requirements) = scheduled.selections(&affinity);
+            items.extend(selectors.iter().map(|key| format!("nodeSelector[{key}]")));
+            items.extend(
+                requirements
+                    .iter()
+                    .map(|key| format!("the requirement for {key} in the required node affinity")),
+            );
+        }
+        out.write_str("remove ")?;
+        write_list(out, &items)
+    }
+
+    /// The tolerations that match a taint of these pools, as `tolerations[0]`; the last item stands for all further ones.
+    fn tolerations(&self, pools: &[&PoolFacts]) -> Vec<String> {
+        let comparison = self.policy.placement.comparison_operators;
+        let mut taints: Vec<&Taint<'_>> = pools.iter().map(|pool| &pool.taint).collect();
+        taints.sort_unstable();
+        taints.dedup();
+        let tolerations = self.spec.tolerations().iter().enumerate();
+        let mut matching = tolerations.filter(|(_, toleration)| {
+            taints.iter().any(|taint| toleration.tolerates(taint, comparison))
+        });
+        let mut named: Vec<String> = matching
+            .by_ref()
+            .take(NAMED_MAX)
+            .map(|(index, _)| format!("tolerations[{index}]"))
+            .collect();
+        if matching.next().is_some() {
+            named.push("every further toleration that matches".to_owned());
+        }
+        named
+    }
+
+    /// The keys of nodeSelector, and of the required node affinity, that leave the pod only nodes of these pools.
+    fn selections<'s>(&'s self, affinity: &[Negation<'s>]) -> (Vec<&'s str>, Vec<&'s str>) {
+        let spec = self.spec;
+        let has_host = spec.node_selector.value(HOST_NAME_LABEL).is_some();
+        let contradicting = || affinity.iter().map(|it| (it.key, it));
+        let mut selectors: Vec<&str> = contradicting()
+            .filter(|(_, it)| it.contradicts_node_selector(spec))
+            .map(|(key, _)| key)
+            .collect();
+        selectors.extend(has_host.then_some(HOST_NAME_LABEL));
+        let mut requirements: Vec<&str> = contradicting()
+            .filter(|(_, it)| it.contradicts_affinity(spec))
+            .map(|(key, _)| key)
+            .collect();
+        for (key, is_pinned) in [
+            (
+                HOST_NAME_LABEL,
+                self.every_term(|term| self.pins(term.expressions(), HOST_NAME_LABEL)),
+            ),
+            (NODE_NAME_FIELD, self.every_term(|term| self.pins(term.fields(), NODE_NAME_FIELD))),
+        ] {
+            requirements.extend(is_pinned.then_some(key));
+        }
+        (selectors, requirements)
+    }
+
+    fn every_term(&self, holds: impl Fn(&NodeSelectorTerm<'_>) -> bool) -> bool {
+        let terms = self.spec.required_node_affinity().map(|it| it.node_selector_terms.as_slice());
+        let terms = terms.unwrap_or_default();
+        !terms.is_empty() && terms.iter().all(holds)
+    }
+
+    /// Whether one of these requirements leaves only nodes of pools, by their names.
+    fn pins(&self, requirements: &[NodeSelectorRequirement<'_>], key: &str) -> bool {
+        let is_of_pool =
+            |name: &str| matches!(self.snapshot.locate(name), Located::Dedicated { .. });
+        requirements.iter().any(|it| {
+            it.key == *key
+                && it.operator == *"In"
+                && (it.values.len() == 1 || it.values.iter().all(|name| is_of_pool(name)))
+        })
+    }
+
+    /// The number of terms of the required node affinity that the user wrote, if it is known.
+    fn terms(&self) -> Option<usize> {
+        let terms =
+            || self.spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len());
+        (!self.is_of_daemon_set).then(terms)
+    }
+}
+
+/// The largest number of tolerations that advice names.
+const NAMED_MAX: usize = 4;
+
+/// The field by which node affinity selects a node.
+const NODE_NAME_FIELD: &str = "metadata.name";
+
+/// Writes `a, b and c`.
+fn write_list(out: &mut impl fmt::Write, items: &[String]) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        let before = match index {
+            0 => "",
+            _ if index + 1 == items.len() => " and ",
+            _ => ", ",
+        };
+        write_parts(out, [before, item])?;
+    }
+    Ok(())
+}
+
+/// Writes the node affinity that keeps a pod off instead, for a pod with this number of terms.
+fn write_affinity(
+    out: &mut impl fmt::Write,
+    affinity: &[Negation<'_>],
+    terms: Option<usize>,
+) -> fmt::Result {
     for (index, negation) in affinity.iter().enumerate() {
         out.write_str(match (index, terms) {
             (0, Some(0)) if affinity.len() > 1 => {
@@ -126,25 +270,37 @@ pub(in crate::policy) fn add_exempt_entry(namespace: &str, account: &str) -> Str
     text
 }
 
-/// The number of terms of the required node affinity.
-fn terms(spec: &PodSpec<'_>) -> usize {
-    spec.required_node_affinity().map_or(0, |it| it.node_selector_terms.len())
-}
-
 impl Policy {
     /// The change that keeps a pod with this spec off these pools: `remove the toleration, or …`.
-    pub fn keep_off(&self, pools: &[&PoolFacts], spec: &PodSpec<'_>) -> String {
+    pub fn keep_off(
+        &self,
+        snapshot: &Snapshot,
+        pools: &[&PoolFacts],
+        spec: &PodSpec<'_>,
+    ) -> String {
+        let keep_off = KeepOff { policy: self, snapshot, spec, is_of_daemon_set: false };
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = write_keep_off(&mut text, self, pools, Some(spec));
+        let _ = if spec.node_name.is_empty() {
+            keep_off.write(&mut text, pools)
+        } else {
+            keep_off.write_without_node_name(&mut text)
+        };
         text
     }
 
     /// The change of a DaemonSet that keeps its pods off these pools. The DaemonSet controller replaces the required
     /// node affinity of the template in each pod, so the pod does not show how many terms the template has.
-    pub fn keep_daemon_set_off(&self, pools: &[&PoolFacts]) -> String {
+    pub fn keep_daemon_set_off(
+        &self,
+        snapshot: &Snapshot,
+        pools: &[&PoolFacts],
+        spec: &PodSpec<'_>,
+    ) -> String {
+        let keep_off = KeepOff { policy: self, snapshot, spec, is_of_daemon_set: true };
         let mut text = String::new();
-        let _ = write_keep_off(&mut text, self, pools, None);
+        // Writing to a string does not fail.
+        let _ = keep_off.write(&mut text, pools);
         text
     }
 
@@ -169,8 +325,8 @@ struct Negation<'p> {
 }
 
 impl Negation<'_> {
-    /// Whether a pod with this spec could run on no node if it had this requirement too.
-    fn contradicts(&self, spec: &PodSpec<'_>) -> bool {
+    /// Whether every term of the required node affinity requires what this requirement excludes.
+    fn contradicts_affinity(&self, spec: &PodSpec<'_>) -> bool {
         let terms = spec.required_node_affinity().map(|it| it.node_selector_terms.as_slice());
         let terms = terms.unwrap_or_default();
         let is_required = |term: &NodeSelectorTerm<'_>| {
@@ -178,7 +334,7 @@ impl Negation<'_> {
             let mut of_key = requirements.filter(|it| it.key == *self.key && it.operator == *"In");
             of_key.any(|it| it.values.iter().all(|value| self.rejects(value)))
         };
-        self.contradicts_node_selector(spec) || !terms.is_empty() && terms.iter().all(is_required)
+        !terms.is_empty() && terms.iter().all(is_required)
     }
 
     fn contradicts_node_selector(&self, spec: &PodSpec<'_>) -> bool {

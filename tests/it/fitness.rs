@@ -1,6 +1,8 @@
 //! `poolguard check`, constraint by constraint: a config, a cluster, and what is found.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod remedies;
+
 use poolguard::{
     check::{CheckFinding, FindingSeverity, Fitness, Status, examine},
     cluster::inventory::Inventory,
@@ -441,7 +443,7 @@ fn the_fix_of_a_workload_is_one_that_helps() {
     let mut deployment = object("apps/v1", "Deployment", "shop", "pinned");
     deployment["spec"] = json!({"template": {"spec": {"nodeName": "w1", "containers": []}}});
     let fix = Cluster::sound().with(deployment).fix("workload-intrusion");
-    assert!(fix.contains("\n# remove nodeName from the pod template\n"), "{fix}");
+    assert!(fix.contains("\n# remove spec.nodeName from the pod template\n"), "{fix}");
     assert!(!fix.contains("toleration"), "{fix}");
 }
 
@@ -618,8 +620,10 @@ fn what_the_input_lacks_is_unknown_and_named() {
                 "node-machine-type",
                 "node-zone",
                 "node-identity",
+                "pod-intrusion",
                 "pool-size",
                 "system-pool",
+                "workload-intrusion",
             ],
         ),
     ] {

@@ -65,7 +65,7 @@ impl fmt::Display for NoBackstop {
         match self {
             Self::Mode(mode) => write!(
                 f,
-                "the backstop only denies, and rules.{}.mode is {mode}: set it to enforce",
+                "the backstop can only deny, so it needs rules.{}.mode: enforce, but this mode is {mode}",
                 RuleName::PodIntrusion
             ),
             Self::NoPool => f.write_str(

@@ -373,13 +373,18 @@ fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usi
         ([], _) => (
             None,
             format!(
-                "{NONE}, and its nodeSelector and node affinity match no pool: replace POOL, and uncomment the entry"
+                "{NONE}, and its nodeSelector and node affinity match no pool: replace POOL, and uncomment the entry (and the line `instances:` above, if it is a comment)"
             ),
         ),
         (fitting, _) => {
             let names = fitting.iter().filter_map(|index| pools.get(*index)).map(|it| &*it.name);
             let names = list(&names.collect::<Vec<_>>());
-            (None, format!("{NONE}; replace POOL by one of {names}, and uncomment the entry"))
+            (
+                None,
+                format!(
+                    "{NONE}; replace POOL by one of {names}, and uncomment the entry (and the line `instances:` above, if it is a comment)"
+                ),
+            )
         }
     }
 }

@@ -422,7 +422,7 @@ fn machine_types(policy: &Policy, nodes: &[&NodeRecord]) -> Checked<Vec<String>>
             let whose =
                 if source.is_authoritative() { "AutoMQ's list" } else { "PoolGuard's catalog" };
             let names = list(&others);
-            checks.push(format!("{whose} for {provider} does not contain {names}; ask AutoMQ"));
+            checks.push(format!("{whose} for {provider} does not contain {names}; ask AutoMQ whether it approves this type"));
         }
     }
     Checked { value: types.into_iter().map(str::to_owned).collect(), checks }

@@ -181,7 +181,7 @@ fn nodes_become_pools() {
                 "# check: 1 of 2 nodes lacks the taint dedicated=automq:NoSchedule",
                 "# check: the nodes are in two zones (z1 and z2), but AutoMQ needs one zone or three",
                 "!zones:",
-                "# check: PoolGuard's catalog for aws does not contain m9.big; ask AutoMQ",
+                "# check: PoolGuard's catalog for aws does not contain m9.big; ask AutoMQ whether it approves this type",
                 "machineTypes: [m9.big, r6in.large]",
             ],
         ),
@@ -298,7 +298,7 @@ fn pods_become_instances() {
         (
             vec![stateful_set("kafka", "release")],
             &[
-                "# check: no pod of this instance runs on a pool; replace POOL by one of a and b, and uncomment the entry",
+                "# check: no pod of this instance runs on a pool; replace POOL by one of a and b, and uncomment the entry (and the line `instances:` above, if it is a comment)",
                 "# - {name: release, namespace: kafka, pool: POOL}",
                 "# instances:",
             ],

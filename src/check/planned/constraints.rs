@@ -56,8 +56,9 @@ fn actions(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
             Action::Replace => (
                 "will be replaced: Terraform deletes it, and then creates a new one",
                 "Terraform deletes its nodes, and the brokers on them, before it creates new nodes",
-                "# add a second node pool with another name, add that name to `nodes` of the pool in PoolGuard's \
-                 config, move the brokers, and then delete the old node pool",
+                "# add a second node pool with another name, select both names in `nodes` of the pool in \
+                 PoolGuard's config ({matchExpressions: [{key: …, operator: In, values: [OLD, NEW]}]}), move the brokers one \
+                 node at a time, and then delete the old node pool",
             ),
             Action::Renew => (
                 "will be replaced: Terraform creates a new one, and then deletes the old one",

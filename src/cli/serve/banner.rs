@@ -21,7 +21,7 @@ pub(super) fn unseen(index: &Index) -> Vec<String> {
     let limits = [
         (
             &["Node"][..],
-            "pod-intrusion and pod-placement judge only pools that the config declares",
+            "pod-intrusion and pod-placement protect only pools that the config declares",
         ),
         (
             &["RoleBinding", "ClusterRoleBinding"][..],

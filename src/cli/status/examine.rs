@@ -254,7 +254,8 @@ fn backstop(facts: &StatusFacts) -> Option<StatusFinding> {
     let outage = match policy.backstop {
         BackstopMode::Off => return None,
         BackstopMode::Beside => {
-            "rejects new pods that tolerate a pool's taint or have spec.nodeName"
+            "rejects new pods that tolerate a pool's taint or have spec.nodeName, except AutoMQ pods, exempt pods and pods \
+             of DaemonSets"
         }
         BackstopMode::Instead => "denies intruders, and no other pod",
     };

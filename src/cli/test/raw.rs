@@ -275,7 +275,7 @@ impl ExpectedDecision {
     }
 }
 
-/// A finding of `check`, by what you know of it.
+/// A finding that `check` must report. Leave out the keys that you do not want to compare.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-refusals" = {
@@ -288,7 +288,7 @@ pub(super) struct ExpectedFinding {
     /// Whether the constraint holds.
     #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]
     pub(super) status: Option<String>,
-    /// The consequence if the constraint does not hold.
+    /// The severity of the finding.
     #[schemars(extend("enum" = ["error", "warning", "note"]))]
     pub(super) severity: Option<String>,
     /// The pool.
@@ -309,7 +309,7 @@ pub(super) struct ExpectedTime {
     /// The inputs to compare with.
     #[schemars(required)]
     pub(super) than: Option<Vec<String>>,
-    /// How many times as long as with these inputs the command may take.
+    /// The largest permitted ratio of the command's time to its time with these inputs, for example 2 for twice as long.
     #[schemars(required, range(min = 0))]
     pub(super) at_most: Option<f64>,
 }

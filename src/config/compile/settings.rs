@@ -60,7 +60,8 @@ pub(super) fn backstop(
             if matches!(raw.registration, raw::Registration::External) {
                 let why = "with `registration: external`, PoolGuard cannot change the failurePolicy of the webhooks";
                 let help = "remove `onOutage`: while PoolGuard does not answer, the API server then rejects \
-                            new pods that tolerate a pool's taint or have `spec.nodeName`, also with a backstop";
+                            new pods that tolerate a pool's taint or have `spec.nodeName`, except AutoMQ pods, exempt \
+                            pods and pods of DaemonSets, also with a backstop";
                 report.push(root.key("onOutage").error(why).with_help(help));
             }
             BackstopMode::Instead

@@ -89,7 +89,7 @@ fn pool_roles(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
                         "`{role}` is not the ARN of an IAM role, so no item of `aws-auth` can \
                          match it"
                     ))
-                    .with_help("write it as `arn:aws:iam::111122223333:role/automq-node`"),
+                    .with_help("write the ARN of this role in your account, for example `arn:aws:iam::111122223333:role/automq-node`"),
             );
         }
     }
@@ -121,7 +121,7 @@ fn empty_catalog(
         first
             .warning(format!(
                 "PoolGuard has no list of machine types for `{provider}`, so `node-machine-type` \
-                 judges no node of {}",
+                 does not judge the nodes of {}",
                 names.join(", ")
             ))
             .with_help("add `machineTypes` to these pools, or a list to `catalog`"),

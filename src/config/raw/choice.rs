@@ -173,7 +173,7 @@ pub(in crate::config) enum BackstopMode {
     Managed,
 }
 
-/// What becomes of pods that could be intruders while PoolGuard does not answer.
+/// What the API server does with pods that could be intruders while PoolGuard does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum OnOutage {

@@ -47,7 +47,7 @@ instances:
 #[test]
 fn an_outage_without_a_backstop_is_closed() {
     assert_snapshot!(lines_of("onOutage: backstop"), @"1:11: `onOutage: backstop` needs a backstop, and `backstop.mode` is off; help: add `backstop: {mode: managed}`");
-    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop\nregistration: external"), @"2:11: with `registration: external`, PoolGuard cannot change the failurePolicy of the webhooks; help: remove `onOutage`: while PoolGuard does not answer, the API server then rejects new pods that tolerate a pool's taint or have `spec.nodeName`, also with a backstop");
+    assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop\nregistration: external"), @"2:11: with `registration: external`, PoolGuard cannot change the failurePolicy of the webhooks; help: remove `onOutage`: while PoolGuard does not answer, the API server then rejects new pods that tolerate a pool's taint or have `spec.nodeName`, except AutoMQ pods, exempt pods and pods of DaemonSets, also with a backstop");
     assert_snapshot!(lines_of("backstop: {mode: managed}\nonOutage: backstop"), @"");
 }
 

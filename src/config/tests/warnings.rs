@@ -100,7 +100,7 @@ fn exempt_entries_that_miss_their_mark_are_pointed_at() {
 #[test]
 fn machine_types_that_judge_nothing_are_pointed_at() {
     let pools = "pools: [{name: p, nodes: {matchLabels: {pool: a}}}, {name: q, nodes: {matchLabels: {pool: b}}, machineTypes: [x]}]";
-    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: PoolGuard has no list of machine types for `huawei`, so `node-machine-type` judges no node of `p`; help: add `machineTypes` to these pools, or a list to `catalog`");
+    assert_snapshot!(lines_of(&format!("provider: huawei\n{pools}")), @"2:9: warning: PoolGuard has no list of machine types for `huawei`, so `node-machine-type` does not judge the nodes of `p`; help: add `machineTypes` to these pools, or a list to `catalog`");
     let off = "rules: {node-machine-type: {mode: off}}";
     assert_eq!(lines_of(&format!("provider: huawei\n{pools}\n{off}")), "");
     let enforce = "rules: {node-machine-type: {mode: enforce}}";
@@ -114,7 +114,7 @@ fn the_rest_is_pointed_at() {
      declares no pool and turns discovery off, so PoolGuard protects nothing; help: declare \
      `pools`, or remove `discovery`");
     assert_snapshot!(lines_of("rules: {node-zone: {denyJoin: true}}"), @"1:31: warning: `denyJoin` has no effect while `node-zone` is in mode warn; help: use it only with `mode: enforce`");
-    assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write it as `arn:aws:iam::111122223333:role/automq-node`");
+    assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write the ARN of this role in your account, for example `arn:aws:iam::111122223333:role/automq-node`");
     assert_snapshot!(lines_of("\
 pools: [{name: p, nodes: {matchLabels: {pool: a}}, zones: [a]}]
 instances: [{name: i, namespace: automq, pool: p, zoneSpread: DoNotSchedule}]"), @"2:63: warning: instance `i` sets `zoneSpread`, but its pool has only zone a");

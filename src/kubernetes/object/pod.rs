@@ -35,6 +35,12 @@ pub struct PodSpec<'a> {
 }
 
 impl<'a> PodSpec<'a> {
+    /// The same without `nodeName`: the scheduler chooses the node.
+    #[must_use]
+    pub fn without_node_name(&self) -> Self {
+        Self { node_name: Text::default(), ..self.clone() }
+    }
+
     /// The service account: `default` if the pod names none.
     pub fn service_account(&self) -> &str {
         let names = [&self.service_account_name, &self.service_account];

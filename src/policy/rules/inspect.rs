@@ -245,8 +245,8 @@ impl Policy {
         let finding = Finding::new(RuleName::NodeZone, fact)
             .advice(
                 "If the zone is right, change zones of the pool in PoolGuard's config to the zones of its nodes (a \
-                 pool has one zone or three). Otherwise, limit the cloud's node pool to the pool's zones, then drain \
-                 the node and delete its machine in the cloud",
+                 pool has one zone or three). Otherwise, add a node in the pool's zones, then drain this node and delete \
+                 its machine in the cloud. At the end, limit the cloud's node pool to the pool's zones",
             )
             .field(format!("metadata.labels[{ZONE_LABEL}]"));
         Some(finding.pool(&*facts.name).node(&*node.name))
@@ -264,7 +264,10 @@ impl Policy {
             zones.join(", ")
         );
         let finding = Finding::new(RuleName::NodeZone, fact)
-            .advice("Limit the cloud's node pool to one zone, or give it nodes in three zones")
+            .advice(
+                "Give the cloud's node pool nodes in three zones. Or move the brokers into one zone, one node at a time, and \
+                 then limit the node pool to this zone",
+            )
             .field(format!("metadata.labels[{ZONE_LABEL}]"))
             .pool(&*pool.name);
         is_judged.then_some(finding)

@@ -103,7 +103,8 @@ fn finding(
         ),
     };
     let advice = if context.is_own_kubelet() {
-        "The kubelet of this node sends the change, so PoolGuard allows it. Check that the node's labels are right"
+        "The kubelet of this node sends the change, so PoolGuard allows it. Compare the node's labels with the \
+         settings of its node pool in the cloud"
     } else {
         "Keep the label. To take the node out of the pool, drain the node and delete its machine in the cloud. The \
          cloud's node pool then starts a new machine"

@@ -167,8 +167,8 @@ pub(super) fn judge(
 
 /// The advice for a `NoExecute` taint. Termination handlers set such taints on machines that the cloud takes away. The
 /// API server may have denied the request for another reason, so the node need not have the taint.
-const EVICTION_ADVICE: &str = "If the machine is down, or the cloud takes it away, the eviction is intended: keep this \
-     NoExecute taint. Otherwise remove it at once if the node has it, and do not set it before AutoMQ's pods tolerate it";
+const EVICTION_ADVICE: &str = "If the machine is down, or the cloud takes it away, the eviction is intended. \
+     Otherwise do not set the NoExecute taint before AutoMQ's pods tolerate it, and remove it at once if the node has it";
 
 /// The largest number of taints that warnings name; one more warning counts the others.
 const WARNINGS_MAX: usize = 4;

@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// The advice for a node of a declared pool.
-const OTHER_ZONES: &str =
-    "Limit the cloud's node pool to the pool's zones, and use a separate pool for other zones";
+const OTHER_ZONES: &str = "Use a separate pool for other zones. Move the brokers out of the other zones, one node at a time, and then limit \
+     the cloud's node pool to the pool's zones";
 /// The advice for a node of a pool that was found by its taint.
-const ONE_OR_THREE: &str =
-    "Limit the cloud's node pool to one zone, or give it nodes in three zones";
+const ONE_OR_THREE: &str = "Give the cloud's node pool nodes in three zones. Or move the brokers into one zone, one node at a time, and then \
+     limit the node pool to this zone";
 
 pub(super) fn judge(
     context: Context<'_>,

@@ -24,7 +24,7 @@ use crate::{
     json::text::write_parts,
     kubernetes::object::{Binding, Pod},
     policy::{
-        advice::{pools_of, write_automq_hint, write_exempt_entry, write_keep_off},
+        advice::{KeepOff, pools_of, write_automq_hint, write_exempt_entry},
         mode::{Mode, RuleName},
         placement::{Landing, Reach, UnknownNames, reach, reach_of_node},
         pod_owner::Exemption,
@@ -234,16 +234,19 @@ fn advice(
              a pod on this node too. In spec.template of the DaemonSet (or in the settings of the operator \
              that manages the DaemonSet), {}. If the pods must run there, ask your platform team to add \
              {{namespace: {namespace}, daemonSets: [{name}], reason: …}} to exempt in PoolGuard's config",
-            context.policy.keep_daemon_set_off(pools),
+            context.policy.keep_daemon_set_off(context.snapshot, pools, &pod.spec),
         ),
         None => sentence(|out| {
             if !pod.spec.node_name.is_empty() && pod.metadata.name.starts_with(NODE_DEBUGGER) {
-                return out.write_str(DEBUG_ELSEWHERE);
+                return write_debug_elsewhere(out, &context.policy.break_glass_groups);
             }
-            write_template_of(out, pod)?;
+            write_template_of(out, context, pod)?;
+            let Context { policy, snapshot, .. } = context;
+            let keep_off = KeepOff { policy, snapshot, spec: &pod.spec, is_of_daemon_set: false };
             if pod.spec.node_name.is_empty() {
-                write_keep_off(out, context.policy, pools, Some(&pod.spec))?;
+                keep_off.write(out, pools)?;
             } else {
+                keep_off.write_without_node_name(out)?;
                 out.write_str(LET_THE_SCHEDULER_CHOOSE)?;
             }
             write_automq_hint(out, context.policy, namespace, &pod.metadata.labels)?;
@@ -253,23 +256,41 @@ fn advice(
     }
 }
 
-/// The advice for a pod that names its node.
-const LET_THE_SCHEDULER_CHOOSE: &str = "remove spec.nodeName. The scheduler then chooses the node. If a tool sets this \
+/// The end of the advice for a pod that names its node.
+const LET_THE_SCHEDULER_CHOOSE: &str = ". The scheduler then chooses the node. If a tool sets this \
      field (for example a node shell), use the tool on a node outside AutoMQ's pools, or ask your platform team \
      for break-glass";
 
 /// How the name of a pod of `kubectl debug node/…` begins.
 const NODE_DEBUGGER: &str = "node-debugger-";
 
-/// The advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`.
-const DEBUG_ELSEWHERE: &str = "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside \
-     AutoMQ's pools, or ask your platform team to run the command with --as=GROUP --as-group=GROUP. GROUP is \
-     the break-glass group of PoolGuard's config. This group needs the right to create pods";
+/// Writes the advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`. Kubernetes does not
+/// check that the user of `--as` exists, so the user has the name of the group.
+fn write_debug_elsewhere(out: &mut impl Write, groups: &[String]) -> std::fmt::Result {
+    out.write_str(
+        "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to ",
+    )?;
+    let Some(group) = groups.first() else {
+        return out.write_str(
+            "add a group to breakGlass.groups in PoolGuard's config, and to run the command as a member of this group",
+        );
+    };
+    write_parts(out, ["run the command with --as=", group, " --as-group=", group])?;
+    out.write_str(
+        ". This needs the right to impersonate this user and group, and the group needs the right to create pods",
+    )
+}
 
-/// `To keep the pod off, `, and the workload to change, where the pod has an owner.
-fn write_template_of(out: &mut impl Write, pod: &Pod<'_>) -> std::fmt::Result {
-    // The DaemonSet controller does not create this pod: its owner was written by a person.
-    let owner = pod.metadata.controller().filter(|owner| owner.kind != "DaemonSet");
+/// `To keep the pod off, `, and the workload to change, where a controller creates the pod. Otherwise a person wrote
+/// the owner into the pod, and no workload changes it.
+fn write_template_of(
+    out: &mut impl Write,
+    context: Context<'_>,
+    pod: &Pod<'_>,
+) -> std::fmt::Result {
+    // The DaemonSet controller does not create this pod.
+    let is_controller = context.request.user.name.starts_with("system:");
+    let owner = pod.metadata.controller().filter(|it| is_controller && it.kind != "DaemonSet");
     let Some(owner) = owner else {
         return out.write_str("To keep the pod off, ");
     };

@@ -114,11 +114,11 @@ fn finding(
         cause.write(out, pools.len(), &landing.witness)
     });
     let namespace = &context.request.target.namespace;
-    let keep_off = if workload.template(kind).spec.node_name.is_empty() {
-        context.policy.keep_off(&pools, &workload.template(kind).spec)
-    } else {
-        "remove nodeName from the pod template".to_owned()
-    };
+    let spec = &workload.template(kind).spec;
+    let mut keep_off = context.policy.keep_off(context.snapshot, &pools, spec);
+    if !spec.node_name.is_empty() {
+        keep_off.push_str(" from the pod template");
+    }
     // An operator would undo a change of a workload that it manages.
     let managed = manager(kind, workload);
     let entry = if kind == WorkloadKind::DaemonSet {

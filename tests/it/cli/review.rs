@@ -384,3 +384,16 @@ fn review_says_of_unknown_kinds_that_make_pods_that_they_are_not_judged() {
     let plain = custom("example.com/v1", "Thing", "{size: 1}");
     assert_eq!(review_text(&plain, &["-o", "json"]).json()["results"][0]["judged"], true);
 }
+
+#[test]
+fn a_cluster_without_nodes_is_noted() {
+    let config_as_cluster = ["review", "--config", "config.yaml", "--cluster", "config.yaml", "-"];
+    let said = run_on(INTRUDER, &config_as_cluster);
+    assert!(
+        said.err.contains("note: the input of --cluster or --context contains no nodes"),
+        "{}",
+        said.err
+    );
+    let said = review_text(INTRUDER, &[]);
+    assert_eq!(said.err, "");
+}

@@ -271,6 +271,20 @@ fn nothing_to_guard_is_a_mistake_and_no_server() {
     let refused = said(&mut poolguard(&["serve", "--cluster", dump.to_str().unwrap()]));
     assert_eq!((refused.code, refused.out.as_str()), (2, ""));
     assert!(refused.err.contains("dedicated=automq:NoSchedule"), "{}", refused.err);
+    // Where discovery is off, the taint does not help.
+    let config = folder.path().join("config.yaml");
+    let text =
+        "apiVersion: poolguard.io/v1alpha1\nkind: PoolGuardConfig\ndiscovery: {enabled: false}\n";
+    fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let refused = run(&["serve", "--config", config, "--cluster", "cluster.json"]);
+    assert_eq!((refused.code, refused.out.as_str()), (2, ""));
+    let error = refused.err.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert_eq!(
+        error,
+        "error: there is no pool to protect: the config declares none, and `discovery.enabled` is false. Declare a pool \
+         under `pools`, or remove `discovery`"
+    );
 }
 
 #[test]

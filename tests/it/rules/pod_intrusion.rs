@@ -551,11 +551,92 @@ fn advice_about_pools_of_two_labels_asks_for_one_term() {
 }
 
 #[test]
+fn advice_names_all_that_the_user_must_remove() {
+    let pool = "eks.amazonaws.com/nodegroup";
+    let host = "kubernetes.io/hostname";
+    let node = "ip-10-0-1-11.ec2.internal";
+    let all = "{operator: Exists}";
+    let own = "{key: dedicated, operator: Exists}";
+    let field =
+        format!("{{matchFields: [{{key: metadata.name, operator: In, values: [{node}]}}]}}");
+    for (spec, expected) in [
+        (
+            format!("tolerations: [{all}, {{key: gpu, operator: Exists}}, {own}]"),
+            "remove tolerations[0] and tolerations[2], or add required".to_owned(),
+        ),
+        (
+            format!("tolerations: [{all}, {own}, {own}, {all}, {own}, {own}]"),
+            "remove tolerations[0], tolerations[1], tolerations[2], tolerations[3] and every further toleration that \
+             matches, or"
+                .to_owned(),
+        ),
+        (
+            format!("tolerations: [{all}], nodeSelector: {{{host}: {node}}}"),
+            format!(
+                "remove the toleration and nodeSelector[{host}]. If you remove only the toleration, no node fits"
+            ),
+        ),
+        (
+            format!("tolerations: [{all}], {}", affinity(&field)),
+            "remove the toleration and the requirement for metadata.name in the required node affinity. If you remove \
+             only the toleration, no node fits"
+                .to_owned(),
+        ),
+        (format!("nodeName: {node}"), "remove spec.nodeName. The scheduler".to_owned()),
+        (
+            format!("nodeName: {node}, tolerations: [{all}], nodeSelector: {{{pool}: automq-a}}"),
+            format!("remove spec.nodeName, tolerations[0] and nodeSelector[{pool}]. The scheduler"),
+        ),
+    ] {
+        let advice = advice_on(&pod(&format!("{{{spec}}}")));
+        assert!(advice.starts_with(&format!("To keep the pod off, {expected}")), "{spec}: {advice}");
+    }
+}
+
+#[test]
+fn an_owner_that_a_person_writes_is_not_to_be_changed() {
+    for (kind, change) in [
+        ("StatefulSet", "change its owner StatefulSet p: "),
+        ("ReplicaSet", "change the Deployment or other owner of ReplicaSet p: "),
+    ] {
+        let mut review = pod("{nodeName: ip-10-0-1-11.ec2.internal}");
+        review["request"]["object"]["metadata"]["ownerReferences"] = json!([
+            { "apiVersion": "apps/v1", "kind": kind, "name": "p", "controller": true },
+        ]);
+        for (user, change) in
+            [("bob", ""), ("system:serviceaccount:kube-system:statefulset-controller", change)]
+        {
+            review["request"]["userInfo"]["username"] = json!(user);
+            let advice = advice_on(&review);
+            let expected = format!("To keep the pod off, {change}remove spec.nodeName. ");
+            assert!(advice.starts_with(&expected), "{user}: {advice}");
+        }
+    }
+}
+
+#[test]
 fn advice_about_a_node_debugger_does_not_ask_to_remove_its_node_name() {
-    let advice = advice_on(&recorded("pod-create-kubectl-debug-node-on-pool-a"));
-    insta::assert_snapshot!(advice, @"`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team to run the command with --as=GROUP --as-group=GROUP. GROUP is the break-glass group of PoolGuard's config. This group needs the right to create pods");
-    let advice = advice_on(&pod("{nodeName: ip-10-0-1-11.ec2.internal}"));
-    assert!(advice.starts_with("To keep the pod off, remove spec.nodeName. "), "{advice}");
+    let debugger = recorded("pod-create-kubectl-debug-node-on-pool-a");
+    let set = "breakGlass: {groups: [\"poolguard:break-glass\"]}";
+    for (config, expected) in [
+        (
+            set,
+            "run the command with --as=poolguard:break-glass --as-group=poolguard:break-glass. This needs the right to \
+             impersonate this user and group, and the group needs the right to create pods",
+        ),
+        (
+            "breakGlass: {groups: []}",
+            "add a group to breakGlass.groups in PoolGuard's config, and to run the command as a member of this group",
+        ),
+    ] {
+        let verdict = Scenario::replacing(&[(set, config)]).validate(&debugger);
+        let advice = verdict.records[0].finding.as_ref().unwrap().advice.clone().unwrap();
+        let expected = format!(
+            "`kubectl debug node/…` always sets spec.nodeName. Debug a node outside AutoMQ's pools, or ask your platform team \
+             to {expected}"
+        );
+        assert_eq!(advice, expected);
+    }
 }
 
 #[test]
@@ -573,25 +654,33 @@ fn an_owner_that_an_update_brings_does_not_choose_the_mode() {
 #[test]
 fn advice_for_a_pool_that_no_label_names_is_not_an_affinity() {
     let dump = json!({ "kind": "List", "items": [
-        { "kind": "Node", "metadata": { "name": "a", "labels": { "karpenter.sh/nodepool": "kafka" } },
+        { "kind": "Node", "metadata": { "name": "a", "labels": {
+            "karpenter.sh/nodepool": "kafka", "kubernetes.io/hostname": "a" } },
           "spec": { "taints": [{ "key": "dedicated", "value": "automq", "effect": "NoSchedule" }] } },
-        { "kind": "Node", "metadata": { "name": "b" },
+        { "kind": "Node", "metadata": { "name": "s", "labels": { "kubernetes.io/hostname": "s" } } },
+        { "kind": "Node", "metadata": { "name": "b", "labels": { "kubernetes.io/hostname": "b" } },
           "spec": { "taints": [{ "key": "dedicated", "value": "automq", "effect": "NoSchedule" }] } },
     ] });
     let scenario = Scenario::new(
         "provider: aws\napiVersion: poolguard.io/v1alpha1\nkind: PoolGuardConfig\n",
         &dump.to_string(),
     );
-    let advice = |node: &str| {
+    let advice = |names: &str| {
         let spec = format!(
             "{{tolerations: [{{operator: Exists}}], {}}}",
             affinity(&format!(
-                "{{matchFields: [{{key: metadata.name, operator: In, values: [{node}]}}]}}"
+                "{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: {names}}}]}}"
             ))
         );
         let verdict = scenario.validate(&pod(&spec));
         verdict.records[0].message().split(". ").nth(1).unwrap().to_owned()
     };
-    assert!(advice("a").contains("{key: karpenter.sh/nodepool, operator: NotIn, values: [kafka]}"));
-    assert!(advice("b").eq("To keep the pod off, remove the toleration"), "{}", advice("b"));
+    assert!(
+        advice("[a, s]").contains("{key: karpenter.sh/nodepool, operator: NotIn, values: [kafka]}")
+    );
+    assert!(
+        advice("[b, s]").eq("To keep the pod off, remove the toleration"),
+        "{}",
+        advice("[b, s]")
+    );
 }

@@ -184,9 +184,9 @@ fn untolerated(taint: &Taint<'_>, is_on_all: bool, pool: &Pool) -> (String, Stri
         ""
     };
     let advice = format!(
-        "If this taint is permanent, add the toleration {toleration}, and ask your platform team to add \
-         {{key: {key}, value: {value:?}, effect: {effect}}} to additionalTaints of pool {} in PoolGuard's \
-         config. If it is not permanent, ask your platform team to remove it from the nodes{evicts}",
+        "If this taint is permanent, ask your platform team to add {{key: {key}, value: {value:?}, effect: {effect}}} to \
+         additionalTaints of pool {} in PoolGuard's config: with {RULE} in mode enforce, PoolGuard then adds \
+         the toleration to AutoMQ's pods. If it is not permanent, ask your platform team to remove it from the nodes{evicts}",
         pool.name,
         value = value.as_str(),
     );
