@@ -139,8 +139,9 @@ fn move_to_pool(namespace: &str, pods: &[&str]) -> String {
     let moved = fix::one_at_a_time(pods, delete, "wait until AutoMQ is healthy again");
     format!(
         "# if the config names the wrong pool or zones: correct the config\n# otherwise, check that the volumes of the pod \
-         are in the pool's zones. If they are not, ask AutoMQ to move the data. PoolGuard must run before you delete the \
-         pod: the pod's controller creates the pod again, and PoolGuard then places it on the pool\n{moved}"
+         are in the pool's zones. If they are not, ask AutoMQ to move the data\n# only if PoolGuard answers requests, and the pool has a \
+         ready node in the zone of these volumes, delete the pod: its controller creates it again, and PoolGuard then \
+         places it on the pool\n{moved}"
     )
 }
 
@@ -287,7 +288,9 @@ fn volume_zone(
             let fix = format!(
                 "# first find out which pod uses the claim, and which data is on the volume\n\
                  kubectl describe persistentvolumeclaim -n {} {}\n\
-                 # then give the instance a pool in {} in PoolGuard's config, or ask AutoMQ to move the broker's data",
+                 # if all volumes of the instance are in {}: give the instance a pool there in PoolGuard's config. An instance \
+                 has one pool for all its brokers\n\
+                 # if only some are: ask AutoMQ to move the data of this broker",
                 claim.namespace,
                 claim.name,
                 list(&zones)

@@ -142,7 +142,10 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
     let ready = count(open, "ready node");
     let mut fixes = Vec::new();
     if !cordoned.is_empty() {
-        fixes.push(format!("kubectl uncordon {}", cordoned.join(" ")));
+        fixes.push(format!(
+            "# unless the node is being drained, repaired or replaced:\nkubectl uncordon {}",
+            cordoned.join(" ")
+        ));
     }
     if let Some(node) = not_ready.first() {
         fixes.push(format!("kubectl describe node {node}"));

@@ -32,6 +32,9 @@ use crate::{admission::review::Asker, kubernetes::documents};
 /// read something.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("cluster", |cluster| cluster.conflicts_with_all(["kubeconfig", "context"])))]
+#[command(mut_arg("kubeconfig", |kubeconfig| kubeconfig.help(
+    "Kubeconfig file of the cluster to judge against; without it and without --context, PoolGuard reads no live cluster"
+)))]
 pub(super) struct Review {
     /// Files, folders (with all their .json, .yaml and .yml files), or `-` for standard input
     #[arg(required = true, value_name = "FILE")]
@@ -108,7 +111,7 @@ impl Review {
         match output {
             Output::Table => {
                 if input.cluster.is_none() && !is_live {
-                    let note = "note: without --cluster or --context, PoolGuard knows no nodes. It knows \
+                    let note = "note: without --cluster, --context or --kubeconfig, PoolGuard reads no cluster. It knows \
                      only the pools that the config declares, and assumes that they have no nodes yet";
                     anstream::eprintln!("{note}");
                 } else if snapshot.node_count() == 0 {

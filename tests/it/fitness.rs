@@ -249,7 +249,8 @@ fn three_nodes_of_a_pool_are_ready() {
     assert!(found.fact.contains("2 ready nodes") && found.fact.contains("n1"), "{}", found.fact);
     let cordoned = |node: &mut Value| node["spec"]["unschedulable"] = json!(true);
     let found = Cluster::sound().change("w1", cordoned).only("warning pool-size wide w1 -");
-    assert_eq!(found.fix.unwrap(), "kubectl uncordon w1");
+    let fix = "# unless the node is being drained, repaired or replaced:\nkubectl uncordon w1";
+    assert_eq!(found.fix.unwrap(), fix);
     let none = Cluster::sound()
         .change("n1", unready)
         .change("n2", cordoned)

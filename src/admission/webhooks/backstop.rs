@@ -65,7 +65,7 @@ impl fmt::Display for NoBackstop {
         match self {
             Self::Mode(mode) => write!(
                 f,
-                "the backstop can only deny, so it needs rules.{}.mode: enforce, but this mode is {mode}",
+                "the backstop can only deny, but rules.{}.mode is {mode}: set it to enforce to use a backstop",
                 RuleName::PodIntrusion
             ),
             Self::NoPool => f.write_str(

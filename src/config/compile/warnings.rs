@@ -67,7 +67,7 @@ fn nothing_dedicated(
             root.key("discovery")
                 .warning(
                     "the config declares no pool and turns discovery off, so PoolGuard \
-                 protects nothing",
+                 protects no node. It still protects AutoMQ's permissions",
                 )
                 .with_help("declare `pools`, or remove `discovery`"),
         );

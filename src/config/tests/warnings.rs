@@ -111,7 +111,7 @@ fn machine_types_that_judge_nothing_are_pointed_at() {
 #[test]
 fn the_rest_is_pointed_at() {
     assert_snapshot!(lines_of("discovery: {enabled: false}"), @"1:12: warning: the config \
-     declares no pool and turns discovery off, so PoolGuard protects nothing; help: declare \
+     declares no pool and turns discovery off, so PoolGuard protects no node. It still protects AutoMQ's permissions; help: declare \
      `pools`, or remove `discovery`");
     assert_snapshot!(lines_of("rules: {node-zone: {denyJoin: true}}"), @"1:31: warning: `denyJoin` has no effect while `node-zone` is in mode warn; help: use it only with `mode: enforce`");
     assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write the ARN of this role in your account, for example `arn:aws:iam::111122223333:role/automq-node`");

@@ -109,8 +109,16 @@ fn finding(
         names => format!("pools {}", names.join(", ")),
     };
     let witness = witness_text(&landing.witness);
+    let rules = &context.policy.rules;
+    let is_daemon_set = kind == WorkloadKind::DaemonSet;
+    let mode = if is_daemon_set { rules.daemon_set_intrusion } else { rules.pod_intrusion };
+    // Short, since a warning has room for 256 bytes.
+    let outcome = if mode == Mode::Enforce { "are denied: they can" } else { "can" };
     let fact = sentence(|out| {
-        write!(out, "Pods of {who} can run on AutoMQ's {names} (for example on {witness}): ")?;
+        write!(
+            out,
+            "Pods of {who} {outcome} run on AutoMQ's {names} (for example on {witness}): "
+        )?;
         cause.write(out, pools.len(), &landing.witness)
     });
     let namespace = &context.request.target.namespace;
