@@ -108,7 +108,7 @@ fn taint_instead(pool: &PoolNodes<'_>, instead: &Taint<'_>, nodes: &[&str]) -> C
         )
         .nodes(nodes)
         .fix(format!(
-            "# if the nodes are right: set the taint of the pool in PoolGuard's config: taint: {{key: {key}, value: {:?}, \
+            "# if the nodes are right: add the taint to the entry of this pool under `pools` in PoolGuard's config: taint: {{key: {key}, value: {:?}, \
              effect: {effect}}}\n# if the config is right: change the taint in the settings of the node pool, and then on \
              the nodes:\n{change}",
             value.as_str()

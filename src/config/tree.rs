@@ -171,7 +171,7 @@ fn syntax_error(text: &str, error: &ScanError) -> Diagnostic {
     let span = Span { start, end: start + 1, line: marker.line(), column: marker.col() + 1 };
     let message = format!("this is not YAML: {}", error.info());
     Diagnostic::new(DiagnosticSeverity::Error, "", span, message)
-        .with_help("check the indentation of this line and of the line above, put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark")
+        .with_help("check the indentation of this line and of the lines above and below (spaces, no tabs), put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark")
 }
 
 /// A collection that is not complete yet.

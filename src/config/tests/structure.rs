@@ -28,7 +28,7 @@ fn a_syntax_error_ends_the_run_with_its_position() {
     3 | zonez: 1
       |      ^
       |
-      = help: check the indentation of this line and of the line above, put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark
+      = help: check the indentation of this line and of the lines above and below (spaces, no tabs), put text that contains `: ` in quotes, and close every `[`, `{` and quotation mark
     ");
 }
 
