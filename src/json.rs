@@ -202,7 +202,7 @@ impl<'a> Cursor<'a> {
         value.read(self).map(|()| value)
     }
 
-    /// Reads a value into a place, whatever was there.
+    /// Reads a value into a place, and replaces what was there.
     pub fn fill<T: Read<'a>>(&mut self, place: &mut T) -> Result<(), JsonError> {
         *place = T::default();
         place.read(self)

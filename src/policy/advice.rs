@@ -76,7 +76,7 @@ impl KeepOff<'_> {
         )
     }
 
-    /// Writes what a pod that names its node must lose, so that it reaches no pool: `spec.nodeName`, and what would
+    /// Writes what a pod that names its node must lose to reach no pool: `spec.nodeName`, and what would
     /// then let the scheduler place it on a pool.
     pub(in crate::policy) fn write_without_node_name(
         &self,
