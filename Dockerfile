@@ -20,6 +20,7 @@ ARG REVISION=
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_INCREMENTAL=0 POOLGUARD_REVISION="$REVISION"
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
+COPY core core
 COPY docs/rules.md docs/rules.md
 COPY benches benches
 COPY tests/it/main.rs tests/it/main.rs

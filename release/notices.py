@@ -24,7 +24,7 @@ def cargo(*arguments):
 
 def linked(host):
     """The crates in the binary, as (name, version). Procedural macros and build scripts are not in it."""
-    edges = ["--target", host, "--edges", "normal,no-proc-macro"]
+    edges = ["--package", "poolguard", "--target", host, "--edges", "normal,no-proc-macro"]
     listed = cargo("tree", "--locked", *edges, "--prefix", "none", "--format", "{p}")
     return {tuple(re.match(r"(\S+) v(\S+)", line).groups()) for line in listed.splitlines()}
 
@@ -51,8 +51,9 @@ def texts(package):
 
 def notices(host):
     """Every crate with its license, and every text once, with the crates that have it."""
-    metadata, found = packages(host)
-    others = [it for it in found if it["id"] != metadata["resolve"]["root"]]
+    _, found = packages(host)
+    # A crate of the workspace has no source.
+    others = [it for it in found if it["source"]]
     others.sort(key=lambda it: (it["name"], it["version"]))
     crates_by_text = {}
     for package in others:

@@ -16,10 +16,11 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts/poolguard"
-PACKAGE = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+MANIFEST = tomllib.loads((ROOT / "Cargo.toml").read_text())
+PACKAGE = MANIFEST["package"]
 
 NAME = PACKAGE["name"]
-VERSION = PACKAGE["version"]
+VERSION = MANIFEST["workspace"]["package"]["version"]
 TAG = f"v{VERSION}"
 REPOSITORY = PACKAGE["repository"]
 REGISTRY = PACKAGE["metadata"]["release"]["registry"]

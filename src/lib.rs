@@ -1,24 +1,11 @@
 //! PoolGuard keeps AutoMQ's dedicated Kubernetes node pools dedicated.
 //!
-//! ```text
-//! bytes ──review::parse──▶ Request ─┐
-//! config ──load──▶ Policy ──────────┼─▶ policy::decide ─▶ Verdict ──review::render──▶ bytes
-//! watch events ──apply──▶ Snapshot ─┘      pure, total: no clock, no await, no I/O
-//! ```
+//! [`poolguard_core`] decides. This crate is the shell around it, as thin as possible: it reads what a decision
+//! needs, answers the API server, and has the commands.
 
-// The core: values in, values out.
-pub mod json;
-pub mod kubernetes;
-pub mod policy;
+// The rooms of the core, under the names that they have there.
+pub use poolguard_core::{admission, check, cluster, config, json, kubernetes, policy, terraform};
 
-// The edges of the core: synchronous, without I/O.
-pub mod admission;
-pub mod check;
-pub mod cluster;
-pub mod config;
-pub mod terraform;
-
-// The shell: as thin as possible.
 pub mod api;
 pub mod cli;
 pub mod controllers;

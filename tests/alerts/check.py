@@ -102,7 +102,7 @@ def label_sets_of_the_code():
     sets = {}
     for name, body in re.findall(r"labels! \{\s*(?:///[^\n]*\s*)*(\w+) \{(.*?)\n    \}", code("src/telemetry/metrics/label.rs"), re.S):
         sets[name] = re.findall(r'\w+ = "([^"]+)",', body)
-    rules, modes = code("src/policy/mode.rs").split("impl fmt::Display for RuleName")
+    rules, modes = code("core/src/policy/mode.rs").split("impl fmt::Display for RuleName")
     sets["RuleName"] = re.findall(r'Self::\w+ => "([a-z-]+)"', rules)
     modes = re.findall(r'Self::\w+ => "([a-z]+)"', modes.split("impl fmt::Display for Mode")[0])
     sets["Mode"] = modes[::-1]

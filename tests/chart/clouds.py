@@ -1,4 +1,4 @@
-"""Writes what PoolGuard knows of each cloud into docs/clouds, from the presets in src/config/presets.
+"""Writes what PoolGuard knows of each cloud into docs/clouds, from the presets in core/src/config/presets.
 
 `make docs` runs it. `poolguard provider NAME` prints the same data.
 """
@@ -9,7 +9,7 @@ import yaml
 
 from engine import ROOT
 
-PRESETS = ROOT / "src/config/presets"
+PRESETS = ROOT / "core/src/config/presets"
 PAGES = {
     "ack": "alibaba",
     "aks": "azure",

@@ -18,6 +18,12 @@ RELEASE = "poolguard"
 NAMESPACE = "poolguard-system"
 VERSIONS = ["1.30.0", "1.37.0"]
 
+
+def rust_sources():
+    """The Rust files of both crates."""
+    return [path for crate in ("src", "core/src") for path in sorted((ROOT / crate).rglob("*.rs"))]
+
+
 # Sets of values that are given on top of others, as docs/install.md has it.
 LAYERS = {
     "audit": ["aws"],

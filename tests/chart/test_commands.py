@@ -305,7 +305,7 @@ class Shell(unittest.TestCase):
             self.assertNotRegex(block, r"&\s*(\n|curl)", where)
 
     def test_what_is_searched_for_in_the_log_is_what_is_written(self):
-        source = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
+        source = "".join(path.read_text() for path in engine.rust_sources())
         # A backslash continues a long text on the next line of the source.
         source = re.sub(r"\\\n\s*", "", source).lower()
         # Fields of an audit line, and parts of a message that PoolGuard or the API server puts together.

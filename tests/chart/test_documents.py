@@ -116,7 +116,7 @@ class Troubleshooting(unittest.TestCase):
 
     def test_every_text_of_the_index_is_one_that_a_reader_can_see(self):
         page = (ROOT / "docs/troubleshooting.md").read_text()
-        sources = [*(ROOT / "src").rglob("*.rs"), *(CHART / "templates").glob("*")]
+        sources = [*engine.rust_sources(), *(CHART / "templates").glob("*")]
         source = "".join(path.read_text() for path in sources if path.is_file())
         # A backslash continues a long text on the next line of the source.
         source = re.sub(r"\\\n\s*", "", source)

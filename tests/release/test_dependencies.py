@@ -36,7 +36,8 @@ class Dependencies(unittest.TestCase):
         def packages(path):
             return tomllib.loads((ROOT / path).read_text())["package"]
 
-        wanted = set(tomllib.loads((ROOT / "Cargo.toml").read_text())["dependencies"])
+        manifests = [tomllib.loads((ROOT / it).read_text()) for it in ("Cargo.toml", "core/Cargo.toml")]
+        wanted = {name for manifest in manifests for name in manifest["dependencies"]}
         locked = {(it["name"], it["version"]) for it in packages("Cargo.lock") if it["name"] in wanted}
         found = {(it["name"], it["version"]) for it in packages("fuzz/Cargo.lock")}
         self.assertEqual(locked - found, set(), "run: cargo update --workspace --manifest-path fuzz/Cargo.toml")

@@ -206,6 +206,14 @@ impl<'a> Read<'a> for MirrorAnnotation {
     }
 }
 
+/// Any object, as far as its metadata.
+#[derive(Clone, Debug, Default)]
+pub struct PartialObjectMetadata<'a> {
+    /// The field of this name.
+    pub metadata: Metadata<'a>,
+}
+
+read_object!(PartialObjectMetadata { "metadata" => metadata });
 read_object!(Metadata {
     "name" => name,
     "generateName" => generate_name,

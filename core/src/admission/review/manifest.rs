@@ -25,6 +25,7 @@ pub enum ManifestError {
 }
 
 /// Wraps an object into the review of its creation.
+#[expect(clippy::indexing_slicing, reason = "`Value` adds a key that is assigned")]
 pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));

@@ -14,7 +14,7 @@ use crate::{
     json,
     kubernetes::{
         name::{check_label_value, is_dns_subdomain},
-        object::{Labels, PodSpec, Workload, WorkloadKind},
+        object::{Labels, PartialObjectMetadata, PodSpec, Workload, WorkloadKind},
         resource::{NAMESPACES, PODS, STATEFUL_SETS},
         selector::LabelSet,
         taint::Toleration,
@@ -245,17 +245,11 @@ fn is_exempt_as_a_whole(policy: &Policy, namespace: &str) -> bool {
 
 /// Namespaces that carry AutoMQ's labels, or are called `automq` or `automq-…`.
 fn namespaces_by_name(policy: &Policy, inventory: &Inventory) -> Vec<String> {
-    #[derive(Default)]
-    struct Named<'a> {
-        metadata: crate::kubernetes::object::Metadata<'a>,
-    }
-    crate::json::read_object!(Named { "metadata" => metadata });
-
     let namespaces = inventory.objects(&NAMESPACES.group_resource());
     let fits = namespaces.filter(|(name, text)| {
         let name = name.name.as_str();
         let is_named = name == DEFAULT_NAMESPACE || name.starts_with("automq-");
-        let labels = json::from_str::<Named<'_>>(text).map(|it| it.metadata.labels);
+        let labels = json::from_str::<PartialObjectMetadata<'_>>(text).map(|it| it.metadata.labels);
         let is_marked = labels.is_ok_and(|labels| is_marked(&labels));
         (is_named || is_marked) && is_dns_subdomain(name) && !is_exempt_as_a_whole(policy, name)
     });

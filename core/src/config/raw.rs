@@ -177,6 +177,11 @@ impl Default for Discovery {
     }
 }
 
+/// An example of a list. Schemars reads an array only where another crate has asked `syn` for all its features.
+const fn list(item: &str) -> [&str; 1] {
+    [item]
+}
+
 fn yes() -> bool {
     true
 }
@@ -219,10 +224,10 @@ pub(super) struct Pool {
     #[schemars(required)]
     pub(super) nodes: Option<Selector>,
     /// The zones of the pool: one or three. If you omit them, PoolGuard does not judge zones.
-    #[schemars(length(min = 1, max = 3), extend("uniqueItems" = true), example = &["us-east-1a"])]
+    #[schemars(length(min = 1, max = 3), extend("uniqueItems" = true), example = list("us-east-1a"))]
     pub(super) zones: Option<Vec<String>>,
     /// The machine types that the pool's nodes may have. If you omit them, the catalog's types apply.
-    #[schemars(length(min = 1), extend("uniqueItems" = true), example = &["r6in.large"])]
+    #[schemars(length(min = 1), extend("uniqueItems" = true), example = list("r6in.large"))]
     pub(super) machine_types: Option<Vec<String>>,
     /// The cloud role of the pool's nodes, in the provider's spelling. On AWS, PoolGuard protects the item of
     /// this role in `aws-auth`.
@@ -329,11 +334,11 @@ pub(super) struct Protected {
     #[schemars(example = &"kube-system")]
     pub(super) namespace: Option<String>,
     /// The names of the objects, as names or globs.
-    #[schemars(required, length(min = 1), example = &["aws-auth"])]
+    #[schemars(required, length(min = 1), example = list("aws-auth"))]
     pub(super) names: Option<Vec<String>>,
     /// JSON pointers to the fields that must not change. If you omit them, nothing outside `metadata` and
     /// `status` may change.
-    #[schemars(length(min = 1), example = &["/data/mapRoles"])]
+    #[schemars(length(min = 1), example = list("/data/mapRoles"))]
     pub(super) fields: Option<Vec<String>>,
     /// For fields that contain a YAML list as text: these items of the list must not change. Everything else
     /// may change.
@@ -369,14 +374,14 @@ pub(super) struct Principals {
 pub(super) struct TrustedPrincipals {
     /// User names, in the spelling of `userInfo.username`.
     #[serde(default)]
-    #[schemars(example = &["arn:aws:sts::111122223333:assumed-role/automq-console/*"])]
+    #[schemars(example = list("arn:aws:sts::111122223333:assumed-role/automq-console/*"))]
     pub(super) users: Vec<String>,
     /// Groups.
     #[serde(default)]
     pub(super) groups: Vec<String>,
     /// Service accounts, as `namespace/name`.
     #[serde(default)]
-    #[schemars(example = &["argocd/argocd-application-controller"])]
+    #[schemars(example = list("argocd/argocd-application-controller"))]
     pub(super) service_accounts: Vec<String>,
 }
 
@@ -410,7 +415,7 @@ pub(super) struct Placement {
     /// The keys of further temporary taints, as names or globs. PoolGuard ignores temporary taints when it
     /// decides where a pod can run.
     #[serde(default)]
-    #[schemars(example = &["example.com/initialising"])]
+    #[schemars(example = list("example.com/initialising"))]
     pub(super) transient_taints: Vec<String>,
 }
 

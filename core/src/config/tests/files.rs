@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use super::*;
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// Files of a folder with this ending, with their text.

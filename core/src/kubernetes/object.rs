@@ -14,7 +14,7 @@ mod workload;
 
 pub use binding::{Binding, BindingTarget};
 pub use custom_workload::{CustomTemplate, custom_templates, makes_pods};
-pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference};
+pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference, PartialObjectMetadata};
 pub use node::{Node, NodeSpec};
 pub use node_pool::{Choices, NodePool, NodePoolField, NodePoolKind, Part};
 pub use pod::{
