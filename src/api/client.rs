@@ -3,9 +3,12 @@
 use std::{fmt::Display, path::Path, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
+use http::Response;
 use kube::{
     Client, Config,
+    client::Body,
     config::{KubeConfigOptions, Kubeconfig},
+    core::Status,
 };
 
 use serde_json::Value;
@@ -112,7 +115,27 @@ fn innermost(error: &kube::Error) -> &dyn std::error::Error {
 
 /// Sends a request and waits for the answer, at most [`REQUEST_TIMEOUT`].
 pub async fn text(client: &Client, request: http::Request<Vec<u8>>) -> Result<String, kube::Error> {
-    match timeout(REQUEST_TIMEOUT, client.request_text(request)).await {
+    answer(client, request).await.map(Response::into_body)
+}
+
+/// The same with the headers of the answer, which have the warnings.
+pub async fn answer(
+    client: &Client,
+    request: http::Request<Vec<u8>>,
+) -> Result<Response<String>, kube::Error> {
+    let exchange = async {
+        let (parts, body) = client.send(request.map(Body::from)).await?.into_parts();
+        let text = String::from_utf8(body.collect_bytes().await?.into());
+        let text = text.map_err(kube::Error::FromUtf8)?;
+        if parts.status.is_success() {
+            return Ok(Response::from_parts(parts, text));
+        }
+        // A proxy answers with a text of its own.
+        let unknown = |_| Status::failure(text.trim(), "").with_code(parts.status.as_u16());
+        let status = serde_json::from_str(&text).unwrap_or_else(unknown);
+        Err(kube::Error::Api(Box::new(status)))
+    };
+    match timeout(REQUEST_TIMEOUT, exchange).await {
         Ok(answer) => answer,
         Err(_) => Err(kube::Error::Service("it does not answer".into())),
     }

@@ -119,6 +119,14 @@ impl Review {
                                 have no nodes yet. For --cluster, use the output of `poolguard dump`";
                     anstream::eprintln!("{note}");
                 }
+                if results.iter().any(|it| it.is_stored_pod) {
+                    let user = &judge.asker.user;
+                    let note = format!(
+                        "note: the input has pods that a cluster has stored (they have metadata.uid). PoolGuard judges each as \
+                         a new pod that {user} creates. To check running pods, use `poolguard check`"
+                    );
+                    anstream::eprintln!("{note}");
+                }
                 write!(out, "{}", table::ReviewTable { results, errors })?;
             }
             Output::Json => writeln!(out, "{}", reviews.json()?)?,

@@ -111,7 +111,7 @@ class Troubleshooting(unittest.TestCase):
     ELSEWHERE = re.compile(
         r"denied the request: |Warning: |\[[a-z-]+\]?|FailedCreate|untolerated taint \{dedicated: automq\}|failed calling webhook"
         r"|no endpoints available for service|context deadline exceeded|i/o timeout|connection refused|x509:"
-        r"|ValidatingAdmissionPolicy 'poolguard'|cannot impersonate|insufficient quota to match these scopes"
+        r"|ValidatingAdmissionPolicy 'poolguard(-bindings)?'|cannot impersonate|insufficient quota to match these scopes"
     )
 
     def test_every_text_of_the_index_is_one_that_a_reader_can_see(self):

@@ -880,7 +880,8 @@ class Notes(unittest.TestCase):
             steps = r"scale deployment/\S+ --replicas=0\n(.*\n)+ +kubectl delete mutating"
             self.assertRegex(self.notes(name), steps)
             backstop = "kubectl delete validatingadmissionpolicybinding" in self.notes(name)
-            self.assertEqual(backstop, name == "backstop")
+            # Helm does not see whether a config of the user's own asks for a backstop.
+            self.assertEqual(backstop, name == "backstop" or name not in engine.CONFIGURED)
 
 
 if __name__ == "__main__":

@@ -339,6 +339,11 @@ impl ApiServer {
         });
     }
 
+    /// Creates objects with a warning, as a webhook can ask for.
+    pub(crate) fn warn(&self, text: &str) {
+        self.shared.change(|state| state.faults.warning = Some(text.to_owned()));
+    }
+
     /// Takes back every [`Self::refuse`].
     pub(crate) fn clear_refusals(&self) {
         self.shared.change(|state| state.faults.refusals.clear());

@@ -1,4 +1,4 @@
-//! The chart grants exactly the rights that the code asks for.
+//! The chart grants exactly the rights that the code asks for, and docs/cluster.md lists them.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -121,9 +121,10 @@ fn policy(values: &str) -> Policy {
     config::load("values", &config.to_string(), None).unwrap().policy
 }
 
+const EVERY: Duties = Duties { certifies: true, registers: true, reports: true };
+
 #[test]
 fn a_replica_gets_what_it_asks_for_and_nothing_else() {
-    const EVERY: Duties = Duties { certifies: true, registers: true, reports: true };
     for (values, duties) in [
         ("defaults", EVERY),
         ("everything", EVERY),
@@ -146,4 +147,42 @@ fn what_the_config_protects_by_name_may_be_looked_for() {
     assert!(granted.iter().any(|(_, _, resource, verb, name)| {
         resource == "clusterrolebindings" && verb == "list" && *name == binding
     }));
+}
+
+/// What is in backquotes.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The rights of the table in docs/cluster.md, where each row has all its verbs on all its resources.
+fn documented() -> Vec<Grant> {
+    let page = include_str!("../../docs/cluster.md");
+    let (_, section) = page.split_once("\n## Rights\n").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    let mut kind = "";
+    let mut found = Vec::new();
+    for row in rows.skip(1) {
+        let [scope, groups, resources, verbs, names, _] =
+            row.split('|').map(str::trim).collect::<Vec<_>>()[..]
+        else {
+            panic!("{row}")
+        };
+        kind = if scope.is_empty() { kind } else { scope };
+        for (group, resource) in quoted(groups).iter().flat_map(|group| {
+            quoted(resources).into_iter().map(move |resource| (group.trim_matches('"'), resource))
+        }) {
+            found.extend(grants(kind, group, &resource, &quoted(verbs), quoted(names)));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_page_of_a_replica_lists_the_rights() {
+    let names = Names::of("poolguard", Some("poolguard".to_owned()));
+    let asked = rbac::of_replica(&names, EVERY).into_iter().flat_map(grants_of_right);
+    let documented = documented();
+    let set: BTreeSet<Grant> = documented.iter().cloned().collect();
+    assert_eq!(set, asked.collect());
+    assert_eq!(set.len(), documented.len(), "a row repeats another one");
 }

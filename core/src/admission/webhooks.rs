@@ -42,7 +42,7 @@ use crate::{
 };
 
 pub use self::{
-    backstop::{Backstop, NoBackstop, Omitted, backstop},
+    backstop::{Backstop, NOT_ANSWERED, NoBackstop, Omitted, backstop},
     object::{Address, Installation, Owner},
     placement_policy::placement_policy,
 };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kubernetes::{
         resource::{NODES, PODS},
-        taint::{NO_EXECUTE, NO_SCHEDULE},
+        taint::{NO_EXECUTE, NO_SCHEDULE, Taint},
     },
     policy::{
         Policy,
@@ -36,8 +36,20 @@ pub(super) const READY_MIN: usize = 3;
 pub(super) const TOO_SMALL: &str = "A rolling update of AutoMQ needs all three nodes";
 
 /// Why it matters that the pool's taint is missing.
-pub(super) const OPEN_TO_ALL: &str = "The scheduler can place any pod on these nodes, and the pod \
+const OPEN_TO_ALL: &str = "The scheduler can place any pod on these nodes, and the pod \
      then takes network and disk from the brokers";
+
+/// Why it matters that nodes have another taint, which keeps pods out, instead of the pool's.
+const ONLY_THE_CONFIGURED: &str = "AutoMQ's pods tolerate only the taint in PoolGuard's \
+     config, so the scheduler does not place them on these nodes";
+
+/// Why it matters that nodes lack the pool's taint: they may have another one instead.
+pub(super) fn why_lost(instead: Option<&Taint<'_>>) -> &'static str {
+    match instead {
+        Some(taint) if taint.keeps_pods_out() => ONLY_THE_CONFIGURED,
+        Some(_) | None => OPEN_TO_ALL,
+    }
+}
 
 /// The severity and the reason of a further taint, by its effect.
 pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [

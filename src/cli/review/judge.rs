@@ -40,6 +40,8 @@ pub(in crate::cli) struct Reviewed {
     pub(in crate::cli) records: Vec<Record>,
     /// No rule reads this kind, although its objects make pods.
     pub(in crate::cli) is_not_judged: bool,
+    /// The manifest is of a pod that a cluster has stored.
+    pub(in crate::cli) is_stored_pod: bool,
 }
 
 /// A file or document that was not.
@@ -95,6 +97,12 @@ impl fmt::Display for Misshapen {
 /// Longer values are cut.
 const FOUND_BYTES_MAX: usize = 64;
 
+/// Whether the manifest is of a pod that a cluster has stored: only the API server gives an object a `uid`.
+fn is_stored_pod(document: &Value) -> bool {
+    document.get("kind").and_then(Value::as_str) == Some("Pod")
+        && document.pointer("/metadata/uid").is_some_and(Value::is_string)
+}
+
 impl Judge<'_> {
     pub(super) fn review(&self, file: String, document: &Value) -> anyhow::Result<Reviewed> {
         let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
@@ -102,6 +110,7 @@ impl Judge<'_> {
             return Ok(reviewed);
         }
         let is_not_judged = !is_review && makes_pods(document);
+        let is_stored_pod = !is_review && is_stored_pod(document);
         let document = document.clone();
         let mut review = if is_review { document } else { create_review(document, &self.asker)? };
         let mutated = self.decide(Phase::Mutate, &review)?;
@@ -141,6 +150,7 @@ impl Judge<'_> {
             patch,
             records,
             is_not_judged,
+            is_stored_pod,
         })
     }
 
@@ -163,6 +173,7 @@ impl Judge<'_> {
             patch: Vec::new(),
             records: Vec::new(),
             is_not_judged: false,
+            is_stored_pod: false,
         };
         for (template, found) in &templates {
             let object = json!({

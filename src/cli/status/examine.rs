@@ -1,5 +1,6 @@
 //! What an installation should be, held against what was read of it. Without I/O.
 
+mod dry_run;
 mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,6 @@ use serde_json::Value;
 use super::{
     facts::{Installed, ReadObject, StatusFacts},
     finding::{Check, Report, StatusFinding},
-    intruder::Answer,
 };
 use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
@@ -22,10 +22,7 @@ use crate::{
         certificates::{authority::Validity, bundle},
         registration::{additions::CloudAdditions, drift::differences},
     },
-    policy::{
-        mode::{BackstopMode, Mode, RuleModes, RuleName},
-        provider::Provider,
-    },
+    policy::mode::{BackstopMode, Mode, RuleModes, RuleName},
 };
 
 /// A Lease is renewed every few seconds.
@@ -42,7 +39,7 @@ pub(super) fn examine(installed: &Installed, facts: &StatusFacts) -> Report {
     findings.push(registration(installed, facts));
     findings.extend(backstop(facts));
     findings.push(certificate(facts));
-    findings.push(intruder(facts));
+    findings.push(dry_run::intruder(facts));
     findings.extend(config(facts));
     findings.extend(published::config(installed, facts));
     findings.extend(published::scan(installed, facts));
@@ -320,55 +317,6 @@ fn certificate(facts: &StatusFacts) -> StatusFinding {
     }
 }
 
-fn intruder(facts: &StatusFacts) -> StatusFinding {
-    let enforces = facts.config.as_ref().is_ok_and(|loaded| {
-        let policy = &loaded.policy;
-        policy.rules.pod_intrusion == Mode::Enforce
-            && (policy.discovery || !policy.pools.is_empty())
-    });
-    match &facts.intruder {
-        None if facts.config.is_err() => {
-            Check::Intruder.unknown("Without the config, PoolGuard does not create the pod (dry run)")
-        }
-        None => Check::Intruder.unknown("--skip-dry-run: no pod was created as a dry run"),
-        Some(Answer::Denied) => Check::Intruder.pass("PoolGuard denied a pod that tolerates the pool's taint"),
-        Some(Answer::Allowed) if enforces => Check::Intruder
-            .error("The API server accepted a pod that tolerates the pool's taint (dry run)")
-            .fix("# if the config declares no pool and no node has the taint yet, this result is expected. Otherwise choose a namespace that is not exempt with --dry-run-namespace, and see registration above"),
-        Some(Answer::Allowed) => Check::Intruder.pass("PoolGuard allowed the pod (dry run), as this config asks: pod-intrusion does not deny in it"),
-        Some(Answer::NotReached(why)) => Check::Intruder
-            .error(format!("The API server does not reach PoolGuard: {why}"))
-            .fix(cause(facts.provider)),
-        Some(Answer::Rejected(why)) => Check::Intruder
-            .unknown(format!("Something else rejected the pod before PoolGuard could: {why}")),
-    }
-}
-
-/// Why an API server usually does not reach a webhook of this provider.
-fn cause(provider: Option<Provider>) -> &'static str {
-    match provider {
-        Some(Provider::Gcp) => {
-            "# private GKE cluster: open the webhook's port from the control plane, or use port 10250 (docs/install.md)"
-        }
-        Some(Provider::Aws) => {
-            "# EKS: allow the webhook's port from the cluster's security group to the nodes; with a CNI of your own, set hostNetwork: true (docs/install.md)"
-        }
-        Some(Provider::Azure) => {
-            "# AKS: check the network security group, and the API server's tunnel (konnectivity-agent)"
-        }
-        Some(
-            Provider::Alibaba
-            | Provider::Huawei
-            | Provider::Tencent
-            | Provider::Oracle
-            | Provider::Other,
-        )
-        | None => {
-            "# check that the control plane reaches the pods: security groups, NetworkPolicies and the CNI (docs/install.md)"
-        }
-    }
-}
-
 fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
     let loaded = match &facts.config {
         Ok(loaded) => loaded,
@@ -376,14 +324,7 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
             return vec![Check::Config.error(why.message.clone()).fix(why.fix)];
         }
     };
-    let (rules, default) = (&loaded.policy.rules, RuleModes::default());
-    let lowered: Vec<String> = RuleName::ALL
-        .into_iter()
-        .filter(|rule| rules.mode(*rule) < default.mode(*rule))
-        .map(|rule| {
-            format!("{rule} is in mode {} instead of {}", rules.mode(rule), default.mode(rule))
-        })
-        .collect();
+    let lowered = lowered(&loaded.policy.rules);
     let mut findings = Vec::new();
     if !lowered.is_empty() {
         findings.push(
@@ -403,6 +344,21 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
         );
     }
     findings
+}
+
+/// The modes that are weaker than by default, each as `node-taint is in mode warn instead of enforce`.
+fn lowered(rules: &RuleModes) -> Vec<String> {
+    let default = RuleModes::default();
+    let mut modes: Vec<(String, Mode, Mode)> =
+        RuleName::ALL.map(|rule| (rule.to_string(), rules.mode(rule), default.mode(rule))).into();
+    // Without a mode of their own, pods of DaemonSets have that of the rule.
+    if rules.daemon_set_intrusion != rules.pod_intrusion {
+        let what = format!("{} for pods of DaemonSets", RuleName::PodIntrusion);
+        modes.insert(1, (what, rules.daemon_set_intrusion, default.daemon_set_intrusion));
+    }
+    modes.retain(|(_, mode, default)| mode < default);
+    let text = |(what, mode, default)| format!("{what} is in mode {mode} instead of {default}");
+    modes.into_iter().map(text).collect()
 }
 
 /// Whether the ClusterRole grants what a replica asks for.

@@ -1,17 +1,21 @@
 //! A pod that PoolGuard must deny, created as a dry run: the whole way from the API server to the answer.
 
-use http::Request;
+use http::{HeaderMap, Request, header::WARNING};
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::{api::client, kubernetes::taint::Taint};
+use crate::{admission::webhooks::NOT_ANSWERED, api::client, kubernetes::taint::Taint};
 
 /// What the API server says of the intruder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// PoolGuard denied it.
     Denied,
-    /// Nothing denied it.
+    /// PoolGuard did not answer, and its backstop denied it.
+    DeniedByBackstop,
+    /// Nothing denied it, and PoolGuard warned of it.
+    Warned,
+    /// Nothing denied it, and PoolGuard did not warn of it.
     Allowed,
     /// The API server did not reach PoolGuard, and rejected the request, as the entry asks for.
     NotReached(String),
@@ -34,15 +38,24 @@ pub(super) async fn ask(
     let Ok(request) = request else {
         return Ok(Answer::Rejected("the request is malformed".into()));
     };
-    Ok(match client::text(client, request).await {
+    Ok(match client::answer(client, request).await {
+        Ok(answer) if is_warned(answer.headers()) => Answer::Warned,
         Ok(_) => Answer::Allowed,
         Err(error) => classify(client::explain(&error).to_string()),
     })
 }
 
+/// What PoolGuard writes before a denial and a warning.
+const BY_THE_RULE: &str = "[pod-intrusion]";
+
+fn is_warned(headers: &HeaderMap) -> bool {
+    let mut warnings = headers.get_all(WARNING).iter();
+    warnings.any(|warning| warning.to_str().is_ok_and(|text| text.contains(BY_THE_RULE)))
+}
+
 fn classify(message: String) -> Answer {
-    if message.contains("[pod-intrusion]") {
-        Answer::Denied
+    if message.contains(BY_THE_RULE) {
+        if message.contains(NOT_ANSWERED) { Answer::DeniedByBackstop } else { Answer::Denied }
     } else if message.contains("failed calling webhook") && message.contains(".poolguard.io") {
         Answer::NotReached(message)
     } else {
@@ -79,6 +92,8 @@ mod tests {
     fn answers_of_an_api_server_are_told_apart() {
         let denied = r#"admission webhook "pods.poolguard.io" denied the request: [pod-intrusion] Pod default/x can run"#;
         assert_eq!(classify(denied.to_owned()), Answer::Denied);
+        let backstop = r#"pods "x" is forbidden: ValidatingAdmissionPolicy 'poolguard' with binding 'poolguard' denied request: [pod-intrusion] Pod default/x can run on a node of pool a. PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop."#;
+        assert_eq!(classify(backstop.to_owned()), Answer::DeniedByBackstop);
         let unreached = r#"Internal error occurred: failed calling webhook "pods.poolguard.io": context deadline exceeded"#;
         assert_eq!(classify(unreached.to_owned()), Answer::NotReached(unreached.to_owned()));
         let other = r#"pods "poolguard-dry-run" is forbidden: User "alice" cannot create resource"#;

@@ -41,6 +41,8 @@ pub(crate) struct Faults {
     pub(crate) bookmark_interval: Duration,
     /// Whether a watch of a version that is gone is a 410 instead of an ERROR event.
     pub(crate) gone_as_http: bool,
+    /// The warning with which every object is created.
+    pub(crate) warning: Option<String>,
 }
 
 impl Default for Faults {
@@ -55,6 +57,7 @@ impl Default for Faults {
             bookmarks: 0,
             bookmark_interval: Duration::from_millis(100),
             gone_as_http: false,
+            warning: None,
         }
     }
 }

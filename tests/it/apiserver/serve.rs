@@ -257,7 +257,12 @@ impl Call<'_> {
             }
             "create" => {
                 let value = self.json()?;
-                self.written(self.write().create(state, value))
+                let mut answer = self.written(self.write().create(state, value))?;
+                if let Some(text) = &state.faults.warning {
+                    let warning = format!("299 - \"{text}\"").parse().unwrap();
+                    answer.headers_mut().insert(header::WARNING, warning);
+                }
+                Ok(answer)
             }
             "update" => {
                 let value = self.json()?;

@@ -124,6 +124,24 @@ fn a_change_of_a_plan_changes_one_finding() {
 }
 
 #[test]
+fn the_reason_of_a_taint_instead_of_the_pools_is_what_its_effect_does() {
+    for (effect, why) in [
+        ("NO_EXECUTE", "AutoMQ's pods tolerate only the taint in PoolGuard's config"),
+        ("PREFER_NO_SCHEDULE", "The scheduler can place any pod on these nodes"),
+    ] {
+        let said = changed(
+            |plan| one_zone(plan)["change"]["after"]["taint"][0]["effect"] = json!(effect),
+            &["-o", "json"],
+        );
+        let answer = said.json();
+        let mut findings = answer["findings"].as_array().unwrap().iter();
+        let found = findings.find(|it| it["rule"] == "node-taint" && it["status"] == "fail");
+        let message = found.unwrap()["message"].as_str().unwrap();
+        assert!(message.contains(why), "{effect}: {message}");
+    }
+}
+
+#[test]
 fn a_pool_that_goes_is_not_judged_by_what_it_was() {
     let said = changed(
         |plan| {

@@ -13,22 +13,26 @@ use crate::{apiserver::ADMIN, scenario::data_text};
 async fn status(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String) {
     let kubeconfig = cluster.api.kubeconfig(ADMIN);
     let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(["status", "--skip-dry-run"]).args(arguments);
+    command.arg("status").args(arguments);
     command.arg("--kubeconfig").arg(kubeconfig.path()).env_clear().stdin(Stdio::null());
     // The API server answers meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// The findings that the command printed.
+fn findings(out: &str) -> Vec<Value> {
+    let mut answer: Value = serde_json::from_str(out).unwrap();
+    serde_json::from_value(answer["findings"].take()).unwrap()
+}
+
 /// `status check message` of every finding that is neither passed nor about the dry run.
 async fn said(cluster: &Cluster) -> Vec<String> {
-    let (_, out) = status(cluster, &["-o", "json"]).await;
-    let answer: Value = serde_json::from_str(&out).unwrap();
-    let findings = answer["findings"].as_array().unwrap().iter();
-    let open = findings.filter(|it| it["status"] != "pass" && it["check"] != "intruder");
-    let line = |it: &Value| {
-        ["severity", "check", "message"].map(|key| it[key].as_str().unwrap()).join(" ")
-    };
+    let (_, out) = status(cluster, &["--skip-dry-run", "-o", "json"]).await;
+    let open =
+        findings(&out).into_iter().filter(|it| it["status"] != "pass" && it["check"] != "intruder");
+    let line =
+        |it: Value| ["severity", "check", "message"].map(|key| it[key].as_str().unwrap()).join(" ");
     open.map(line).collect()
 }
 
@@ -70,7 +74,7 @@ async fn installed() -> (Cluster, super::replica::Replica) {
 async fn an_installation_that_is_well_has_nothing_to_mend() {
     let (cluster, _replica) = installed().await;
     assert_eq!(said(&cluster).await, Vec::<String>::new());
-    let (code, table) = status(&cluster, &["--wait"]).await;
+    let (code, table) = status(&cluster, &["--skip-dry-run", "--wait"]).await;
     assert_eq!(code, Some(0), "{table}");
     for part in
         ["PoolGuard poolguard-system/poolguard", "ok       replicas      2 of 2", "no error found"]
@@ -79,11 +83,34 @@ async fn an_installation_that_is_well_has_nothing_to_mend() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dry_run_looks_for_a_warning_where_the_rule_only_warns() {
+    let (cluster, _replica) = installed().await;
+    cluster.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+        let text = it["data"]["config.yaml"].as_str().unwrap();
+        it["data"]["config.yaml"] =
+            format!("{text}rules: {{pod-intrusion: {{mode: warn}}}}\n").into();
+    });
+    let intruder = async || {
+        let (_, out) = status(&cluster, &["-o", "json"]).await;
+        let found = findings(&out).into_iter().find(|it| it["check"] == "intruder").unwrap();
+        ["status", "message"].map(|key| found[key].as_str().unwrap()).join(" ")
+    };
+    let found = intruder().await;
+    assert!(
+        found.starts_with("fail The API server accepted") && found.ends_with("did not warn of it"),
+        "{found}"
+    );
+    cluster.api.warn("[pod-intrusion] Pod default/poolguard-dry-run can run on nodes of pool-a");
+    let found = intruder().await;
+    assert!(found.starts_with("pass PoolGuard warned"), "{found}");
+}
+
 const LEASE: &str = "poolguard-system/poolguard";
 
 type Fault = (&'static str, fn(&Cluster), &'static str);
 
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 15] = [
     (
         "no replica is ready",
         |it| {
@@ -140,6 +167,17 @@ const FAULTS: [Fault; 14] = [
             });
         },
         "warning config These rules are weaker than by default: node-taint is in mode audit instead of enforce",
+    ),
+    (
+        "a rule is lowered for pods of DaemonSets",
+        |it| {
+            it.api.edit("configmaps", "poolguard-system/poolguard", |it| {
+                let text = it["data"]["config.yaml"].as_str().unwrap().to_owned();
+                it["data"]["config.yaml"] =
+                    json!(text + "rules: {pod-intrusion: {daemonSets: warn}}\n");
+            });
+        },
+        "warning config These rules are weaker than by default: pod-intrusion for pods of DaemonSets is in mode warn instead of enforce",
     ),
     (
         "the config is broken",
@@ -231,7 +269,7 @@ async fn every_fault_of_an_installation_is_named() {
         cause(&cluster);
         let found = said(&cluster).await;
         assert!(found.iter().any(|it| it.starts_with(expected)), "{name}: {found:#?}");
-        let (code, _) = status(&cluster, &["--fail-on", "warning"]).await;
+        let (code, _) = status(&cluster, &["--skip-dry-run", "--fail-on", "warning"]).await;
         assert_eq!(code, Some(1), "{name}");
         for object in before {
             cluster.api.put(object);

@@ -16,7 +16,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-pub use self::table::Omitted;
+pub use self::{message::NOT_ANSWERED, table::Omitted};
 use self::{
     names::{is_dedicated, row_of_dedicated},
     table::{Chunk, Table, TooLarge},

@@ -6,8 +6,8 @@ use crate::{
         finding::{CheckFinding, Constraint, FindingSeverity},
         fix::screaming_snake_effect,
         nodes::{
-            DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL, TWO_ZONES,
-            TYPE, UNDECLARED, WRONG_TYPE, ZONE, list_name, no_type_list,
+            DECLARE, IDENTITY, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL, TWO_ZONES, TYPE,
+            UNDECLARED, WRONG_TYPE, ZONE, list_name, no_type_list, why_lost,
         },
         words::{count, list, verb},
     },
@@ -101,7 +101,7 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
                 None => format!("{} lacks the taint {wanted}", called(part)),
             };
             let finding = CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
-                .why(OPEN_TO_ALL)
+                .why(why_lost(other_effect))
                 .object(&part.address);
             findings.push(match part.attributes.taint {
                 Some(syntax) => {

@@ -9,7 +9,7 @@ use crate::{
     kubernetes::name::any_matches,
     policy::{
         Policy,
-        mode::{JoinMode, Mode, RuleName},
+        mode::{BackstopMode, JoinMode, Mode, RuleName},
         provider::Provider,
     },
 };
@@ -39,6 +39,7 @@ pub(super) fn warn(
     wide_principals(raw, root, report);
     untrusted_console(policy, root, report);
     joins(policy, raw, root, report);
+    idle_backstop(policy, root, report);
 }
 
 fn automq_globs(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
@@ -317,6 +318,21 @@ fn joins(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Diagnos
                 .with_help(
                     "add `machineTypes` to the pools, or a list with `mode: replace` to `catalog`",
                 ),
+        );
+    }
+}
+
+fn idle_backstop(policy: &Policy, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
+    let (rule, mode) = (RuleName::PodIntrusion, policy.rules.pod_intrusion);
+    if policy.backstop != BackstopMode::Off && mode != Mode::Enforce {
+        report.push(
+            root.key("backstop")
+                .key("mode")
+                .warning(format!(
+                    "there is no backstop while `{rule}` is in mode {mode}, because a backstop can \
+                     only deny"
+                ))
+                .with_help(format!("to have a backstop, set `mode: enforce` for `{rule}`")),
         );
     }
 }

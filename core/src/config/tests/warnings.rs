@@ -114,6 +114,8 @@ fn the_rest_is_pointed_at() {
      declares no pool and turns discovery off, so PoolGuard protects no node. It still protects AutoMQ's permissions; help: declare \
      `pools`, or remove `discovery`");
     assert_snapshot!(lines_of("rules: {node-zone: {denyJoin: true}}"), @"1:31: warning: `denyJoin` has no effect while `node-zone` is in mode warn; help: use it only with `mode: enforce`");
+    assert_snapshot!(lines_of("backstop: {mode: managed}\nrules: {pod-intrusion: {mode: warn}}"), @"1:18: warning: there is no backstop while `pod-intrusion` is in mode warn, because a backstop can only deny; help: to have a backstop, set `mode: enforce` for `pod-intrusion`");
+    assert_eq!(lines_of("backstop: {mode: managed}"), "");
     assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write the ARN of this role in your account, for example `arn:aws:iam::111122223333:role/automq-node`");
     assert_snapshot!(lines_of("\
 pools: [{name: p, nodes: {matchLabels: {pool: a}}, zones: [a]}]

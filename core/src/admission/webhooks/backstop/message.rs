@@ -6,9 +6,13 @@ use crate::{
     policy::mode::RuleName,
 };
 
+/// What only a denial by the backstop says.
+pub const NOT_ANSWERED: &str = "PoolGuard did not answer this request";
+
 /// Why it is the policy that says so.
-const BY_THE_BACKSTOP: &str =
-    " PoolGuard did not answer this request: the API server decided it by PoolGuard's backstop.";
+fn by_the_backstop() -> String {
+    format!(" {NOT_ANSWERED}: the API server decided it by PoolGuard's backstop.")
+}
 
 /// The advice that fits every pod.
 const ADVICE: &str = ". If the pod must run there, ask your platform team to add the pod's service account to exempt in \
@@ -69,7 +73,8 @@ pub(super) fn of_binding(row: &str) -> String {
     let to = literal(" to node ");
     let of = literal(" of pool ");
     let reserved = literal(&format!(
-        ", which is reserved for AutoMQ. Let kube-scheduler choose the node.{BY_THE_BACKSTOP}"
+        ", which is reserved for AutoMQ. Let kube-scheduler choose the node.{}",
+        by_the_backstop()
     ));
     let pool = literal(POOL);
     format!(
@@ -101,5 +106,5 @@ fn start() -> String {
 
 /// The namespace, and who decided.
 fn end() -> String {
-    format!("request.namespace + {}", literal(&format!(".{BY_THE_BACKSTOP}")))
+    format!("request.namespace + {}", literal(&format!(".{}", by_the_backstop())))
 }
