@@ -7,6 +7,7 @@
 
 mod error;
 mod fingerprint;
+mod lane;
 mod path;
 mod skip;
 mod stops;

@@ -8,6 +8,8 @@ use std::{
 
 use serde::Serialize;
 
+use super::lane;
+
 /// A string of a Kubernetes object: borrowed from the body, or owned where it was escaped.
 ///
 /// `null` reads as the empty string, as Go's decoder has it.
@@ -98,38 +100,19 @@ pub fn is_control(character: char) -> bool {
     )
 }
 
-/// Bytes of a text that are looked at together. Few texts have characters beyond ASCII, such as the `…` of an
-/// advice, and only the pieces with one are looked at byte by byte.
-const PIECE: usize = 64;
-
-/// Whether a text has control characters.
+/// Whether a text has control characters. Only what is beyond visible ASCII is decoded.
 pub fn has_controls(text: &str) -> bool {
     let mut rest = text;
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
-        if !is_plain(piece.as_bytes()) && piece_has_controls(piece) {
+    while let Some(at) = lane::position(rest.as_bytes(), |it| {
+        lane::at_most(it, b' ' - 1) | lane::at_least(it, b'\x7f')
+    }) {
+        let mut characters = rest.get(at..).unwrap_or_default().chars();
+        if characters.next().is_some_and(is_control) {
             return true;
         }
-        rest = behind;
+        rest = characters.as_str();
     }
     false
-}
-
-/// Only what is beyond ASCII is decoded.
-fn piece_has_controls(mut piece: &str) -> bool {
-    while let Some(at) = piece.bytes().position(|byte| !(b' '..b'\x7f').contains(&byte)) {
-        let mut rest = piece.get(at..).unwrap_or_default().chars();
-        if rest.next().is_some_and(is_control) {
-            return true;
-        }
-        piece = rest.as_str();
-    }
-    false
-}
-
-/// Whether all bytes are visible ASCII characters or spaces.
-fn is_plain(text: &[u8]) -> bool {
-    text.iter().fold(true, |is_plain, byte| is_plain & (b' '..b'\x7f').contains(byte))
 }
 
 /// Escapes the control characters of `out` from `start` on, such as `\n` and `\u001b`. People read these
