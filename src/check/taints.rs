@@ -4,7 +4,7 @@ use super::{
     facts::{CheckFacts, PoolNodes},
     finding::{CheckFinding, FindingSeverity},
     fix,
-    nodes::{OPEN_TO_ALL, OTHER_TAINTS, TAINT},
+    nodes::{OPEN_TO_ALL, OTHER_TAINTS, TAINT, why_instead},
     words::{capital, count, named, verb},
 };
 use crate::{kubernetes::taint::Taint, policy::snapshot::NodeRecord};
@@ -102,10 +102,7 @@ fn taint_instead(pool: &PoolNodes<'_>, instead: &Taint<'_>, nodes: &[&str]) -> C
     };
     let Taint { key, value, effect } = instead;
     CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
-        .why(
-            "AutoMQ's pods tolerate only the taint in PoolGuard's config, so the scheduler does not place them on these \
-             nodes",
-        )
+        .why(why_instead(effect))
         .nodes(nodes)
         .fix(format!(
             "# if the nodes are right: add the taint to the entry of this pool under `pools` in PoolGuard's config: taint: {{key: {key}, value: {:?}, \

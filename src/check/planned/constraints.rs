@@ -7,7 +7,7 @@ use crate::{
         fix::screaming_snake_effect,
         nodes::{
             DECLARE, IDENTITY, OPEN_TO_ALL, OTHER_TAINTS, READY_MIN, TAINT, TOO_SMALL, TWO_ZONES,
-            TYPE, UNDECLARED, WRONG_TYPE, ZONE, list_name, no_type_list,
+            TYPE, UNDECLARED, WRONG_TYPE, ZONE, list_name, no_type_list, why_instead,
         },
         words::{count, list, verb},
     },
@@ -101,7 +101,7 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
                 None => format!("{} lacks the taint {wanted}", called(part)),
             };
             let finding = CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
-                .why(OPEN_TO_ALL)
+                .why(other_effect.map_or(OPEN_TO_ALL, |other| why_instead(&other.effect)))
                 .object(&part.address);
             findings.push(match part.attributes.taint {
                 Some(syntax) => {
@@ -137,7 +137,11 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
         };
         let fact =
             format!("{} has the taint {other} in addition to the pool's taint", called(part));
-        let fix = edit(part, "", &format!("# remove the taint {other}"));
+        let or = match pool.declared {
+            Some(_) => ", or add it to `additionalTaints` of the pool in PoolGuard's config",
+            None => "",
+        };
+        let fix = edit(part, "", &format!("# remove the taint {other}{or}"));
         findings.push(
             CheckFinding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix),
         );
