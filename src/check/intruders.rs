@@ -405,10 +405,8 @@ fn denial(
         subject,
         raw_objects: None,
     };
-    let strict = match rule {
-        RuleName::WorkloadIntrusion => &facts.strict_for_workloads,
-        _ => &facts.strict,
-    };
+    let is_of_workload = rule == RuleName::WorkloadIntrusion;
+    let strict = if is_of_workload { &facts.strict_for_workloads } else { &facts.strict };
     let verdict = decide(strict, facts.snapshot, Phase::Validate, &request);
     if let Outcome::Deny(denials) = &verdict.outcome
         && let Some(denial) = denials.iter().find(|it| it.rule == rule)

@@ -79,7 +79,7 @@ fn mapping(
     let namespace = object.namespace.as_deref().unwrap_or_default();
     let text = inventory.get(&object.resource, namespace, &object.name);
     let Some(config_map) = text.and_then(|text| json::from_str(text).ok()) else {
-        return not_mapped(role, format!("{TITLE} does not exist"), &whose);
+        return not_mapped(role, &format!("{TITLE} does not exist"), &whose);
     };
     if let Some(why) = policy.unreadable_map_roles(&config_map) {
         return unknown(format!(
@@ -88,13 +88,13 @@ fn mapping(
     }
     let missing = policy.missing_items(entry, namespace, &object.name, &config_map);
     if missing.iter().any(|(_, item)| item.value == *role) {
-        return not_mapped(role, format!("{TITLE} does not map {whose}"), "the role");
+        return not_mapped(role, &format!("{TITLE} does not map {whose}"), "the role");
     }
     CheckFinding::pass(RULE, FindingSeverity::Error, format!("{TITLE} maps {whose}"))
 }
 
 /// The finding about a role that only an access entry can map.
-fn not_mapped(role: &str, what: String, whose: &str) -> CheckFinding {
+fn not_mapped(role: &str, what: &str, whose: &str) -> CheckFinding {
     let fact = format!("{what}. PoolGuard cannot see if an EKS access entry maps {whose}");
     CheckFinding::unknown(RULE, FindingSeverity::Error, fact).fix(format!(
         "# if this command finds an access entry, all is well:\naws eks describe-access-entry --cluster-name $CLUSTER \
