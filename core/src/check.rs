@@ -14,12 +14,14 @@
 
 mod draft;
 mod exclusive;
+mod exemptions;
 mod facts;
 mod finding;
 mod fix;
 mod instances;
 mod intruders;
 mod node_pools;
+mod node_roles;
 mod nodes;
 mod picture;
 mod planned;
@@ -92,7 +94,9 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     node_pools::judge(&facts, &mut findings);
     system_pool::judge(&facts, &mut findings);
     intruders::judge(&facts, &mut findings);
+    exemptions::judge(&facts, &mut findings);
     roles::judge(&facts, &mut findings);
+    node_roles::judge(&facts, &mut findings);
     instances::judge(&facts, &mut findings);
     nodes::decide_first(&facts, &mut findings);
     for finding in &mut findings {
@@ -169,6 +173,15 @@ pub fn named(policy: &Policy) -> Vec<NamedObject> {
         }
     }
     named
+}
+
+/// The objects that a check reads by their names: those of [`named`], and `aws-auth` if it has to map roles of pools.
+pub fn read_by_name(policy: &Policy) -> Vec<NamedObject> {
+    let mut objects = named(policy);
+    if node_roles::are_mapped(policy) && !objects.contains(&aws_auth()) {
+        objects.push(aws_auth());
+    }
+    objects
 }
 
 /// The findings about roles that need only a few objects: whether the objects that the config protects exist, and

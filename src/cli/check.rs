@@ -21,7 +21,7 @@ use super::{
     page::count,
 };
 use crate::{
-    check::{CheckFinding, CheckedSubject, Fitness, examine, examine_plan, named},
+    check::{CheckFinding, CheckedSubject, Fitness, examine, examine_plan, read_by_name},
     cluster::{
         DumpError,
         inventory::{Inventory, dump_command},
@@ -188,7 +188,7 @@ async fn check_live(
     for context in usual.into_iter().chain(contexts.iter().map(|it| Some(it.as_str()))) {
         let mut cluster = LiveCluster::read(kubeconfig, context).await?;
         let policy = config.load(cluster.inventory().index().provider())?.policy;
-        cluster.read_named(&named(&policy)).await;
+        cluster.read_named(&read_by_name(&policy)).await;
         let (name, inventory) = cluster.into_parts();
         checked.push(Checked::of(name, &policy, &inventory));
     }
@@ -197,7 +197,7 @@ async fn check_live(
 
 impl Checked {
     fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
-        let others = named(policy).into_iter().filter(|object| !object.is_always_read());
+        let others = read_by_name(policy).into_iter().filter(|object| !object.is_always_read());
         let mut others: Vec<_> = others.map(|object| object.resource).collect();
         others.sort_by_key(ToString::to_string);
         others.dedup();

@@ -27,8 +27,8 @@ use crate::{admission::review::Asker, kubernetes::documents};
 ///
 /// Reads AdmissionReviews and plain manifests, as JSON or as YAML with any number of documents. It judges a
 /// manifest as if you created it. As in a cluster, PoolGuard first mutates the object, then applies the patch, then
-/// validates the result. With --context or --kubeconfig, PoolGuard reads the nodes and role bindings of that cluster
-/// instead of a dump, and changes nothing in it. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
+/// validates the result. With --context or --kubeconfig, PoolGuard reads from that cluster what the webhook would
+/// know of it, instead of a dump, and changes nothing in it. Exit code 0: everything is allowed. 1: something is denied. 2: it could not
 /// read something.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("cluster", |cluster| cluster.conflicts_with_all(["kubeconfig", "context"])))]

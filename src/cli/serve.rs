@@ -42,14 +42,14 @@ pub(super) struct Serve {
     #[command(flatten)]
     input: Input,
 
-    /// Address of the webhook; with port 0 the system chooses a free port [default: 0.0.0.0:8443 with --service
+    /// IP address and port of the webhook; with port 0 the system chooses a free port [default: 0.0.0.0:8443 with --service
     /// or --webhook-url, else 127.0.0.1:8443]
-    #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "POOLGUARD_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_address)]
     listen: Option<SocketAddr>,
 
-    /// Address of /livez, /readyz and /metrics; with port 0 the system chooses a free port [default:
+    /// IP address and port of /livez, /readyz and /metrics; with port 0 the system chooses a free port [default:
     /// 0.0.0.0:8080 with --service or --webhook-url, else 127.0.0.1:8080]
-    #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "POOLGUARD_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_address)]
     admin_listen: Option<SocketAddr>,
 
     /// PEM file with the CA of the clients; without it PoolGuard accepts requests from every client
@@ -221,6 +221,11 @@ fn show_warnings(inputs: &ConfigAndCluster, people: bool) {
             warn!("{warning}");
         }
     }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "is not an IP address with a port from 0 to 65535, such as 127.0.0.1:8443")
 }
 
 fn audit_format(format: LogFormat) -> audit::Format {

@@ -74,7 +74,7 @@ pub(super) struct StatusCommand {
     #[arg(long)]
     wait: bool,
 
-    /// How long to wait at most
+    /// With --wait: how long to wait at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     timeout: Duration,
 

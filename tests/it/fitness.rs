@@ -1,6 +1,9 @@
 //! `poolguard check`, constraint by constraint: a config, a cluster, and what is found.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod exemptions;
+mod labels;
+mod node_roles;
 mod remedies;
 
 use poolguard::{

@@ -25,6 +25,9 @@ pub(super) struct CheckFacts<'a> {
     pub(super) policy: &'a Policy,
     /// The same with every rule enforced: what the config turned off is a fact all the same.
     pub(super) strict: Policy,
+    /// As [`Self::strict`], for workloads: a finding does not say that PoolGuard denies their pods, because the cluster
+    /// may not have PoolGuard yet.
+    pub(super) strict_for_workloads: Policy,
     pub(super) inventory: &'a Inventory,
     pub(super) snapshot: &'a Snapshot,
     /// The pools, declared ones first, with their nodes.
@@ -85,9 +88,12 @@ impl<'a> CheckFacts<'a> {
             }
         }
         let strict = Policy { rules: enforced(), ..policy.clone() };
+        let audit = Mode::Audit;
+        let rules = RuleModes { pod_intrusion: audit, daemon_set_intrusion: audit, ..enforced() };
+        let strict_for_workloads = Policy { rules, ..policy.clone() };
         let pods = inventory.objects(&PODS.group_resource());
         let pods = pods.filter_map(|(_, text)| resident(policy, snapshot, text)).collect();
-        Self { policy, strict, inventory, snapshot, pools, elsewhere, pods }
+        Self { policy, strict, strict_for_workloads, inventory, snapshot, pools, elsewhere, pods }
     }
 
     /// Whether the pool has pods of instances, and all of them tolerate this taint.
@@ -104,6 +110,16 @@ impl<'a> CheckFacts<'a> {
             && own.all(|it| tolerating(it.pod.spec.tolerations(), taint, comparison).is_some())
     }
 
+    /// Whether the config declares pools, but not this one.
+    pub(super) fn is_undeclared(&self, pool: &PoolNodes<'_>) -> bool {
+        pool.declared.is_none() && !self.policy.pools.is_empty()
+    }
+
+    /// Whether there is such a pool, which has the taint of a pool, and perhaps nodes of a declared one.
+    pub(super) fn has_undeclared_nodes(&self) -> bool {
+        self.pools.iter().any(|pool| self.is_undeclared(pool))
+    }
+
     /// Whether the taint of these nodes may be a mistake: the config declares pools, but none that selects them, and
     /// no pod there is an AutoMQ pod or has AutoMQ's labels.
     pub(super) fn may_be_a_mistake(&self, pool: &PoolNodes<'_>) -> bool {
@@ -113,9 +129,7 @@ impl<'a> CheckFacts<'a> {
         let is_automq = |it: &Resident<'_>| {
             matches!(it.owner, ResidentOwner::AutoMq(_)) || is_marked(&it.pod.metadata.labels)
         };
-        pool.declared.is_none()
-            && !self.policy.pools.is_empty()
-            && !self.pods.iter().filter(is_here).any(is_automq)
+        self.is_undeclared(pool) && !self.pods.iter().filter(is_here).any(is_automq)
     }
 
     /// Whether the input holds this kind.

@@ -174,7 +174,11 @@ pub(super) fn replace(
 ) -> String {
     let machine_type = machine_type.unwrap_or("$MACHINE_TYPE");
     let zones: Vec<&str> = pool.zones().into_iter().collect();
-    let zones = if matches!(zones.len(), 1 | 3) { zones.join(",") } else { "$ZONES".to_owned() };
+    let (are_zones, all) = (matches!(zones.len(), 1 | 3), "$ZONES".to_owned());
+    // AKS takes the numbers of the zones.
+    let numbers: Vec<&str> = zones.iter().filter_map(|zone| zone.rsplit('-').next()).collect();
+    let numbers = if are_zones { numbers.join(" ") } else { all.clone() };
+    let zones = if are_zones { zones.join(",") } else { all };
     let taint = &pool.facts.taint;
     let made = match tool(facts.policy, pool) {
         Some(Tool::Eks(_)) => {
@@ -190,7 +194,7 @@ pub(super) fn replace(
         ),
         Some(Tool::Aks(_)) => format!(
             "az aks nodepool add --resource-group $RESOURCE_GROUP --cluster-name $CLUSTER --name \
-             $NEW_POOL --node-vm-size {machine_type} --zones $ZONES --node-count 3 --node-taints \
+             $NEW_POOL --node-vm-size {machine_type} --zones {numbers} --node-count 3 --node-taints \
              {taint}"
         ),
         Some(Tool::Ack(_) | Tool::Tke(_)) | None => format!(
@@ -265,7 +269,8 @@ pub(super) fn out_of_zones(
     };
     format!(
         "# if the zone is right: change `zones` of the pool in PoolGuard's config to the zones of its nodes. A pool has \
-         one zone or three\n# if the zone is wrong:\n{moved}"
+         one zone or three\n# if the zone is wrong:\n# if a broker there has a volume, first ask AutoMQ to move its data: \
+         a volume cannot move to another zone\n{moved}"
     )
 }
 

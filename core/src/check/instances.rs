@@ -84,7 +84,7 @@ fn pods(
         return;
     }
     let mut outside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut inside = 0;
+    let (mut inside, mut unseen) = (0, 0);
     for resident in &facts.pods {
         if !matches!(resident.owner, ResidentOwner::AutoMq(Some(it)) if it == index) {
             continue;
@@ -92,17 +92,15 @@ fn pods(
         if is_misplaced(facts, &resident.pod) {
             let node = resident.pod.spec.node_name.as_str();
             outside.entry(node).or_default().push(&resident.pod.metadata.name);
-        } else if !resident.pod.spec.node_name.is_empty() {
+        } else if resident.pool.is_some() {
             inside += 1;
+        } else if !resident.pod.spec.node_name.is_empty() {
+            unseen += 1;
         }
     }
     let (name, namespace) = (&instance.name, &instance.namespace);
     if outside.is_empty() {
-        let fact = match inside {
-            0 => format!("No pod of instance {name} runs yet"),
-            inside => format!("{} of instance {name} on nodes of its pool", count(inside, "pod")),
-        };
-        findings.push(CheckFinding::pass(PLACE, FindingSeverity::Error, fact).pool(pool.name()));
+        findings.push(none_outside(name, inside, unseen).pool(pool.name()));
         return;
     }
     let nodes: Vec<&str> = outside.keys().copied().collect();
@@ -126,22 +124,44 @@ fn pods(
         )
         .pool(pool.name())
         .nodes(&nodes)
-        .fix(move_to_pool(namespace, &pods));
+        .fix(move_to_pool(facts, namespace, &pods));
     findings.push(match pods.as_slice() {
         [pod] => finding.object(format!("Pod {namespace}/{pod}")),
         _ => finding,
     });
 }
 
+/// The finding about an instance without a misplaced pod. `unseen` pods are on nodes that the input does not contain.
+fn none_outside(instance: &str, inside: usize, unseen: usize) -> CheckFinding {
+    if unseen > 0 {
+        let run = if unseen == 1 { "runs" } else { "run" };
+        let fact = format!(
+            "{} of instance {instance} {run} on nodes that the input does not contain",
+            count(unseen, "pod")
+        );
+        return CheckFinding::unknown(PLACE, FindingSeverity::Error, fact);
+    }
+    let fact = match inside {
+        0 => format!("No pod of instance {instance} runs yet"),
+        inside => format!("{} of instance {instance} on nodes of its pool", count(inside, "pod")),
+    };
+    CheckFinding::pass(PLACE, FindingSeverity::Error, fact)
+}
+
 /// Makes the controllers of these pods create them again, where PoolGuard places them.
-fn move_to_pool(namespace: &str, pods: &[&str]) -> String {
+fn move_to_pool(facts: &CheckFacts<'_>, namespace: &str, pods: &[&str]) -> String {
+    let labels = if facts.has_undeclared_nodes() {
+        "# if node-identity reports a node of these pods that belongs to the pool: correct the labels of this node\n"
+    } else {
+        ""
+    };
     let delete = |pod: &str| format!("kubectl delete pod -n {namespace} {pod}");
     let moved = fix::one_at_a_time(pods, delete, "wait until AutoMQ is healthy again");
     format!(
-        "# if the config names the wrong pool or zones: correct the config\n# otherwise, check that the volumes of the pod \
-         are in the pool's zones. If they are not, ask AutoMQ to move the data\n# only if PoolGuard answers requests, and the pool has a \
-         ready node in the zone of these volumes, delete the pod: its controller creates it again, and PoolGuard then \
-         places it on the pool\n{moved}"
+        "{labels}# if the config names the wrong pool or zones: correct the config\n# otherwise, check that the volumes of the pod \
+         are in the pool's zones. If they are not, ask AutoMQ to move the data\n# only if PoolGuard answers requests, pod-placement is in \
+         mode enforce, and the pool has a ready node in the zone of these volumes, delete the pod: its controller creates \
+         it again, and PoolGuard then places it on the pool\n{moved}"
     )
 }
 

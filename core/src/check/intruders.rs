@@ -41,8 +41,8 @@ const WORKLOAD: Constraint = Constraint::Rule(RuleName::WorkloadIntrusion);
 
 const RESERVED: &str = "These pods take network, disk and CPU from the brokers, and AutoMQ's next \
  change can fail because free resources are missing";
-const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. With \
- PoolGuard, these pods are denied, so the workload does not start";
+const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' nodes. If pod-intrusion is in mode \
+ enforce, PoolGuard denies these pods, so the workload has too few pods";
 
 const NO_NODES: &str =
     "The input contains no nodes, so PoolGuard cannot tell which pods can run on AutoMQ's nodes";
@@ -265,7 +265,7 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
         tolerating(it.pod.spec.tolerations(), taint, comparison).is_none().then_some(taint)
     });
     let source = match &*maker.kind {
-        "Pod" => "in the workload or manifest that creates it".to_owned(),
+        "Pod" => "in the manifest or tool that creates it".to_owned(),
         "ReplicaSet" => format!("in the Deployment or other owner of {}", maker.object()),
         "Job" => format!("in the CronJob or manifest of {}", maker.object()),
         _ => format!("in {}", maker.object()),
@@ -284,6 +284,11 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
         format!("kubectl delete job -n {namespace} {}", maker.name)
     } else if pods.iter().any(|it| is_marked(&it.pod.metadata.labels)) {
         fix::one_at_a_time(&names, delete, "wait until AutoMQ is healthy")
+    } else if maker.kind == "Pod" {
+        format!(
+            "{}\n# no controller creates this pod again: create it yourself if you need it",
+            delete(&names.join(" "))
+        )
     } else {
         delete(&names.join(" "))
     };
@@ -400,7 +405,9 @@ fn denial(
         subject,
         raw_objects: None,
     };
-    let verdict = decide(&facts.strict, facts.snapshot, Phase::Validate, &request);
+    let is_of_workload = rule == RuleName::WorkloadIntrusion;
+    let strict = if is_of_workload { &facts.strict_for_workloads } else { &facts.strict };
+    let verdict = decide(strict, facts.snapshot, Phase::Validate, &request);
     if let Outcome::Deny(denials) = &verdict.outcome
         && let Some(denial) = denials.iter().find(|it| it.rule == rule)
     {

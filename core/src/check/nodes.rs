@@ -1,7 +1,10 @@
 //! What the nodes of pools must be: tainted, of an approved type, in one zone or three, enough and
 //! ready, and labelled so that they are found. And that there are others, for the system.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use super::{
     facts::{CheckFacts, PoolNodes, machine_type},
@@ -20,7 +23,6 @@ use crate::{
         mode::RuleName,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
         provider::Strength,
-        snapshot::PoolOrigin,
     },
 };
 
@@ -39,15 +41,17 @@ pub(super) const TOO_SMALL: &str = "A rolling update of AutoMQ needs all three n
 const OPEN_TO_ALL: &str = "The scheduler can place any pod on these nodes, and the pod \
      then takes network and disk from the brokers";
 
-/// Why it matters that nodes have another taint, which keeps pods out, instead of the pool's.
-const ONLY_THE_CONFIGURED: &str = "AutoMQ's pods tolerate only the taint in PoolGuard's \
-     config, so the scheduler does not place them on these nodes";
-
 /// Why it matters that nodes lack the pool's taint: they may have another one instead.
 pub(super) fn why_lost(instead: Option<&Taint<'_>>) -> &'static str {
-    match instead {
-        Some(taint) if taint.keeps_pods_out() => ONLY_THE_CONFIGURED,
-        Some(_) | None => OPEN_TO_ALL,
+    match instead.map(|taint| &*taint.effect) {
+        Some(NO_EXECUTE) => {
+            "AutoMQ's pods tolerate only the taint in PoolGuard's config, so Kubernetes evicts them from these nodes"
+        }
+        Some(NO_SCHEDULE) => {
+            "AutoMQ's pods tolerate only the taint in PoolGuard's config, so the scheduler does not place them on these \
+             nodes"
+        }
+        _ => OPEN_TO_ALL,
     }
 }
 
@@ -72,19 +76,34 @@ pub(super) const UNDECLARED: &str =
     "An instance uses only declared pools, so no broker is scheduled onto these nodes";
 pub(super) const DECLARE: &str = "# if these nodes are a pool of their own: declare it under `pools` in \
      PoolGuard's config\n# if they belong to a declared pool: change `nodes` of this pool so that it selects them \
-     too. Labels that name the cloud's node pool cannot be added to nodes, because the cloud sets them";
+     too";
+
+/// What to do about nodes that a declared pool selected before.
+const LOST_LABEL: &str = "# if a node lost a label by which a declared pool selects it: add this label to the node again";
 
 /// What to do first about anything else that is wrong with nodes whose taint may be a mistake.
 const DECIDE_FIRST: &str = "# first decide whether these nodes are a pool for AutoMQ (see node-identity of this pool), and check again";
 
-/// Replaces the remedies for pools whose taint may be a mistake: you should not enlarge, replace or empty such a pool.
+/// The same for such nodes where AutoMQ pods run.
+const DECLARE_FIRST: &str = "# first make these nodes part of a declared pool (see node-identity of this pool), and check again";
+
+/// Replaces the remedies for pools that the config does not declare beside those that it declares: you should not
+/// enlarge, replace or empty such a pool.
 pub(super) fn decide_first(facts: &CheckFacts<'_>, findings: &mut [CheckFinding]) {
-    let pools = facts.pools.iter().filter(|pool| facts.may_be_a_mistake(pool));
-    let names: BTreeSet<&str> = pools.map(PoolNodes::name).collect();
+    let pools = facts.pools.iter().filter(|pool| facts.is_undeclared(pool));
+    let remedies: BTreeMap<&str, &str> = pools
+        .map(|pool| {
+            let first = if facts.may_be_a_mistake(pool) { DECIDE_FIRST } else { DECLARE_FIRST };
+            (pool.name(), first)
+        })
+        .collect();
     for finding in findings {
-        let is_of_one = finding.pool.as_deref().is_some_and(|pool| names.contains(pool));
-        if is_of_one && finding.rule != IDENTITY && finding.status == Status::Fail {
-            finding.fix = Some(DECIDE_FIRST.to_owned());
+        let first = finding.pool.as_deref().and_then(|pool| remedies.get(pool));
+        if let Some(first) = first
+            && finding.rule != IDENTITY
+            && finding.status == Status::Fail
+        {
+            finding.fix = Some((*first).to_owned());
         }
     }
 }
@@ -163,7 +182,7 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
         fixes.push(format!("kubectl describe node {node}"));
     }
     if pool.nodes.len() < READY_MIN {
-        fixes.push(fix::scale(facts, pool, READY_MIN));
+        fixes.push(more_nodes(facts, pool));
     }
     let idle: Vec<&str> = not_ready.iter().chain(&cordoned).copied().collect();
     let finding = if pool.nodes.is_empty() {
@@ -191,6 +210,26 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
     };
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
 }
+
+/// What to do about a pool with too few nodes: more nodes, unless the pool lacks them only because of their labels.
+fn more_nodes(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> String {
+    let scaled = fix::scale(facts, pool, READY_MIN);
+    match pool.declared {
+        Some(declared) if pool.nodes.is_empty() => format!(
+            "# if the cluster has nodes for this pool: they do not have the labels of `nodes` in PoolGuard's config ({}). \
+             Correct `nodes`, or the labels of the nodes:\nkubectl get nodes --show-labels\n# if it has none:\n{scaled}",
+            declared.nodes
+        ),
+        Some(_) if facts.has_undeclared_nodes() => {
+            format!("{UNLESS_LABELS_ARE_WRONG}\n# otherwise:\n{scaled}")
+        }
+        Some(_) | None => scaled,
+    }
+}
+
+/// What to look at before you add a node.
+const UNLESS_LABELS_ARE_WRONG: &str =
+    "# if node-identity reports a node that belongs to this pool: correct the labels of this node";
 
 /// The name of a list of machine types in findings, and the severity of a type that is not in it.
 pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, FindingSeverity) {
@@ -221,9 +260,9 @@ pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
 }
 
 /// Why it matters that a machine type is not approved.
-pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved (if \
- AutoMQ publishes no list for your provider, ask AutoMQ for the approved types). On other types a \
- deployment fails, or network and memory are too small";
+pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved. On other types a \
+ deployment fails, or network and memory are too small. If AutoMQ publishes no list for your provider, ask AutoMQ \
+ which types it approves";
 
 fn machine_types(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFinding>) {
     let name = pool.name();
@@ -312,7 +351,13 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
         fix::out_of_zones(facts, pool, &strays, &empty)
     } else if !empty.is_empty() {
         let scaled = fix::scale(facts, pool, declared.len());
-        format!("# add a node in {}\n{scaled}", list(&empty))
+        let added = format!("# add a node in {}\n{scaled}", list(&empty));
+        let lacks_label = pool.nodes.iter().any(|node| node.label(ZONE_LABEL).is_none());
+        if lacks_label || facts.has_undeclared_nodes() {
+            format!("{UNLESS_LABELS_ARE_WRONG}\n# otherwise:\n{added}")
+        } else {
+            added
+        }
     } else {
         fix::replace(facts, pool, pool.nodes.first().and_then(|node| machine_type(node)))
     };
@@ -364,8 +409,7 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
                 .fix(format!("kubectl label node {} {label}={example}", nodes.join(" "))),
         );
     }
-    let is_undeclared = !matches!(pool.facts.origin, PoolOrigin::Declared(_));
-    if is_undeclared && !facts.policy.pools.is_empty() {
+    if facts.is_undeclared(pool) {
         found.push(undeclared(facts, pool));
     }
     if let Some(declared) = pool.declared
@@ -387,7 +431,7 @@ fn undeclared(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> CheckFinding {
         "{} {carry} the taint {taint}, but no declared pool selects {them}",
         capital(&named("node", &nodes))
     );
-    let mut fix = DECLARE.to_owned();
+    let mut fix = format!("{DECLARE}\n{LOST_LABEL}");
     if facts.may_be_a_mistake(pool) {
         if facts.knows(PODS) {
             let _ = write!(fact, ", and no AutoMQ pod runs on {them}");
@@ -395,8 +439,8 @@ fn undeclared(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> CheckFinding {
         let _ = write!(
             fix,
             "\n# if the taint is a mistake: remove it in the settings of the node pool, and then from the nodes. PoolGuard \
-             denies this removal, except for users from principals.trusted in its config and in break-glass: kubectl \
-             taint node {} {taint}-",
+             allows this removal only to users from principals.trusted in its config and to members of a break-glass \
+             group: kubectl taint node {} {taint}-",
             nodes.join(" ")
         );
     }

@@ -327,6 +327,7 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
         ("object", _, _) if schema.pointer("/properties/matchLabels").is_some() => {
             Some("write a label selector, for example `{matchLabels: {app: kafka}}`".to_owned())
         }
+        ("object", _, _) => write_keys(schema),
         ("string", Value::Number(_) | Value::Bool(_), _) => Some("put it in quotes".to_owned()),
         ("integer" | "number", Value::String(text), _) if text.parse::<f64>().is_ok() => {
             Some("remove the quotes".to_owned())
@@ -346,6 +347,17 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
         _ => None,
     }
 }
+
+/// How to write a mapping that has only a few keys.
+fn write_keys(schema: &Json) -> Option<String> {
+    let keys = schema.get("properties")?.as_object()?.keys();
+    let keys: Vec<String> = keys.map(|key| format!("{key}: …")).collect();
+    let is_short = (1..=KEYS_MAX).contains(&keys.len());
+    is_short.then(|| format!("write one or more of these keys: `{{{}}}`", keys.join(", ")))
+}
+
+/// The largest number of keys that a help lists.
+const KEYS_MAX: usize = 6;
 
 /// What the schema says to users who write this value or key.
 fn refusal<'s>(schema: &'s Json, found: &str) -> Option<&'s str> {

@@ -117,7 +117,7 @@ pub(super) struct Backstop {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Taint {
-    /// The key.
+    /// The key of the taint.
     #[schemars(example = &"dedicated")]
     pub(super) key: Option<String>,
     /// The value; it may be empty.
@@ -202,7 +202,7 @@ pub(super) struct Selector {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Requirement {
-    /// The key.
+    /// The key of the label.
     #[schemars(required)]
     pub(super) key: Option<String>,
     /// How the label is compared with the values.
@@ -245,7 +245,7 @@ pub(super) struct Pool {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AdditionalTaint {
-    /// The key.
+    /// The key of the taint.
     #[schemars(required, example = &"kubernetes.io/arch")]
     pub(super) key: Option<String>,
     /// The value. If you omit it, it is empty.

@@ -217,14 +217,14 @@ impl Record {
         let [who, group, passes] = match (&self.break_glass, &self.finding) {
             (None, _) => [""; 3],
             (Some(group), Some(_)) => [
-                "break-glass group ",
+                "A member of the break-glass group ",
                 group,
-                " bypassed the rules. Without it, PoolGuard would have denied the request: ",
+                " sent this request, so PoolGuard allows it. Otherwise PoolGuard would have denied it: ",
             ],
             (Some(group), None) => [
-                "break-glass group ",
+                "A member of the break-glass group ",
                 group,
-                " bypassed the rules, but no rule would have denied the request",
+                " sent this request. No rule would have denied it",
             ],
         };
         let finding = self.finding.as_ref();

@@ -95,7 +95,7 @@ fn untold(checked: &Checked) -> Markup {
         @if let CheckedSubject::Plan { .. } = subject {
             div.finding { p { (AFTER_PLAN) } }
         }
-        @if let Some(dump_command) = &checked.dump_command && !fitness.missing.is_empty() {
+        @if let Some(dump_command) = &checked.dump_command && !checked.missing.is_empty() {
             div.finding {
                 p { (checked.lacks().join(" ")) }
                 pre { code { (dump_command) } }

@@ -63,7 +63,7 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
         writeln!(f)?;
     }
     if let Some(dump_command) = dump_command
-        && !fitness.missing.is_empty()
+        && !checked.missing.is_empty()
     {
         for sentence in checked.lacks() {
             writeln!(f, "{sentence}")?;
@@ -125,7 +125,7 @@ fn group<'a>(
         for line in lines {
             writeln!(f, "{margin}{}", Styled(faint, line))?;
         }
-        if !is_failure {
+        if finding.status == Status::Pass {
             continue;
         }
         // PoolGuard writes the same reason only once in a row.

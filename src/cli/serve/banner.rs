@@ -111,7 +111,10 @@ fn remark(pool: &PoolFacts) -> (Style, String) {
         return (WARNING, format!("{} without the pool's taint", count(pool.lost_taints, "node")));
     }
     if pool.nodes == 0 {
-        return (FAINT, "no node yet; PoolGuard protects future nodes".to_owned());
+        return (
+            FAINT,
+            "the dump has no node of this pool; PoolGuard protects future nodes".to_owned(),
+        );
     }
     (FAINT, origin.to_owned())
 }

@@ -99,7 +99,7 @@ fn replicas(installed: &Installed, facts: &StatusFacts) -> Vec<StatusFinding> {
     }
     findings.push(match (ready, desired) {
         (_, 0) => Check::Replicas
-            .error("The Deployment has 0 replicas, so the API server applies the failure policies")
+            .error("The Deployment has 0 replicas, so PoolGuard does not answer: the API server rejects requests of entries that fail closed, and lets the others pass without a check")
             .fix(format!("kubectl -n {namespace} scale deployment/{name} --replicas=2")),
         (0, _) => Check::Replicas.error(format!("None of {desired} replicas is ready")).fix(logs),
         (ready, desired) if ready < desired => {
@@ -330,7 +330,7 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
         findings.push(
             Check::Config
                 .warning(format!("These rules are weaker than by default: {}", lowered.join("; ")))
-                .fix("# set them to the default mode when the audit records show no request that PoolGuard must not deny (docs/install.md)"),
+                .fix("# before you set them to the default mode, read the audit records: PoolGuard then denies these requests (docs/install.md)"),
         );
     }
     let warnings =

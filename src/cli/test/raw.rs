@@ -69,7 +69,7 @@ pub(super) struct RawTest {
     "terraformPlan": "the key is `plan`"
 }))]
 pub(super) struct Run {
-    /// The command.
+    /// What PoolGuard runs.
     #[schemars(required)]
     pub(super) command: Option<Command>,
     /// The config of PoolGuard. Without it, PoolGuard uses the defaults.
@@ -81,7 +81,8 @@ pub(super) struct Run {
     /// A Terraform plan, for `check`.
     #[schemars(example = &"plan.json")]
     pub(super) plan: Option<String>,
-    /// The files to decide, in this order: AdmissionReviews and manifests for `review`, AdmissionReviews for `serve`.
+    /// The files to decide, in this order: AdmissionReviews and manifests for `review`, AdmissionReviews as JSON for
+    /// `serve`.
     #[serde(default)]
     #[schemars(example = &["pod.yaml"])]
     pub(super) inputs: Vec<String>,
@@ -94,8 +95,9 @@ pub(super) struct Run {
     pub(super) groups: Vec<String>,
     /// The namespace of manifests that do not name one. If you omit it, this is `default`.
     pub(super) namespace: Option<String>,
-    /// A script that writes further files, for example a cluster of 5,000 nodes. PoolGuard runs it with the name of an
-    /// empty folder, and finds files there first. A `.py` script runs with `python3`.
+    /// A script that writes further files, for example a cluster of 5,000 nodes. PoolGuard gives it an empty folder as
+    /// its argument. PoolGuard looks for the files of the test in this folder first, and then in the folder of the
+    /// test. A `.py` script runs with `python3`.
     pub(super) generate: Option<String>,
 }
 

@@ -49,6 +49,24 @@ fn zones_are_read_where_subnets_are_named() {
 }
 
 #[test]
+fn a_taint_with_another_value_keeps_all_pods_off() {
+    for (value, effect, why) in [
+        ("automq", "PREFER_NO_SCHEDULE", "The scheduler can place any pod on these nodes"),
+        ("", "NO_SCHEDULE", "so the scheduler does not place them on these nodes"),
+        ("automq", "NO_EXECUTE", "so Kubernetes evicts them from these nodes"),
+    ] {
+        let said = changed(
+            |plan| {
+                one_zone(plan)["change"]["after"]["taint"] =
+                    json!([{"key": "dedicated", "value": value, "effect": effect}]);
+            },
+            &[],
+        );
+        assert!(words(&said).contains(why), "{value} {effect}: {}", said.out);
+    }
+}
+
+#[test]
 fn what_a_plan_does_not_know_is_unknown() {
     let said = check(FOR_EACH, &["--config", "terraform/config.yaml"]);
     assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);

@@ -117,14 +117,16 @@ fn a_taint_instead_of_the_pools_is_not_a_further_one() {
         let change = move |node: &mut Value| node["spec"]["taints"] = json!([instead]);
         let found = Cluster::sound().change("w2", change);
         let found = found.only("error node-taint wide w2 -");
-        (found.fact, found.fix.unwrap())
+        (found.fact, found.fix.unwrap(), found.why.unwrap())
     };
-    let (fact, fix) = with(taint("dedicated", "kafka", "NoSchedule"));
+    let (fact, fix, why) = with(taint("dedicated", "kafka", "NoSchedule"));
     let expected = "Node w2 of pool wide has the taint dedicated=kafka:NoSchedule instead of dedicated=automq:NoSchedule";
     assert_eq!(fact, expected);
+    assert!(why.ends_with("so the scheduler does not place them on these nodes"), "{why}");
     assert_eq!(commands(&fix), ["kubectl taint node w2 dedicated=automq:NoSchedule --overwrite"]);
     assert!(fix.contains("taint: {key: dedicated, value: \"kafka\", effect: NoSchedule}"), "{fix}");
-    let (_, fix) = with(taint("dedicated", "automq", "NoExecute"));
+    let (_, fix, why) = with(taint("dedicated", "automq", "NoExecute"));
+    assert!(why.ends_with("so Kubernetes evicts them from these nodes"), "{why}");
     let expected = [
         "kubectl taint node w2 dedicated=automq:NoSchedule",
         "kubectl taint node w2 dedicated=automq:NoExecute-",

@@ -88,7 +88,7 @@ fn a_daemon_set_is_shown_the_affinity_that_keeps_it_off() {
     let verdict = Scenario::recorded().validate(&review);
     let texts: Vec<String> = verdict.warnings.iter().flat_map(|it| it.warning_texts()).collect();
     insta::assert_snapshot!(texts.join("\n"), @r"
-    [workload-intrusion] Pods of DaemonSet shop/w are denied: they can run on AutoMQ's pools pool-a, pool-b, pool-abc (for example on node ip-10-0-1-11.ec2.internal): spec.template.spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule
+    [workload-intrusion] Pods of DaemonSet shop/w will be denied: they can run on AutoMQ's pools pool-a, pool-b, pool-abc (for example node ip-10-0-1-11.ec2.internal): spec.template.spec.tolerations[0] {operator: Exists} tolerates dedicated=automq:NoSchedule
     [workload-intrusion] To keep these pods off, remove the toleration, or add required node affinity {key: eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}
     [workload-intrusion] If they must run there, ask your platform team to add {namespace: shop, daemonSets: [w], reason: …} to exempt in PoolGuard's config
     ");

@@ -69,8 +69,8 @@ impl fmt::Display for NoBackstop {
                 RuleName::PodIntrusion
             ),
             Self::NoPool => f.write_str(
-                "there is no pool for the backstop to guard: declare one under `pools`, or give the cluster's nodes \
-                 with --cluster",
+                "there is no pool for the backstop to guard: declare one under `pools`. If `discovery.enabled` is not \
+                 false, you can give the cluster's nodes with --cluster instead",
             ),
             Self::TooLarge => f.write_str(
                 "the pools of this cluster need a larger policy than the API server accepts, so there is no \

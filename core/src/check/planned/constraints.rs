@@ -137,7 +137,11 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
         };
         let fact =
             format!("{} has the taint {other} in addition to the pool's taint", called(part));
-        let fix = edit(part, "", &format!("# remove the taint {other}"));
+        let or = match pool.declared {
+            Some(_) => ", or add it to `additionalTaints` of the pool in PoolGuard's config",
+            None => "",
+        };
+        let fix = edit(part, "", &format!("# remove the taint {other}{or}"));
         findings.push(
             CheckFinding::fail(TAINT, severity, fact).why(why).object(&part.address).fix(fix),
         );

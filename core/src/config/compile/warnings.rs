@@ -175,8 +175,8 @@ fn zone_spread(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollecto
             && let Some([zone]) = pool.zones.as_deref()
         {
             report.push(at.key("zoneSpread").warning(format!(
-                "instance `{name}` sets `zoneSpread`, but its pool has only zone {zone}"
-            )));
+                "instance `{name}` sets `zoneSpread`, but its pool has only zone {zone}, so `zoneSpread` has no effect"
+            )).with_help("remove `zoneSpread`"));
         }
     }
 }
@@ -280,7 +280,7 @@ fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut Diagno
              service accounts that give AutoMQ its permissions",
         )
         .with_help(format!(
-            "add the user of AutoMQ's console to `principals.trusted`; {}",
+            "add the user of AutoMQ's console to `principals.trusted.users`; {}",
             presets().console_identity(policy.provider)
         )),
     );

@@ -19,7 +19,7 @@ instances:
     assert_snapshot!(errors_of(&text), @r"
     warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
-     = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
+     = help: add the user of AutoMQ's console to `principals.trusted.users`; `user.username` in the API server's audit log shows it
 
     error: instance `one` is in namespace `kafka`, but `automq.namespaces` does not contain it
      --> config.yaml:7:26
@@ -134,7 +134,7 @@ fn selectors_are_what_kubernetes_takes() {
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: In}]}"), @"1:46: operator In needs at least one value");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: Exists, values: [b]}]}"), @"1:46: operator Exists takes no values");
     assert_snapshot!(nodes("{matchExpressions: [{key: a, operator: in}]}"), @"1:65: expected one of `In`, `NotIn`, `Exists`, `DoesNotExist` in `pools[0].nodes.matchExpressions[0].operator`, found `in`; did you mean `In`?");
-    assert_snapshot!(nodes("{matchExpressions: [{operator: Exists}]}"), @"1:46: missing key `key` in `pools[0].nodes.matchExpressions[0]`; help: add `key: …`: the key");
+    assert_snapshot!(nodes("{matchExpressions: [{operator: Exists}]}"), @"1:46: missing key `key` in `pools[0].nodes.matchExpressions[0]`; help: add `key: …`: the key of the label");
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn the_head_is_required_and_the_error_says_the_line() {
 
     warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
-     = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
+     = help: add the user of AutoMQ's console to `principals.trusted.users`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
     ");
 }
 
@@ -171,7 +171,7 @@ fn a_key_that_stands_twice_shows_both() {
     assert_snapshot!(errors_of(&format!("{HEAD}provider: aws\nprovider: gcp\n")), @r"
     warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
-     = help: add the user of AutoMQ's console to `principals.trusted`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
+     = help: add the user of AutoMQ's console to `principals.trusted.users`; on EKS this user is the console's IAM role, for example `arn:aws:sts::111122223333:assumed-role/automq-byoc-service-role-<environment>/*`
 
     error: the key `provider` occurs twice
      --> config.yaml:4:1
@@ -225,7 +225,8 @@ fn types_are_told_apart_with_a_hint() {
      mapping; help: write `- ` before each item");
     assert_snapshot!(lines_of("placement: {comparisonOperators: yes}"), @"1:34: expected true or false in `placement.comparisonOperators`, found the string `yes`; help: write `true`");
     assert_snapshot!(lines_of("pools: [{name: a, nodes: {matchLabels: {tier: 1}}}]"), @"1:47: expected a string in `pools[0].nodes.matchLabels.tier`, found the number 1; help: put it in quotes");
-    assert_snapshot!(lines_of("breakGlass: [admins]"), @"1:13: expected a mapping in `breakGlass`, found a list");
+    assert_snapshot!(lines_of("breakGlass: [admins]"), @"1:13: expected a mapping in `breakGlass`, found a list; help: write one or more of these keys: `{groups: …}`");
+    assert_snapshot!(lines_of("rules: {pod-intrusion: enforce}"), @"1:24: expected a mapping in `rules.pod-intrusion`, found the string `enforce`; help: write one or more of these keys: `{daemonSets: …, mode: …}`");
     assert_snapshot!(lines_of("exempt: [{namespace: a, reason: b, pods: [{app: x}]}]"), @"1:42: expected a mapping in `exempt[0].pods`, found a list; help: write a label selector, for example `{matchLabels: {app: kafka}}`");
     assert_snapshot!(lines_of("mode: audit"), @"1:1: unknown key `mode` at the top level; help: set the mode of each rule under `rules`; `mode` is a value of the Helm chart");
     assert_snapshot!(lines_of("automq: {namespaces: [automq, {}]}"), @"1:31: expected a string in `automq.namespaces[1]`, found a mapping");

@@ -18,12 +18,12 @@ fn an_empty_config_trusts_no_console() {
     assert_snapshot!(warnings_of("", None), @r"
     warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
-     = help: add the user of AutoMQ's console to `principals.trusted`; `user.username` in the API server's audit log shows it
+     = help: add the user of AutoMQ's console to `principals.trusted.users`; `user.username` in the API server's audit log shows it
     ");
     assert_snapshot!(warnings_of(&format!("{HEAD}provider: gcp\n"), None), @r"
     warning: `principals.trusted` is empty, so `role-binding` denies the console's changes to the bindings, roles and service accounts that give AutoMQ its permissions
     --> config.yaml
-     = help: add the user of AutoMQ's console to `principals.trusted`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
+     = help: add the user of AutoMQ's console to `principals.trusted.users`; on GKE this user is the e-mail address of the console's service account, for example `automq-console-sa@<project>.iam.gserviceaccount.com`
     ");
     assert_eq!(warnings_of(&format!("{HEAD}rules: {{role-binding: {{mode: warn}}}}\n"), None), "");
     assert!(warnings_of("", Some(Provider::Aws)).contains("assumed-role"));
@@ -119,5 +119,5 @@ fn the_rest_is_pointed_at() {
     assert_snapshot!(lines_of("provider: aws\npools: [{name: p, nodes: {matchLabels: {pool: a}}, role: automq-node}]"), @"2:58: warning: `automq-node` is not the ARN of an IAM role, so no item of `aws-auth` can match it; help: write the ARN of this role in your account, for example `arn:aws:iam::111122223333:role/automq-node`");
     assert_snapshot!(lines_of("\
 pools: [{name: p, nodes: {matchLabels: {pool: a}}, zones: [a]}]
-instances: [{name: i, namespace: automq, pool: p, zoneSpread: DoNotSchedule}]"), @"2:63: warning: instance `i` sets `zoneSpread`, but its pool has only zone a");
+instances: [{name: i, namespace: automq, pool: p, zoneSpread: DoNotSchedule}]"), @"2:63: warning: instance `i` sets `zoneSpread`, but its pool has only zone a, so `zoneSpread` has no effect; help: remove `zoneSpread`");
 }

@@ -239,19 +239,21 @@ impl MadeNodes<'_, '_, '_> {
         if others.is_empty() {
             return None;
         }
+        let beside =
+            if new.taints.contains(self.taint) { "in addition to" } else { "which is not" };
         let fact = format!(
-            "{} with the taint {} in addition to the pool's taint {} ({field}). AutoMQ's pods do not tolerate the \
-             additional taint",
+            "{} with the taint {} {beside} the pool's taint {} ({field}). AutoMQ's pods do not tolerate {}",
             self.subject(),
             named(&others),
-            self.taint
+            self.taint,
+            named(&others)
         );
         let advice = if self.declared.is_some() {
-            "Remove this taint. Or add it to the pool's additionalTaints in PoolGuard's config: pod-placement then adds \
-             the toleration to AutoMQ's pods"
+            "Remove this taint. Or add it to the pool's additionalTaints in PoolGuard's config: with pod-placement in mode \
+             enforce, PoolGuard then adds the toleration to AutoMQ's pods"
         } else {
-            "Remove this taint. Or declare the pool in PoolGuard's config, with this taint in additionalTaints: \
-             pod-placement then adds the toleration to AutoMQ's pods"
+            "Remove this taint. Or declare the pool in PoolGuard's config, with this taint in additionalTaints: with \
+             pod-placement in mode enforce, PoolGuard then adds the toleration to AutoMQ's pods"
         };
         Some(self.finding(fact, advice.to_owned(), field))
     }

@@ -60,10 +60,15 @@ pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut 
         .iter()
         .find(|taint| taint.key == pool.taint.key && taint.effect == pool.taint.effect);
     if let Some(other) = in_the_way {
-        let fact =
-            format!("{joins} with the taint {other} instead of the pool's taint {}", pool.taint);
-        let advice =
-            format!("Configure the node pool to start its nodes with the taint {}", pool.taint);
+        let fact = format!(
+            "{joins} with the taint {other} instead of the pool's taint {}. A node cannot have both, so PoolGuard does not \
+             add the pool's taint",
+            pool.taint
+        );
+        let advice = format!(
+            "Configure the node pool to start its nodes with the taint {}, and change the taint of this node",
+            pool.taint
+        );
         report.violation(mode.min(Mode::Warn), about(fact).advice(advice));
     } else if mode == Mode::Enforce {
         let fact = format!("{joins}, and PoolGuard adds the pool's taint {}", pool.taint);

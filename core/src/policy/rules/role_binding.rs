@@ -272,6 +272,12 @@ impl Policy {
         }
         missing
     }
+
+    /// Why PoolGuard cannot read `mapRoles` of an observed `aws-auth`; `None` if it can.
+    pub fn unreadable_map_roles(&self, config_map: &RawObject<'_>) -> Option<String> {
+        let held = Held::at(Some(config_map), aws_auth::POINTER);
+        MapRoles::new(&held, protected_roles(self)).unreadable().map(str::to_owned)
+    }
 }
 
 impl Protected {

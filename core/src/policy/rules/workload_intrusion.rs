@@ -113,12 +113,9 @@ fn finding(
     let is_daemon_set = kind == WorkloadKind::DaemonSet;
     let mode = if is_daemon_set { rules.daemon_set_intrusion } else { rules.pod_intrusion };
     // Short, since a warning has room for 256 bytes.
-    let outcome = if mode == Mode::Enforce { "are denied: they can" } else { "can" };
+    let outcome = if mode == Mode::Enforce { "will be denied: they can" } else { "can" };
     let fact = sentence(|out| {
-        write!(
-            out,
-            "Pods of {who} {outcome} run on AutoMQ's {names} (for example on {witness}): "
-        )?;
+        write!(out, "Pods of {who} {outcome} run on AutoMQ's {names} (for example {witness}): ")?;
         cause.write(out, pools.len(), &landing.witness)
     });
     let namespace = &context.request.target.namespace;

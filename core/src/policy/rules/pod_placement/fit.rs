@@ -91,7 +91,7 @@ fn judge_node_name(
          {}: spec.nodeName selects this node directly",
         instance.name, pool.name
     );
-    let advice = "Remove spec.nodeName. The scheduler then chooses a node of the pool";
+    let advice = "Remove spec.nodeName. If pod-placement is in mode enforce, the scheduler then chooses a node of the pool";
     let finding = finding(fact, node).advice(advice);
     report.violation(context.policy.rules.pod_placement, finding);
 }
@@ -223,7 +223,7 @@ fn term_explanation(index: usize, fault: &TermFault<'_>) -> Explanation {
         TermFault::Name(at, requirement) => (
             format!("{term}.matchFields[{at}]"),
             format!("requires {}, but this node is not in the pool", demand(requirement)),
-            "Remove this requirement. The scheduler then chooses a node of the pool",
+            "Remove this requirement. If pod-placement is in mode enforce, the scheduler then chooses a node of the pool",
         ),
     };
     let why = format!("{field} {says}");

@@ -11,7 +11,7 @@ use crate::{
 
 /// What a user who may make the change can do.
 const TRUST: &str = "If AutoMQ's console or operator makes this change, ask your platform team to \
- add its user to principals.trusted in PoolGuard's config";
+ add its user to principals.trusted.users in PoolGuard's config";
 /// What happens to nodes whose role has no mapping.
 const CANNOT_JOIN: &str = "Nodes with this role could no longer join the cluster or report their \
  status";

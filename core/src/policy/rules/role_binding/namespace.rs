@@ -34,7 +34,7 @@ pub(in crate::policy::rules) fn judge(
     });
     let object = snapshot.protected().iter().find(|object| name == object.namespace.as_str());
     let trust = "If AutoMQ's console deletes the namespace, ask your platform team to add its user to \
-         principals.trusted in PoolGuard's config instead";
+         principals.trusted.users in PoolGuard's config instead";
     let (why, advice) = if let Some(instance) = instance {
         let why = format!("it is the namespace of AutoMQ instance {}", instance.name);
         (
