@@ -8,7 +8,8 @@
 //!
 //! 1. the pool's selector, the declared zone, and the pool's list of machine types;
 //! 2. nothing of *individual* labels, which differ from node to node or from one generation of nodes to
-//!    the next: those that the presets list, and those that differ among the live nodes;
+//!    the next: those that the presets list, those of which the selector lists several values, and those
+//!    that differ among the live nodes;
 //! 3. what all live nodes share, those of its zone where that has any;
 //! 4. a label that no live node has is absent; without live nodes, and where a provisioner sets the
 //!    labels that a waiting pod asks for, nothing is known of it.
@@ -126,6 +127,7 @@ impl Mould<'_> {
         let is_individual = |key: &&&Arc<str>| {
             any_matches(&self.settings.individual_labels, key)
                 || provisioner.is_some_and(|it| any_matches(&it.individual_labels, key))
+                || self.leaves_a_choice(key)
         };
         let individual: Vec<&Arc<str>> = all.labels.keys().filter(is_individual).copied().collect();
         let others = match provisioner {
@@ -147,6 +149,12 @@ impl Mould<'_> {
             NodeToCome { pool, taints, zone: zone.clone(), labels, others }
         };
         self.zones.iter().map(in_zone).collect()
+    }
+
+    /// Whether the selector lists several values: the next node may have another one than all live nodes have.
+    fn leaves_a_choice(&self, key: &str) -> bool {
+        let mut demands = self.demands.iter().filter(|demand| demand.key == key);
+        demands.any(|demand| demand.operator == Operator::In && demand.values.len() > 1)
     }
 
     /// The provisioner that brings the pool's nodes, where it gives them what a waiting pod asks for.
