@@ -9,7 +9,7 @@ use std::{
 use prometheus::{IntCounterVec, Registry};
 
 use super::{Metrics, counters};
-use crate::policy::mode::RuleName;
+use crate::{kubernetes::name::is_dns_subdomain, policy::mode::RuleName};
 
 /// The number of DaemonSets that have a series of their own. A user who creates more of them adds no series.
 const DAEMON_SETS_MAX: usize = 64;
@@ -63,11 +63,13 @@ impl Metrics {
     /// A pod of a DaemonSet was denied, which its controller wanted to create.
     pub fn daemon_set_denied(&self, namespace: &str, name: &str) {
         let FindingMetrics { daemon_set_denials, daemon_sets, .. } = &self.findings;
-        let mut known = daemon_sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let daemon_set = (namespace.to_owned(), name.to_owned());
-        let has_series = known.contains(&daemon_set)
-            || (known.len() < DAEMON_SETS_MAX && known.insert(daemon_set));
-        drop(known);
+        // The name comes from the request.
+        let has_series = is_dns_subdomain(name) && is_dns_subdomain(namespace) && {
+            let mut known = daemon_sets.lock().unwrap_or_else(PoisonError::into_inner);
+            let daemon_set = (namespace.to_owned(), name.to_owned());
+            known.contains(&daemon_set)
+                || (known.len() < DAEMON_SETS_MAX && known.insert(daemon_set))
+        };
         let labels = if has_series { [namespace, name] } else { ["", ""] };
         daemon_set_denials.with_label_values(&labels).inc();
     }
@@ -84,6 +86,9 @@ mod tests {
             metrics.daemon_set_denied("monitoring", &format!("agent-{number}"));
         }
         metrics.daemon_set_denied("monitoring", "agent-0");
+        let long = "x".repeat(2_000_000);
+        metrics.daemon_set_denied("monitoring", &long);
+        metrics.daemon_set_denied(&long, "agent-0");
         let text = metrics.render().expect("renders");
         let line = |daemon_set: &str, namespace: &str, count: u32| {
             format!(
@@ -91,8 +96,9 @@ mod tests {
                  daemonset_namespace=\"{namespace}\"}} {count}\n"
             )
         };
-        assert!(text.contains(&line("agent-0", "monitoring", 2)), "{text}");
-        assert!(text.contains(&line("", "", 5)), "{text}");
-        assert!(!text.contains("agent-64"), "{text}");
+        assert!(text.contains(&line("agent-0", "monitoring", 2)), "no series");
+        assert!(text.contains(&line("", "", 7)), "counted elsewhere");
+        assert!(!text.contains(&long), "a name of any length");
+        assert!(!text.contains("agent-64"), "more series than there may be");
     }
 }
