@@ -107,6 +107,14 @@ impl Review {
             reviews.add(&Named(&file).to_string(), &file, &judge);
         }
         let Reviews { results, errors } = &reviews;
+        if results.iter().any(|it| it.is_stored_pod) {
+            let user = &judge.asker.user;
+            let note = format!(
+                "note: the input has pods that a cluster has stored (they have metadata.uid). PoolGuard judges each as \
+                 a new pod that {user} creates. To check running pods, use `poolguard check`"
+            );
+            anstream::eprintln!("{note}");
+        }
         let mut out = anstream::stdout().lock();
         match output {
             Output::Table => {
@@ -117,14 +125,6 @@ impl Review {
                 } else if snapshot.node_count() == 0 {
                     let note = "note: the input of --cluster or --context contains no nodes, so PoolGuard assumes that the pools \
                                 have no nodes yet. For --cluster, use the output of `poolguard dump`";
-                    anstream::eprintln!("{note}");
-                }
-                if results.iter().any(|it| it.is_stored_pod) {
-                    let user = &judge.asker.user;
-                    let note = format!(
-                        "note: the input has pods that a cluster has stored (they have metadata.uid). PoolGuard judges each as \
-                         a new pod that {user} creates. To check running pods, use `poolguard check`"
-                    );
                     anstream::eprintln!("{note}");
                 }
                 write!(out, "{}", table::ReviewTable { results, errors })?;

@@ -98,7 +98,7 @@ impl Metrics {
             break_glass: counter(
                 &registry,
                 "poolguard_break_glass_total",
-                "Requests allowed because their user is in a break-glass group.",
+                "Reviews of requests by members of a break-glass group; PoolGuard allows all of them.",
             )?,
             clients: clients(&registry)?,
             cluster: ClusterMetrics::new(&registry)?,

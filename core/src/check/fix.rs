@@ -201,6 +201,12 @@ pub(super) fn replace(
             "# create a node pool of type {machine_type} in {zones} with the taint {taint}, here called $NEW_POOL"
         ),
     };
+    let volumes = if are_zones {
+        ""
+    } else {
+        "# if a broker has a volume in a zone that is not in $ZONES, first ask AutoMQ to move its data: a volume cannot move \
+         to another zone\n"
+    };
     let name = node_pool(facts.policy, pool);
     let old = name.unwrap_or("the old node pool");
     let selected = pool.declared.map_or_else(String::new, |_| {
@@ -216,7 +222,7 @@ pub(super) fn replace(
         Some(_) | None => format!("delete {}", name.unwrap_or("the old node pool")),
     };
     format!(
-        "{made}\n{selected}# then drain the nodes of {old} one at a time. After each node, wait until its broker runs on \
+        "{made}\n{selected}{volumes}# then drain the nodes of {old} one at a time. After each node, wait until its broker runs on \
          $NEW_POOL\n# at the end, when no broker runs on {old}: {delete}"
     )
 }

@@ -228,10 +228,12 @@ fn manifests_are_judged_as_created_by_whom_the_flags_name() {
 fn a_note_says_that_a_stored_pod_is_judged_as_a_new_one() {
     assert_eq!(review_text(INTRUDER, &[]).err, "");
     let stored = INTRUDER.replace("{name: intruder}", "{name: intruder, uid: 8e1a}");
-    let said = review_text(&stored, &["--as", "alice"]);
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("as a new pod that alice creates"), "{}", said.err);
-    assert!(said.err.contains("`poolguard check`"), "{}", said.err);
+    for output in ["table", "json", "patch"] {
+        let said = review_text(&stored, &["--as", "alice", "-o", output]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("as a new pod that alice creates"), "{output}: {}", said.err);
+        assert!(said.err.contains("`poolguard check`"), "{output}: {}", said.err);
+    }
     let read =
         format!("{{kind: List, apiVersion: v1, items: [{}]}}", crate::scenario::yaml(&stored));
     assert!(review_text(&read, &[]).err.contains("kubernetes-admin creates"), "{read}");

@@ -1,11 +1,11 @@
-//! Entries under `exempt` that match nothing in the cluster.
+//! Entries under `exempt`, and names in them, that match nothing in the cluster.
 
 use poolguard::check::Status;
 use serde_json::{Value, json};
 
 use super::{Cluster, object, pod};
 
-/// A cluster with the namespace `agents`, its DaemonSet `logs` and its pod `one-shot`.
+/// A cluster with the namespace `agents`, its DaemonSet `logs`, its pod `one-shot`, and an unused service account.
 fn cluster() -> Cluster {
     let mut daemon_set = object("apps/v1", "DaemonSet", "agents", "logs");
     let labels = json!({"app": "logs"});
@@ -16,20 +16,23 @@ fn cluster() -> Cluster {
     one_shot["spec"]["serviceAccountName"] = json!("shot");
     Cluster::sound()
         .with(object("v1", "Namespace", "", "agents"))
+        .with(object("v1", "ServiceAccount", "agents", "idle"))
         .with(daemon_set)
         .with(one_shot)
         .config("rules: {cluster-exclusive: {mode: \"off\"}}")
 }
 
-/// What the notes say of this entry after the colon.
+/// What the notes say of this entry after the colon; `names: …` if only some of its names match nothing.
 fn notes(cluster: Cluster, entry: &str) -> Vec<String> {
     let found = cluster.config(&format!("exempt: [{{{entry}, reason: r}}]")).examine().findings;
     let notes = found.into_iter().filter(|it| it.status == Status::Fail);
     let about = notes.filter_map(|it| {
-        let (about, why) = it.fact.split_once(" matches nothing in the cluster: ")?;
-        assert!(about.starts_with("The exempt entry for namespace "), "{about}");
+        let (about, why) = it.fact.split_once(" nothing in the cluster: ")?;
+        let about = about.strip_prefix("The exempt entry for namespace ").unwrap();
         assert_eq!((it.rule.as_str(), it.severity.as_str()), ("pod-intrusion", "note"));
-        Some(why.to_owned())
+        let is_whole = about.ends_with(" (r) matches");
+        assert!(is_whole || about.ends_with(" (r) has names that match"), "{about}");
+        Some(if is_whole { why.to_owned() } else { format!("names: {why}") })
     });
     about.collect()
 }
@@ -49,11 +52,36 @@ fn an_entry_that_matches_nothing_is_a_note() {
             "namespace: agents, daemonSets: [logs], pods: {matchLabels: {app: log}}",
             "the pods of DaemonSet logs there do not meet its other conditions",
         ),
+        (
+            "namespace: agents, daemonSets: [logs, lgos, lo*, x*]",
+            "names: DaemonSets lgos and x* do not exist there",
+        ),
+        (
+            "namespace: agents, daemonSets: [logs, lgos], pods: {matchLabels: {app: log}}",
+            "DaemonSet lgos does not exist there; the pods of DaemonSet logs there do not meet its other conditions",
+        ),
+        (
+            "namespace: agents, daemonSets: [logs], serviceAccounts: [logs, lgos]",
+            "names: no pod and no workload there uses service account lgos",
+        ),
+        (
+            "namespace: agents, daemonSets: [logs], serviceAccounts: [shot]",
+            "the pods of DaemonSet logs there do not meet its other conditions",
+        ),
         ("namespace: agents, serviceAccounts: [shot]", ""),
+        ("namespace: agents, serviceAccounts: [shot, lo*, idle]", ""),
+        (
+            "namespace: agents, serviceAccounts: [shot, shto, log]",
+            "names: no pod and no workload there uses service accounts shto and log",
+        ),
+        (
+            "namespace: agents, serviceAccounts: [shot], pods: {matchLabels: {app: shot}}",
+            "no pod and no workload there meets its conditions",
+        ),
         ("namespace: agents, serviceAccounts: [logs]", ""),
         (
             "namespace: agents, serviceAccounts: [none]",
-            "no pod and no workload there meets its conditions",
+            "no pod and no workload there uses service account none",
         ),
     ] {
         let expected: Vec<&str> = Some(why).filter(|it| !it.is_empty()).into_iter().collect();

@@ -74,6 +74,22 @@ fn a_node_pool_is_replaced_node_by_node_on_every_cloud() {
 }
 
 #[test]
+fn data_moves_before_a_pool_moves_to_other_zones() {
+    let volume = "first ask AutoMQ to move its data: a volume cannot move to another zone";
+    let mut two_zones = Cluster::sound().without("Node", "w3");
+    two_zones.config = two_zones.config.replace("  zones: [z1, z2, z3]\n", "");
+    let fix = two_zones.fix("node-zone");
+    let order = ["$NEW_POOL", volume, "drain the nodes"].map(|it| fix.find(it));
+    assert!(order.is_sorted() && order[0].is_some(), "{fix}");
+    // The new pool is in the zones of the old one.
+    let wrong = |node: &mut Value| {
+        node["metadata"]["labels"]["node.kubernetes.io/instance-type"] = json!("small.1");
+    };
+    let fix = Cluster::sound().change("n1", wrong).fix("node-machine-type");
+    assert!(!fix.contains(volume), "{fix}");
+}
+
+#[test]
 fn a_pool_is_never_made_smaller() {
     let mut cluster = Cluster::sound().without("Node", "w3");
     for name in ["w4", "w5", "w6", "w7"] {

@@ -9,6 +9,9 @@ pub enum Malformed {
     /// Not text.
     #[error("it is not UTF-8 text: {0}")]
     Utf8(std::str::Utf8Error),
+    /// Not an object, for example YAML.
+    #[error("the body is not an {KIND} in JSON: {0}")]
+    NoObject(JsonError),
     /// Not JSON, or not of the shape that the API has.
     #[error("{0}")]
     Json(JsonError),

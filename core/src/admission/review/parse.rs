@@ -35,6 +35,9 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
         Ok(()) => Ok(()),
     };
     match read {
+        Err(Interruption::Json(error)) if !body.trim_ascii_start().starts_with('{') => {
+            return Err(Malformed::NoObject(error));
+        }
         Err(Interruption::Json(error)) => return Err(error.into()),
         Err(Interruption::Disorder) => return Err(Malformed::Missing("request.operation")),
         Ok(()) => {}

@@ -186,7 +186,7 @@ pub(super) const MISTAKEN: [(&str, &str); 29] = [
     ("run: {command: config-check}\nexpect: {exit: 1}\n", "1:6: `config-check` has no `config`"),
     (
         "run: {command: serve, inputs: [pod.yaml]}\nexpect: {lines: 1}\n",
-        "tests/a/pod.yaml: PoolGuard cannot read the request: expected an object at line 2, column 1",
+        "tests/a/pod.yaml: PoolGuard cannot read the request: the body is not an AdmissionReview in JSON: expected an object at line 2, column 1",
     ),
 ];
 
