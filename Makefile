@@ -43,10 +43,10 @@ test-cases: ## Run the cases of tests/data/cases with `poolguard test`
 	$(CARGO) test --locked --quiet --no-run --test it
 	$(TARGET)/debug/poolguard test tests/data/cases
 
-# Those that need no timing: 25 seconds. The others are for a release build.
-test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, and SIGTERM under load
+# Those that need no timing: 35 seconds. The others are for a release build.
+test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, long names, and SIGTERM under load
 	$(CARGO) test --locked --quiet --no-run --test it
-	$(VENV)/bin/python -B tests/attacks/run $(TARGET)/debug/poolguard --without-times --only shapes --only sigterm-under-load --only sigterm-with-unread --only two-sigterms --only log-that-nobody-reads
+	$(VENV)/bin/python -B tests/attacks/run $(TARGET)/debug/poolguard --without-times --only shapes --only long-texts --only pools-with-long-names --only sigterm-under-load --only sigterm-with-unread --only two-sigterms --only log-that-nobody-reads
 
 attack: ## Attack the release binary in every known way, within bounds on CPU, memory and latency (6 minutes)
 	$(CARGO) build --release --locked
