@@ -12,11 +12,14 @@ TEST_THREADS ?= 4
 # Tests that take minutes: `make test` compiles them, and runs the others.
 LONG_TESTS := --test rollout --test soak
 
+# Two kinds of tests run at a time, and what each prints stays together where make can do that.
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-rust test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
 .PHONY: book screenshot advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
@@ -29,15 +32,13 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
-	$(MAKE) test-cases
-	$(MAKE) test-attacks
-	$(MAKE) test-chart
-	$(MAKE) test-alerts
-	$(MAKE) deny
-	$(MAKE) test-release
-	$(MAKE) test-docs
+	$(CARGO) test --locked --no-run
+	@echo 'Running all tests. The output of each kind follows when that kind has ended, within four minutes.'
+	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
+
+test-rust: ## Run the tests of both crates
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
 	$(CARGO) test --locked --quiet --no-run --test it
