@@ -101,7 +101,8 @@ fn requests(rule: RuleName) -> &'static str {
 
 fn first_sentence(section: &str) -> &str {
     let paragraph = section.split("\n\n").next().unwrap_or_default();
-    let end = paragraph.find(". ").or_else(|| paragraph.find(".\n"));
+    // Lines are wrapped anywhere between words.
+    let end = [". ", ".\n"].into_iter().filter_map(|end| paragraph.find(end)).min();
     end.map_or(paragraph, |end| paragraph.get(..=end).unwrap_or(paragraph))
 }
 
