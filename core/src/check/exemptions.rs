@@ -28,7 +28,7 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     findings.extend(configured.filter_map(|entry| {
         let Unmatched { what, why } = unmatched(facts, entry)?;
         let fact = format!(
-            "The exempt entry for namespace {} ({}) {what} nothing in the cluster: {why}",
+            "The exempt entry for namespace {} (reason: \"{}\") {what} nothing in the cluster: {why}",
             entry.namespace, entry.reason
         );
         let finding = CheckFinding::fail(RULE, FindingSeverity::Note, fact)

@@ -4,7 +4,7 @@
 
 use super::{
     facts::{CheckFacts, PoolNodes},
-    words::list,
+    words::{count, list},
 };
 use crate::{
     kubernetes::{
@@ -164,6 +164,25 @@ pub(super) fn scale(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: usize) 
             format!("# scale the node pool to {nodes} nodes")
         }
     }
+}
+
+/// Adds a node in each of these zones, which have none. A pool with enough nodes lacks them there for another reason.
+pub(super) fn node_in_zones(
+    facts: &CheckFacts<'_>,
+    pool: &PoolNodes<'_>,
+    empty: &[&str],
+) -> String {
+    let (nodes, zones) = (pool.nodes.len(), list(empty));
+    let why = if nodes < pool.zones().len() {
+        String::new()
+    } else {
+        format!(
+            "# the pool has {} and none in {zones}: first find out why the cloud starts none there (for example the \
+             subnets of the node group, or no capacity)\n",
+            count(nodes, "node")
+        )
+    };
+    format!("{why}# add a node in {zones}\n{}", scale(facts, pool, nodes + empty.len()))
 }
 
 /// Makes a pool anew where it cannot be changed: of another machine type, or in other zones.

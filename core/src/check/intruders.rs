@@ -255,7 +255,9 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
             facts.policy.keep_daemon_set_off(facts.snapshot, &pools, &it.pod.spec)
         } else {
             // The pod is bound: its node name came from the scheduler, or from its manifest.
-            facts.policy.keep_off(facts.snapshot, &pools, &it.pod.spec.without_node_name())
+            let spec = it.pod.spec.without_node_name();
+            let pools = facts.policy.also_reached(facts.snapshot, &pools, &spec);
+            facts.policy.keep_off(facts.snapshot, &pools, &spec)
         }
     });
     let keep_off = keep_off.unwrap_or_default();

@@ -213,6 +213,9 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
 
 /// What to do about a pool with too few nodes: more nodes, unless the pool lacks them only because of their labels.
 fn more_nodes(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> String {
+    if facts.snapshot.conflicts().iter().any(|it| &*it.other == pool.name()) {
+        return CONFLICT_FIRST.to_owned();
+    }
     let scaled = fix::scale(facts, pool, READY_MIN);
     match pool.declared {
         Some(declared) if pool.nodes.is_empty() => format!(
@@ -226,6 +229,10 @@ fn more_nodes(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> String {
         Some(_) | None => scaled,
     }
 }
+
+/// What to do first about a pool that lacks nodes because an earlier pool has them.
+const CONFLICT_FIRST: &str = "# nodes of this pool match an earlier pool too, which has them: first correct `nodes` of these pools (see \
+     node-identity of the earlier pool), and check again";
 
 /// What to look at before you add a node.
 const UNLESS_LABELS_ARE_WRONG: &str =
@@ -350,8 +357,7 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
     let fix = if !strays.is_empty() {
         fix::out_of_zones(facts, pool, &strays, &empty)
     } else if !empty.is_empty() {
-        let scaled = fix::scale(facts, pool, declared.len());
-        let added = format!("# add a node in {}\n{scaled}", list(&empty));
+        let added = fix::node_in_zones(facts, pool, &empty);
         let lacks_label = pool.nodes.iter().any(|node| node.label(ZONE_LABEL).is_none());
         if lacks_label || facts.has_undeclared_nodes() {
             format!("{UNLESS_LABELS_ARE_WRONG}\n# otherwise:\n{added}")
@@ -455,10 +461,7 @@ fn conflicts(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
         let fact = capital(&conflict.to_string());
         findings.push(
             CheckFinding::fail(IDENTITY, FindingSeverity::Error, fact)
-                .why(
-                    "Two instances would share this node, and each pool has fewer nodes than its \
-                 config expects",
-                )
+                .why("The other pool lacks this node, so its instances can have too few nodes")
                 .pool(&conflict.pool)
                 .nodes(&[&conflict.node])
                 .fix(

@@ -214,9 +214,13 @@ fn absent(
     if has_none && unclear.is_empty() && policy.pools.is_empty() {
         let taint = &policy.taint;
         let seen: Vec<&str> = plan.pools.iter().map(|part| part.address.as_str()).collect();
-        let which = if seen.is_empty() { String::new() } else { format!(" ({})", list(&seen)) };
+        let which = match seen.as_slice() {
+            [] => String::new(),
+            [only] => format!(". Its only node pool is {only}"),
+            several => format!(". Its node pools are {}", list(several)),
+        };
         let fact = format!(
-            "No node pool of the plan{which} has the taint {taint}. PoolGuard does not see the node pools that the cluster \
+            "No node pool of the plan has the taint {taint}{which}. PoolGuard does not see the node pools that the cluster \
              already has"
         );
         findings.push(CheckFinding::unknown(TAINT, FindingSeverity::Error, fact));

@@ -326,7 +326,7 @@ pub(super) struct Protected {
     /// The name of the entry, which no other entry has; messages and records quote it.
     #[schemars(required, example = &"operator-binding")]
     pub(super) name: Option<String>,
-    /// The resource, as `plural` or `plural.group`; the entry covers every version.
+    /// The resource, for example `configmaps` or `rolebindings.rbac.authorization.k8s.io`, without an API version.
     #[schemars(required, example = &"clusterrolebindings.rbac.authorization.k8s.io")]
     pub(super) resource: Option<String>,
     /// The namespace, as a name or glob. If you omit it, the entry covers all namespaces and cluster-scoped

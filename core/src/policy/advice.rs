@@ -1,6 +1,6 @@
 //! Advice: the text at the end of a denial that says what to do.
 
-use std::fmt;
+use std::{fmt, ptr};
 
 use super::{
     Policy,
@@ -211,7 +211,7 @@ fn write_affinity(
                 ", or add to every item of nodeSelectorTerms in the required node affinity "
             }
             (0, None) => {
-                ", or add to the required node affinity (if it has several terms, to every term) "
+                ", or add required node affinity (if the template has terms, add to every term) "
             }
             _ => ", ",
         })?;
@@ -289,8 +289,9 @@ impl Policy {
         text
     }
 
-    /// The change of a DaemonSet that keeps its pods off these pools. The DaemonSet controller replaces the required
-    /// node affinity of the template in each pod, so the pod does not show how many terms the template has.
+    /// The change of a DaemonSet that keeps its pods off these pools, and off the others to which it sends pods. The
+    /// DaemonSet controller replaces the required node affinity of the template in each pod, so the pod shows neither
+    /// the terms of the template nor the other pools.
     pub fn keep_daemon_set_off(
         &self,
         snapshot: &Snapshot,
@@ -298,10 +299,26 @@ impl Policy {
         spec: &PodSpec<'_>,
     ) -> String {
         let keep_off = KeepOff { policy: self, snapshot, spec, is_of_daemon_set: true };
+        let pools =
+            self.also_reached(snapshot, pools, &spec.without_node_name().without_affinity());
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = keep_off.write(&mut text, pools);
+        let _ = keep_off.write(&mut text, &pools);
         text
+    }
+
+    /// These pools, and the others that a pod with this spec can reach.
+    pub fn also_reached<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        pools: &[&'s PoolFacts],
+        spec: &PodSpec<'_>,
+    ) -> Vec<&'s PoolFacts> {
+        let reach = reach(snapshot, &self.placement, spec, UnknownNames::MayCome);
+        let others = pools_of(snapshot, &reach.landings).into_iter();
+        let mut all = pools.to_vec();
+        all.extend(others.filter(|other| !pools.iter().any(|pool| ptr::eq(*pool, *other))));
+        all
     }
 
     /// Node affinity requirements that no node of these pools meets, now or later. `None` if one of the pools has no

@@ -33,8 +33,8 @@ pub(super) struct Filters {
     )]
     rules: Vec<String>,
 
-    /// Only this decision; repeat the flag or use commas for several. Of the requests that PoolGuard allowed: `audit`
-    /// (only recorded), `unknown` (a fact was missing), `patch` (changed), `warn`, `exempt` and `break-glass`
+    /// Only this decision; repeat the flag or use commas for several. `deny`: denied. The other values mean that PoolGuard
+    /// allowed the request: `audit` (only recorded), `unknown` (a fact was missing), `patch` (changed), `warn`, `exempt` and `break-glass`
     #[arg(
         long = "decision",
         value_name = "DECISION",

@@ -6,7 +6,9 @@ use anstyle::Style;
 
 use super::{AFTER_PLAN, Checked, node_count, whole};
 use crate::{
-    check::{CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status},
+    check::{
+        CheckFinding, CheckedSubject, FindingSeverity, Fitness, PoolPicture, Status, ZonePicture,
+    },
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, count, width, wrapping},
 };
 
@@ -74,17 +76,28 @@ fn cluster(f: &mut fmt::Formatter<'_>, checked: &Checked) -> fmt::Result {
 }
 
 fn pool_heading(pool: &PoolPicture, subject: CheckedSubject) -> String {
-    let nodes = pool.zones.iter().map(|zone| zone.nodes.len()).sum();
-    let zones: Vec<&str> =
-        pool.zones.iter().map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect();
-    let mut parts = match subject {
-        CheckedSubject::Cluster => vec![count(nodes, "node")],
-        CheckedSubject::Plan { .. } => vec!["planned".to_owned()],
+    let nodes = count(pool.zones.iter().map(|zone| zone.nodes.len()).sum(), "node");
+    let named = |is_wanted: fn(&&ZonePicture) -> bool| -> Vec<&str> {
+        let zones = pool.zones.iter().filter(is_wanted);
+        zones.map(|it| it.name.as_str()).filter(|it| !it.is_empty()).collect()
     };
-    if !zones.is_empty() {
-        let word = if zones.len() == 1 { "zone" } else { "zones" };
-        parts.push(format!("{word} {}", zones.join(" ")));
-    }
+    let (all, populated) = (named(|_| true), named(|zone| !zone.nodes.is_empty()));
+    let of_config = named(|zone| zone.is_meant);
+    let zones = match all.as_slice() {
+        [] => String::new(),
+        [only] => format!(", zone {only}"),
+        several => format!(", zones {}", several.join(" ")),
+    };
+    let first = match subject {
+        CheckedSubject::Plan { .. } => format!("planned{zones}"),
+        CheckedSubject::Cluster if populated.is_empty() || populated == of_config => {
+            format!("{nodes}{zones}")
+        }
+        CheckedSubject::Cluster => {
+            format!("{nodes} in {} (config: {})", populated.join(" "), of_config.join(" "))
+        }
+    };
+    let mut parts = vec![first];
     if !pool.is_declared {
         parts.push("found by its taint".to_owned());
     }

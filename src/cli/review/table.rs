@@ -88,8 +88,11 @@ impl fmt::Display for ReviewTable<'_> {
 }
 
 fn row(result: &Reviewed, folder: Option<&Path>) -> [(Style, String); 4] {
-    let (style, word) = Outcome::of(result).word();
-    let rules = result.records.iter().filter_map(Record::rule);
+    let outcome = Outcome::of(result);
+    let (style, word) = outcome.word();
+    // Of a denied request, only the rules that deny it.
+    let told = |record: &&Record| outcome != Outcome::Deny || record.decision == Decision::Deny;
+    let rules = result.records.iter().filter(told).filter_map(Record::rule);
     let mut rules: Vec<&str> = rules.map(RuleName::as_str).collect();
     rules.dedup();
     [

@@ -30,8 +30,8 @@ fn notes(cluster: Cluster, entry: &str) -> Vec<String> {
         let (about, why) = it.fact.split_once(" nothing in the cluster: ")?;
         let about = about.strip_prefix("The exempt entry for namespace ").unwrap();
         assert_eq!((it.rule.as_str(), it.severity.as_str()), ("pod-intrusion", "note"));
-        let is_whole = about.ends_with(" (r) matches");
-        assert!(is_whole || about.ends_with(" (r) has names that match"), "{about}");
+        let is_whole = about.ends_with(" (reason: \"r\") matches");
+        assert!(is_whole || about.ends_with(" (reason: \"r\") has names that match"), "{about}");
         Some(if is_whole { why.to_owned() } else { format!("names: {why}") })
     });
     about.collect()

@@ -24,7 +24,7 @@ fn before_a_node_is_added_the_labels_of_the_nodes_are_named() {
     let fix = Cluster::sound().change("w3", zoneless).fix("node-zone");
     assert!(fix.starts_with(LABELS_FIRST), "{fix}");
     let fix = Cluster::sound().without("Node", "w3").fix("node-zone");
-    assert!(fix.starts_with("# add a node in z3\n"), "{fix}");
+    assert!(fix.starts_with("# add a node in z3\n# scale the node pool to 3 nodes"), "{fix}");
     let fix = without_label().with(pod("kafka-two", "broker-2", "w3")).fix("pod-placement");
     assert!(fix.starts_with("# if node-identity reports a node of these pods "), "{fix}");
     // No command makes a node pool of the node without the label larger.
@@ -53,6 +53,36 @@ fn a_pool_without_nodes_may_have_the_wrong_selector() {
     let first = "# if the cluster has nodes for this pool: they do not have the labels of `nodes` in PoolGuard's config \
                  (team=kafka-nort). ";
     assert!(fix.starts_with(first), "{fix}");
+}
+
+#[test]
+fn a_pool_whose_nodes_an_earlier_pool_has_is_corrected_first() {
+    let mut conflict = Cluster::sound();
+    conflict.config = conflict.config.replace(
+        "- name: north\n",
+        "- {name: first, nodes: {matchLabels: {node.kubernetes.io/instance-type: big.1}}}\n- name: north\n",
+    );
+    let fix = conflict.fix("pool-size");
+    assert!(fix.starts_with("# nodes of this pool match an earlier pool too"), "{fix}");
+    let found = conflict.examine().findings;
+    let why = found.iter().filter(|it| it.fact.contains("matches the pools first and north"));
+    for finding in why.clone() {
+        assert_eq!(
+            finding.why.as_deref(),
+            Some("The other pool lacks this node, so its instances can have too few nodes")
+        );
+    }
+    assert_eq!(why.count(), 3);
+}
+
+#[test]
+fn a_zone_that_stays_empty_although_there_are_enough_nodes_has_a_cause() {
+    let crowded = Cluster::sound().change("w3", |node| {
+        node["metadata"]["labels"]["topology.kubernetes.io/zone"] = json!("z2");
+    });
+    let fix = crowded.fix("node-zone");
+    assert!(fix.starts_with("# the pool has 3 nodes and none in z3: first find out why "), "{fix}");
+    assert!(fix.ends_with("\n# add a node in z3\n# scale the node pool to 4 nodes"), "{fix}");
 }
 
 #[test]

@@ -36,6 +36,15 @@ fn pods_of_an_instance_are_moved_one_at_a_time() {
 }
 
 #[test]
+fn an_intruder_is_kept_off_every_pool_that_it_can_run_on() {
+    let mut stranger = pod("shop", "web", "n1");
+    stranger["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+    let fix = Cluster::sound().with(stranger).fix("pod-intrusion");
+    let affinity = "{key: team, operator: NotIn, values: [kafka-north, kafka-wide]}";
+    assert!(fix.contains(affinity), "{fix}");
+}
+
+#[test]
 fn nodes_are_drained_one_at_a_time_after_new_ones_are_there() {
     let strays = || {
         Cluster::sound().with(node("n4", "kafka-north", "z4")).with(node("n5", "kafka-north", "z5"))
@@ -102,7 +111,7 @@ fn a_pool_is_never_made_smaller() {
         cluster = cluster.with(node(name, "kafka-wide", "z1"));
     }
     let fix = on(cluster, "aws", "eks.amazonaws.com/nodegroup").fix("node-zone");
-    assert!(fix.ends_with("--nodes 6 --nodes-min 6"), "{fix}");
+    assert!(fix.ends_with("--nodes 7 --nodes-min 7"), "{fix}");
 }
 
 #[test]

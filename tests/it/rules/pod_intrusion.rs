@@ -391,6 +391,15 @@ fn pods_of_daemon_sets_have_a_mode_of_their_own() {
 }
 
 #[test]
+fn a_daemon_set_is_kept_off_every_pool_to_which_it_sends_pods() {
+    let review = recorded("pod-create-daemonset-log-agent-for-pool-a");
+    let advice = advice_on(&review);
+    let affinity = "or add required node affinity (if the template has terms, add to every term) {key: \
+                    eks.amazonaws.com/nodegroup, operator: NotIn, values: [automq-a, automq-abc, automq-b]}";
+    assert!(advice.contains(affinity), "{advice}");
+}
+
+#[test]
 fn a_daemon_set_pod_of_a_system_node_passes_with_a_blanket_toleration() {
     let review = recorded("pod-create-daemonset-log-agent-for-system-node");
     assert_eq!(Scenario::recorded().verdict(&review), "allow");

@@ -349,7 +349,11 @@ fn instance(facts: &CheckFacts<'_>, namespace: &str, own: &[Evidence<'_>]) -> Dr
 
 /// The pool of an instance without a pod on any, and how it was found.
 fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usize>, String) {
-    const NONE: &str = "no pod of this instance runs on a pool";
+    let none = if facts.knows(PODS) {
+        "no pod of this instance runs on a pool"
+    } else {
+        "the input contains no pods"
+    };
     let pools = &facts.policy.pools;
     let selective = own
         .iter()
@@ -361,13 +365,13 @@ fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usi
     match (fitting.as_slice(), selective) {
         ([pool], Some(_)) => (
             Some(*pool),
-            format!("{NONE}; its nodeSelector and node affinity match only this pool"),
+            format!("{none}; the nodeSelector and node affinity of its pods match only this pool"),
         ),
-        ([pool], None) => (Some(*pool), format!("{NONE}; this is the only pool")),
+        ([pool], None) => (Some(*pool), format!("{none}; this is the only pool")),
         ([], _) => (
             None,
             format!(
-                "{NONE}, and its nodeSelector and node affinity match no pool: replace POOL, and uncomment the entry (and the line `instances:` above, if it is a comment)"
+                "{none}, and the nodeSelector and node affinity of its pods match no pool: replace POOL, and uncomment the entry (and the line `instances:` above, if it is a comment)"
             ),
         ),
         (fitting, _) => {
@@ -376,7 +380,7 @@ fn pool_of_template(facts: &CheckFacts<'_>, own: &[Evidence<'_>]) -> (Option<usi
             (
                 None,
                 format!(
-                    "{NONE}; replace POOL by one of {names}, and uncomment the entry (and the line `instances:` above, if it is a comment)"
+                    "{none}; replace POOL by one of {names}, and uncomment the entry (and the line `instances:` above, if it is a comment)"
                 ),
             )
         }

@@ -291,12 +291,12 @@ fn pods_become_instances() {
         (
             vec![selecting(broker("kafka", "kf-1", ""), "b")],
             &[
-                "# check: no pod of this instance runs on a pool; its nodeSelector and node affinity match only this pool",
+                "# check: no pod of this instance runs on a pool; the nodeSelector and node affinity of its pods match only this pool",
                 "- {name: kf-1, namespace: kafka, pool: b}",
             ],
         ),
         (
-            vec![stateful_set("kafka", "release")],
+            vec![stateful_set("kafka", "release"), pod("shop", "web", "s")],
             &[
                 "# check: no pod of this instance runs on a pool; replace POOL by one of a and b, and uncomment the entry (and the line `instances:` above, if it is a comment)",
                 "# - {name: release, namespace: kafka, pool: POOL}",
@@ -322,6 +322,13 @@ fn pods_become_instances() {
     ] {
         check(&[&broker_nodes()[..], &pods].concat(), lines);
     }
+}
+
+#[test]
+fn without_pods_a_pool_is_chosen_by_the_pod_template() {
+    let items = [&broker_nodes()[..], &[stateful_set("kafka", "release")]].concat();
+    let (text, _) = drafted(&items);
+    assert!(text.contains("# check: the input contains no pods; replace POOL by one of"), "{text}");
 }
 
 #[test]

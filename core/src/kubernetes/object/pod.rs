@@ -41,6 +41,12 @@ impl<'a> PodSpec<'a> {
         Self { node_name: Text::default(), ..self.clone() }
     }
 
+    /// The same without affinity.
+    #[must_use]
+    pub fn without_affinity(&self) -> Self {
+        Self { affinity: None, ..self.clone() }
+    }
+
     /// The service account: `default` if the pod names none.
     pub fn service_account(&self) -> &str {
         let names = [&self.service_account_name, &self.service_account];

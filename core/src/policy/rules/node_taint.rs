@@ -5,7 +5,7 @@
 //! value, effect) from a member. It warns if an UPDATE adds another `NoExecute` taint: AutoMQ's pods tolerate only
 //! `NoSchedule`, so they would be evicted.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Display};
 
 use json_patch::{AddOperation, PatchOperation};
 use jsonptr::PointerBuf;
@@ -123,19 +123,7 @@ pub(super) fn judge(
     };
     let node = context.object_name("Node");
     if old.taints().contains(&taint) && !new.taints().contains(&taint) {
-        let principal = match membership {
-            Membership::Declared(_) => {
-                "change the pool label of the node and then to remove the taint"
-            }
-            Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
-        };
-        let fact = format!(
-            "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
-        );
-        let advice = format!(
-            "Keep the taint. To take the node out of the pool, drain the node and delete its machine in the cloud. Or ask a user \
-             from principals.trusted in PoolGuard's config to {principal}"
-        );
+        let (fact, advice) = loss(&node, &pool, &taint, new, &membership);
         report.violation(mode, about(fact).advice(advice));
     }
     let before: HashSet<&Taint<'_>> = old.taints().iter().collect();
@@ -168,6 +156,46 @@ pub(super) fn judge(
         let what = format!("{further} more taints with effect NoExecute");
         report.violation(mode.min(Mode::Warn), warn(&what));
     }
+}
+
+/// What is said of a node that loses its pool's taint, and the advice.
+fn loss(
+    node: &impl Display,
+    pool: &str,
+    taint: &Taint<'_>,
+    new: &Node<'_>,
+    membership: &Membership<'_>,
+) -> (String, String) {
+    let principal = match membership {
+        Membership::Declared(_) => "change the pool label of the node and then to remove the taint",
+        Membership::Tainted { .. } | Membership::Elsewhere => "remove the taint",
+    };
+    let (fact, keep) = match other_effect(new, taint) {
+        Some(effect) => (
+            format!(
+                "The update would change the effect of the taint {taint} on {node} of pool {pool} to {effect}"
+            ),
+            &*taint.effect,
+        ),
+        None => (
+            format!(
+                "{node} of pool {pool} would lose the taint {taint} in spec.taints. Any pod could then run on it"
+            ),
+            "the taint",
+        ),
+    };
+    let advice = format!(
+        "Keep {keep}. To take the node out of the pool, drain the node and delete its machine in the cloud. Or ask a user \
+         from principals.trusted in PoolGuard's config to {principal}"
+    );
+    (fact, advice)
+}
+
+/// The effect with which the node has the taint instead, if this effect keeps pods out too.
+fn other_effect<'n>(node: &'n Node<'_>, taint: &Taint<'_>) -> Option<&'n str> {
+    let is_same =
+        |it: &&Taint<'_>| it.key == taint.key && it.value == taint.value && it.keeps_pods_out();
+    node.taints().iter().find(is_same).map(|it| &*it.effect)
 }
 
 /// The advice for a `NoExecute` taint. Termination handlers set such taints on machines that the cloud takes away. The

@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// The advice for a node of a declared pool.
-const OTHER_ZONES: &str = "Use a separate pool for other zones. Move the brokers out of the other zones, one node at a time, and then limit \
-     the cloud's node pool to the pool's zones";
+const OTHER_ZONES: &str = "Limit the cloud's node group to the pool's zones, and use a separate pool for other zones. If brokers already run \
+     in other zones, move them first, one node at a time";
 /// The advice for a node of a pool that was found by its taint.
 const ONE_OR_THREE: &str = "Give the cloud's node pool nodes in three zones. Or move the brokers into one zone, one node at a time, and then \
      limit the node pool to this zone";

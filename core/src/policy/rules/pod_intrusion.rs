@@ -133,7 +133,7 @@ pub(super) fn judge_binding(
     let node = &binding.target.name;
     if reach.names_unknown_node {
         let fact = format!(
-            "The request would bind {pod} to node {node}, which PoolGuard does not know, so {RULE} allows it"
+            "The request would bind {pod} to node {node}, which PoolGuard does not know, so {RULE} does not deny it"
         );
         report.note(Decision::Unknown, unknown(fact).field("target.name"));
         return;
@@ -149,7 +149,7 @@ pub(super) fn judge_binding(
     if may_be_free {
         let fact = format!(
             "{fact}. A Binding does not show the pod's labels, and AutoMQ's or exempt pods of namespace {namespace} \
-             may run there, so {RULE} allows it"
+             may run there, so {RULE} does not deny it"
         );
         report.note(Decision::Audit, finding(fact));
     } else if request.user.is_kube_scheduler() {
@@ -317,14 +317,14 @@ fn lost_exemption(
             "metadata.ownerReferences",
             format!(
                 "the pod's owner DaemonSet {owner}. Without this owner, the exempt entry for namespace \
-                 {namespace} ({reason}) does not cover the pod"
+                 {namespace} (reason: \"{reason}\") does not cover the pod"
             ),
             "Keep this owner",
         ),
         (PodOwner::Exempt(Exemption { namespace, pods, reason, .. }), None) => (
             "metadata.labels",
             format!(
-                "labels of the pod. The exempt entry for namespace {namespace} ({reason}) covers only pods with \
+                "labels of the pod. The exempt entry for namespace {namespace} (reason: \"{reason}\") covers only pods with \
                  the labels {pods}"
             ),
             "Keep these labels",
@@ -364,12 +364,13 @@ fn unknown_node(context: Context<'_>, pod: &Pod<'_>) -> Finding {
     let node = pod.spec.node_name.as_str();
     if node.is_empty() {
         let fact = format!(
-            "The node affinity of {who} requires a node that PoolGuard does not know, so {RULE} allows it"
+            "The node affinity of {who} requires a node that PoolGuard does not know, so {RULE} does not deny it"
         );
         unknown(fact).field("spec.affinity.nodeAffinity")
     } else {
-        let fact =
-            format!("{who} names node {node}, which PoolGuard does not know, so {RULE} allows it");
+        let fact = format!(
+            "{who} names node {node}, which PoolGuard does not know, so {RULE} does not deny it"
+        );
         unknown(fact).field("spec.nodeName")
     }
 }

@@ -80,7 +80,7 @@ fn judge_node_name(
     let Some(place) = why_misplaced(context.snapshot, node, instance.pool) else {
         if let Located::Unknown = context.snapshot.locate(node) {
             let fact = format!(
-                "{who} names node {node}, which PoolGuard does not know, so {RULE} allows it"
+                "{who} names node {node}, which PoolGuard does not know, so {RULE} does not deny it"
             );
             report.note(Decision::Unknown, finding(fact, UNKNOWN_NODE));
         }
