@@ -68,7 +68,7 @@ fn a_pool_whose_nodes_an_earlier_pool_has_is_corrected_first() {
     let why = found.iter().filter(|it| it.fact.contains("matches the pools first and north"));
     for finding in why.clone() {
         assert_eq!(
-            finding.why.as_deref(),
+            finding.why,
             Some("The other pool lacks this node, so its instances can have too few nodes")
         );
     }
