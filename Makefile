@@ -37,8 +37,9 @@ test: ## Check formatting, lints and documentation, and run every test
 	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
+# Without make's own flags, which rustdoc cannot use.
 test-rust: ## Run the tests of both crates
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
 	$(CARGO) test --locked --quiet --no-run --test it
