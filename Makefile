@@ -33,7 +33,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked --no-run
-	@echo 'Running all tests. The output of each kind follows when that kind has ended, within four minutes.'
+	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
 	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
@@ -63,7 +63,8 @@ test-release: $(VENV)/ready ## Check the workflows, and what a release is made o
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
 
-test-docs: ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
+# It needs no more than Python, which the virtual environment brings to a bare machine.
+test-docs: $(VENV)/ready ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
 	$(CARGO) test --locked --quiet --no-run --test it
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/lag.py
