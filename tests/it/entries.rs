@@ -8,6 +8,8 @@ mod admission_policy;
 pub(crate) mod api_server;
 /// The policy that the API server evaluates by itself.
 mod backstop;
+/// The language of the filters.
+mod expressions;
 /// What is sent and what is not, over generated requests.
 mod generated;
 /// The objects themselves.

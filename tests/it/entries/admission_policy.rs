@@ -10,7 +10,10 @@ use std::{
 use cel::{Context, Env, Program, extensions};
 use serde_json::{Value, json};
 
-use super::api_server::{context, namespace_matches, rule_matches};
+use super::{
+    api_server::{context, namespace_matches, rule_matches},
+    expressions::standard,
+};
 
 thread_local! {
     /// Expressions that hold no facts of a cluster are the same in every policy.
@@ -76,7 +79,7 @@ impl AdmissionPolicy {
     }
 
     fn new(policy: &Value) -> Self {
-        let mut env = Env::stdlib();
+        let mut env = standard();
         // API servers that have policies have it as well.
         env.add_extension(extensions::strings).unwrap();
         let env = Arc::new(env);

@@ -9,6 +9,8 @@ use poolguard::{
 };
 use serde_json::{Value, json};
 
+use super::expressions::{compile, standard};
+
 /// Where PoolGuard itself runs.
 pub(crate) const OWN_NAMESPACE: &str = "poolguard";
 
@@ -40,14 +42,14 @@ pub(crate) struct Webhook {
 struct Condition {
     name: String,
     expression: String,
-    program: OnceCell<Program>,
+    program: OnceCell<Arc<Program>>,
 }
 
 impl Condition {
     fn program(&self, env: &Env) -> &Program {
         let Self { name, expression, program } = self;
         program.get_or_init(|| {
-            env.compile(expression).unwrap_or_else(|error| panic!("{name}: {error}\n{expression}"))
+            compile(env, expression).unwrap_or_else(|error| panic!("{name}: {error}\n{expression}"))
         })
     }
 }
@@ -97,7 +99,7 @@ impl ApiServer {
     /// With conditions that are compiled when a request needs them, which takes longer than to
     /// evaluate them.
     pub(crate) fn lazy(entries: &Entries) -> Self {
-        let env = Arc::new(Env::stdlib());
+        let env = Arc::new(standard());
         let configurations = entries.objects(&installation(), None);
         let mut webhooks = Vec::new();
         for (configuration, object) in
@@ -175,7 +177,8 @@ pub(crate) fn context<'c>(env: &Arc<Env>, review: &Value) -> Context<'c, 'c> {
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    let path = pointer.split('/').skip(1);
+    path.fold(value, |value, key| &value[key]).as_str().unwrap_or_default()
 }
 
 fn lists(list: &Value, item: &str) -> bool {

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use super::{
     api_server::{context, installation, namespace_matches, rule_matches},
+    expressions::standard,
     variants::variants,
 };
 use crate::{
@@ -67,7 +68,7 @@ struct PlacementPolicy {
 impl PlacementPolicy {
     fn new(scenario: &Scenario) -> Option<Self> {
         let [policy, _] = objects(scenario)?;
-        let mut env = Env::stdlib();
+        let mut env = standard();
         env.add_type(Operation(Type::new_struct("JSONPatch".to_owned()))).unwrap();
         let compile = |text: &Value| {
             let text = text.as_str().unwrap();
