@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::catalog;
 use crate::policy::{
@@ -222,18 +223,24 @@ pub(super) enum Guard {
 }
 
 /// The presets, read once.
-#[expect(clippy::expect_used, reason = "they are compiled in, and a test reads them")]
 pub(super) fn presets() -> &'static Presets {
     static PRESETS: LazyLock<Presets> = LazyLock::new(|| {
-        const GOOD: &str = "a preset that is compiled in is valid";
-        let mut presets: Presets = serde_saphyr::from_str(COMMON).expect(GOOD);
+        let mut presets: Presets = read(COMMON);
         for provider in Provider::ALL {
-            let preset = serde_saphyr::from_str(preset_file(provider)).expect(GOOD);
-            presets.providers.insert(provider, preset);
+            presets.providers.insert(provider, read(preset_file(provider)));
         }
         presets
     });
     &PRESETS
+}
+
+/// A file that is compiled in. The way over a [`Value`] keeps the binary small: a reader of YAML for each type of
+/// a preset would be large.
+#[expect(clippy::expect_used, reason = "they are compiled in, and a test reads them")]
+fn read<T: DeserializeOwned>(file: &str) -> T {
+    const GOOD: &str = "a preset that is compiled in is valid";
+    let value: Value = serde_saphyr::from_str(file).expect(GOOD);
+    serde_json::from_value(value).expect(GOOD)
 }
 
 /// The file of what holds for every provider.
