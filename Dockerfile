@@ -19,6 +19,7 @@ ARG REVISION=
 # glibc, linked statically: musl's allocator is slow when many threads use it.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_INCREMENTAL=0 POOLGUARD_REVISION="$REVISION"
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY .cargo .cargo
 COPY src src
 COPY core core
 COPY docs/rules.md docs/rules.md
