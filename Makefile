@@ -19,7 +19,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-rust test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-rust test-rustdoc test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
 .PHONY: book screenshot advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
@@ -31,15 +31,17 @@ run: ## Serve the webhook with a saved example cluster: CONFIG=… CLUSTER=… f
 test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 	$(CARGO) test --locked --no-run
 	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
+	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-rustdoc test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
 # Without make's own flags, which rustdoc cannot use.
 test-rust: ## Run the tests of both crates
 	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+
+test-rustdoc: ## Check the documentation of the code
+	MAKEFLAGS= RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 
 test-cases: ## Run the cases of tests/data/cases with `poolguard test`
 	$(CARGO) test --locked --quiet --no-run --test it
