@@ -73,17 +73,25 @@ pub(super) fn one_at_a_time(
     }
 }
 
-/// Gives nodes the taint of their pool.
-pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
-    let taint = &pool.facts.taint;
-    let now = if taint.effect == NO_EXECUTE {
-        let command = |node: &str| format!("kubectl taint node {node} {taint}");
+/// The command that gives nodes a taint: all at once, unless the taint makes pods leave.
+pub(super) fn taint_nodes(
+    taint: &Taint<'_>,
+    nodes: &[&str],
+    command: impl FnOnce(&str) -> String,
+) -> String {
+    if taint.effect == NO_EXECUTE {
         let wait =
             "Kubernetes evicts pods that do not tolerate this taint. Wait until AutoMQ is healthy";
         one_at_a_time(nodes, command, wait)
     } else {
-        format!("kubectl taint node {} {taint}", nodes.join(" "))
-    };
+        command(&nodes.join(" "))
+    }
+}
+
+/// Gives nodes the taint of their pool.
+pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]) -> String {
+    let taint = &pool.facts.taint;
+    let now = taint_nodes(taint, nodes, |nodes| format!("kubectl taint node {nodes} {taint}"));
     if let Some(tool) = tool(facts.policy, pool) {
         let later = pool_taint(&tool, taint);
         return format!("{now}\n# then give future nodes of the node pool the taint:\n{later}");

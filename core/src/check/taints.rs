@@ -94,12 +94,13 @@ fn taint_instead(pool: &PoolNodes<'_>, instead: &Taint<'_>, nodes: &[&str]) -> C
         "{} of pool {name} {has} the taint {instead} instead of {taint}",
         capital(&named("node", nodes))
     );
-    let all = nodes.join(" ");
-    let change = if instead.effect == taint.effect {
-        format!("kubectl taint node {all} {taint} --overwrite")
-    } else {
-        format!("kubectl taint node {all} {taint}\nkubectl taint node {all} {instead}-")
-    };
+    let change = fix::taint_nodes(taint, nodes, |nodes| {
+        if instead.effect == taint.effect {
+            format!("kubectl taint node {nodes} {taint} --overwrite")
+        } else {
+            format!("kubectl taint node {nodes} {taint}\nkubectl taint node {nodes} {instead}-")
+        }
+    });
     let Taint { key, value, effect } = instead;
     CheckFinding::fail(TAINT, FindingSeverity::Error, fact)
         .why(why_lost(Some(instead)))

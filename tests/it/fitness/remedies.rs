@@ -160,6 +160,24 @@ fn a_taint_instead_of_the_pools_is_not_a_further_one() {
 }
 
 #[test]
+fn a_taint_that_makes_pods_leave_goes_to_one_node_at_a_time() {
+    let effect = "taint: {key: dedicated, value: automq, effect: NoExecute}";
+    let found = Cluster::sound().config(effect).examine().findings;
+    let fixes: Vec<&str> = found
+        .iter()
+        .filter(|it| it.status == Status::Fail && it.rule.as_str() == "node-taint")
+        .flat_map(|it| commands(it.fix.as_deref().unwrap()))
+        .collect();
+    let expected = [
+        "kubectl taint node n1 dedicated=automq:NoExecute",
+        "kubectl taint node n1 dedicated=automq:NoSchedule-",
+        "kubectl taint node w1 dedicated=automq:NoExecute",
+        "kubectl taint node w1 dedicated=automq:NoSchedule-",
+    ];
+    assert_eq!(fixes, expected);
+}
+
+#[test]
 fn each_further_taint_is_named_on_its_own_nodes() {
     let further = |key: &'static str| {
         move |node: &mut Value| {
