@@ -33,7 +33,7 @@ test: ## Check formatting, lints and documentation, and run every test
 	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
 	$(CARGO) test --locked --no-run
 	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-rustdoc test-attacks test-alerts test-chart test-cases test-release test-docs deny
+	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-rustdoc test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
 # Without make's own flags, which rustdoc cannot use.
@@ -137,6 +137,7 @@ $(MDBOOK)/bin/mdbook:
 docs: $(VENV)/ready ## Write again what is generated from Cargo.toml, the code and the chart's values
 	$(VENV)/bin/python -B release/places.py --write
 	$(VENV)/bin/python -B book/pictures.py
+	$(PYTHON) -B tests/docs/files.py --write
 	$(CARGO) run --quiet -- config schema > docs/config.schema.json
 	$(CARGO) run --quiet -- test --schema > docs/test.schema.json
 	$(VENV)/bin/python -B tests/chart/generate.py

@@ -1,4 +1,4 @@
-//! Nodes.
+//! A node: its labels and taints.
 
 use super::metadata::Metadata;
 use crate::{json::read_object, kubernetes::taint::Taint};

@@ -1,4 +1,4 @@
-//! Pods.
+//! A pod: where it may run, and what it tolerates.
 
 use super::metadata::{Labels, Metadata};
 use crate::{
