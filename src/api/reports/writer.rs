@@ -1,5 +1,5 @@
-//! Report objects in the cluster: only those that say something else are written, and those that have
-//! nothing more to say are deleted.
+//! Report objects in the cluster: only those that say something else are written, with a pause between two, and those
+//! that have nothing more to say are deleted.
 
 pub mod denials;
 

@@ -1,4 +1,4 @@
-//! The findings for people: by pool, the gravest first, and a verdict at the end.
+//! The findings for people: by pool, in the order in which they come, and a verdict at the end.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `caBundle`: the authorities that an API server trusts to have signed PoolGuard's certificate.
+//! `caBundle` as PEM, read and written; `plan.rs` says which authorities it holds.
 
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::{CertificateDer, pem::PemObject};

@@ -1,4 +1,4 @@
-//! What the Lease holder does next with the authority: one step at a time, by wall clock.
+//! What the Lease holder does next with the authority, and how long a former one stays: one step at a time, by wall clock.
 //!
 //! ```text
 //! current ──due──▶ current + next ──published, and a wait──▶ next is current, the old one previous

@@ -1,4 +1,4 @@
-//! The Secret of the authority.
+//! The Secret of the authority, and what `caBundle` is by it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What harms a protected object.
+//! Which objects are protected, and what harms one, as conditions.
 
 use super::{
     fields::{Siblings, by_parent},
