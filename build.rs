@@ -1,5 +1,5 @@
-//! Gives `poolguard version` the compiler and the target of the build. It reads no git: the commit comes from the
-//! variable `POOLGUARD_REVISION`, so that a new commit does not compile the crate again.
+//! Gives `poolguard version` the compiler, the target and the profile of the build. It reads no git: the commit comes
+//! from the variable `POOLGUARD_REVISION`, so that a new commit does not compile the crate again.
 
 use std::{env, error::Error, io::Write, process::Command};
 
@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cargo::rustc-env=POOLGUARD_RUSTC={}",
         release.ok_or("rustc -vV has no release")?
     )?;
-    writeln!(out, "cargo::rustc-env=POOLGUARD_TARGET={}", variable("TARGET")?)?;
+    for name in ["TARGET", "PROFILE"] {
+        writeln!(out, "cargo::rustc-env=POOLGUARD_{name}={}", variable(name)?)?;
+    }
     Ok(())
 }

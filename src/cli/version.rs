@@ -39,8 +39,10 @@ struct Build {
 }
 
 /// What can differ between two builds of a commit for one target.
-const FEATURES: [(&str, bool); 2] =
-    [("static", cfg!(target_feature = "crt-static")), ("debug-assertions", cfg!(debug_assertions))];
+fn features() -> [(&'static str, bool); 2] {
+    let is_debug = env!("POOLGUARD_PROFILE") == "debug";
+    [("static", cfg!(target_feature = "crt-static")), ("debug", is_debug)]
+}
 
 impl Build {
     fn of_this_binary() -> Self {
@@ -49,7 +51,7 @@ impl Build {
             commit: (!REVISION.is_empty()).then_some(REVISION),
             rust: env!("POOLGUARD_RUSTC"),
             target: env!("POOLGUARD_TARGET"),
-            features: FEATURES.into_iter().filter(|(_, is_on)| *is_on).map(|it| it.0).collect(),
+            features: features().into_iter().filter(|(_, is_on)| *is_on).map(|it| it.0).collect(),
         }
     }
 

@@ -245,7 +245,7 @@ fn version_says_what_the_binary_was_built_from() {
     assert_eq!(answer["rust"], env!("POOLGUARD_RUSTC"));
     assert_eq!(answer["target"], env!("POOLGUARD_TARGET"));
     let features = answer["features"].as_array().unwrap();
-    assert_eq!(features.contains(&"debug-assertions".into()), cfg!(debug_assertions));
+    assert_eq!(features.contains(&"debug".into()), env!("POOLGUARD_PROFILE") == "debug");
     let page = run(&["version"]).out;
     assert!(page.starts_with(concat!("poolguard ", env!("CARGO_PKG_VERSION"), "\n")), "{page}");
     for key in ["rust", "target"] {
