@@ -33,7 +33,8 @@ fn matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, Exe
     Ok(CelBool::from(compiled[pattern].is_match(text.inner())))
 }
 
-/// Compiles an expression of the standard environment, once for all tests.
+/// Compiles a filter of the standard environment, once for all tests. Expressions of policies hold the facts of a
+/// cluster, and are large: each test keeps its own.
 pub(super) fn compile(env: &Env, expression: &str) -> Result<Arc<Program>, String> {
     static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
     if let Some(program) = COMPILED.lock().unwrap().get(expression) {
