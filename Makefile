@@ -9,8 +9,12 @@ FUZZ_SECONDS ?= 600
 # More than cores: many tests wait for replicas and leases.
 TEST_THREADS ?= 4
 
-# Tests that take minutes: `make test` compiles them, and runs the others.
-LONG_TESTS := --test rollout --test soak
+# `make test` compiles the benchmarks and the tests that take minutes, and runs the other tests.
+TEST_TARGETS := --lib --bins --test it --test e2e
+LONG_TARGETS := --benches --test rollout --test soak
+
+# clippy-driver is the compiler with more lints, so one build makes the tests and lints them.
+LINTING_CARGO := CLIPPY_ARGS=-Dwarnings RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO)
 
 # Two kinds of tests run at a time, and what each prints stays together where make can do that.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -19,7 +23,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 MDBOOK := $(TARGET)/mdbook-0.5.4
 
-.PHONY: help run test test-rust test-rustdoc test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
+.PHONY: help run test test-rust test-rustdoc test-binary test-alerts test-cases test-chart test-docs test-release test-attacks attack rollout-test soak fuzz prose fmt lint bench docs
 .PHONY: book screenshot advisories deny release release-binary release-files release-check
 
 help: ## Show what there is
@@ -28,46 +32,44 @@ help: ## Show what there is
 run: ## Serve the webhook with a saved example cluster: CONFIG=… CLUSTER=… for your own
 	$(CARGO) run --quiet -- serve --config $(CONFIG) --cluster $(CLUSTER)
 
-test: ## Check formatting, lints and documentation, and run every test
+test: ## Check formatting and lints, and run every test
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
-	$(CARGO) test --locked --no-run
+	$(LINTING_CARGO) test --locked --no-run $(TEST_TARGETS) $(LONG_TARGETS)
 	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-rustdoc test-chart test-cases test-release test-docs deny
+	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
 # Without make's own flags, which rustdoc cannot use.
 test-rust: ## Run the tests of both crates
-	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(LINTING_CARGO) test --locked
 
+# Built with the tests: another choice of targets has other features of dependencies, and builds everything again.
+test-binary:
+	$(LINTING_CARGO) test --locked --quiet --no-run --test it
+
+# It compiles every dependency a second time, and is therefore no part of `make test`: CI runs it.
 test-rustdoc: ## Check the documentation of the code
-	MAKEFLAGS= RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 
-test-cases: ## Run the cases of tests/data/cases with `poolguard test`
-	$(CARGO) test --locked --quiet --no-run --test it
+test-cases: test-binary ## Run the cases of tests/data/cases with `poolguard test`
 	$(TARGET)/debug/poolguard test tests/data/cases
 
 # Those that need no timing: 35 seconds. The others are for a release build.
-test-attacks: $(VENV)/ready ## Attack the debug binary: odd requests and reviews, long names, and SIGTERM under load
-	$(CARGO) test --locked --quiet --no-run --test it
+test-attacks: test-binary $(VENV)/ready ## Attack the debug binary: odd requests and reviews, long names, and SIGTERM under load
 	$(VENV)/bin/python -B tests/attacks/run $(TARGET)/debug/poolguard --without-times --only shapes --only long-texts --only pools-with-long-names --only sigterm-under-load --only sigterm-with-unread --only two-sigterms --only log-that-nobody-reads
 
 attack: ## Attack the release binary in every known way, within bounds on CPU, memory and latency (6 minutes)
 	$(CARGO) build --release --locked
 	$(PYTHON) -B tests/attacks/run $(TARGET)/release/poolguard
 
-# It takes the binary that the tests are built with: another choice of features would build everything again.
-test-chart: $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
-	$(CARGO) test --locked --quiet --no-run --test it
+test-chart: test-binary $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
-test-release: $(VENV)/ready ## Check the workflows, and what a release is made of
-	$(CARGO) test --locked --quiet --no-run --test it
+test-release: test-binary $(VENV)/ready ## Check the workflows, and what a release is made of
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
 
 # It needs no more than Python, which the virtual environment brings to a bare machine.
-test-docs: $(VENV)/ready ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
-	$(CARGO) test --locked --quiet --no-run --test it
+test-docs: test-binary $(VENV)/ready ## Check the links, pictures and translations of the documentation, the pages of the book, and what `make prose` asks
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B -m unittest discover --quiet --start-directory tests/docs
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(PYTHON) -B tests/docs/lag.py
 
@@ -89,10 +91,10 @@ test-alerts: $(VENV)/ready ## Test the alerts, and check their runbooks and the 
 	tests/alerts/run
 
 rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
-	$(CARGO) test --locked --quiet --test rollout
+	$(CARGO) test --locked --quiet --test rollout --test soak
 
 soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no call may fail, no memory may grow
-	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --release --locked --quiet --test soak
+	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --release --locked --quiet
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
@@ -120,7 +122,8 @@ fmt: ## Format the code
 	$(CARGO) fmt
 
 lint: ## Check lints only
-	$(CARGO) clippy --all-targets $(LONG_TESTS) --locked -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked $(LONG_TARGETS) -- -D warnings
 
 bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide
