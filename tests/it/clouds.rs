@@ -2,12 +2,7 @@
 //! fault which is planted into it is found.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{
-    fs,
-    io::{Seek, Write},
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{fs, path::PathBuf};
 
 use poolguard::{
     check::{CheckFinding, FindingSeverity, Fitness, Status, examine},
@@ -16,6 +11,8 @@ use poolguard::{
     policy::provider::Provider,
 };
 use serde_json::{Value, json};
+
+use crate::command::{Said, poolguard, said, with_input};
 
 /// An example, and what its provider's fixes look like.
 struct Example {
@@ -117,15 +114,9 @@ fn folder() -> PathBuf {
 }
 
 /// Runs a command in the root of the repository, with this text on standard input.
-fn poolguard(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(input.as_bytes()).unwrap();
-    file.rewind().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(arguments).env_clear().current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = command.stdin(Stdio::from(file)).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+fn run_in_root(arguments: &[&str], input: &str) -> Said {
+    let mut command = poolguard(arguments);
+    said(with_input(input, command.current_dir(env!("CARGO_MANIFEST_DIR"))))
 }
 
 impl Example {
@@ -201,14 +192,14 @@ fn assert_found(example: &Example, found: &CheckFinding, rule: &str, fix: &str) 
 #[test]
 fn init_makes_the_config_that_stands_beside_each_cluster() {
     for example in &EXAMPLES {
-        let (code, drafted, errors) = poolguard(&["init", "--cluster", &example.dump_path()], "");
-        assert_eq!((code, errors.as_str()), (Some(0), ""), "{}", example.name);
+        let said = run_in_root(&["init", "--cluster", &example.dump_path()], "");
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", example.name);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(folder().join(format!("{}.config.yaml", example.name)), &drafted).unwrap();
+            fs::write(folder().join(format!("{}.config.yaml", example.name)), &said.out).unwrap();
         }
-        assert_eq!(drafted, example.config(), "{}", example.name);
-        let (code, out, _) = poolguard(&["config", "check", &example.config_path()], "");
-        assert_eq!(code, Some(0), "{}: {out}", example.name);
+        assert_eq!(said.out, example.config(), "{}", example.name);
+        let said = run_in_root(&["config", "check", &example.config_path()], "");
+        assert_eq!(said.code, 0, "{}: {}", example.name, said.out);
     }
 }
 
@@ -279,9 +270,9 @@ fn agents_of_the_cloud_pass_a_review_without_a_finding() {
         let review = ["review", "--config", &config, "--cluster", &dump, "-o", "json"];
         let who = ["--as", "system:serviceaccount:kube-system:daemon-set-controller"];
         let said =
-            poolguard(&[&review[..], &who, &["--fail-on", "warn", "-"]].concat(), &manifests);
-        assert_eq!(said.0, Some(0), "{}: {said:?}", example.name);
-        let answer: Value = serde_json::from_str(&said.1).unwrap();
+            run_in_root(&[&review[..], &who, &["--fail-on", "warn", "-"]].concat(), &manifests);
+        assert_eq!(said.code, 0, "{}: {said:?}", example.name);
+        let answer = said.json();
         let results = answer["results"].as_array().unwrap();
         assert_eq!(results.len(), agents.len(), "{}", example.name);
         for result in results {

@@ -11,6 +11,8 @@ mod chart;
 mod cli;
 /// The example cluster of each provider.
 mod clouds;
+/// A command of the binary, and what it prints.
+mod command;
 /// The webhook entries, as an API server would take them.
 mod entries;
 /// The constraints of `poolguard check`, one cluster after the other.

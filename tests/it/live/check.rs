@@ -2,10 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::io::Write;
 
 use poolguard::api::rbac::listing;
 use serde_json::{Value, json};
@@ -14,23 +11,12 @@ use tempfile::NamedTempFile;
 use super::cluster::{Cluster, rule};
 use crate::{
     apiserver::{ADMIN, ApiServer},
-    scenario::{data, data_text},
+    command::{Said, run_async},
+    scenario::data_text,
 };
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 async fn check(arguments: &[&str]) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(["check", "--config", "config.yaml"]).args(arguments);
-    command.env_clear().current_dir(data("")).stdin(Stdio::null());
-    // The API server answers meanwhile.
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    run_async(&[&["check", "--config", "config.yaml"], arguments].concat()).await
 }
 
 fn path(file: &NamedTempFile) -> &str {
@@ -74,8 +60,8 @@ async fn a_live_cluster_is_read_page_by_page_and_nothing_is_unknown() {
     }));
     let kubeconfig = api.kubeconfig(ADMIN);
     let said = check(&["--kubeconfig", path(&kubeconfig), "-o", "json"]).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(1), ""), "{}", said.out);
-    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, said.err.as_str()), (1, ""), "{}", said.out);
+    let answer = said.json();
     let unknown = findings(&answer, "unknown");
     let told: Vec<&str> = unknown.iter().map(|it| it["message"].as_str().unwrap()).collect();
     let namespaces = "automq, automq-instance-1, automq-instance-2 and automq-instance-3";
@@ -122,14 +108,14 @@ async fn several_contexts_are_several_clusters() {
     kubeconfig.write_all(config.to_string().as_bytes()).unwrap();
     let both = ["--kubeconfig", path(&kubeconfig), "--context", "one", "--context", "two"];
     let said = check(&[&both[..], &["-o", "json"]].concat()).await;
-    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    let answer = said.json();
     let schema = include_str!("../../../docs/check.schema.json");
     let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
     assert!(schema.is_valid(&answer), "{answer}");
     let zones: Vec<&Value> =
         findings(&answer, "fail").into_iter().filter(|it| it["rule"] == "node-zone").collect();
     assert_eq!(zones.len(), 1, "{zones:?}");
-    assert_eq!((said.code, &zones[0]["cluster"]), (Some(1), &json!("two")));
+    assert_eq!((said.code, &zones[0]["cluster"]), (1, &json!("two")));
     let verdict = answer["verdict"].as_str().unwrap();
     assert!(verdict.starts_with("one: ") && verdict.contains("; two: not fit"), "{verdict}");
     let table = check(&both).await.out;
@@ -145,8 +131,8 @@ async fn what_may_not_be_read_is_unknown_and_names_the_right() {
     cluster.api.grant("few-rights", "carol", vec![rule(&nodes)]);
     let kubeconfig = cluster.api.kubeconfig("few-rights");
     let said = check(&["--kubeconfig", path(&kubeconfig), "-o", "json"]).await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
-    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    let answer = said.json();
     let unknown = findings(&answer, "unknown");
     let pods = unknown.iter().find(|it| it["rule"] == "pod-intrusion").unwrap();
     let message = pods["message"].as_str().unwrap();
@@ -159,6 +145,6 @@ async fn a_cluster_that_does_not_answer_is_exit_code_2() {
     let kubeconfig = api.kubeconfig(ADMIN);
     drop(api);
     let said = check(&["--kubeconfig", path(&kubeconfig)]).await;
-    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
     assert!(said.err.starts_with("error: "), "{}", said.err);
 }

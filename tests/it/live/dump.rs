@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::process::{Command, Output, Stdio};
-
 use poolguard::{api::rbac::listing, cluster::inventory::READ};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,19 +9,9 @@ use tempfile::TempDir;
 use super::cluster::{Cluster, rule};
 use crate::{
     apiserver::{ADMIN, ApiServer},
-    scenario::{data, data_text, yaml},
+    command::run_async,
+    scenario::{data_text, yaml},
 };
-
-async fn poolguard(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(arguments).env_clear().current_dir(data("")).stdin(Stdio::null());
-    // The API server answers meanwhile.
-    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
 
 /// The recorded cluster with a NodePool, a ConfigMap that the config protects, and pods with secrets.
 async fn recorded() -> ApiServer {
@@ -63,8 +51,8 @@ async fn a_dump_says_of_a_cluster_what_the_cluster_says() {
     let kubeconfig = api.kubeconfig(ADMIN);
     let kubeconfig = kubeconfig.path().to_str().unwrap();
     let live = ["--config", "config.yaml", "--kubeconfig", kubeconfig];
-    let said = poolguard(&[&["dump", "-o", file], &live[..]].concat()).await;
-    assert_eq!((said.status.code(), text(&said.stderr)), (Some(0), ""));
+    let said = run_async(&[&["dump", "-o", file], &live[..]].concat()).await;
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
     assert!(api.asked().iter().all(|it| it.verb == "list" || it.verb == "get"), "nothing changes");
 
     let dump = std::fs::read_to_string(file).unwrap();
@@ -84,10 +72,9 @@ async fn a_dump_says_of_a_cluster_what_the_cluster_says() {
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         async move {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let said = poolguard(&[&["check", "-o", "json"], &arguments[..]].concat()).await;
-            assert_eq!(text(&said.stderr), "");
-            let answer: Value = serde_json::from_slice(&said.stdout).unwrap();
-            answer["findings"].as_array().unwrap().clone()
+            let said = run_async(&[&["check", "-o", "json"], &arguments[..]].concat()).await;
+            assert_eq!(said.err, "");
+            said.json()["findings"].as_array().unwrap().clone()
         }
     };
     let of_dump = check(vec!["--config", "config.yaml", "--cluster", file]).await;
@@ -99,18 +86,18 @@ async fn a_dump_says_of_a_cluster_what_the_cluster_says() {
 async fn a_dump_is_a_cluster_to_review_with() {
     let api = recorded().await;
     let kubeconfig = api.kubeconfig(ADMIN);
-    let said = poolguard(&["dump", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
-    assert_eq!((said.status.code(), text(&said.stderr)), (Some(0), ""));
+    let said = run_async(&["dump", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
     let folder = TempDir::new().unwrap();
     let (dump, pod) = (folder.path().join("cluster.json"), folder.path().join("pod.yaml"));
-    std::fs::write(&dump, &said.stdout).unwrap();
+    std::fs::write(&dump, &said.out).unwrap();
     let intruder = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}, spec: {
        tolerations: [{operator: Exists}], containers: [{name: a, image: b}]}}";
     std::fs::write(&pod, intruder).unwrap();
     let (dump, pod) = (dump.to_str().unwrap(), pod.to_str().unwrap());
-    let said = poolguard(&["review", "--config", "config.yaml", "--cluster", dump, pod]).await;
-    assert_eq!(said.status.code(), Some(1), "{said:?}");
-    assert!(text(&said.stdout).contains("pod-intrusion"), "{}", text(&said.stdout));
+    let said = run_async(&["review", "--config", "config.yaml", "--cluster", dump, pod]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("pod-intrusion"), "{}", said.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,12 +108,12 @@ async fn what_may_not_be_read_is_left_out_with_the_rule_to_add() {
     cluster.api.grant("few-rights", "carol", vec![rule(&nodes)]);
     let kubeconfig = cluster.api.kubeconfig("few-rights");
     let kubeconfig = kubeconfig.path().to_str().unwrap();
-    let said = poolguard(&["dump", "--config", "config.yaml", "--kubeconfig", kubeconfig]).await;
-    assert_eq!(said.status.code(), Some(0), "{said:?}");
-    let list: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let said = run_async(&["dump", "--config", "config.yaml", "--kubeconfig", kubeconfig]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let list = said.json();
     let items = list["items"].as_array().unwrap();
     assert!(!items.is_empty() && items.iter().all(|it| it["kind"] == "Node"), "{items:?}");
-    let warnings = text(&said.stderr);
+    let warnings = said.err;
     for rule in [
         r#"{apiGroups: [""], resources: [pods], verbs: [list]}"#,
         r#"{apiGroups: ["karpenter.sh"], resources: [nodepools], verbs: [list]}"#,
@@ -141,7 +128,7 @@ async fn what_may_not_be_read_is_left_out_with_the_rule_to_add() {
 
     cluster.api.grant("no-rights", "dave", vec![]);
     let kubeconfig = cluster.api.kubeconfig("no-rights");
-    let said = poolguard(&["dump", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
-    assert_eq!((said.status.code(), text(&said.stdout)), (Some(2), ""));
-    assert!(text(&said.stderr).contains("could not read any kind"), "{}", text(&said.stderr));
+    let said = run_async(&["dump", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("could not read any kind"), "{}", said.err);
 }

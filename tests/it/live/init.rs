@@ -2,26 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::process::{Command, Stdio};
-
 use poolguard::{api::rbac::listing, config};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, rule};
 use crate::{
     apiserver::{ADMIN, ApiServer},
+    command::run_async,
     scenario::data_text,
 };
 
 async fn init(api: &ApiServer, token: &str) -> String {
     let kubeconfig = api.kubeconfig(token);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(["init", "--kubeconfig"]).arg(kubeconfig.path());
-    command.env_clear().stdin(Stdio::null());
-    // The API server answers meanwhile.
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let said = run_async(&["init", "--kubeconfig", kubeconfig.path().to_str().unwrap()]).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    said.out
 }
 
 #[tokio::test(flavor = "multi_thread")]

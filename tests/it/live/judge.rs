@@ -2,11 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, path::Path};
 
 use poolguard::{api::rbac::listing, cluster::Kind};
 use serde_json::Value;
@@ -15,19 +11,9 @@ use tempfile::TempDir;
 use super::cluster::rule;
 use crate::{
     apiserver::{ADMIN, ApiServer},
+    command::run_async,
     scenario::{data, data_text},
 };
-
-async fn poolguard(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.args(arguments).env_clear().current_dir(data("")).stdin(Stdio::null());
-    // The API server answers meanwhile.
-    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
 
 /// The recorded cluster without a node of `pool-a`, which the config declares.
 async fn recorded(without: &str) -> ApiServer {
@@ -89,8 +75,8 @@ async fn review_knows_the_nodes_of_a_live_cluster_and_changes_nothing() {
         let kubeconfig = api.kubeconfig(ADMIN);
         let flags = ["--config", "config.yaml", "--kubeconfig", path(kubeconfig.path())];
         for context in [&[][..], &["--context", "test"]] {
-            let said = poolguard(&[&["review", path(&pod)], &flags[..], context].concat()).await;
-            assert_eq!((said.status.code(), text(&said.stderr)), (Some(code), ""), "{said:?}");
+            let said = run_async(&[&["review", path(&pod)], &flags[..], context].concat()).await;
+            assert_eq!((said.code, said.err.as_str()), (code, ""), "{said:?}");
         }
         let kinds = Kind::ALL.map(|kind| kind.resource().plural);
         for asked in api.asked() {
@@ -109,11 +95,11 @@ async fn review_says_of_a_live_cluster_what_it_says_of_its_dump() {
     let dump = ["--cluster", "cluster.json"];
     let review = ["review", "--config", "config.yaml", "-o", "json", "reviews"];
     let [live, dump] = [
-        poolguard(&[&review[..], &live].concat()).await,
-        poolguard(&[&review[..], &dump].concat()).await,
+        run_async(&[&review[..], &live].concat()).await,
+        run_async(&[&review[..], &dump].concat()).await,
     ];
-    assert_eq!(text(&live.stdout), text(&dump.stdout));
-    assert_eq!(live.status.code(), dump.status.code());
+    assert_eq!(live.out, dump.out);
+    assert_eq!(live.code, dump.code);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,17 +112,17 @@ async fn review_needs_the_nodes_and_warns_of_what_else_it_may_not_read() {
     let [nodes_only, none] = ["nodes-only", "no-rights"].map(|token| api.kubeconfig(token));
     let review = ["review", path(&pod), "--config", "config.yaml", "--kubeconfig"];
 
-    let said = poolguard(&[&review[..], &[path(nodes_only.path())]].concat()).await;
-    assert_eq!(said.status.code(), Some(1), "{said:?}");
-    let warnings = text(&said.stderr);
+    let said = run_async(&[&review[..], &[path(nodes_only.path())]].concat()).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    let warnings = said.err;
     let rule =
         r#"{apiGroups: ["rbac.authorization.k8s.io"], resources: [rolebindings], verbs: [list]}"#;
     assert!(warnings.contains(rule), "{warnings}");
     assert!(warnings.lines().all(|line| line.starts_with("warning: ")), "{warnings}");
 
-    let said = poolguard(&[&review[..], &[path(none.path())]].concat()).await;
-    assert_eq!((said.status.code(), text(&said.stdout)), (Some(2), ""));
-    let error = text(&said.stderr);
+    let said = run_async(&[&review[..], &[path(none.path())]].concat()).await;
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    let error = said.err;
     assert!(error.contains(r#"{apiGroups: [""], resources: [nodes], verbs: [list]}"#), "{error}");
 }
 
@@ -144,14 +130,14 @@ async fn review_needs_the_nodes_and_warns_of_what_else_it_may_not_read() {
 async fn policy_tests_use_a_live_cluster_instead_of_their_dumps() {
     let tests = test_of_a_pinned_pod();
     let tests = path(tests.path());
-    let by_dump = poolguard(&["test", tests]).await;
-    assert_eq!(by_dump.status.code(), Some(0), "{by_dump:?}");
+    let by_dump = run_async(&["test", tests]).await;
+    assert_eq!(by_dump.code, 0, "{by_dump:?}");
     for (without, summary) in [("", "2 passed, 0 failed"), (POOL_A_NODE, "0 passed, 2 failed")] {
         let api = recorded(without).await;
         let kubeconfig = api.kubeconfig(ADMIN);
         let live = ["--kubeconfig", path(kubeconfig.path()), "--context", "test"];
-        let said = poolguard(&[&["test", tests], &live[..]].concat()).await;
-        let out = text(&said.stdout);
+        let said = run_async(&[&["test", tests], &live[..]].concat()).await;
+        let out = said.out;
         assert_eq!(out.lines().last(), Some(summary), "{out}");
         let asked = api.asked();
         assert!(asked.iter().all(|it| ["list", "get"].contains(&it.verb.as_str())), "{asked:?}");

@@ -1,36 +1,35 @@
 //! `poolguard status`: an installation that is well, and each way in which it can be unwell.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::process::{Command, Stdio};
-
 use poolguard::api::lease::{LAST_SCAN, REPLICAS};
 use serde_json::{Value, json};
 
 use super::cluster::{CONFIGURATIONS, Cluster, NAMESPACE, all_rights};
-use crate::{apiserver::ADMIN, scenario::data_text};
+use crate::{
+    apiserver::ADMIN,
+    command::{Said, run_async},
+    scenario::data_text,
+};
 
-/// What the command prints as JSON, and its exit code.
-async fn status(cluster: &Cluster, arguments: &[&str]) -> (Option<i32>, String) {
+/// What the command prints, and its exit code.
+async fn status(cluster: &Cluster, arguments: &[&str]) -> Said {
     let kubeconfig = cluster.api.kubeconfig(ADMIN);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poolguard"));
-    command.arg("status").args(arguments);
-    command.arg("--kubeconfig").arg(kubeconfig.path()).env_clear().stdin(Stdio::null());
-    // The API server answers meanwhile.
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    let kubeconfig = ["--kubeconfig", kubeconfig.path().to_str().unwrap()];
+    run_async(&[&["status"], arguments, &kubeconfig].concat()).await
 }
 
 /// The findings that the command printed.
-fn findings(out: &str) -> Vec<Value> {
-    let mut answer: Value = serde_json::from_str(out).unwrap();
+fn findings(said: &Said) -> Vec<Value> {
+    let mut answer = said.json();
     serde_json::from_value(answer["findings"].take()).unwrap()
 }
 
 /// `status check message` of every finding that is neither passed nor about the dry run.
-async fn said(cluster: &Cluster) -> Vec<String> {
-    let (_, out) = status(cluster, &["--skip-dry-run", "-o", "json"]).await;
-    let open =
-        findings(&out).into_iter().filter(|it| it["status"] != "pass" && it["check"] != "intruder");
+async fn open_findings(cluster: &Cluster) -> Vec<String> {
+    let said = status(cluster, &["--skip-dry-run", "-o", "json"]).await;
+    let open = findings(&said)
+        .into_iter()
+        .filter(|it| it["status"] != "pass" && it["check"] != "intruder");
     let line =
         |it: Value| ["severity", "check", "message"].map(|key| it[key].as_str().unwrap()).join(" ");
     open.map(line).collect()
@@ -73,9 +72,9 @@ async fn installed() -> (Cluster, super::replica::Replica) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_is_well_has_nothing_to_mend() {
     let (cluster, _replica) = installed().await;
-    assert_eq!(said(&cluster).await, Vec::<String>::new());
-    let (code, table) = status(&cluster, &["--skip-dry-run", "--wait"]).await;
-    assert_eq!(code, Some(0), "{table}");
+    assert_eq!(open_findings(&cluster).await, Vec::<String>::new());
+    let Said { code, out: table, .. } = status(&cluster, &["--skip-dry-run", "--wait"]).await;
+    assert_eq!(code, 0, "{table}");
     for part in
         ["PoolGuard poolguard-system/poolguard", "ok       replicas      2 of 2", "no error found"]
     {
@@ -92,8 +91,8 @@ async fn the_dry_run_looks_for_a_warning_where_the_rule_only_warns() {
             format!("{text}rules: {{pod-intrusion: {{mode: warn}}}}\n").into();
     });
     let intruder = async || {
-        let (_, out) = status(&cluster, &["-o", "json"]).await;
-        let found = findings(&out).into_iter().find(|it| it["check"] == "intruder").unwrap();
+        let said = status(&cluster, &["-o", "json"]).await;
+        let found = findings(&said).into_iter().find(|it| it["check"] == "intruder").unwrap();
         ["status", "message"].map(|key| found[key].as_str().unwrap()).join(" ")
     };
     let found = intruder().await;
@@ -267,10 +266,10 @@ async fn every_fault_of_an_installation_is_named() {
             .filter_map(|(kind, path)| cluster.api.get(kind, path))
             .collect();
         cause(&cluster);
-        let found = said(&cluster).await;
+        let found = open_findings(&cluster).await;
         assert!(found.iter().any(|it| it.starts_with(expected)), "{name}: {found:#?}");
-        let (code, _) = status(&cluster, &["--skip-dry-run", "--fail-on", "warning"]).await;
-        assert_eq!(code, Some(1), "{name}");
+        let said = status(&cluster, &["--skip-dry-run", "--fail-on", "warning"]).await;
+        assert_eq!(said.code, 1, "{name}");
         for object in before {
             cluster.api.put(object);
         }
