@@ -4,6 +4,8 @@
 //! good if nothing was reported.
 
 mod identity;
+mod instances;
+mod names;
 mod node_pools;
 mod pools;
 mod protected;
@@ -31,7 +33,7 @@ pub(super) fn compile(
     let taint = pools::default_taint(&raw.taint, &root.key("taint"), report);
     let automq = identity::automq(&raw.automq, &root.key("automq"), report);
     let pools = pools::pools(&raw.pools, &root.key("pools"), &taint, report);
-    let instances = pools::instances(raw, root, &automq, report);
+    let instances = instances::instances(raw, root, &automq, report);
     let mut exempt = identity::exemptions(&raw.exempt, &root.key("exempt"), report);
     if raw.presets.exempt {
         let is_covered = |preset: &Exemption| {

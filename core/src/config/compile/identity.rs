@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-use super::pools::selector;
+use super::names::selector;
 
 /// Reads globs over names.
 pub(super) fn globs(

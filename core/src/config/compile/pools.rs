@@ -1,51 +1,21 @@
-//! Pools, the taint of their nodes, and the instances that are bound to them.
+//! Pools, and the taints of their nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::{label_values, selector, unique_names};
 use crate::{
     config::{
         cursor::{DiagnosticCollector, TreeCursor},
-        raw::{self, Raw},
+        raw,
     },
-    json::text::{Text, likely},
+    json::text::Text,
     kubernetes::{
-        name::{Glob, check_label_key, check_label_value},
+        name::{check_label_key, check_label_value},
         selector::{LabelSelector, Requirement},
         taint::{NO_SCHEDULE, Taint},
     },
-    policy::{
-        pod_owner::AutoMq,
-        pool::{Instance, Pool},
-    },
+    policy::pool::Pool,
 };
-
-/// Reads a label selector.
-pub(super) fn selector(
-    raw: &raw::Selector,
-    at: &TreeCursor<'_>,
-    report: &mut DiagnosticCollector,
-) -> LabelSelector {
-    let labels = at.key("matchLabels");
-    let expressions = at.key("matchExpressions");
-    let mut requirements = Vec::new();
-    let mut add = |at: &TreeCursor<'_>, requirement: Result<Requirement, _>| match requirement {
-        Ok(requirement) => requirements.push(requirement),
-        Err(error) => {
-            report.push(at.error(format!("{error}")));
-            report.mark_broken(at.path().clone());
-        }
-    };
-    for (key, value) in &raw.match_labels {
-        let equals = raw::Operator::In.into();
-        add(&labels.key(key), Requirement::new(key, equals, vec![value.clone()]));
-    }
-    for (at, expression) in expressions.items(&raw.match_expressions) {
-        if let (Some(key), Some(operator)) = (&expression.key, expression.operator) {
-            add(&at, Requirement::new(key, operator.into(), expression.values.clone()));
-        }
-    }
-    LabelSelector::new(requirements)
-}
 
 /// The taint of every pool that does not differ from it.
 pub(super) fn default_taint(
@@ -230,154 +200,4 @@ fn machine_types(
                 .with_help("list the types, or remove this key to use the catalog's types"),
         );
     }
-}
-
-/// Checks names that nodes carry as label values, each of them once.
-pub(super) fn label_values(
-    what: &str,
-    list: &[String],
-    at: &TreeCursor<'_>,
-    report: &mut DiagnosticCollector,
-) {
-    let mut seen: BTreeMap<&str, TreeCursor<'_>> = BTreeMap::new();
-    for (at, text) in at.items(list) {
-        if text.is_empty() {
-            report.push(at.error(format!("the {what} is empty")));
-        } else if let Err(why) = check_label_value(text) {
-            report.push(at.error(format!("the {what} `{text}` {why}")));
-        }
-        if let Some(first) = seen.get(text.as_str()) {
-            report.push(
-                at.error(format!("the {what} `{text}` is listed twice"))
-                    .with_related(first.focus(), "the first one is here"),
-            );
-        } else {
-            seen.insert(text, at);
-        }
-    }
-}
-
-/// Reports names that are no names, and those that two entries have.
-pub(super) fn unique_names<'t, 'r>(
-    what: &str,
-    names: impl Iterator<Item = (TreeCursor<'t>, &'r String)>,
-    report: &mut DiagnosticCollector,
-) {
-    let mut seen: BTreeMap<&str, TreeCursor<'_>> = BTreeMap::new();
-    for (at, name) in names {
-        if name.is_empty() {
-            report.push(at.error(format!("the name of the {what} is empty")));
-        } else if let Err(why) = check_label_value(name) {
-            report.push(at.error(format!("the name `{name}` {why}")));
-        } else if let Some(first) = seen.get(name.as_str()) {
-            report.push(
-                at.error(format!("two {what} entries have the name `{name}`"))
-                    .with_related(first.focus(), "the first is here"),
-            );
-        } else {
-            seen.insert(name, at);
-        }
-    }
-}
-
-/// Reads the instances; those that cannot be one are left out.
-pub(super) fn instances(
-    raw: &Raw,
-    root: &TreeCursor<'_>,
-    automq: &AutoMq,
-    report: &mut DiagnosticCollector,
-) -> Vec<Instance> {
-    let at = root.key("instances");
-    let list = &raw.instances;
-    let names = at.items(list).filter_map(|(at, it)| Some((at.key("name"), it.name.as_ref()?)));
-    unique_names("instance", names, report);
-    let mut instances = Vec::new();
-    for (at, instance) in at.items(list) {
-        let name = instance.name.as_deref().unwrap_or_default();
-        let pods = selector(&instance.pods, &at.key("pods"), report);
-        if let Some(namespace) = &instance.namespace {
-            instance_namespace(name, namespace, automq, (root, &at.key("namespace")), report);
-        }
-        let pool = instance.pool.as_ref().and_then(|pool| {
-            let index = raw.pools.iter().position(|it| it.name.as_ref() == Some(pool));
-            if index.is_none() {
-                unknown_pool(name, pool, raw, (root, &at.key("pool")), report);
-            }
-            index
-        });
-        let (Some(namespace), Some(pool)) = (&instance.namespace, pool) else { continue };
-        instances.push(Instance {
-            name: name.to_owned(),
-            namespace: namespace.clone(),
-            pods,
-            pool,
-            zone_spread: instance.zone_spread.map(Into::into),
-        });
-    }
-    instances
-}
-
-fn instance_namespace(
-    name: &str,
-    namespace: &str,
-    automq: &AutoMq,
-    (root, at): (&TreeCursor<'_>, &TreeCursor<'_>),
-    report: &mut DiagnosticCollector,
-) {
-    if namespace.contains(['*', '?']) {
-        report.push(
-            at.error(format!("the namespace of instance `{name}` is a glob: `{namespace}`"))
-                .with_help("write the exact namespace: an instance uses one namespace"),
-        );
-        return;
-    }
-    let namespaces = root.key("automq").key("namespaces");
-    if automq.owns_namespace(namespace) || report.is_broken(&namespaces) {
-        return;
-    }
-    let exact = automq.namespaces.iter().filter_map(Glob::as_exact);
-    let question = likely(namespace, exact).map(|it| format!("; did you mean `{it}`?"));
-    let error = at
-        .error(format!(
-            "instance `{name}` is in namespace `{namespace}`, but `automq.namespaces` does not \
-             contain it{}",
-            question.unwrap_or_default()
-        ))
-        .with_help(format!(
-            "correct the namespace of the instance. Or, if all pods of namespace `{namespace}` may run on the pools, \
-             add the namespace to `automq.namespaces`"
-        ));
-    report.push(if namespaces.is_present() {
-        error.with_related(namespaces.focus(), "these are AutoMQ's namespaces")
-    } else {
-        error
-    });
-}
-
-fn unknown_pool(
-    name: &str,
-    pool: &str,
-    raw: &Raw,
-    (root, at): (&TreeCursor<'_>, &TreeCursor<'_>),
-    report: &mut DiagnosticCollector,
-) {
-    let pools = root.key("pools");
-    let is_known_in_full = raw.pools.iter().all(|pool| pool.name.is_some());
-    if !is_known_in_full || (raw.pools.is_empty() && report.is_broken(&pools)) {
-        return;
-    }
-    let error =
-        at.error(format!("instance `{name}` uses pool `{pool}`, but `pools` does not declare it"));
-    let names: Vec<_> =
-        raw.pools.iter().filter_map(|it| it.name.as_ref()).map(|it| format!("`{it}`")).collect();
-    let declared = raw.pools.iter().filter_map(|it| it.name.as_deref());
-    let help = match (names.as_slice(), likely(pool, declared)) {
-        ([], _) => format!("declare the pool `{pool}` under `pools`"),
-        ([only], _) => format!("the only declared pool is {only}"),
-        (names, None) => format!("the declared pools are {}", names.join(", ")),
-        (names, Some(meant)) => {
-            format!("the declared pools are {}; did you mean `{meant}`?", names.join(", "))
-        }
-    };
-    report.push(error.with_help(help));
 }

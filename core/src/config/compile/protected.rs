@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     identity::{glob, globs},
-    pools::unique_names,
+    names::unique_names,
 };
 
 /// Reads the entries of the config; those that cannot be one are left out.

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-use super::{identity::globs, pools::label_values};
+use super::{identity::globs, names::label_values};
 
 pub(super) fn settings(
     raw: &Raw,
