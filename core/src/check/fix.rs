@@ -11,7 +11,10 @@ use crate::{
         selector::Operator,
         taint::{NO_EXECUTE, PREFER_NO_SCHEDULE, Taint},
     },
-    policy::{Policy, provider::Provider},
+    policy::{
+        Policy,
+        provider::{Provider, node_pool_label},
+    },
 };
 
 /// A node pool of a provider whose tool can change it.
@@ -26,14 +29,14 @@ enum Tool<'a> {
 fn tool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<Tool<'a>> {
     let named = |key: &str| group(pool, key);
     match policy.provider? {
-        Provider::Aws => named("eks.amazonaws.com/nodegroup").map(Tool::Eks),
-        Provider::Gcp => named("cloud.google.com/gke-nodepool").map(Tool::Gke),
+        Provider::Aws => named(node_pool_label::EKS_NODE_GROUP).map(Tool::Eks),
+        Provider::Gcp => named(node_pool_label::GKE_NODE_POOL).map(Tool::Gke),
         Provider::Azure => {
-            named("kubernetes.azure.com/agentpool").or_else(|| named("agentpool")).map(Tool::Aks)
+            node_pool_label::AKS_AGENT_POOL.into_iter().find_map(named).map(Tool::Aks)
         }
-        Provider::Alibaba => named("alibabacloud.com/nodepool-id").map(Tool::Ack),
+        Provider::Alibaba => named(node_pool_label::ACK_NODE_POOL_ID).map(Tool::Ack),
         // The pools of native nodes, which have another label, have another command.
-        Provider::Tencent => named("tke.cloud.tencent.com/nodepool-id").map(Tool::Tke),
+        Provider::Tencent => named(node_pool_label::TKE_NODE_POOL_ID).map(Tool::Tke),
         Provider::Huawei | Provider::Oracle | Provider::Other => None,
     }
 }

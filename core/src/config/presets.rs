@@ -408,6 +408,30 @@ mod tests {
     }
 
     #[test]
+    fn labels_that_the_code_names_are_labels_of_the_preset() {
+        use crate::policy::provider::node_pool_label::*;
+
+        let [agent_pool, older] = AKS_AGENT_POOL;
+        for (provider, label) in [
+            (Provider::Aws, EKS_NODE_GROUP),
+            (Provider::Gcp, GKE_NODE_POOL),
+            (Provider::Azure, agent_pool),
+            (Provider::Azure, older),
+            (Provider::Alibaba, ACK_NODE_POOL_ID),
+            (Provider::Huawei, CCE_NODE_POOL),
+            (Provider::Tencent, TKE_NODE_POOL_ID),
+            (Provider::Tencent, TKE_MACHINE_SET),
+            (Provider::Oracle, OKE_POOL_NAME),
+        ] {
+            let labels = &presets().of(provider).unwrap().node_pool_labels;
+            assert!(
+                labels.iter().any(|it| it == label),
+                "{provider}: {label} is not in {labels:?}"
+            );
+        }
+    }
+
+    #[test]
     fn labels_annotations_and_namespaces_are_well_formed() {
         for preset in presets().all() {
             let labels = presets().node_pool_labels.iter().chain(&preset.node_pool_labels);

@@ -96,6 +96,27 @@ impl Provider {
     }
 }
 
+/// Labels with which a provider names the pool of a node, each as an attribute of its Terraform resources and as an
+/// argument of its tools has it. The presets list them, and those of further tools.
+pub mod node_pool_label {
+    /// The name of a managed node group of EKS.
+    pub const EKS_NODE_GROUP: &str = "eks.amazonaws.com/nodegroup";
+    /// The name of a node pool of GKE.
+    pub const GKE_NODE_POOL: &str = "cloud.google.com/gke-nodepool";
+    /// The name of an agent pool of AKS: the label of today, and the older one.
+    pub const AKS_AGENT_POOL: [&str; 2] = ["kubernetes.azure.com/agentpool", "agentpool"];
+    /// The identifier of a node pool of ACK.
+    pub const ACK_NODE_POOL_ID: &str = "alibabacloud.com/nodepool-id";
+    /// The name of a node pool of CCE.
+    pub const CCE_NODE_POOL: &str = "cce.cloud.com/cce-nodepool";
+    /// The identifier of a node pool of TKE.
+    pub const TKE_NODE_POOL_ID: &str = "tke.cloud.tencent.com/nodepool-id";
+    /// The identifier of a pool of native nodes of TKE.
+    pub const TKE_MACHINE_SET: &str = "node.tke.cloud.tencent.com/machineset";
+    /// The name of a node pool of OKE, if Oracle's Terraform module has made it.
+    pub const OKE_POOL_NAME: &str = "oke.oraclecloud.com/pool.name";
+}
+
 /// Domains of label keys that only one provider's nodes carry.
 const BY_LABEL: [(&str, Provider); 7] = [
     ("eks.amazonaws.com", Provider::Aws),

@@ -1,7 +1,7 @@
 //! The resources of Terraform that are node pools, and which of their attributes matter.
 
 use super::{Attributes, TaintSyntax, values::Values};
-use crate::policy::provider::Provider;
+use crate::policy::provider::{Provider, node_pool_label};
 
 /// A kind of resource that is a node pool. Paths are in keys and indices, since Terraform has blocks as
 /// lists.
@@ -152,7 +152,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         provider: Provider::Aws,
         cluster: "cluster_name",
         names: &["node_group_name"],
-        name_labels: &["eks.amazonaws.com/nodegroup"],
+        name_labels: &[node_pool_label::EKS_NODE_GROUP],
         id_labels: &[],
         labels: "labels",
         taints: "taint",
@@ -177,7 +177,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         provider: Provider::Gcp,
         cluster: "cluster",
         names: &["name"],
-        name_labels: &["cloud.google.com/gke-nodepool"],
+        name_labels: &[node_pool_label::GKE_NODE_POOL],
         id_labels: &[],
         labels: "node_config.0.labels",
         taints: "node_config.0.taint",
@@ -198,7 +198,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         provider: Provider::Azure,
         cluster: "kubernetes_cluster_id",
         names: &["name"],
-        name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        name_labels: &node_pool_label::AKS_AGENT_POOL,
         id_labels: &[],
         labels: "node_labels",
         taints: "node_taints",
@@ -219,7 +219,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         cluster: "cluster_id",
         names: &["node_pool_name", "name"],
         name_labels: &[],
-        id_labels: &["alibabacloud.com/nodepool-id"],
+        id_labels: &[node_pool_label::ACK_NODE_POOL_ID],
         labels: "labels",
         taints: "taints",
         taint: Some(TaintSyntax::Block),
@@ -239,7 +239,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
-        id_labels: &["cce.cloud.com/cce-nodepool"],
+        id_labels: &[node_pool_label::CCE_NODE_POOL],
         labels: "labels",
         taints: "taints",
         taint: Some(TaintSyntax::Block),
@@ -259,7 +259,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
-        id_labels: &["tke.cloud.tencent.com/nodepool-id"],
+        id_labels: &[node_pool_label::TKE_NODE_POOL_ID],
         labels: "labels",
         taints: "taints",
         taint: Some(TaintSyntax::Block),
@@ -283,7 +283,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         cluster: "cluster_id",
         names: &["name"],
         name_labels: &[],
-        id_labels: &["oke.oraclecloud.com/pool.name"],
+        id_labels: &[node_pool_label::OKE_POOL_NAME],
         labels: "initial_node_labels",
         taints: "",
         // Nodes taint themselves, by a script that they start with.
@@ -307,7 +307,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
     Resource {
         name: "azurerm_kubernetes_cluster",
         provider: Provider::Azure,
-        name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        name_labels: &node_pool_label::AKS_AGENT_POOL,
         labels: "node_labels",
         taints: "only_critical_addons_enabled",
         taint: None,
@@ -324,7 +324,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
     Resource {
         name: "google_container_cluster",
         provider: Provider::Gcp,
-        name_labels: &["cloud.google.com/gke-nodepool"],
+        name_labels: &[node_pool_label::GKE_NODE_POOL],
         labels: "node_config.0.labels",
         taints: "node_config.0.taint",
         taint: Some(TaintSyntax::Shouted),
@@ -359,7 +359,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         name: "azapi_resource",
         provider: Provider::Azure,
         cluster: "parent_id",
-        name_labels: &["kubernetes.azure.com/agentpool", "agentpool"],
+        name_labels: &node_pool_label::AKS_AGENT_POOL,
         labels: "body.properties.nodeLabels",
         taints: "body.properties.nodeTaints",
         taint: Some(TaintSyntax::Texts),
@@ -393,7 +393,7 @@ pub(super) const RESOURCES: [Resource; 16] = [
         name: "tencentcloud_kubernetes_native_node_pool",
         provider: Provider::Tencent,
         cluster: "cluster_id",
-        id_labels: &["node.tke.cloud.tencent.com/machineset"],
+        id_labels: &[node_pool_label::TKE_MACHINE_SET],
         machine_type: "native.0.instance_types",
         has_type_list: true,
         zones: Zones::Subnets {
