@@ -13,8 +13,9 @@ TEST_THREADS ?= 4
 TEST_TARGETS := --lib --bins --test it --test e2e
 LONG_TARGETS := --benches --test rollout --test soak
 
-# clippy-driver is the compiler with more lints, so one build makes the tests and lints them.
-LINTING_CARGO := CLIPPY_ARGS=-Dwarnings RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO)
+# clippy-driver is the compiler with more lints, so one build makes the tests and lints them. While you work on
+# something, no lint stops the other targets.
+LINTING := CLIPPY_ARGS=-Dwarnings RUSTC_WORKSPACE_WRAPPER=clippy-driver
 
 # Two kinds of tests run at a time, and what each prints stays together where make can do that.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -34,18 +35,18 @@ run: ## Serve the webhook with a saved example cluster: CONFIG=… CLUSTER=… f
 
 test: ## Check formatting and lints, and run every test
 	$(CARGO) fmt --check
-	$(LINTING_CARGO) test --locked --no-run $(TEST_TARGETS) $(LONG_TARGETS)
+	$(LINTING) $(CARGO) test --locked --no-run $(TEST_TARGETS) $(LONG_TARGETS)
 	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
+	@$(LINTING) $(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
 # Without make's own flags, which rustdoc cannot use.
 test-rust: ## Run the tests of both crates
-	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(LINTING_CARGO) test --locked
+	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 # Built with the tests: another choice of targets has other features of dependencies, and builds everything again.
 test-binary:
-	$(LINTING_CARGO) test --locked --quiet --no-run --test it
+	$(CARGO) test --locked --quiet --no-run --test it
 
 # It compiles every dependency a second time, and is therefore no part of `make test`: CI runs it.
 test-rustdoc: ## Check the documentation of the code

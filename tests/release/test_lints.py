@@ -16,7 +16,7 @@ MANIFEST = '[package]\nname = "example"\nedition = "2024"\n[workspace]\n'
 
 def build(source):
     """The result of the build that the Makefile describes, of a crate with this source."""
-    settings = re.search(r"^LINTING_CARGO := (.+) \$\(CARGO\)$", MAKEFILE, re.MULTILINE)[1]
+    settings = re.search(r"^LINTING := (.+)$", MAKEFILE, re.MULTILINE)[1]
     environment = os.environ | dict(setting.split("=", 1) for setting in settings.split())
     with tempfile.TemporaryDirectory() as folder:
         crate = Path(folder)
