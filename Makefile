@@ -9,12 +9,11 @@ FUZZ_SECONDS ?= 600
 # More than cores: many tests wait for replicas and leases.
 TEST_THREADS ?= 4
 
-# `make test` compiles the benchmarks and the tests that take minutes, and runs the other tests.
-TEST_TARGETS := --lib --bins --test it --test e2e
-LONG_TARGETS := --benches --test rollout --test soak
+# Named so, the tests that take minutes are among them: `make test` compiles them, and runs the others.
+ALL_TESTS := --test '*'
 
-# clippy-driver is the compiler with more lints, so one build makes the tests and lints them. While you work on
-# something, no lint stops the other targets.
+# clippy-driver is rustc with more lints and fewer optimizations, so one build makes the tests and lints them. It is for
+# tests only: its authors do not recommend it for programs that people use, and no release is built with it.
 LINTING := CLIPPY_ARGS=-Dwarnings RUSTC_WORKSPACE_WRAPPER=clippy-driver
 
 # Two kinds of tests run at a time, and what each prints stays together where make can do that.
@@ -35,22 +34,22 @@ run: ## Serve the webhook with a saved example cluster: CONFIG=… CLUSTER=… f
 
 test: ## Check formatting and lints, and run every test
 	$(CARGO) fmt --check
-	$(LINTING) $(CARGO) test --locked --no-run $(TEST_TARGETS) $(LONG_TARGETS)
+	$(LINTING) $(CARGO) test --locked --no-run --lib --bins --benches $(ALL_TESTS)
 	@echo 'Running all tests. The output of each kind follows when that kind has ended: some take minutes.'
 	@$(LINTING) $(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-rust test-attacks test-alerts test-chart test-cases test-release test-docs deny
 	$(MAKE) prose
 
-# Without make's own flags, which rustdoc cannot use.
+# Without make's own flags, which rustdoc cannot use. Only `make test` and `make lint` lint.
 test-rust: ## Run the tests of both crates
 	MAKEFLAGS= RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
-# Built with the tests: another choice of targets has other features of dependencies, and builds everything again.
+# The binary as the tests use it: `cargo build` chooses other features of dependencies, and would build everything again.
 test-binary:
 	$(CARGO) test --locked --quiet --no-run --test it
 
 # It compiles every dependency a second time, and is therefore no part of `make test`: CI runs it.
 test-rustdoc: ## Check the documentation of the code
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
+	MAKEFLAGS= RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --quiet
 
 test-cases: test-binary ## Run the cases of tests/data/cases with `poolguard test`
 	$(TARGET)/debug/poolguard test tests/data/cases
@@ -66,7 +65,7 @@ attack: ## Attack the release binary in every known way, within bounds on CPU, m
 test-chart: test-binary $(VENV)/ready ## Lint, render and validate the chart, and check the image and what documents show
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/chart
 
-test-release: test-binary $(VENV)/ready ## Check the workflows, and what a release is made of
+test-release: test-binary $(VENV)/ready ## Check the workflows, the lints of `make test`, and what a release is made of
 	POOLGUARD=$(abspath $(TARGET))/debug/poolguard $(VENV)/bin/python -B -m unittest discover -s tests/release
 
 # It needs no more than Python, which the virtual environment brings to a bare machine.
@@ -92,10 +91,10 @@ test-alerts: $(VENV)/ready ## Test the alerts, and check their runbooks and the 
 	tests/alerts/run
 
 rollout-test: ## Restart two replicas in turn under load, with a rotation and reloads: no call may fail
-	$(CARGO) test --locked --quiet --test rollout --test soak
+	$(CARGO) test --locked --quiet --test rollout
 
 soak: ## Serve for SOAK_MINUTES=10 under load, hostile clients and changes: no call may fail, no memory may grow
-	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --release --locked --quiet
+	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --release --locked --quiet --test soak
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS=600, one after the other
 	FUZZ_SECONDS=$(FUZZ_SECONDS) PYTHON=$(PYTHON) CARGO=$(CARGO) fuzz/run
@@ -122,9 +121,10 @@ release-check: ## Build the release of HEAD twice, in two folders: every checksu
 fmt: ## Format the code
 	$(CARGO) fmt
 
+# Cargo takes no names beside --all-targets, which leaves out the tests that take minutes.
 lint: ## Check lints only
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked $(LONG_TARGETS) -- -D warnings
+	$(CARGO) clippy --locked $(ALL_TESTS) -- -D warnings
 
 bench: ## Measure: decisions, then a load run against the server and a no-op
 	$(CARGO) bench --bench decide

@@ -32,7 +32,7 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts that no escape sequence is in the output, which is a file here.
+    /// Asserts that no escape sequence is in the output, which is no terminal here.
     #[track_caller]
     pub(crate) fn assert_plain(&self) {
         assert!(!self.out.contains('\u{1b}') && !self.err.contains('\u{1b}'), "{self:?}");
@@ -65,7 +65,7 @@ pub(crate) fn with_input<'a>(input: &str, command: &'a mut Command) -> &'a mut C
     command.stdin(file)
 }
 
-/// Runs while the API server of the test answers.
+/// Runs on a thread of its own, so that the API server of the test can answer meanwhile.
 pub(crate) async fn run_async(arguments: &[impl AsRef<OsStr>]) -> Said {
     let mut command = poolguard(arguments);
     spawn_blocking(move || said(&mut command)).await.unwrap()

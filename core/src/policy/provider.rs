@@ -96,8 +96,8 @@ impl Provider {
     }
 }
 
-/// Labels with which a provider names the pool of a node, each as an attribute of its Terraform resources and as an
-/// argument of its tools has it. The presets list them, and those of further tools.
+/// The labels by which nodes name their pool, as far as code needs them: Terraform plans say their values, and fix
+/// commands use some of them. The presets have these labels and those of further tools, such as eksctl.
 pub mod node_pool_label {
     /// The name of a managed node group of EKS.
     pub const EKS_NODE_GROUP: &str = "eks.amazonaws.com/nodegroup";
