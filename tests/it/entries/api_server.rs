@@ -1,6 +1,6 @@
 //! What an API server would send where, given the objects that are registered.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::sync::Arc;
 
 use cel::{Context, Env, Program};
 use poolguard::{
@@ -38,19 +38,16 @@ pub(crate) struct Webhook {
     conditions: Vec<Condition>,
 }
 
-/// A match condition, compiled when it is needed.
+/// A match condition.
 struct Condition {
     name: String,
     expression: String,
-    program: OnceCell<Arc<Program>>,
 }
 
 impl Condition {
-    fn program(&self, env: &Env) -> &Program {
-        let Self { name, expression, program } = self;
-        program.get_or_init(|| {
-            compile(env, expression).unwrap_or_else(|error| panic!("{name}: {error}\n{expression}"))
-        })
+    fn program(&self, env: &Env) -> Arc<Program> {
+        let Self { name, expression } = self;
+        compile(env, expression).unwrap_or_else(|error| panic!("{name}: {error}\n{expression}"))
     }
 }
 
@@ -111,7 +108,6 @@ impl ApiServer {
                 let conditions = list.map(|condition| Condition {
                     name: text(&condition["name"]),
                     expression: text(&condition["expression"]),
-                    program: OnceCell::new(),
                 });
                 let conditions = conditions.collect();
                 webhooks.push(Webhook { configuration, object: webhook.clone(), conditions });
