@@ -1,4 +1,4 @@
-//! The API server as its client sees it: what PoolGuard reads, writes, and may.
+//! PoolGuard's view of the API server: what PoolGuard reads and writes there, and the permissions for that.
 
 pub mod backoff;
 pub mod client;

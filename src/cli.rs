@@ -119,7 +119,8 @@ pub const UNREADABLE: u8 = 2;
 /// SIGPIPE. The output is not complete, so a script must not take it for a success.
 pub const BROKEN_PIPE: u8 = 141;
 
-/// Prints the error of a failed command; nothing if the reader of its output has closed the pipe, as `head` does.
+/// Returns the error of a failed command as text, or `None` if the reader of its output has closed the pipe,
+/// as `head` does.
 /// A plugin of kubectl names its commands as users of kubectl type them.
 pub fn error_text(error: &anyhow::Error, is_plugin: bool) -> Option<String> {
     let is_broken_pipe = error.chain().any(|cause| {

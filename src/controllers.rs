@@ -1,4 +1,5 @@
-//! What a replica keeps true while it runs: the guard in force, certificates, the registration, the scan.
+//! The controllers of a replica: they keep the guard in force, the certificates, the registration and the scan
+//! up to date while the replica runs.
 
 pub mod backstop;
 pub mod certificates;

@@ -1,4 +1,4 @@
-//! The only place that wires: bind, read, ready, serve, drain.
+//! The only place that wires the process together: bind, read, get ready, serve, drain.
 
 mod live;
 
@@ -46,37 +46,37 @@ use crate::{
     },
 };
 
-/// What to serve, and where.
+/// The settings of a process that serves the webhook.
 pub struct ServeSettings {
     /// The webhook's address; port 0 picks one.
     pub listen: SocketAddr,
     /// The admin address; port 0 picks one.
     pub admin_listen: SocketAddr,
-    /// Which cluster.
+    /// The cluster that this process protects.
     pub cluster: Cluster,
-    /// The config, which is followed.
+    /// The config, which PoolGuard follows as it changes.
     pub config: ConfigFile,
-    /// Which certificate.
+    /// The certificate that this process serves.
     pub certificate: Certificate,
-    /// The authority of the clients; without it any client may ask.
+    /// The file of the authority of the clients. Without it, PoolGuard accepts requests from any client.
     pub client_ca: Option<PathBuf>,
-    /// Bounds.
+    /// The limits of the server.
     pub limits: Limits,
     /// Time to keep serving after the first signal.
     pub shutdown_delay: Duration,
-    /// Where the audit stream goes.
+    /// The outputs of the audit stream.
     pub audit: Stream,
     /// Wall clock, for certificates.
     pub clock: Clock,
 }
 
-/// Which cluster is guarded.
+/// The cluster that this process protects.
 pub enum Cluster {
     /// A dump, read already.
     Dump {
         /// The file, which is read again with the config.
         file: PathBuf,
-        /// What it and the config make.
+        /// The guard that was made from the dump and the config.
         guard: Box<PolicyAndSnapshot>,
         /// The rest of the config.
         settings: config::ConfigSettings,
@@ -85,40 +85,40 @@ pub enum Cluster {
     Live(Box<Live>),
 }
 
-/// Where the audit stream goes.
+/// The outputs of the audit stream.
 #[derive(Debug)]
 pub struct Stream {
-    /// What lines on standard output look like.
+    /// The format of the lines on standard output.
     pub format: audit::Format,
-    /// A file that gets them as well, as JSON.
+    /// A file that gets the lines as well, as JSON.
     pub file: Option<RotatingFile>,
 }
 
-/// Which certificate is served.
+/// The certificate that this process serves.
 #[derive(Clone, Debug)]
 pub enum Certificate {
-    /// One that signs itself, for this run.
+    /// A self-signed certificate for this run.
     InMemory,
-    /// Given files.
+    /// The certificate in the given files.
     Files(Paths),
-    /// One signed by PoolGuard's own authority, which the cluster keeps.
+    /// A certificate signed by PoolGuard's own authority, which the cluster keeps.
     Managed,
 }
 
-/// Where it is served.
+/// The addresses that this process listens on.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// The webhook.
+    /// The address of the webhook.
     pub webhook: SocketAddr,
-    /// Liveness, readiness and metrics.
+    /// The address of liveness, readiness and metrics.
     pub admin: SocketAddr,
 }
 
 /// Names that a certificate for one run is good for.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// What runs beside the server, for ever. One that ends takes the process with it, rather than be
-/// missed by nobody.
+/// The tasks that run beside the server until the process ends. If one of them ends early, the process ends too,
+/// so that the failure is noticed.
 type Tasks = JoinSet<Infallible>;
 
 /// Serves until a signal, then drains. `announce` is told the addresses once there is a guard.
@@ -133,7 +133,7 @@ pub fn serve(
     runtime.block_on(run(settings, announce))
 }
 
-/// What parts of the process share.
+/// The state that the parts of the process share.
 struct Shared {
     metrics: Arc<Metrics>,
     readiness: Readiness,

@@ -1,4 +1,4 @@
-//! One request through parse, decide and render, with its metrics and records.
+//! Parses, decides and answers one request, with its metrics and records.
 
 use std::sync::{
     Arc,
@@ -32,16 +32,16 @@ use crate::{
 /// A policy with a snapshot that was compiled for it: they are swapped together.
 #[derive(Debug)]
 pub struct PolicyAndSnapshot {
-    /// What the config says.
+    /// The policy that the config describes.
     pub policy: Arc<Policy>,
-    /// What the cluster is.
+    /// The facts of the cluster, compiled for this policy.
     pub snapshot: Snapshot,
 }
 
-/// The guard in force; none until the first one is loaded.
+/// The policy and snapshot in force; none until the first ones are loaded.
 pub type PolicyAndSnapshotCell = Arc<ArcSwapOption<PolicyAndSnapshot>>;
 
-/// Answers reviews.
+/// The service that answers admission reviews.
 pub struct AdmissionService {
     guard: PolicyAndSnapshotCell,
     metrics: Arc<Metrics>,
@@ -62,7 +62,7 @@ impl AdmissionService {
         Self { guard, metrics, audit, denials: None, is_stale }
     }
 
-    /// Lets denials and warnings become Events.
+    /// Reports denials and warnings as Events, through this queue.
     #[must_use]
     pub fn telling(self, denials: Option<EventQueue>) -> Self {
         Self { denials, ..self }
@@ -103,7 +103,8 @@ impl Service for AdmissionService {
 }
 
 impl AdmissionService {
-    /// A request can make up the name of a pool; a label of a metric comes from the snapshot.
+    /// Counts a verdict in the metrics. A request can make up the name of a pool, so the pool of a label
+    /// comes from the snapshot.
     fn count(&self, request: &Request<'_>, verdict: &Verdict, snapshot: &Snapshot) {
         if let Outcome::Deny(denials) = &verdict.outcome {
             for denial in denials.iter() {

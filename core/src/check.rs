@@ -1,5 +1,5 @@
-//! Is this cluster fit for AutoMQ? Every constraint that AutoMQ states, held against what the cluster
-//! holds.
+//! The check whether a cluster is fit for AutoMQ: every constraint that AutoMQ states, held against what the
+//! cluster holds.
 //!
 //! ```text
 //! Policy ────┐
@@ -56,36 +56,36 @@ use crate::{
     },
 };
 
-/// What a check looks at.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckedSubject {
     /// A cluster, live or as a dump.
     Cluster,
-    /// A Terraform plan, before there is one.
+    /// A Terraform plan, before the cluster exists.
     Plan {
-        /// Whether it tells of every pool how many nodes it will have.
+        /// Whether the plan shows for every pool how many nodes it will have.
         is_whole: bool,
     },
 }
 
-/// What a check comes to.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub struct Fitness {
-    /// What was looked at.
+    /// The subject that was checked.
     pub subject: CheckedSubject,
-    /// Where the cluster runs, as far as is known.
+    /// The provider of the cluster, as far as it is known.
     pub provider: Option<Provider>,
-    /// By pool, what belongs to none last; in each the gravest first.
+    /// The findings by pool, those without a pool last. Within a pool, the gravest finding comes first.
     pub findings: Vec<CheckFinding>,
     /// The pools, declared ones first.
     pub pools: Vec<PoolPicture>,
     /// Kinds that the input lacks.
     pub missing: Vec<String>,
-    /// How many nodes there are, or are planned.
+    /// The number of nodes that exist, or are planned.
     pub nodes: usize,
 }
 
-/// Holds every constraint against a cluster.
+/// Judges a cluster by every constraint.
 pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     let snapshot = inventory.index().snapshot(policy);
     let facts = CheckFacts::new(policy, inventory, &snapshot);
@@ -121,7 +121,7 @@ pub fn examine(policy: &Policy, inventory: &Inventory) -> Fitness {
     }
 }
 
-/// What the config turned off is worth knowing, and no more.
+/// Turns a finding of a rule that the config turned off into a note: it is worth knowing, and no more.
 fn demote(policy: &Policy, finding: &mut CheckFinding) {
     if let Constraint::Rule(rule) = finding.rule
         && policy.rules.mode(rule) == Mode::Off
@@ -144,11 +144,11 @@ fn missing(inventory: &Inventory) -> Vec<String> {
 /// An object that the config names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedObject {
-    /// What kind of object.
+    /// The resource of the object.
     pub resource: GroupResource,
-    /// `None`: any, or it has none.
+    /// The namespace; `None` if the config allows any, or the object has none.
     pub namespace: Option<String>,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
 }
 
@@ -205,7 +205,7 @@ impl Fitness {
         self.findings.iter().filter(|it| it.status == Status::Unknown).count()
     }
 
-    /// The answer and the counts in one line.
+    /// Returns the answer and the counts in one line.
     pub fn verdict(&self) -> String {
         match (self.headline(), self.counts()) {
             (headline, counts) if counts.is_empty() => headline,

@@ -1,4 +1,4 @@
-//! Observed objects to the next snapshot. Synchronous, without I/O.
+//! Turns observed objects into the next snapshot, synchronously and without I/O.
 //!
 //! A dump is read once; a live cluster is listed and watched, and a list replaces what was known of
 //! its kind at once, so that nobody sees half of it.
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What has been observed of a cluster.
+/// The nodes and other objects that have been observed in a cluster.
 #[derive(Debug, Default)]
 pub struct Index {
     nodes: Nodes,
@@ -39,16 +39,16 @@ pub struct Index {
     provider: Option<Provider>,
     /// Label keys and values that many nodes share, kept once.
     texts: HashSet<Arc<str>>,
-    /// How many of them were in use when the others were let go.
+    /// The number of texts that were in use when the others were last removed.
     texts_in_use: usize,
     relists: BTreeMap<Kind, Relist>,
 }
 
 type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
-/// Each as the text of what is kept of it.
+/// The observed objects, each as the text of the fields that PoolGuard keeps.
 type Objects = BTreeMap<Arc<ObjectKey>, Arc<str>>;
 
-/// What tells an object from all others.
+/// The key that tells an object from all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ObjectKey {
     resource: GroupResource,
@@ -56,7 +56,7 @@ struct ObjectKey {
     name: String,
 }
 
-/// What an index held at one moment. It shares nodes and objects with the index, so that to make one takes
+/// The content of an index at one moment. It shares nodes and objects with the index, so that to make one takes
 /// no longer than to count them, and a snapshot is compiled while the index goes on.
 #[derive(Debug)]
 pub struct Moment {
@@ -86,7 +86,7 @@ impl Moment {
 }
 
 impl Index {
-    /// What has been observed until now.
+    /// Returns all that has been observed until now.
     pub fn moment(&self) -> Moment {
         let shared = |(key, object): (&Arc<_>, &Arc<_>)| (Arc::clone(key), Arc::clone(object));
         Moment {
@@ -125,8 +125,8 @@ impl Index {
         text
     }
 
-    /// Lets texts go that no node has any more, once there may be as many of them as of the others. So
-    /// they cost no more memory than those in use, and looking for them no more time than reading them.
+    /// Removes texts that no node has any more, once there may be as many of them as of the others. So they
+    /// cost no more memory than those in use, and looking for them no more time than reading them.
     fn forget_texts_if_many(&mut self) {
         const FEW: usize = 1_024;
         if self.texts.len() > FEW + 2 * self.texts_in_use {
@@ -134,7 +134,7 @@ impl Index {
         }
     }
 
-    /// Label values come and go with nodes: those that no node has any more are let go.
+    /// Removes the texts that no node has any more, because label values come and go with nodes.
     fn forget_texts(&mut self) {
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.texts_in_use = self.texts.len();

@@ -48,11 +48,11 @@ pub use self::{
 /// A config that can be used.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What decisions read.
+    /// The policy, which decisions read.
     pub policy: Policy,
-    /// What the rest reads.
+    /// The settings, which everything else reads.
     pub settings: ConfigSettings,
-    /// What may not be meant, by position.
+    /// Warnings about parts that the author may not have meant, by position.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -61,7 +61,8 @@ pub fn identity_annotation(provider: Provider) -> Option<&'static str> {
     presets::presets().of(provider)?.identity_annotations.first().map(String::as_str)
 }
 
-/// What AutoMQ's console looks like to the API server of a provider, as a sentence without its end.
+/// Returns a description of the user that AutoMQ's console is to the API server of a provider, as a sentence
+/// without its end.
 pub fn console_identity(provider: Option<Provider>) -> &'static str {
     presets::presets().console_identity(provider)
 }
@@ -77,32 +78,32 @@ pub fn automq_labels() -> impl Iterator<Item = (&'static str, Option<&'static st
     presets::presets().automq_labels.iter().map(|mark| (mark.key.as_str(), mark.value.as_deref()))
 }
 
-/// What the config says beside the policy.
+/// The settings of the config that are not part of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSettings {
-    /// How old the snapshot may become before answers say that they rest on old facts.
+    /// The largest age of the snapshot. If the snapshot is older, answers say that they rest on old facts.
     pub snapshot_max_age: Duration,
-    /// The background scan.
+    /// The settings of the background scan.
     pub scan: ScanSettings,
-    /// Who writes the webhook configurations.
+    /// The writer of the webhook configurations.
     pub registration: RegistrationMode,
 }
 
-/// The background scan.
+/// The settings of the background scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanSettings {
-    /// Whether to scan.
+    /// Whether PoolGuard scans the cluster in the background.
     pub enabled: bool,
     /// Time between two scans.
     pub interval: Duration,
 }
 
-/// Who writes the webhook configurations.
+/// The writer of the webhook configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationMode {
-    /// PoolGuard writes them and heals them.
+    /// PoolGuard writes the webhook configurations, and restores them after a change.
     Managed,
-    /// Others apply them; PoolGuard writes the `caBundle` only.
+    /// Users or their tools apply them; PoolGuard writes the `caBundle` only.
     External,
 }
 

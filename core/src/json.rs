@@ -25,7 +25,8 @@ use self::stops::Stops;
 use self::text::Text;
 pub use self::write::{ObjectFields, write_object};
 
-/// Something that can be read from a cursor, into the place where it stays: what holds other values is large.
+/// A value that can be read from a cursor, straight into the place where it stays, because a value that holds other
+/// values is large.
 pub trait Read<'a>: Default {
     /// Reads the value that begins at the cursor, and leaves the cursor behind it. The place is as it is by
     /// default.
@@ -47,21 +48,21 @@ fn read_all<'a, T: Read<'a>>(mut cursor: Cursor<'a>) -> Result<T, JsonError> {
     cursor.end().map(|()| value)
 }
 
-/// How many items the lists and maps that are read of one request may have together. An API server stores no
-/// object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a hundred
-/// bytes, however few it has in the text.
+/// The largest number of items that the lists and maps that are read of one request may have together. An API
+/// server stores no object of more than 1.5 MiB, in which some tens of thousands have room. Each takes up to a
+/// hundred bytes, however few it has in the text.
 pub const ITEMS_MAX: usize = 1 << 16;
 
-/// How many values one request may have, read or skipped: what bounds the time that a text of many small values
-/// takes. The largest objects that rules are about, nodes with all their images and workloads with many
-/// containers, have some thousands.
+/// The largest number of values that one request may have, read or skipped. It bounds the time that a text of many
+/// small values takes. The largest objects that rules are about, nodes with all their images and workloads with
+/// many containers, have some thousands.
 pub const VALUES_MAX: usize = 100_000;
 
-/// How deep lists and maps may stand in each other in what is skipped: as deep as `serde_json` reads them.
+/// The largest depth of lists and maps in each other in skipped text: as deep as `serde_json` reads them.
 pub const DEPTH_MAX: usize = 127;
 
-/// How long a text with escapes may be that is read of a request. The longest that an API server stores, in a ConfigMap,
-/// has 1 MiB, and takes twice as much where each of its characters is escaped.
+/// The largest length of a text with escapes that is read of a request. The longest text that an API server stores,
+/// in a ConfigMap, has 1 MiB, and takes twice as much where each of its characters is escaped.
 const ESCAPED_BYTES_MAX: usize = (2 << 20) + 2;
 
 /// A place in JSON text.
@@ -73,15 +74,15 @@ pub struct Cursor<'a> {
     items_left: usize,
     /// Values that may still be read or skipped.
     values_left: usize,
-    /// How long a text with escapes may be.
+    /// The largest length of a text with escapes.
     escaped_max: usize,
-    /// Where strings end around here.
+    /// The places around the cursor where strings end.
     stops: Stops,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the beginning of a text that is as long as its sender, whom PoolGuard trusts, makes it: a list of the
-    /// API server, a dump, or a part of a request that was read within bounds.
+    /// A cursor at the beginning of a text without bounds, from a sender whom PoolGuard trusts: a list of the API
+    /// server, a dump, or a part of a request that was read within bounds.
     pub fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -227,7 +228,7 @@ impl<'a> Cursor<'a> {
         self.string_here()
     }
 
-    /// The same, compiled into its caller: most strings are keys.
+    /// The string that begins here. This function is compiled into its caller, because most strings are keys.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call costs as much as what it does")]
     fn string_here(&mut self) -> Result<Text<'a>, JsonError> {

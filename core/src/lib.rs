@@ -1,4 +1,4 @@
-//! What PoolGuard decides: values in, values out.
+//! The decision core of PoolGuard: values in, values out.
 //!
 //! ```text
 //! bytes ──review::parse──▶ Request ─┐

@@ -45,14 +45,14 @@ use self::{
 };
 use crate::kubernetes::{object::NodePoolKind, resource::GroupResource, taint::Taint};
 
-/// What the config says, checked and ready: made by [`crate::config`] only.
+/// The config, checked and ready: made by [`crate::config`] only.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// From the config, or read from the nodes; `None` while neither tells.
+    /// The provider, from the config or read from the nodes; `None` while neither tells.
     pub provider: Option<Provider>,
     /// The label by which the provider names a node's pool.
     pub node_pool_labels: Vec<String>,
-    /// Which pods are AutoMQ's.
+    /// The conditions for an AutoMQ pod.
     pub automq: AutoMq,
     /// The default taint, by which undeclared pools are found.
     pub taint: Taint<'static>,
@@ -68,17 +68,18 @@ pub struct Policy {
     pub protected: Vec<Protected>,
     /// Custom resources that make nodes.
     pub node_pool_kinds: Vec<Arc<NodePoolKind>>,
-    /// Those of them whose changes the API server sends, if the config names them; else those that the cluster has.
+    /// The custom resources whose changes the API server sends, if the config names them; `None` stands for
+    /// those that the cluster has.
     pub node_pool_objects: Option<Vec<GroupResource>>,
-    /// Who passes `node-taint`, `node-identity` and `role-binding`.
+    /// The principals that pass `node-taint`, `node-identity` and `role-binding`.
     pub trusted: TrustedPrincipals,
     /// Groups whose members are always allowed, and always recorded.
     pub break_glass_groups: Vec<String>,
-    /// How placement reads tolerations and taints.
+    /// The settings by which placement reads tolerations and taints.
     pub placement: PlacementSettings,
     /// The catalog for this provider, as the config extends or replaces it.
     pub machine_types: MachineTypes,
-    /// Modes.
+    /// The modes of the rules.
     pub rules: RuleModes,
     /// Whether the API server has a backstop.
     pub backstop: BackstopMode,
@@ -87,9 +88,10 @@ pub struct Policy {
 /// The two calls that an API server makes, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// May change the object. Denies only what a backstop would deny before the other call.
+    /// The mutating call, which may change the object. It denies only what a backstop would deny before the
+    /// other call.
     Mutate,
-    /// May deny, and changes nothing.
+    /// The validating call, which may deny, and changes nothing.
     Validate,
 }
 
@@ -111,7 +113,7 @@ pub fn decide(
 }
 
 impl Policy {
-    /// What of a request's objects the rules read.
+    /// Returns the parts of a request's objects that the rules read.
     pub fn reads(&self, snapshot: &Snapshot, phase: Phase, target: &Target<'_>) -> Reads {
         let view = match (phase, View::of(target)) {
             (Phase::Validate, view) | (Phase::Mutate, view @ (View::Pod | View::Node)) => view,

@@ -40,110 +40,111 @@ use crate::{
 /// A plan, as far as it is about node pools.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// In the order of the plan, which is that of their addresses.
+    /// The node pools, in the order of the plan, which is that of their addresses.
     pub pools: Vec<PlannedPool>,
     /// AutoMQ's own resources.
     pub instances: Vec<PlannedInstance>,
     /// Kubernetes objects.
     pub manifests: Vec<PlannedManifest>,
-    /// What takes something from a cloud role, or changes who has it.
+    /// Changes that take something from a cloud role, or change who has it.
     pub role_changes: Vec<PlannedRoleChange>,
-    /// What may make nodes as well, and is not read.
+    /// Resources that may make nodes as well, and that PoolGuard does not read.
     pub lookalikes: Vec<Lookalike>,
 }
 
 /// A node pool of a plan. What is `None` is known once the plan is applied.
 #[derive(Clone, Debug)]
 pub struct PlannedPool {
-    /// As Terraform has it: `aws_eks_node_group.pool["automq-a"]`.
+    /// The address in Terraform: `aws_eks_node_group.pool["automq-a"]`.
     pub address: String,
-    /// What the provider will call it; the address where that is not known.
+    /// The provider's name of the pool; the address if the name is not known.
     pub name: String,
-    /// Where it will be.
+    /// The provider of the pool.
     pub provider: Provider,
-    /// The cluster that it is in.
+    /// The cluster of the pool.
     pub cluster: Option<String>,
-    /// What the plan does to it.
+    /// The effect of the plan on the pool.
     pub action: Action,
-    /// Labels of its nodes.
+    /// Labels of the pool's nodes.
     pub labels: PlannedLabels,
-    /// Taints of its nodes.
+    /// Taints of the pool's nodes.
     pub taints: Option<Vec<Taint<'static>>>,
-    /// Machine types that its nodes may have.
+    /// Machine types that the pool's nodes may have.
     pub machine_types: Option<Vec<String>>,
-    /// Zones that its nodes may be in.
+    /// Zones that the pool's nodes may be in.
     pub zones: Option<BTreeSet<String>>,
-    /// Nodes that it starts with.
+    /// The number of nodes that the pool starts with.
     pub size: Option<u64>,
     /// Whether the cloud may take its nodes back at any time.
     pub is_spot: bool,
-    /// How its attributes are called.
+    /// The names of the pool's attributes.
     pub attributes: Attributes,
 }
 
-/// How the attributes of a node pool are called in a configuration, to say what to change: paths in keys
-/// and indices, since Terraform has blocks as lists.
+/// The names of a node pool's attributes in a configuration, to say what to change. They are paths in keys and
+/// indices, since Terraform has blocks as lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// `instance_types`
+    /// The attribute of the machine types, such as `instance_types`.
     pub machine_types: &'static str,
-    /// Whether there may be several types.
+    /// Whether the attribute can have several types.
     pub has_type_list: bool,
-    /// `subnet_ids`
+    /// The attribute of the zones, such as `subnet_ids`.
     pub zones: &'static str,
-    /// `scaling_config.0.desired_size`
+    /// The attribute of the size, such as `scaling_config.0.desired_size`.
     pub size: &'static str,
-    /// Whether the size is that in each zone.
+    /// Whether the size is the number of nodes in each zone.
     pub size_is_of_zone: bool,
-    /// `taint`
+    /// The attribute of the taints, such as `taint`.
     pub taints: &'static str,
-    /// How a taint is written; `None` where the provider takes none.
+    /// The syntax of a taint; `None` if the provider takes none.
     pub taint: Option<TaintSyntax>,
 }
 
-/// How a taint is written in a configuration.
+/// The syntax of a taint in a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaintSyntax {
-    /// `taint { … effect = "NO_SCHEDULE" }`
+    /// A block with the effect in upper case: `taint { … effect = "NO_SCHEDULE" }`
     Shouted,
-    /// `taints { … effect = "NoSchedule" }`
+    /// A block with the effect as in Kubernetes: `taints { … effect = "NoSchedule" }`
     Block,
-    /// `node_taints = ["key=value:NoSchedule"]`
+    /// A list of texts: `node_taints = ["key=value:NoSchedule"]`
     Texts,
 }
 
-/// What a plan does to a resource.
+/// The action of a plan on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It is made, changed in place, or left as it is.
+    /// The plan creates the resource, changes it in place, or leaves it as it is.
     Keep,
-    /// It is deleted and made anew.
+    /// The plan deletes the resource, and then makes a new one.
     Replace,
-    /// It is made anew, and the old one is deleted then.
+    /// The plan makes a new resource, and then deletes the old one.
     Renew,
-    /// It is deleted.
+    /// The plan deletes the resource.
     Delete,
 }
 
-/// Why a text is not a plan that tells of node pools.
+/// The reason why PoolGuard cannot read a text as a plan with node pools.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// Not JSON, as the file that `terraform plan -out` writes, or the lines of `terraform plan -json`.
+    /// The text is not JSON, such as the file that `terraform plan -out` writes, or the lines of `terraform
+    /// plan -json`.
     #[error("it is not one JSON document")]
     Json(#[from] serde_json::Error),
-    /// JSON of another kind.
+    /// The text is JSON of another kind.
     #[error("it has no `format_version`")]
     NotPlan,
-    /// What `terraform show -json` prints without a plan.
+    /// The text is a Terraform state: `terraform show -json` prints it if it gets no plan.
     #[error("it is a Terraform state, not a plan")]
     State,
-    /// A format to come.
+    /// The version of the format is one that PoolGuard does not read, such as a later one.
     #[error("its `format_version` is {0:?}, but PoolGuard reads only 1.x")]
     Version(String),
     /// Terraform says that planning failed.
     #[error("it is incomplete: Terraform says that planning failed (`errored`)")]
     Errored,
-    /// Nothing to check.
+    /// The plan has no resource that a check reads.
     #[error(
         "the plan contains no resource that PoolGuard knows as a node pool ({})",
         known_resources()
@@ -192,7 +193,7 @@ impl Plan {
         Ok(Self { pools, instances, manifests, role_changes, lookalikes })
     }
 
-    /// Where the node pools are; `None` if they are in several places.
+    /// Returns the provider of the node pools; `None` if there is none, or more than one.
     pub fn provider(&self) -> Option<Provider> {
         let (first, rest) = self.pools.split_first()?;
         rest.iter().all(|pool| pool.provider == first.provider).then_some(first.provider)
@@ -202,7 +203,7 @@ impl Plan {
 /// A change of a resource that Terraform manages.
 struct Change<'p> {
     text: &'p Value,
-    /// `aws_eks_node_group`
+    /// The kind of the resource, such as `aws_eks_node_group`.
     kind: &'p str,
     address: &'p str,
     action: Action,
@@ -210,7 +211,7 @@ struct Change<'p> {
 }
 
 impl<'p> Change<'p> {
-    /// `None` for a data source, and for what is left of an earlier replacement.
+    /// Reads a change; `None` for a data source, and for what is left of an earlier replacement.
     fn read(change: &'p Value) -> Option<Self> {
         let text = |key: &str| change.get(key).and_then(Value::as_str).unwrap_or_default();
         if text("mode") != "managed" || change.get("deposed").is_some() {
@@ -298,9 +299,9 @@ impl<'p> Change<'p> {
 /// A resource that makes machines which may be nodes, and that PoolGuard does not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookalike {
-    /// As Terraform has it.
+    /// The address in Terraform.
     pub address: String,
-    /// `aws_autoscaling_group`
+    /// The kind of the resource, such as `aws_autoscaling_group`.
     pub kind: String,
 }
 
@@ -314,7 +315,7 @@ impl Lookalike {
 }
 
 impl Action {
-    /// `None` for what Terraform only reads or forgets.
+    /// Reads the action of a change; `None` for a resource that Terraform only reads or forgets.
     fn of(change: &Value) -> Option<Self> {
         let actions = change.pointer("/change/actions")?.as_array()?;
         let actions: Vec<&str> = actions.iter().filter_map(Value::as_str).collect();
@@ -328,7 +329,7 @@ impl Action {
     }
 }
 
-/// All that nodes of the pool may have; `None` if one is not known.
+/// Returns all types that nodes of the pool may have; `None` if one is not known.
 fn machine_types(resource: &Resource, values: Values<'_>) -> Option<Vec<String>> {
     let mut types = values.texts(resource.machine_type)?;
     for path in resource.further_types {
@@ -357,7 +358,7 @@ fn taints(resource: &Resource, values: Values<'_>) -> Option<Vec<Taint<'static>>
     }
 }
 
-/// `{"key": …, "value": …, "effect": …}`, or `key=value:effect`.
+/// Reads a taint: `{"key": …, "value": …, "effect": …}`, or `key=value:effect`.
 fn taint(value: &Value) -> Option<Taint<'static>> {
     if let Some(text) = value.as_str() {
         return Taint::parse(text);
@@ -366,7 +367,7 @@ fn taint(value: &Value) -> Option<Taint<'static>> {
     Some(Taint::of_cloud(part("key")?, part("value").unwrap_or_default(), part("effect")?))
 }
 
-/// The attribute that tells it, and what it tells.
+/// Returns the attribute that sets the size, and the number of nodes that it stands for.
 fn size(
     resource: &Resource,
     values: Values<'_>,

@@ -1,12 +1,12 @@
-//! How long to wait before the next try.
+//! The time between a failed attempt and the next one.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Waits that double, each with jitter, so that replicas which failed together do not come back
-/// together.
+/// Waits that double up to 30 seconds. Each has jitter, so that replicas that failed at the same time do
+/// not retry at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     next: Duration,
@@ -19,14 +19,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait now: between half of the current wait and all of it.
+    /// Returns the time to wait now: between half of the current wait and all of it. Doubles the current wait.
     pub fn wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(LONGEST);
         wait.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// It worked: the next failure is a first one.
+    /// Resets the wait after a success, so that the next failure counts as the first one.
     pub fn reset(&mut self) {
         *self = Self::default();
     }

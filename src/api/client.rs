@@ -1,4 +1,4 @@
-//! The API server: how to reach it, and what its errors mean.
+//! The client for the API server: its configuration, its requests, and the explanation of its errors.
 
 use std::{fmt::Display, path::Path, time::Duration};
 
@@ -24,7 +24,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How to reach the API server of a kubeconfig, or of the cluster that this process runs in.
+/// Returns the client configuration of a kubeconfig, or of the cluster that this process runs in.
 pub async fn configure(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
     let mut config = if let Some(file) = kubeconfig {
@@ -75,7 +75,7 @@ fn require_context(
     bail!("{file} has no context `{context}`; {hint}");
 }
 
-/// Neither a kubeconfig nor a pod's service account names a cluster.
+/// The error that neither a kubeconfig nor a pod's service account names a cluster.
 #[derive(Debug, thiserror::Error)]
 #[error("PoolGuard found no cluster: run it in a pod, or name a kubeconfig with --kubeconfig FILE")]
 pub struct NoCluster;
@@ -89,7 +89,7 @@ pub fn or_dump(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// A client for the API server. A command that the kubeconfig runs to log in can fail here.
+/// Creates a client for the API server. A command that the kubeconfig runs to log in can fail here.
 pub fn connect(config: Config) -> anyhow::Result<Client> {
     Client::try_from(config).map_err(|error| {
         let why = innermost(&error);
@@ -104,7 +104,8 @@ pub fn connect(config: Config) -> anyhow::Result<Client> {
     })
 }
 
-/// The last error of the chain: each error of it repeats the next one, and the last says what happened.
+/// Returns the last error of the chain. Each error of the chain repeats the next one, and the last one
+/// says what happened.
 fn innermost(error: &kube::Error) -> &dyn std::error::Error {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
@@ -118,7 +119,7 @@ pub async fn text(client: &Client, request: http::Request<Vec<u8>>) -> Result<St
     answer(client, request).await.map(Response::into_body)
 }
 
-/// The same with the headers of the answer, which have the warnings.
+/// Sends a request like [`text`], and returns the answer with its headers. The headers contain the warnings.
 pub async fn answer(
     client: &Client,
     request: http::Request<Vec<u8>>,
@@ -141,7 +142,7 @@ pub async fn answer(
     }
 }
 
-/// Where a group is served, in the version that it prefers.
+/// Returns the path at which the API server serves a group, in the version that the API server prefers.
 pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
     if group.is_empty() {
         return Ok("/api/v1".to_owned());
@@ -154,24 +155,24 @@ pub async fn base(client: &Client, group: &str) -> Result<String, kube::Error> {
     Ok(format!("/apis/{}", version.ok_or_else(unnamed)?))
 }
 
-/// Why a request to the API server came to nothing, in one line that says whose fault it is.
+/// The error of a request to the API server. Its text is one line that says who is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// A right is missing, which an administrator has to add.
+    /// The API server denied the request because a right is missing. An administrator has to add it.
     #[error("{message}. Add the rule {rule} to the {}", rule.scope)]
     Forbidden {
-        /// What the API server said.
+        /// The message of the API server.
         message: String,
         /// The rule to add.
         rule: Box<PolicyRule>,
     },
-    /// The API server refused, or failed.
+    /// The API server answered with an error.
     #[error("{0}")]
     Answered(String),
-    /// There was no answer.
+    /// The API server did not answer.
     #[error("cannot send a request to the API server: {0}")]
     NotAnswered(String),
-    /// What was asked, or what was answered, is no JSON of the expected shape: a fault of PoolGuard.
+    /// The request or the answer is not JSON of the expected shape. This is a fault of PoolGuard.
     #[error("{0}")]
     Unreadable(String),
 }
@@ -214,12 +215,13 @@ impl From<&kube::Error> for ApiError {
     }
 }
 
-/// An error of a request.
+/// Converts an error of a request into an [`ApiError`].
 pub fn explain(error: &kube::Error) -> ApiError {
     error.into()
 }
 
-/// An error of a request that needed a right: one that was refused names the rule to add.
+/// Converts an error of a request that needed a right. If the API server answered 403, the error names
+/// the rule to add.
 pub fn explain_with(error: &kube::Error, right: &PolicyRule) -> ApiError {
     let explained = explain(error);
     if code(error) == Some(403) {
@@ -229,12 +231,12 @@ pub fn explain_with(error: &kube::Error, right: &PolicyRule) -> ApiError {
     }
 }
 
-/// The HTTP status of an answer; `None` if there was none.
+/// Returns the HTTP status of an answer; `None` if the API server did not answer.
 pub fn code(error: &kube::Error) -> Option<u16> {
     if let kube::Error::Api(status) = error { Some(status.code) } else { None }
 }
 
-/// How long the API server asks to be left alone.
+/// Returns the time that the API server asks the client to wait before the next request.
 pub fn retry_after(error: &kube::Error) -> Option<Duration> {
     let kube::Error::Api(status) = error else { return None };
     let seconds = status.details.as_ref()?.retry_after_seconds;

@@ -1,4 +1,4 @@
-//! Which custom resources an API server serves. Every authenticated user may ask (`system:discovery`).
+//! The custom resources that an API server serves. Every authenticated user may read them (`system:discovery`).
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,14 @@ use crate::kubernetes::resource::GroupResource;
 /// A resource that the API server serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedResource {
-    /// In any version.
+    /// The group and the plural of the resource, in any version.
     pub resource: GroupResource,
-    /// Where its objects of every namespace are listed, in the version that the API server prefers.
+    /// The path that lists its objects of every namespace, in the version that the API server prefers.
     pub path: String,
 }
 
-/// What of these groups the API server serves; one request, and one more for each group that it has.
+/// Returns the resources of these groups that the API server serves. Sends one request, and one more for
+/// each of the groups that the API server has.
 pub async fn served(
     client: &Client,
     groups: &BTreeSet<&str>,
@@ -37,7 +38,8 @@ pub async fn served(
     Ok(served)
 }
 
-/// The plurals of what the API server serves at `/apis/GROUP/VERSION`.
+/// Returns the plurals of the resources that the API server serves at `/apis/GROUP/VERSION`, without
+/// subresources.
 pub async fn resources(client: &Client, base: &str) -> Result<Vec<String>, kube::Error> {
     let ApiResources { resources } = read(client, base).await?;
     // A subresource has a slash.

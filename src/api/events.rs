@@ -1,4 +1,4 @@
-//! Events: what `kubectl get events` shows of what PoolGuard did.
+//! Events about what PoolGuard did, as `kubectl get events` shows them.
 
 mod aggregate;
 mod denials;
@@ -21,53 +21,53 @@ use crate::{
     json::text::cut,
 };
 
-/// Nothing waits for an Event for longer.
+/// The longest time that PoolGuard waits for the API server to create an Event.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Notes of Events may have so many bytes.
+/// The largest number of bytes in the note of an Event.
 const NOTE_MAX: usize = 1024;
 
-/// Objects without a namespace have their Events here.
+/// The namespace of Events about objects without a namespace.
 const CLUSTER_SCOPED_NAMESPACE: &str = "default";
 
-/// How grave an Event is.
+/// The severity of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
-    /// As it should be.
+    /// An expected event, which needs no action.
     Normal,
     /// An event that an administrator should look at.
     Warning,
 }
 
-/// Writes Events in the name of this replica.
+/// The writer of Events in the name of this replica.
 #[derive(Clone)]
 pub struct EventRecorder {
     client: Client,
     instance: String,
 }
 
-/// What an Event says.
+/// The content of an Event.
 #[derive(Clone, Debug)]
 pub struct Event<'e> {
-    /// The object that it is about.
+    /// The object that the Event is about.
     pub regarding: ObjectRef,
-    /// How grave.
+    /// The severity of the Event.
     pub event_type: EventType,
-    /// Why, as one word for machines.
+    /// The reason, as one word for machines.
     pub reason: &'e str,
-    /// What was done, as one word for machines.
+    /// The action that PoolGuard took, as one word for machines.
     pub action: &'e str,
-    /// What happened, for people.
+    /// The description of what happened, for people.
     pub note: String,
 }
 
 impl EventRecorder {
-    /// In the name of this replica.
+    /// Creates a recorder that writes Events in the name of this replica.
     pub fn new(client: Client, instance: String) -> Self {
         Self { client, instance }
     }
 
-    /// Writes an Event. One that cannot be written is a line of the log, and no more.
+    /// Writes an Event. If the API server does not create the Event, PoolGuard only writes a line to its log.
     pub async fn publish(&self, event: Event<'_>) {
         let written = timeout(PATIENCE, self.write(event)).await;
         match written {

@@ -1,9 +1,11 @@
-//! The Lease: one replica at a time does what only one should do. Every replica answers requests.
+//! The Lease, which allows one replica at a time to do the work that only one should do. Every replica
+//! answers requests.
 //!
-//! Whether a holder is alive is told by its Lease changing, timed by the own clock: clocks of other
-//! machines do not matter. A holder that cannot renew stops being one before anybody can follow it.
+//! A replica decides by its own clock whether the holder is alive: the holder is alive while its Lease
+//! changes. The clocks of other machines do not matter. A holder that cannot renew the Lease stops acting
+//! as the holder before another replica can take the Lease.
 //!
-//! Every replica publishes in annotations of the Lease what `poolguard status` reads of it.
+//! Every replica publishes facts in annotations of the Lease, which `poolguard status` reads.
 
 use std::{
     collections::BTreeMap,
@@ -36,16 +38,17 @@ use crate::{
     telemetry::log_once::LogOnce,
 };
 
-/// How long a Lease is good without being renewed.
+/// The time for which a Lease is valid without being renewed.
 const DURATION: Duration = Duration::from_secs(15);
 
-/// How long its holder acts on it without having renewed it: less, so that two never do.
+/// The time for which a replica acts as the holder without having renewed the Lease. It is shorter than
+/// [`DURATION`], so that two replicas never act as the holder at the same time.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often it is renewed, and looked at.
+/// The average interval at which a replica reads the Lease, and the holder renews it.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Until when this replica holds the Lease; `None` while it does not.
+/// The time until which this replica holds the Lease; `None` while it does not.
 pub type LeaseHeld = Option<Instant>;
 
 /// Whether the Lease is held at that moment.
@@ -70,30 +73,30 @@ pub const LAST_SCAN: &str = "poolguard.io/last-scan";
 /// The largest number of replicas that publish. Replicas that are gone stay until others need their place.
 const REPLICAS_MAX: usize = 20;
 
-/// What a replica publishes about itself.
+/// The facts that a replica publishes about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaFacts {
-    /// The hash of its config in force.
+    /// The hash of the config that is in force at the replica.
     pub config: Option<String>,
-    /// When a scan of it succeeded last.
+    /// The time of the replica's last scan that succeeded.
     pub scanned: Option<Timestamp>,
 }
 
-/// What is published about a replica.
+/// The published facts about a replica.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PublishedFacts {
-    /// The hash of its config in force.
+    /// The hash of the config that is in force at the replica.
     pub config: String,
-    /// Since when.
+    /// The time at which the replica published this hash first.
     since: Timestamp,
 }
 
-/// What the replicas have published in this annotation, by their names.
+/// Returns the facts that the replicas have published in this annotation, by the names of the replicas.
 pub fn published(annotation: Option<&str>) -> BTreeMap<String, PublishedFacts> {
     annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// Publishes in these annotations; whether that changes them.
+/// Publishes the facts of a replica in these annotations. Returns whether that changes the annotations.
 fn publish(
     annotations: &mut BTreeMap<String, String>,
     identity: &str,
@@ -118,7 +121,7 @@ fn publish(
     *annotations != before
 }
 
-/// What is known of the Lease, and since when.
+/// The last observed state of the Lease, and the time at which a change was observed last.
 #[derive(Debug, Default)]
 struct Observed {
     holder: String,
@@ -126,7 +129,7 @@ struct Observed {
     changed_at: Option<Instant>,
 }
 
-/// What to do about the Lease.
+/// The next step of a replica for the Lease.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Renew,
@@ -135,7 +138,7 @@ enum Step {
 }
 
 impl Observed {
-    /// Notes what the Lease says now.
+    /// Records the current state of the Lease.
     fn note(&mut self, spec: &LeaseSpec, now: Instant) {
         let holder = spec.holder_identity.clone().unwrap_or_default();
         if self.changed_at.is_none() || self.holder != holder || self.renewed != spec.renew_time {
@@ -154,7 +157,7 @@ impl Observed {
     }
 }
 
-/// A replica that wants the Lease.
+/// A replica that competes for the Lease.
 pub struct Candidate {
     client: Client,
     api: Api<Lease>,
@@ -167,7 +170,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// A candidate of this name that publishes these facts, and where it says whether it holds the Lease.
+    /// Creates a candidate of this name that publishes these facts, and a receiver that tells whether the
+    /// candidate holds the Lease.
     pub fn new(
         client: Client,
         namespace: &str,
@@ -181,7 +185,7 @@ impl Candidate {
         (Self { client, api, names, identity, facts, held, observed, failure_log }, receiver)
     }
 
-    /// Takes the Lease when it is free, and keeps it.
+    /// Takes the Lease when it is free, and renews it, until the process ends.
     pub async fn run(&mut self) -> Infallible {
         loop {
             let asked = Instant::now();
@@ -204,7 +208,7 @@ impl Candidate {
         }
     }
 
-    /// Lets the Lease go, so that another replica need not wait for its end.
+    /// Releases the Lease, so that another replica need not wait until it expires.
     pub async fn release(&mut self) {
         if self.held.borrow().is_none() {
             return;
@@ -226,7 +230,8 @@ impl Candidate {
         }
     }
 
-    /// Whether this replica holds the Lease now.
+    /// Tries once to take or renew the Lease, and publishes the facts. Returns whether this replica holds
+    /// the Lease now.
     async fn try_once(&mut self) -> Result<bool, ApiError> {
         // Another replica may publish at the same moment.
         for _ in 0..2 {
@@ -237,7 +242,8 @@ impl Candidate {
         Ok(false)
     }
 
-    /// Whether this replica holds the Lease now; `None` if another replica wrote the Lease meanwhile.
+    /// Writes the Lease. Returns whether this replica holds the Lease now; `None` if another client wrote
+    /// it meanwhile.
     async fn try_to_write(&mut self) -> Result<Option<bool>, ApiError> {
         let right = rbac::leading(&self.names);
         let found = self.api.get_opt(&self.names.release).await;

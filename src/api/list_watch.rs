@@ -1,7 +1,9 @@
-//! Lists and watches, for ever: a list in pages, then what changes, until the server says otherwise.
+//! The list and watch of a collection, until the process ends. A list in pages comes first, and then a
+//! watch of the changes, until the API server ends it.
 //!
-//! Objects reach their [`WatchSink`] as the text that the server wrote. Every line of a watch confirms
-//! what is known, bookmarks included: that is how old facts can be told from a quiet cluster.
+//! Objects reach their [`WatchSink`] as the text that the API server wrote. Every line of a watch, also a
+//! bookmark, confirms that the sink is up to date. A sink can therefore distinguish outdated facts from a
+//! quiet cluster.
 
 pub mod one;
 
@@ -30,66 +32,69 @@ use crate::{
     cluster::wire::{ListPage, WatchLine},
 };
 
-/// A node carries 50 images in its status: this many are 750 kB, and a list of 5,000 passes through
-/// in pieces that do not show in the memory.
+/// The number of objects in a page of a list. A node carries 50 images in its status, so this many nodes
+/// are 750 kB, and a list of 5,000 nodes passes through in pieces that do not show in the memory.
 const PAGE: u32 = 50;
 
-/// Seconds that a watch lasts; it then goes on where it was.
+/// The number of seconds that a watch lasts. The next watch continues where it ended.
 const WATCH_SECONDS: u32 = 290;
 
-/// API servers send a bookmark every minute: without a line in this time the connection is dead.
+/// The longest time without a line of a watch. API servers send a bookmark every minute, so the
+/// connection is dead after this time.
 const SILENCE: Duration = Duration::from_secs(150);
 
-/// A right that is granted is used after this long at the latest.
+/// The longest wait after a list or watch for which a right is missing. PoolGuard uses a newly granted
+/// right after this time at the latest.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
 
-/// A resource that the cluster lacks is looked for again after this long.
+/// The time after which PoolGuard looks again for a resource that the cluster lacks.
 const ABSENT_WAIT: Duration = Duration::from_mins(1);
 
-/// A watch that ends sooner than this without a line is a failure in disguise.
+/// The shortest time that a watch without a line may last. If it ends sooner, PoolGuard retries with
+/// back-off, as after a failure.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// What to list and watch.
+/// The collection to list and watch.
 #[derive(Clone, Debug)]
 pub struct WatchSource {
-    /// The collection, as `/api/v1/nodes`.
+    /// The path of the collection, as `/api/v1/nodes`.
     pub path: String,
-    /// Whether only metadata is asked for.
+    /// Whether PoolGuard requests only the metadata of the objects.
     pub metadata_only: bool,
-    /// The only object that is asked for.
+    /// The name of the only object that PoolGuard requests.
     pub name: Option<String>,
-    /// Whether a cluster may lack the resource, which then has no objects.
+    /// Whether a cluster may lack the resource. PoolGuard then handles it as a resource without objects.
     pub may_be_absent: bool,
-    /// What it takes.
+    /// The right that the list and the watch need.
     pub right: PolicyRule,
 }
 
-/// Where objects go.
+/// The receiver of the objects of a list and watch.
 pub trait WatchSink: Send {
-    /// A list begins.
+    /// Begins a list.
     fn begin(&mut self);
-    /// An object of the list.
+    /// Receives an object of the list.
     fn list(&mut self, object: &str);
-    /// The list is complete.
+    /// Ends the list, which is now complete.
     fn end(&mut self);
-    /// An object is there, or has changed.
+    /// Receives an object that was created or has changed.
     fn apply(&mut self, object: &str);
-    /// An object is gone.
+    /// Receives an object that was deleted.
     fn delete(&mut self, object: &str);
-    /// What is known is what is there, as of now.
+    /// Confirms that the sink has received all objects and changes up to now.
     fn confirm(&mut self) {}
-    /// It is not known any more what is there, and why.
+    /// Reports the reason why the sink no longer knows which objects exist.
     fn fail(&mut self, _why: &str) {}
 }
 
-/// Why a list or a watch ended.
+/// The reason why a list or a watch ended.
 #[derive(Debug)]
 enum Failure {
-    /// The version is too old to go on from: list again.
+    /// The API server no longer has this resource version. PoolGuard has to list again.
     Gone,
-    /// Anything else, and when the server wants to be asked again.
+    /// Any other error, and the time after which the API server asks the client to retry, if it names one.
     Other(String, Option<Duration>),
-    /// A right is missing, and an administrator must grant it.
+    /// The API server denied the request because a right is missing. An administrator must grant it.
     Refused(String),
     /// The cluster does not have the resource, and need not have it.
     Absent,
@@ -106,7 +111,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// How long to wait before the next try.
+    /// Returns the time to wait before the next attempt.
     fn wait(&self, backoff: &mut Backoff) -> Duration {
         match self {
             Self::Gone | Self::Absent => backoff.wait(),
@@ -125,7 +130,7 @@ impl Failure {
     }
 }
 
-/// Follows a collection for ever.
+/// Lists and watches a collection until the process ends.
 pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSink) -> Infallible {
     let mut backoff = Backoff::default();
     let mut version = None;
@@ -183,7 +188,7 @@ pub async fn follow(client: Client, source: WatchSource, mut sink: impl WatchSin
     }
 }
 
-/// Lists everything; the version to watch from.
+/// Lists all objects of the collection. Returns the resource version from which to watch.
 async fn list(
     client: &Client,
     source: &WatchSource,
@@ -221,7 +226,7 @@ async fn list(
     }
 }
 
-/// Reads the answer to a request, instead of what was read before.
+/// Reads the answer to a request into `text`, and replaces the text of the page before.
 async fn read_page(
     client: &Client,
     source: &WatchSource,
@@ -242,7 +247,8 @@ async fn read_page(
     })
 }
 
-/// Watches from a version, which is kept up, until the server ends it; and whether it said anything.
+/// Watches from a resource version, which it keeps up to date, until the API server ends the watch. Also
+/// returns whether the API server sent a line.
 async fn watch(
     client: &Client,
     source: &WatchSource,
@@ -295,8 +301,9 @@ async fn open(
     opened.map(Box::pin).map_err(|error| source.failure(&error))
 }
 
-/// Gives a line to the sink, and keeps up the version to go on from after it. A line that says none leaves it
-/// as it was: a watch from no version would begin anywhere.
+/// Passes a line to the sink, and updates the resource version from which the next watch continues. A
+/// line without a version leaves the version unchanged, because a watch without a version would begin
+/// anywhere.
 fn take(line: &[u8], sink: &mut impl WatchSink, version: &mut String) -> Result<(), Failure> {
     let damaged = |error: &dyn fmt::Display| {
         Failure::Other(format!("the watch sent a line that PoolGuard cannot read: {error}"), None)

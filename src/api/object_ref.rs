@@ -1,4 +1,5 @@
-//! Which object an Event or a report is about. A denied pod does not exist, but who made it does.
+//! The object that an Event or a report is about. A denied pod does not exist, but the controller that
+//! creates it does.
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::{
     policy::request::{Change, Operation, Request, RequestObjects},
 };
 
-/// No name of an object is longer.
+/// The largest number of bytes in the name of an object.
 const NAME_BYTES_MAX: usize = 253;
 
 /// A reference to an object.
@@ -16,22 +17,24 @@ const NAME_BYTES_MAX: usize = 253;
 pub struct ObjectRef {
     api_version: String,
     kind: String,
-    /// Where Events and reports of it are kept as well; empty for what has none.
+    /// The namespace of the object and of its Events and reports; empty for an object without a namespace.
     namespace: String,
     name: String,
-    /// Empty where it is not known.
+    /// The UID of the object; empty if it is not known.
     uid: String,
 }
 
 impl ObjectRef {
-    /// The controller; else the object itself, if it is there already; else the namespace.
+    /// Returns the object that an Event or a report about a request refers to. This is the controller of
+    /// the requested object. If there is no controller, it is the object itself if it exists already, and
+    /// otherwise the namespace.
     pub fn of(request: &Request<'_>) -> Option<Self> {
         let namespace = request.target.namespace.as_str();
         let controller = request.controller().map(|owner| Self::owner(owner, namespace));
         controller.or_else(|| Self::object(request)).or_else(|| Self::namespace(namespace))
     }
 
-    /// A pod that is there.
+    /// Creates a reference to a pod that exists.
     pub fn pod(metadata: &Metadata<'_>) -> Self {
         Self {
             api_version: "v1".to_owned(),
@@ -42,7 +45,7 @@ impl ObjectRef {
         }
     }
 
-    /// An object without a namespace of which the name is known.
+    /// Creates a reference to an object without a namespace from its name.
     pub fn named(api_version: &str, kind: &str, name: &str) -> Self {
         let (namespace, uid) = (String::new(), String::new());
         Self {
@@ -54,7 +57,8 @@ impl ObjectRef {
         }
     }
 
-    /// Nothing limits what a request calls the owner of an object.
+    /// Creates a reference to the owner of an object, with texts of at most [`NAME_BYTES_MAX`] bytes. The
+    /// API server does not limit the texts of an owner reference in a request.
     fn owner(owner: &OwnerReference<'_>, namespace: &str) -> Self {
         let OwnerReference { api_version, kind, name, uid, controller: _ } = owner;
         let bounded = |text: &str| cut(text.to_owned(), NAME_BYTES_MAX);
@@ -108,25 +112,27 @@ impl ObjectRef {
         })
     }
 
-    /// A namespace, of which Events and reports belong into it: that is where its people look.
+    /// Creates a reference to a namespace. Its Events and reports are kept in this namespace, because its
+    /// users look for them there.
     fn namespace(name: &str) -> Option<Self> {
         let namespace = Self::named("v1", "Namespace", name);
         (!name.is_empty()).then(|| Self { namespace: name.to_owned(), ..namespace })
     }
 
-    /// Where Events and reports of it are kept; empty for what has no namespace.
+    /// Returns the namespace of the object's Events and reports; empty for an object without a namespace.
     pub fn kept_in(&self) -> &str {
         &self.namespace
     }
 
-    /// As an Event has it: whose namespace the object has to be in.
+    /// Returns the reference as an Event has it. The API server requires that the object's namespace is
+    /// that of the Event.
     pub fn of_event(&self) -> Value {
         // Kubelets, and kubectl after them, look for the Events of a node by its name.
         let uid = if self.kind == "Node" { &self.name } else { &self.uid };
         self.reference(&self.namespace, uid)
     }
 
-    /// As a report has it.
+    /// Returns the reference as a report has it.
     pub fn of_report(&self) -> Value {
         let namespace = if self.kind == "Namespace" { "" } else { &self.namespace };
         self.reference(namespace, &self.uid)

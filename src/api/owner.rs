@@ -1,5 +1,5 @@
-//! The ClusterRole that owns what PoolGuard makes at run time, so that it goes when the release goes. An
-//! object with a namespace may have an owner without one.
+//! The ClusterRole that owns the objects that PoolGuard creates at run time, so that they are deleted
+//! together with the release. An object with a namespace may have an owner without one.
 
 use kube::Client;
 use serde_json::Value;
@@ -12,16 +12,16 @@ use crate::{
     },
 };
 
-/// What a search for the owner comes to.
+/// The result of a search for the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// None is named.
+    /// The installation names no owner.
     Nobody,
-    /// This one.
+    /// The owner that the installation names.
     Found(Owner),
-    /// It is not there.
+    /// The ClusterRole does not exist.
     Absent,
-    /// It cannot be read, and why.
+    /// PoolGuard cannot read the ClusterRole; the text is the reason.
     Unreadable(String),
 }
 
@@ -45,7 +45,7 @@ pub async fn search(client: &Client, names: &Names) -> Search {
     }
 }
 
-/// What a new object names as its owners: one, if there is one.
+/// Returns the owner references for a new object: one if the owner exists, and none otherwise.
 pub async fn references(client: &Client, names: &Names) -> Vec<Value> {
     match search(client, names).await {
         Search::Found(owner) => vec![owner.reference()],

@@ -1,5 +1,6 @@
-//! What PoolGuard asks of an API server, as rules of RBAC: the chart grants these and no others, and
-//! a request that is refused names the rule that is missing.
+//! The rights that PoolGuard needs at an API server, as rules of RBAC. The chart grants these rules and
+//! no others. If the API server denies a request because a right is missing, PoolGuard's error names the
+//! rule to add.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,40 +11,40 @@ use crate::{
 /// A rule of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyRule {
-    /// Where it is needed.
+    /// The scope in which the rule is needed.
     pub scope: RoleScope,
     /// API group; empty for the core group.
     pub group: Cow<'static, str>,
     /// Plural of the kind.
     pub resource: Cow<'static, str>,
-    /// What is done with it.
+    /// The verbs that the rule allows.
     pub verbs: &'static [&'static str],
-    /// The only objects that it is needed for; empty: any.
+    /// The names of the only objects that the rule is needed for; empty for any object.
     pub names: Vec<String>,
 }
 
-/// Whether a right belongs into the ClusterRole, or into the Role of PoolGuard's own namespace.
+/// The role that a right belongs to: the ClusterRole, or the Role of PoolGuard's own namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleScope {
-    /// Every namespace, and what has none.
+    /// All namespaces, and the objects without a namespace.
     Cluster,
     /// PoolGuard's own namespace.
     Namespace,
 }
 
-/// What the objects of an installation are called.
+/// The names of the objects of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The webhook configurations, both of them; the Lease, too.
+    /// The name of the release, and of both webhook configurations and the Lease.
     pub release: String,
-    /// The Secret of the certificate authority.
+    /// The name of the Secret of the certificate authority.
     pub authority: String,
-    /// The ClusterRole that owns the webhook configurations.
+    /// The name of the ClusterRole that owns the webhook configurations.
     pub owner: Option<String>,
 }
 
 impl Names {
-    /// The names of a release.
+    /// Returns the names of the objects of a release.
     pub fn of(release: &str, owner: Option<String>) -> Self {
         Self { release: release.to_owned(), authority: format!("{release}-ca"), owner }
     }
@@ -59,22 +60,22 @@ pub const ADMISSION_POLICIES: [&str; 4] = [
     "mutatingadmissionpolicies",
     "mutatingadmissionpolicybindings",
 ];
-/// Their API group.
+/// The API group of the webhook configurations and admission policies.
 pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
-/// What a replica of an installation does beside answering, where it may be told not to.
+/// The duties of a replica of an installation, besides answering requests, that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duties {
-    /// Keeping a certificate authority; with a certificate that is given to it, it keeps none.
+    /// Whether the replica keeps a certificate authority. A replica that is given a certificate keeps none.
     pub certifies: bool,
-    /// Creating the webhook configurations; with `registration: external` another client creates them, and a replica
-    /// writes their `caBundle` only.
+    /// Whether the replica creates the webhook configurations. With `registration: external`, another
+    /// client creates them, and a replica writes their `caBundle` only.
     pub registers: bool,
-    /// Writing reports.
+    /// Whether the replica writes reports.
     pub reports: bool,
 }
 
-/// Everything that a replica of an installation asks for.
+/// Returns all rights that a replica of an installation needs.
 pub fn of_replica(names: &Names, duties: Duties) -> Vec<PolicyRule> {
     let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
     let reporting = if duties.reports { reporting(names) } else { Vec::new() };
@@ -82,12 +83,12 @@ pub fn of_replica(names: &Names, duties: Duties) -> Vec<PolicyRule> {
     [watching(), scanning(), joining(names), registering, certifying, reporting].concat()
 }
 
-/// What is asked for to learn the cluster.
+/// Returns the rights to list and watch every kind of object that PoolGuard needs to know.
 pub fn watching() -> Vec<PolicyRule> {
     Kind::ALL.into_iter().map(watch_of).collect()
 }
 
-/// What is asked for to learn of one kind.
+/// Returns the right to list and watch one kind.
 pub fn watch_of(kind: Kind) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -98,23 +99,24 @@ pub fn watch_of(kind: Kind) -> PolicyRule {
     }
 }
 
-/// What is asked for to look at what runs already.
+/// Returns the rights that a scan of running pods and of roles needs.
 pub fn scanning() -> Vec<PolicyRule> {
     vec![listing_pods(), role("roles"), role("clusterroles")]
 }
 
-/// The roles that AutoMQ's bindings refer to: which ones is not known before.
+/// Returns the right to get the roles that AutoMQ's bindings refer to. The rule has no names, because the
+/// names of these roles are not known in advance.
 pub fn role(resource: &'static str) -> PolicyRule {
     let (scope, group) = (RoleScope::Cluster, RBAC_GROUP.into());
     PolicyRule { scope, group, resource: resource.into(), verbs: &["get"], names: Vec::new() }
 }
 
-/// The objects that the config protects by their names.
+/// Returns the rights to list the objects that the config protects by their names.
 pub fn protecting<'o>(objects: impl IntoIterator<Item = &'o NamedObject>) -> Vec<PolicyRule> {
     objects.into_iter().map(protected).collect()
 }
 
-/// An object that the config protects.
+/// Returns the right to list one object that the config protects.
 pub fn protected(object: &NamedObject) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -125,12 +127,12 @@ pub fn protected(object: &NamedObject) -> PolicyRule {
     }
 }
 
-/// The pods of every namespace.
+/// Returns the right to list the pods of every namespace.
 pub fn listing_pods() -> PolicyRule {
     listing("", "pods")
 }
 
-/// The objects of one kind in every namespace, for a check.
+/// Returns the right to list the objects of one kind in every namespace, for a check.
 pub fn listing(
     group: impl Into<Cow<'static, str>>,
     resource: impl Into<Cow<'static, str>>,
@@ -144,7 +146,8 @@ pub fn listing(
     }
 }
 
-/// What is asked for to be one of several replicas, and to keep the webhook configurations that exist.
+/// Returns the rights that a replica needs to be one of several replicas, and to keep the webhook
+/// configurations that exist.
 pub fn joining(names: &Names) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
     rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
@@ -155,18 +158,18 @@ pub fn joining(names: &Names) -> Vec<PolicyRule> {
     rights
 }
 
-/// What is asked for to create the webhook configurations.
+/// Returns the rights to create the webhook configurations.
 pub fn registering() -> Vec<PolicyRule> {
     let create = |resource| creating(RoleScope::Cluster, ADMISSION_GROUP, resource);
     WEBHOOK_CONFIGURATIONS.map(create).to_vec()
 }
 
-/// What is asked for to keep a certificate authority.
+/// Returns the rights to keep a certificate authority.
 pub fn certifying(names: &Names) -> Vec<PolicyRule> {
     vec![authority(names), creating(RoleScope::Namespace, "", "secrets")]
 }
 
-/// What is asked for to write reports of both kinds.
+/// Returns the rights to write reports of both kinds.
 pub fn reporting(names: &Names) -> Vec<PolicyRule> {
     let mut rights = Vec::new();
     for api in Api::ALL {
@@ -178,7 +181,8 @@ pub fn reporting(names: &Names) -> Vec<PolicyRule> {
     rights
 }
 
-/// The reports of one kind, in every namespace or without one.
+/// Returns the right to delete, list and update the reports of one kind, in every namespace or without a
+/// namespace.
 pub fn report(api: Api, is_namespaced: bool, names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -189,12 +193,12 @@ pub fn report(api: Api, is_namespaced: bool, names: &Names) -> PolicyRule {
     }
 }
 
-/// What reports of findings are called, and those of denials.
+/// Returns the names of the reports: the first for findings, the second for denials.
 pub fn report_names(names: &Names) -> [String; 2] {
     [names.release.clone(), format!("{}-denials", names.release)]
 }
 
-/// The Lease.
+/// Returns the right to get and update the Lease.
 pub fn leading(names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Namespace,
@@ -205,7 +209,7 @@ pub fn leading(names: &Names) -> PolicyRule {
     }
 }
 
-/// The Secret of the certificate authority.
+/// Returns the right to list, update and watch the Secret of the certificate authority.
 pub fn authority(names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Namespace,
@@ -216,7 +220,7 @@ pub fn authority(names: &Names) -> PolicyRule {
     }
 }
 
-/// The webhook configurations of one kind.
+/// Returns the right to list, patch and watch the webhook configurations of one kind.
 pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -227,14 +231,14 @@ pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
     }
 }
 
-/// What is asked for to keep a backstop.
+/// Returns the rights to keep a backstop.
 fn backing(names: &Names) -> impl Iterator<Item = PolicyRule> {
     ADMISSION_POLICIES.into_iter().flat_map(|resource| {
         [admission_policy(resource, names), creating(RoleScope::Cluster, ADMISSION_GROUP, resource)]
     })
 }
 
-/// The admission policies of one kind.
+/// Returns the right to delete, get, patch and update the admission policies of one kind, or their bindings.
 pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -245,12 +249,13 @@ pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
     }
 }
 
-/// What the admission policies of a release are called, and their bindings alike.
+/// Returns the names of the admission policies of a release. Their bindings have the same names.
 pub fn policy_names(release: &str) -> [String; 3] {
     [release.to_owned(), format!("{release}-bindings"), format!("{release}-placement")]
 }
 
-/// The ClusterRole that owns them.
+/// Returns the right to get the ClusterRole that owns the objects of an installation; `None` if the
+/// installation names no owner.
 pub fn owner(names: &Names) -> Option<PolicyRule> {
     names.owner.as_ref().map(|owner| PolicyRule {
         scope: RoleScope::Cluster,
@@ -261,7 +266,8 @@ pub fn owner(names: &Names) -> Option<PolicyRule> {
     })
 }
 
-/// What cannot be limited to a name, since the object is not there yet.
+/// Returns the right to create objects of one kind. RBAC cannot limit this right to a name, because the
+/// object does not exist yet.
 pub fn creating(scope: RoleScope, group: &'static str, resource: &'static str) -> PolicyRule {
     PolicyRule {
         scope,
@@ -284,7 +290,7 @@ impl fmt::Display for PolicyRule {
     }
 }
 
-/// Where the rule belongs.
+/// The role that the rule belongs to.
 impl fmt::Display for RoleScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

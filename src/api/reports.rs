@@ -1,5 +1,5 @@
-//! Reports of what was found and denied, as the objects that report viewers read. Values, without a
-//! client and without a clock.
+//! Reports of findings and denials, as the objects that report viewers read. The reports are values,
+//! without a client and without a clock.
 //!
 //! Two kinds of objects are in use, `PolicyReport` of the Kubernetes policy working group and its
 //! successor, `OpenReports`. Their results are the same, and so is what PoolGuard writes into them.
@@ -21,37 +21,40 @@ pub use self::{
     result::{Process, ReportOutcome, ReportResult, ReportSeverity, Timestamp},
 };
 
-/// An object has to fit etcd, which takes 1.5 MiB: a result has up to two kilobytes.
+/// The largest number of results in a report object. A result has up to two kilobytes, and an object has
+/// to fit etcd, which takes 1.5 MiB.
 pub const RESULTS_MAX: usize = 500;
 
-/// How many results there is no room for.
+/// The annotation with the number of results that did not fit into the report.
 const LEFT_OUT: &str = "poolguard.io/left-out";
 
-/// Who wrote it, for viewers.
+/// The name of PoolGuard as the source of a report and of its results. Report viewers show this name.
 const SOURCE: &str = "poolguard";
 
-/// What one report object says.
+/// The content of one report object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// At most [`RESULTS_MAX`].
+    /// The results, at most [`RESULTS_MAX`].
     results: Vec<ReportResult>,
     left_out: usize,
 }
 
 impl Report {
-    /// What matters most comes first: what there is no room for is counted.
+    /// Creates a report from results, of which the most important ones come first. The report keeps the
+    /// first [`RESULTS_MAX`] results and counts the others.
     pub fn new(mut results: Vec<ReportResult>) -> Self {
         let left_out = results.len().saturating_sub(RESULTS_MAX);
         results.truncate(RESULTS_MAX);
         Self { results, left_out }
     }
 
-    /// What it says.
+    /// Returns the results that the report keeps.
     pub fn results(&self) -> &[ReportResult] {
         &self.results
     }
 
-    /// The results of a report object of either kind; none if the object is not readable.
+    /// Reads the content of a report object of either kind. The report has no results if the object is
+    /// not readable.
     pub fn read(object: &Value) -> Self {
         let results = object.get("results").cloned().unwrap_or_default();
         let left_out = object.pointer("/metadata/annotations").and_then(|it| it.get(LEFT_OUT));
@@ -62,7 +65,7 @@ impl Report {
         }
     }
 
-    /// What stood there before has stood since then.
+    /// Keeps the timestamps of the earlier report for the results that it contains already.
     #[must_use]
     pub fn since(mut self, before: &Self) -> Self {
         let known: BTreeMap<_, _> =
@@ -75,12 +78,13 @@ impl Report {
         self
     }
 
-    /// Whether the object says this already.
+    /// Whether the object already has this content.
     pub fn is_said_by(&self, object: &Value) -> bool {
         *self == Self::read(object) && object.get("summary") == Some(&self.summary())
     }
 
-    /// The object that says this, with the metadata that it has, or is to have.
+    /// Creates the object with this content. `metadata` is the metadata of the existing object, or of the
+    /// object to create.
     pub fn object(&self, api: Api, is_namespaced: bool, mut metadata: Map<String, Value>) -> Value {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
         if let Some(annotations) = annotations.as_object_mut() {
@@ -103,7 +107,7 @@ impl Report {
         object
     }
 
-    /// How many results there are of each outcome.
+    /// Counts the results of each outcome.
     fn summary(&self) -> Value {
         let count = |outcome| self.results.iter().filter(|it| it.result == outcome).count();
         ReportOutcome::ALL

@@ -1,4 +1,4 @@
-//! `poolguard audit`: what was rejected, when, and whose it was, from the lines of the audit stream.
+//! `poolguard audit`: a summary of the audit stream, which shows what was rejected, when, and whose it was.
 
 mod chart;
 mod figures;
@@ -137,7 +137,7 @@ fn read(file: &Path, filter: &Filter, summary: &mut Summary) -> io::Result<()> {
     }
 }
 
-/// Rotated files from the oldest to the newest: `FILE.2`, `FILE.1`, `FILE`. Others stay where they are.
+/// Sorts rotated files from the oldest to the newest: `FILE.2`, `FILE.1`, `FILE`. Other files stay where they are.
 fn in_order(files: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut places: BTreeMap<PathBuf, usize> = BTreeMap::new();
     let mut keyed: Vec<_> = files

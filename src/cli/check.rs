@@ -1,4 +1,4 @@
-//! `poolguard check`: is this cluster fit for AutoMQ?
+//! `poolguard check`: a report on whether a cluster is fit for AutoMQ.
 
 mod html;
 mod json;
@@ -97,7 +97,7 @@ enum Output {
 
 /// A cluster that was checked.
 struct Checked {
-    /// Context or file.
+    /// The name of the cluster: its context, the URL of its API server, or the file.
     name: String,
     fitness: Fitness,
     /// The kinds that the input lacks, with those that only this config asks for.
@@ -177,7 +177,7 @@ pub(super) fn read_plan(file: &Path) -> anyhow::Result<Plan> {
     })
 }
 
-/// Checks the cluster of each context, or of the usual one.
+/// Checks the cluster of each context, or of the default one.
 async fn check_live(
     kubeconfig: Option<&Path>,
     contexts: &[String],
@@ -211,7 +211,7 @@ impl Checked {
         Self { name, fitness, missing, dump_command, is_refused }
     }
 
-    /// What the input lacks and what to do, as two sentences above the command that dumps all kinds.
+    /// Returns two sentences, above the command that dumps all kinds: what the input lacks, and what to do.
     fn lacks(&self) -> [String; 2] {
         let missing = self.missing.join(", ");
         // The command would write the data of all Secrets.

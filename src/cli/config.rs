@@ -89,7 +89,7 @@ fn check(
     check_text(&name, &text, *output, out, err)
 }
 
-/// The same of a config that has been read.
+/// Checks the text of a config, writes the summary to `out` and the mistakes to `err`, and returns the exit code.
 pub(super) fn check_text(
     name: &str,
     text: &str,

@@ -1,4 +1,4 @@
-//! `poolguard dump`: what a check reads of a cluster, as a file.
+//! `poolguard dump`: a file with everything that a check reads of a cluster.
 
 use std::{
     fs,
@@ -86,7 +86,7 @@ impl Dump {
     }
 }
 
-/// What is missing in the dump, and why.
+/// Returns the gaps of the dump, each with its reason.
 fn gaps(cluster: &LiveCluster, objects: &[NamedObject]) -> Vec<String> {
     let inventory = cluster.inventory();
     let unread = inventory.gaps();
@@ -99,7 +99,7 @@ fn gaps(cluster: &LiveCluster, objects: &[NamedObject]) -> Vec<String> {
     unread.chain(undiscovered).chain(absent).collect()
 }
 
-/// One List, with an item a line.
+/// Writes one List, with an item a line.
 fn write_list(inventory: &Inventory, out: &mut impl Write) -> std::io::Result<()> {
     write!(out, r#"{{"apiVersion":"v1","kind":"List","metadata":{{}},"items":["#)?;
     let mut separator = "\n";

@@ -1,4 +1,4 @@
-//! `poolguard explain`: the documentation of a rule, as docs/rules.md has it.
+//! `poolguard explain`: the documentation of a rule, from docs/rules.md.
 
 mod markdown;
 
@@ -24,11 +24,11 @@ pub(super) struct Explain {
 /// The page that has a section for each rule.
 const PAGE: &str = include_str!("../../docs/rules.md");
 
-/// Where this version of the page is.
+/// The URL of this version of the page.
 const PAGE_URL: &str =
     concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"), "/docs/rules.md");
 
-/// The page has this width at most.
+/// The largest width of the page.
 const WIDTH_MAX: usize = 80;
 
 impl Explain {

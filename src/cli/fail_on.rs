@@ -1,4 +1,4 @@
-//! Which findings make a command fail.
+//! The findings that make a command fail.
 
 use clap::ValueEnum;
 
@@ -16,7 +16,7 @@ pub(super) enum FailOn {
 }
 
 impl FailOn {
-    /// Whether such a finding makes the exit code 1.
+    /// Whether a finding of this status and severity makes the exit code 1.
     pub(super) fn counts(self, status: Status, severity: FindingSeverity) -> bool {
         match status {
             Status::Pass => false,

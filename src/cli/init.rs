@@ -57,9 +57,9 @@ Examples:
 /// A cluster that has been read.
 struct Source {
     inventory: Inventory,
-    /// The file, or the cluster.
+    /// The file, or the name of the live cluster.
     name: String,
-    /// The flags that name it.
+    /// The flags that name the cluster.
     flags: String,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Input {
 #[error("{0}")]
 pub(super) struct ConfigRefused(String);
 
-/// Prints the error with which a command ends.
+/// Returns the error with which a command ends, as text for a terminal.
 pub(super) fn error_text(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ConfigRefused>() {
         // Every diagnostic has its own heading.
@@ -143,12 +143,12 @@ pub(super) fn add_dump(
     Ok(())
 }
 
-/// What an error about a dump begins with.
+/// Returns the beginning of an error about a dump.
 pub(super) fn no_dump(path: &Path) -> String {
     format!("cannot use {} as a dump of a cluster", Named(path))
 }
 
-/// Folders in folders are read to this depth: `kubectl cluster-info dump` has one for each namespace.
+/// The depth to which folders in folders are read: `kubectl cluster-info dump` has a folder for each namespace.
 const DEPTH_MAX: usize = 3;
 
 fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {

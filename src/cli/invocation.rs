@@ -1,4 +1,4 @@
-//! How the process was called: by which name, with which arguments, and with or without colours.
+//! The call of the process: its name, its arguments, and whether its output has colours.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -22,7 +22,7 @@ pub(super) enum Color {
 }
 
 impl Color {
-    /// Makes it the choice of every stream of the process.
+    /// Applies the choice to every stream of the process.
     pub(super) fn apply(self) {
         match self {
             Self::Auto => anstream::ColorChoice::Auto,

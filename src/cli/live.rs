@@ -1,4 +1,4 @@
-//! A live cluster, listed kind by kind and page by page. Nothing in it is changed.
+//! A live cluster, listed kind by kind and page by page. PoolGuard changes nothing in it.
 
 mod index;
 
@@ -28,16 +28,16 @@ use crate::{
     kubernetes::resource::{GroupResource, PODS, Resource},
 };
 
-/// A page of pods has a few megabytes.
+/// The number of objects in a page of a list. A page of pods has a few megabytes.
 const PAGE: u32 = 500;
 
-/// Pods that have ended hold no node.
+/// The field selector for pods that have not ended. Pods that have ended occupy no node.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// A list whose continuation has expired begins again, but not for ever.
+/// The largest number of times that PoolGuard begins a list again because its continuation has expired.
 const ATTEMPTS: usize = 3;
 
-/// A live cluster that has been read, and can be asked for more.
+/// A live cluster that has been read. PoolGuard can read further objects of it.
 pub(super) struct LiveCluster {
     /// The context, or the URL of the API server.
     pub(super) name: String,
@@ -45,8 +45,8 @@ pub(super) struct LiveCluster {
 }
 
 impl LiveCluster {
-    /// Reads the cluster of a context, or of the usual one. A kind that cannot be read is unknown, with
-    /// the reason; an API server that does not answer is an error.
+    /// Reads the cluster of a context, or of the default one. A kind that cannot be read is unknown, with the
+    /// reason. An API server that does not answer is an error.
     pub(super) async fn read(
         kubeconfig: Option<&Path>,
         context: Option<&str>,
@@ -54,7 +54,7 @@ impl LiveCluster {
         Self::read_into(Inventory::default(), kubeconfig, context).await.map_err(client::or_dump)
     }
 
-    /// The same, into this inventory.
+    /// Reads the cluster as [`Self::read`] does, but into this inventory.
     pub(super) async fn read_into(
         inventory: Inventory,
         kubeconfig: Option<&Path>,
@@ -80,7 +80,7 @@ impl LiveCluster {
         Ok(Self { name, reader })
     }
 
-    /// What has been read so far.
+    /// Returns the objects that have been read so far.
     pub(super) fn inventory(&self) -> &Inventory {
         &self.reader.inventory
     }
@@ -100,12 +100,12 @@ impl LiveCluster {
         }
     }
 
-    /// Why it is not known which node-pool objects the cluster has.
+    /// Returns the reason why PoolGuard does not know which node-pool objects the cluster has.
     pub(super) fn undiscovered(&self) -> Option<&str> {
         self.reader.undiscovered.as_deref()
     }
 
-    /// The name of the cluster, and everything that has been read.
+    /// Returns the name of the cluster, and everything that has been read.
     pub(super) fn into_parts(self) -> (String, Inventory) {
         let Self { name, reader: Reader { inventory, progress, .. } } = self;
         progress.clear();
@@ -132,7 +132,7 @@ impl LiveFlags {
     }
 }
 
-/// Runs what asks a cluster, on the thread of the command.
+/// Runs work that reads from a cluster, on the thread of the command.
 pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work)
@@ -141,12 +141,12 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
 struct Reader {
     client: Client,
     inventory: Inventory,
-    /// Why it is not known which kinds the cluster has.
+    /// The reason why PoolGuard does not know which kinds the cluster has.
     undiscovered: Option<String>,
     progress: Progress,
 }
 
-/// Why something could not be read, with the status of the answer if there was one.
+/// The reason why something could not be read, with the status code of the answer if there was one.
 struct Failure {
     code: Option<u16>,
     why: String,
@@ -171,7 +171,7 @@ impl Reader {
         found.map_err(|fault| fault.explained(&right))
     }
 
-    /// The objects that make nodes, of the kinds that the cluster has.
+    /// Reads the objects that make nodes, of the kinds that the cluster has.
     async fn read_node_pool_objects(&mut self) {
         let known: BTreeSet<GroupResource> = config::node_pool_resources().collect();
         let groups = known.iter().map(|it| it.group.as_str()).collect();
@@ -194,7 +194,7 @@ impl Reader {
         }
     }
 
-    /// An object that the config names, of a resource that not every check reads.
+    /// Reads an object that the config names, of a resource that not every check reads.
     async fn read_named(&mut self, object: &NamedObject) -> Result<(), Failure> {
         let NamedObject { resource, namespace, name } = object;
         let right = rbac::protected(object);
@@ -240,7 +240,7 @@ struct ListedResource<'r> {
 }
 
 impl ListedResource<'_> {
-    /// Reads it page by page.
+    /// Reads the resource page by page.
     async fn read(
         mut self,
         client: &Client,
@@ -285,7 +285,8 @@ enum Fault {
 }
 
 impl Fault {
-    /// A request that was refused names the right that is missing.
+    /// Returns the failure as text. If the API server refused the request, the text names the right that is
+    /// missing.
     fn explained(self, right: &PolicyRule) -> Failure {
         match self {
             Self::Api(error) => Failure {
@@ -303,7 +304,7 @@ impl From<Failure> for Fault {
     }
 }
 
-/// One line on a terminal, written over and over.
+/// A line on a terminal that shows the progress. Each update overwrites it.
 struct Progress {
     cluster: String,
     is_shown: bool,
@@ -331,7 +332,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// An error is not to stand behind half a line.
+    /// Clears the line, so that an error does not stand behind half a line.
     fn drop(&mut self) {
         self.clear();
     }

@@ -2,7 +2,7 @@
 
 use quick_junit::XmlString;
 
-/// Text without what XML has no character for.
+/// Returns the text without the characters that XML cannot contain.
 pub(super) fn printable(text: &str) -> String {
     let is_printable = |it: &char| match it {
         '\n' | '\t' => true,
@@ -12,7 +12,7 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().filter(is_printable).collect()
 }
 
-/// Text of a `JUnit` report. The crate would drop tabs, and what an escape of a terminal swallows.
+/// Returns the text for a `JUnit` report. The crate would drop tabs, and what an escape of a terminal swallows.
 pub(super) fn xml_text(text: &str) -> XmlString {
     XmlString::new(printable(text).replace('\t', " "))
 }

@@ -1,4 +1,4 @@
-//! What people see: colours, tables and wrapped text.
+//! The parts of output for people: colours, tables and wrapped text.
 //!
 //! Colours are written always; `anstream` drops them where the output is not a terminal.
 
@@ -6,17 +6,17 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-/// Denials and errors.
+/// The style of denials and errors.
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Warnings.
+/// The style of warnings.
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-/// Changes.
+/// The style of changes.
 pub(super) const CHANGED: Style = AnsiColor::Cyan.on_default().bold();
-/// All is well.
+/// The style of results without a problem.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-/// Headings.
+/// The style of headings.
 pub(super) const HEADING: Style = Style::new().bold();
-/// What matters less.
+/// The style of text that matters less.
 pub(super) const FAINT: Style = Style::new().dimmed();
 
 /// Text in a style.
@@ -43,17 +43,17 @@ impl Table {
         Self { indent, rows: Vec::new(), lines: Vec::new() }
     }
 
-    /// A row of headings.
+    /// Adds a row of headings.
     pub(super) fn headings<const N: usize>(&mut self, cells: [&str; N]) {
         self.row(cells.map(|cell| (FAINT, cell.to_owned())));
     }
 
-    /// A row.
+    /// Adds a row.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// A line between two rows, which makes no column wider.
+    /// Adds a line between two rows. The line makes no column wider.
     pub(super) fn line(&mut self, style: Style, text: String) {
         self.lines.push((self.rows.len(), style, text));
     }
@@ -88,13 +88,13 @@ impl fmt::Display for Table {
     }
 }
 
-/// The width to wrap text at: that of the terminal, within what reads well.
+/// Returns the width to wrap text at: that of the terminal, within the limits that are good to read.
 pub(super) fn width() -> usize {
     let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
     columns.clamp(60, 110)
 }
 
-/// How text is wrapped: names and commands stay whole.
+/// Returns the options that wrap text at a width. Names and commands stay whole.
 pub(super) fn wrapping<'m>(width: usize) -> textwrap::Options<'m> {
     textwrap::Options::new(width)
         .break_words(false)
@@ -102,13 +102,13 @@ pub(super) fn wrapping<'m>(width: usize) -> textwrap::Options<'m> {
         .word_separator(textwrap::WordSeparator::AsciiSpace)
 }
 
-/// Text wrapped at the page's width, every line indented.
+/// Wraps text at the page's width, with every line indented.
 pub(super) fn wrapped(text: &str, indent: usize) -> String {
     let margin = " ".repeat(indent);
     textwrap::fill(text, wrapping(width()).initial_indent(&margin).subsequent_indent(&margin))
 }
 
-/// `1 node`, `3 nodes`.
+/// Returns a number with its noun, for example `1 node` or `3 nodes`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

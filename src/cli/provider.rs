@@ -1,4 +1,4 @@
-//! `poolguard provider`: what is compiled in for a provider, with its sources.
+//! `poolguard provider`: the data that is compiled in for a provider, with its sources.
 
 use std::{io::Write, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! `poolguard review`: the webhook's decisions, offline.
+//! `poolguard review`: the decisions of the webhook without a running webhook.
 
 mod json;
 mod judge;

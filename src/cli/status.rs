@@ -1,4 +1,4 @@
-//! `poolguard status`: is PoolGuard itself well?
+//! `poolguard status`: a report on whether PoolGuard itself is well.
 
 mod examine;
 mod facts;
@@ -24,7 +24,7 @@ use self::{
 use super::{fail_on::FailOn, live::block_on};
 use crate::{api::client, kubernetes::duration::parse_duration};
 
-/// How long until the next look, with `--wait`.
+/// The time between two examinations with `--wait`.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Check whether PoolGuard itself is well, and print how to fix what is not.

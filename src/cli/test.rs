@@ -117,10 +117,10 @@ impl TestCommand {
     }
 }
 
-/// The names of tests in a note; the others are counted.
+/// The largest number of tests that a note names; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// The tests that cannot run because of a mistake in another file.
+/// Returns the note that names the tests which cannot run because of a mistake in another file.
 fn because_of_it(tests: &[&str]) -> String {
     let named: Vec<_> = tests.iter().take(NAMED_MAX).copied().collect();
     let more = tests.len() - named.len();
@@ -154,7 +154,7 @@ fn run_tests(
     Ok(TestReport { place: folder.display().to_string(), results })
 }
 
-/// A file that looks like a test, and that PoolGuard does not run.
+/// Returns the result of a file that looks like a test, and that PoolGuard does not run.
 fn stray(folder: &Path, file: &Path) -> TestResult {
     let name = file.strip_prefix(folder).unwrap_or(file).display().to_string();
     let mistake = Mistake::of_test(&anyhow::anyhow!(

@@ -1,4 +1,4 @@
-//! `poolguard version`: what this binary was built from.
+//! `poolguard version`: the commit, compiler and target that this binary was built from.
 
 use std::{io::Write, process::ExitCode};
 
@@ -38,7 +38,8 @@ struct Build {
     features: Vec<&'static str>,
 }
 
-/// What can differ between two builds of a commit for one target.
+/// Returns the features in which two builds of a commit for one target can differ, each with whether this
+/// build has it.
 fn features() -> [(&'static str, bool); 2] {
     let is_debug = env!("POOLGUARD_PROFILE") == "debug";
     [("static", cfg!(target_feature = "crt-static")), ("debug", is_debug)]

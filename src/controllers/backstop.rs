@@ -36,12 +36,12 @@ use crate::{
     },
 };
 
-/// How often the objects are compared with what they should be. Nodes that come and go are written as often.
+/// The interval at which PoolGuard compares the objects with what they should be, and writes changes of the nodes.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
-/// How often this replica looks whether it has read the nodes.
+/// The interval at which this replica looks whether it has read the nodes.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How the backstop stands, as far as this replica knows it.
+/// The status of the backstop, as far as this replica knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackstopStatus {
     /// Whether the API server denies intruders by itself.
@@ -50,7 +50,7 @@ pub struct BackstopStatus {
     pub condition: Option<BackstopCondition>,
 }
 
-/// What others know.
+/// The state that other tasks publish and this controller reads.
 pub struct BackstopInputs {
     /// The policy and the nodes.
     pub guard: PolicyAndSnapshotCell,
@@ -58,11 +58,11 @@ pub struct BackstopInputs {
     pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
-    /// How long after a policy was created every API server evaluates it.
+    /// The time after the creation of a policy by which every API server evaluates it.
     pub settling: Duration,
 }
 
-/// Keeps the backstop.
+/// The controller that keeps the backstop in the API server.
 pub struct BackstopController {
     client: Client,
     namespace: String,
@@ -70,35 +70,35 @@ pub struct BackstopController {
     inputs: BackstopInputs,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<BackstopStatus>>,
-    /// When a policy that was not there was written last.
+    /// The time at which PoolGuard last created a policy that was not there.
     created: Option<Instant>,
     /// Whether nothing is left of a backstop that the config does not ask for.
     is_removed: bool,
-    /// What was written last, by kind and name.
+    /// The objects that PoolGuard wrote last, by kind and name.
     written: BTreeMap<(String, String), Value>,
     omitted: Omitted,
     failure_log: LogOnce,
 }
 
-/// What a look comes to.
+/// The result of one look at the backstop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     /// This replica has not read the nodes yet.
     Unknown,
-    /// The config asks for none.
+    /// The config asks for no backstop, or the owner of its objects does not exist.
     Off,
-    /// There can be none, and why.
+    /// The backstop cannot exist, for this reason.
     Impossible(NoBackstop),
-    /// The API server has no kind for it.
+    /// The API server does not serve the kinds of the backstop.
     Unsupported,
-    /// It is as it should be; whether a policy was not there before.
+    /// The backstop is as it should be; `is_new` says whether a policy was not there before.
     Kept { is_new: bool },
-    /// It cannot be written, and why; whether an older version is there.
+    /// The backstop cannot be written, for the reason `why`; `is_there` says whether an older version is there.
     Failed { why: String, is_there: bool },
 }
 
 impl BackstopController {
-    /// With nothing looked at yet.
+    /// Creates the controller in its initial state, before its first look.
     pub fn new(
         client: Client,
         namespace: String,
@@ -122,7 +122,7 @@ impl BackstopController {
         }
     }
 
-    /// Keeps it, for ever.
+    /// Runs the controller until the process ends.
     pub async fn run(mut self) -> Infallible {
         loop {
             let holds = is_held(*self.inputs.held.borrow(), Instant::now());
@@ -144,7 +144,7 @@ impl BackstopController {
         }
     }
 
-    /// How long it takes until a new policy is in force everywhere; `None` if that was before.
+    /// Returns the time until a new policy is in force everywhere, or `None` if no policy waits for that.
     fn settles_in(&self) -> Option<Duration> {
         let left = self.inputs.settling.checked_sub(self.created?.elapsed())?;
         (!left.is_zero()).then_some(left)

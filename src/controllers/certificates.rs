@@ -31,14 +31,14 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Authorities, the one that signs first.
 pub type Bundle = Vec<CertificateDer<'static>>;
 
-/// Which authorities the registered webhook configurations trust.
+/// The authorities that the registered webhook configurations trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// It has not been read yet, and what is in the way.
+    /// The state before PoolGuard has read the configurations, with the reason if it is known.
     Unknown(Option<String>),
-    /// No webhook is registered, so no request arrives.
+    /// An empty registration: there is no webhook entry, so no request arrives.
     Nothing,
-    /// Every entry trusts these.
+    /// The authorities that every entry trusts.
     Trusts(Bundle),
 }
 

@@ -19,11 +19,11 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Not every kind has been listed, which may be the API server's fault.
+/// The error while PoolGuard has not listed every kind, which may be the API server's fault.
 #[derive(Debug, thiserror::Error)]
 #[error("PoolGuard has not read these yet: {missing}")]
 pub struct NotReadYet {
-    /// The kinds, each with what is in the way.
+    /// The missing kinds, each with the reason if it is known.
     missing: String,
 }
 
@@ -43,12 +43,12 @@ struct State {
 }
 
 impl ClusterStore {
-    /// Of a cluster of which nothing is known yet.
+    /// Creates the store of a cluster of which nothing is known yet.
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), changed: Notify::new(), metrics })
     }
 
-    /// What to watch, and where it goes.
+    /// Returns the watches, one for each kind: the source, and the sink that receives its objects.
     pub fn watches(self: &Arc<Self>) -> impl Iterator<Item = (WatchSource, KindSink)> {
         Kind::ALL.into_iter().map(|kind| {
             let source = WatchSource {
@@ -67,8 +67,8 @@ impl ClusterStore {
         self.changed.notified().await;
     }
 
-    /// Reads the index, if every kind has been listed; else what is in the way. Watches and other readers wait
-    /// meanwhile, so that `read` takes what it needs and nothing more.
+    /// Reads the index, if every kind has been listed; otherwise returns the missing kinds. Watches and other
+    /// readers wait meanwhile, so `read` should take only what it needs.
     pub fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> Result<T, NotReadYet> {
         let state = self.state();
         if state.index.is_complete() {
@@ -85,7 +85,7 @@ impl ClusterStore {
         Err(NotReadYet { missing: missing.join(", ") })
     }
 
-    /// Since when the oldest part of what is known has not been confirmed.
+    /// Returns the time since the oldest confirmation among the kinds; `None` while a kind was never confirmed.
     pub fn age(&self, now: Instant) -> Option<Duration> {
         oldest(&self.state()).map(|confirmed| now.saturating_duration_since(confirmed))
     }
@@ -95,14 +95,14 @@ impl ClusterStore {
     }
 }
 
-/// When the kind that was confirmed longest ago was; `None` while one never was.
+/// Returns the time of the oldest confirmation among the kinds; `None` while a kind was never confirmed.
 fn oldest(state: &State) -> Option<Instant> {
     let needed = Kind::ALL.into_iter().filter(|kind| !kind.may_be_absent());
     let all = needed.map(|kind| state.confirmed.get(&kind).copied());
     all.collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
-/// Where the watch of one kind goes.
+/// The sink that receives the objects from the watch of one kind.
 #[derive(Debug)]
 pub struct KindSink {
     kind: Kind,

@@ -8,10 +8,10 @@ use std::{
 
 use crate::telemetry::log_once::LogOnce;
 
-/// What messages call a config that no file holds.
+/// The name, in messages, of a config that no file holds.
 pub const DEFAULTS: &str = "built-in defaults";
 
-/// A config file, and what it held when it was last looked at.
+/// A config file, and the text that it held when PoolGuard last read it.
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
     path: Option<PathBuf>,
@@ -19,34 +19,34 @@ pub struct ConfigFile {
     failure_log: LogOnce,
 }
 
-/// What a look at the file shows.
+/// The result of a look at the file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FileChange {
-    /// What it was.
+    /// The text is the same as before, or the file still cannot be read for the same reason.
     Same,
-    /// Something else.
+    /// The text has changed.
     Changed,
-    /// It cannot be read any more, for the first time or in another way than before.
+    /// The file cannot be read any more, for the first time or for another reason than before.
     Unreadable(String),
 }
 
 impl ConfigFile {
-    /// With what it holds now; without a path, an empty config that never changes.
+    /// Creates the config file with the text that it holds now. Without a path, the config never changes.
     pub fn new(path: Option<PathBuf>, text: String) -> Self {
         Self { path, text, failure_log: LogOnce::default() }
     }
 
-    /// What messages call it.
+    /// Returns the name of the config in messages.
     pub fn name(&self) -> String {
         self.path.as_ref().map_or_else(|| DEFAULTS.to_owned(), |path| path.display().to_string())
     }
 
-    /// What it held when it was last readable.
+    /// Returns the text that the file held when it was last readable.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it could be read when PoolGuard last looked at it.
+    /// Whether the file could be read when PoolGuard last looked at it.
     pub fn is_readable(&self) -> bool {
         self.failure_log.why().is_none()
     }
@@ -57,7 +57,7 @@ impl ConfigFile {
         format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, add))
     }
 
-    /// Looks at it again.
+    /// Reads the file again, and compares its text with the last one.
     pub fn look(&mut self) -> FileChange {
         let Some(path) = &self.path else { return FileChange::Same };
         match read(path) {

@@ -1,4 +1,5 @@
-//! Which node-pool objects the cluster has: asked for now and then, since definitions come and go.
+//! The node-pool objects that the cluster has: PoolGuard asks for them at an interval, because definitions come
+//! and go.
 
 use std::{collections::BTreeSet, convert::Infallible, time::Duration};
 
@@ -12,15 +13,15 @@ use crate::{
     kubernetes::resource::GroupResource,
 };
 
-/// How long until the next question.
+/// The time until the next request.
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
-/// How long until the next question after one that was not answered.
+/// The time until the next request after one that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Node-pool objects that the cluster has; `None` until the API server has said.
 pub type FoundObjects = Option<BTreeSet<GroupResource>>;
 
-/// Asks for ever.
+/// Asks the API server until the process ends, and publishes each new answer.
 pub async fn follow(client: Client, found: watch::Sender<FoundObjects>) -> Infallible {
     let known: BTreeSet<GroupResource> = config::node_pool_resources().collect();
     let groups: BTreeSet<&str> = known.iter().map(|it| it.group.as_str()).collect();

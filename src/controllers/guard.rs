@@ -1,5 +1,5 @@
-//! Keeps the guard in force true: policy and snapshot are made anew when the config changes or the
-//! cluster does, and swapped together.
+//! The controller of the guard in force: it makes policy and snapshot anew when the config or the cluster changes,
+//! and swaps them together.
 
 use std::{
     collections::BTreeMap,
@@ -39,14 +39,14 @@ use crate::{
     telemetry::metrics::{Metrics, config::ConfigInForce, label},
 };
 
-/// How often the config file is looked at, and the age of what is known.
+/// The interval at which PoolGuard looks at the config file and at the age of what it knows of the cluster.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Changes of the cluster are gathered for as long, so that a hundred nodes that come together make
+/// The time for which changes of the cluster are gathered, so that a hundred nodes that come together make
 /// one snapshot.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
-/// Where facts of the cluster come from.
+/// The source of facts about the cluster.
 #[derive(Clone, Debug)]
 pub enum ClusterSource {
     /// A dump, read again with the config.
@@ -58,18 +58,18 @@ pub enum ClusterSource {
 /// The config in force.
 #[derive(Clone, Debug)]
 pub struct AppliedConfig {
-    /// What decisions read.
+    /// The policy, which decisions read.
     pub policy: Arc<Policy>,
-    /// What the rest reads.
+    /// The settings, which the other parts of PoolGuard read.
     pub settings: ConfigSettings,
-    /// The hash of its text.
+    /// The hash of the config's text.
     pub hash: String,
 }
 
-/// Makes the guard, and puts it in force.
+/// The controller that makes the guard and puts it in force.
 pub struct GuardReloader {
     config: ConfigFile,
-    /// What the config file held when it was last good: read again when the provider becomes known.
+    /// The text of the config file when it was last good. It is read again when the provider becomes known.
     accepted: String,
     facts: ClusterSource,
     cell: PolicyAndSnapshotCell,
@@ -87,7 +87,7 @@ pub struct GuardReloader {
 }
 
 impl GuardReloader {
-    /// With nothing in force yet.
+    /// Creates the controller in its initial state, with nothing in force yet.
     pub fn new(
         config: ConfigFile,
         facts: ClusterSource,
@@ -131,7 +131,7 @@ impl GuardReloader {
         self.put_in_force(guard, settings);
     }
 
-    /// Follows config and cluster, for ever.
+    /// Runs the controller until the process ends: it follows the config and the cluster.
     pub async fn run(mut self) -> Infallible {
         let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -174,7 +174,8 @@ impl GuardReloader {
         }
     }
 
-    /// The cluster has changed: the same config, unless the provider has become known.
+    /// Makes the guard anew after a change of the cluster. The config stays the same, unless the provider has
+    /// become known.
     async fn renew(&mut self) {
         let made = match self.known() {
             Ok((provider, applied_config))
@@ -196,7 +197,7 @@ impl GuardReloader {
         }
     }
 
-    /// The config has changed.
+    /// Puts the changed config in force, or keeps the current one if the new one cannot be used.
     async fn reload(&mut self) {
         let result = self.accept().await;
         self.is_accepted = result.is_ok();
@@ -213,7 +214,7 @@ impl GuardReloader {
         }
     }
 
-    /// Puts what the config file holds in force, or at once when the cluster has been read.
+    /// Checks the text of the config file and puts it in force, now or once the cluster has been read.
     async fn accept(&mut self) -> anyhow::Result<()> {
         let (name, text) = (self.config.name(), self.config.text().to_owned());
         config::load(&name, &text, self.provider).map_err(|found| refused(&name, &found))?;
@@ -224,7 +225,7 @@ impl GuardReloader {
         self.make(text, None).await
     }
 
-    /// The provider that the nodes tell, and the config in force; else what is in the way.
+    /// Returns the provider that the nodes show and the config in force, or the kinds that are not read yet.
     fn known(&self) -> Result<(Option<Provider>, Option<AppliedConfig>), NotReadYet> {
         let applied_config = self.applied_config.borrow().clone();
         match &self.facts {
@@ -287,7 +288,8 @@ impl GuardReloader {
         self.loaded.meet();
     }
 
-    /// Two pools that claim one node can only be seen here: once each, as long as it lasts.
+    /// Warns of pools that claim the same node, which only a snapshot shows: once for each conflict, as long as it
+    /// lasts.
     fn warn_of_conflicts(&mut self, snapshot: &Snapshot) {
         let conflicts: Vec<_> = snapshot.conflicts().iter().map(ToString::to_string).collect();
         for conflict in conflicts.iter().filter(|conflict| !self.conflicts.contains(conflict)) {
@@ -327,7 +329,7 @@ impl GuardReloader {
     }
 }
 
-/// A config, and what messages call it.
+/// The text of a config, and its name in messages.
 struct ConfigText {
     name: String,
     text: String,

@@ -58,18 +58,18 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What is registered, and in whose name.
+/// The identity of the installation that is registered: its namespace, its names and its address.
 #[derive(Clone)]
 pub struct RegistrationSettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
-    /// What its objects are called.
+    /// The names of PoolGuard's objects.
     pub names: Names,
-    /// Where the API server finds it.
+    /// The address at which the API server reaches PoolGuard.
     pub address: Address,
 }
 
-/// What others know.
+/// The state that other tasks publish and this controller reads.
 pub struct RegistrationInputs {
     /// The config.
     pub applied_config: watch::Receiver<Option<AppliedConfig>>,
@@ -79,15 +79,15 @@ pub struct RegistrationInputs {
     pub bundle: watch::Receiver<Option<Bundle>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
-    /// Which node-pool objects the cluster has.
+    /// The node-pool objects that the cluster has.
     pub found: watch::Receiver<FoundObjects>,
-    /// How the backstop stands; `None` while this replica does not know it.
+    /// The status of the backstop; `None` while this replica does not know it.
     pub backstop: watch::Receiver<Option<BackstopStatus>>,
-    /// Whether this replica answers.
+    /// The readiness of this replica.
     pub readiness: Readiness,
 }
 
-/// Keeps the configurations as they should be.
+/// The controller that keeps the webhook configurations as the config asks for.
 pub struct WebhookRegistration {
     settings: RegistrationSettings,
     applied_config: watch::Receiver<Option<AppliedConfig>>,
@@ -104,7 +104,7 @@ pub struct WebhookRegistration {
 }
 
 impl WebhookRegistration {
-    /// With nothing written yet.
+    /// Creates the controller in its initial state, before it has written anything.
     pub fn new(
         client: Client,
         settings: RegistrationSettings,
@@ -135,7 +135,7 @@ impl WebhookRegistration {
         }
     }
 
-    /// Keeps them, for ever.
+    /// Runs the controller until the process ends.
     pub async fn run(mut self) -> Infallible {
         loop {
             let wait = self.step().await;
@@ -154,7 +154,7 @@ impl WebhookRegistration {
         }
     }
 
-    /// Does what is to be done now; when to look again at the latest.
+    /// Compares and writes the configurations once. Returns the longest time to wait before the next step.
     async fn step(&mut self) -> Duration {
         self.holds = is_held(*self.held.borrow(), Instant::now());
         self.metrics.set_holds_lease(self.holds);
@@ -211,7 +211,7 @@ impl WebhookRegistration {
         wait
     }
 
-    /// What is to be registered, mutating first.
+    /// Returns the two configurations that PoolGuard should register, mutating first.
     fn desired(
         &self,
         applied_config: &AppliedConfig,

@@ -44,42 +44,43 @@ use crate::{
     },
 };
 
-/// Pods have a few kilobytes each: a page is about a megabyte.
+/// The number of pods in a page. Pods have a few kilobytes each, so a page is about a megabyte.
 const PAGE: u32 = 200;
 
-/// Between two pages, so that a scan is never what an API server is busy with.
+/// The pause between two pages, so that a scan never keeps an API server busy.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Pods that have ended hold no node.
+/// The field selector of the pods to scan: pods that have ended hold no node.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// How often it is looked whether a scan is due.
+/// The interval at which PoolGuard looks whether a scan is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reports are not written more often for what happens between two scans.
+/// The shortest time between two writes of the reports for changes that happen between two scans.
 const REPORT_REST: Duration = Duration::from_secs(10);
 
-/// Why a scan, or a part of it, is not complete.
+/// The reason why a scan, or a part of it, is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// It is for the next scan.
+    /// PoolGuard has not loaded the config and the cluster yet: the next scan tries again.
     #[error("PoolGuard has not loaded the config and the cluster yet")]
     NotLoaded,
-    /// The API server does not show what is looked at.
+    /// The API server does not return the objects that the scan asks for.
     #[error(transparent)]
     Api(#[from] ApiError),
     /// The API server does not have the resource of an object that the config protects.
     #[error("the API server does not have the resource")]
     Absent,
-    /// An object is not what its kind has.
+    /// An object does not have the form of its kind.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// A cluster in which everything refers to something else would take the API server's time.
+    /// AutoMQ's bindings refer to more roles than the scan reads, because reading them all would take the API
+    /// server's time.
     #[error("AutoMQ's bindings refer to {wanted} roles, but PoolGuard reads at most {most}")]
     TooManyRoles {
-        /// As many roles.
+        /// The number of roles that the bindings refer to.
         wanted: usize,
-        /// As many are looked at.
+        /// The largest number of roles that the scan reads.
         most: usize,
     },
 }
@@ -90,25 +91,25 @@ impl From<JsonError> for ScanError {
     }
 }
 
-/// Where a scan looks, and where it tells.
+/// The state that the scan reads, and the places where it publishes its results.
 pub struct ScanInputs {
-    /// What is in force.
+    /// The policy and the snapshot in force.
     pub guard: PolicyAndSnapshotCell,
     /// The config.
     pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The Lease.
     pub held: watch::Receiver<LeaseHeld>,
-    /// How what is registered stands; `None` while that is not known.
+    /// The status of the registered configurations; `None` while that is not known.
     pub registration: watch::Receiver<Option<registration::RegistrationStatus>>,
-    /// How the backstop stands; `None` while that is not known.
+    /// The status of the backstop; `None` while that is not known.
     pub backstop: watch::Receiver<Option<BackstopStatus>>,
-    /// Where the time of a scan that succeeded is noted.
+    /// The sender of the time of the last scan that succeeded.
     pub scanned: watch::Sender<Option<Timestamp>>,
-    /// Where reports are written, if anywhere.
+    /// The writer of reports, if this replica writes any.
     pub reports: Option<Reports>,
 }
 
-/// Scans while this replica holds the Lease.
+/// The controller that scans while this replica holds the Lease.
 pub struct ScanController {
     client: Client,
     inputs: ScanInputs,
@@ -124,13 +125,13 @@ pub struct ScanController {
 /// The last scan.
 struct Last {
     at: Instant,
-    /// What it came to, if it was complete.
+    /// The result of the scan and the modes of the rules, if the scan was complete.
     examined: Option<(Examined, RuleModes)>,
     reported: Instant,
 }
 
 impl ScanController {
-    /// With nothing found yet.
+    /// Creates the controller in its initial state, before its first scan.
     pub fn new(client: Client, inputs: ScanInputs, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
@@ -144,7 +145,7 @@ impl ScanController {
         }
     }
 
-    /// Scans when it is time, for ever.
+    /// Runs the controller until the process ends: it scans whenever a scan is due.
     pub async fn run(mut self) -> Infallible {
         loop {
             sleep(POLL_INTERVAL).await;
@@ -167,7 +168,7 @@ impl ScanController {
         }
     }
 
-    /// Scans if it is time, and else reports what else has changed.
+    /// Scans if a scan is due; otherwise reports changes of the registration and the backstop.
     async fn look(&mut self, interval: Duration) {
         let is_changed = self.inputs.applied_config.has_changed().unwrap_or(false);
         let is_due = |last: &Last| is_changed || last.at.elapsed() >= interval;
@@ -260,7 +261,7 @@ impl ScanController {
         examined
     }
 
-    /// Another replica scans, or none.
+    /// Clears the findings, because another replica scans or the scan is off.
     fn forget(&mut self) {
         if self.last.take().is_some() {
             self.metrics.set_violations([]);
@@ -269,7 +270,7 @@ impl ScanController {
         }
     }
 
-    /// Makes the reports say what is known now.
+    /// Writes the reports anew with what is known now.
     async fn report(&mut self) {
         let registered = self.inputs.registration.borrow_and_update().clone();
         let backstop = *self.inputs.backstop.borrow_and_update();
@@ -296,7 +297,7 @@ impl ScanController {
         }
     }
 
-    /// Whether what there is to say is written.
+    /// Writes the reports. Returns whether that succeeded.
     async fn write(&mut self, wanted: BTreeMap<String, Report>) -> bool {
         let Some(reports) = &self.inputs.reports else { return true };
         let written = async {
@@ -318,7 +319,8 @@ impl ScanController {
     }
 }
 
-/// What a report says of the backstop, and of the entries beside it. Nothing if the config asks for none.
+/// Returns the result for the reports about the backstop and the entries beside it, or `None` if the config asks
+/// for no backstop.
 fn backstop_result(mode: BackstopMode, status: BackstopStatus) -> Option<(ReportOutcome, String)> {
     let BackstopStatus { state, condition } = status;
     let (outcome, fact) = match condition? {

@@ -46,37 +46,37 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Which cluster, and whether this replica belongs to an installation in it.
+/// A live cluster, and the installation in it that this replica belongs to, if any.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// How to reach it.
+    /// The client configuration to reach the API server.
     pub config: Config,
-    /// What to do beside answering; without it this process only watches.
+    /// The installation that this replica works for beside answering. Without it, this process only watches.
     pub installed: Option<Installed>,
 }
 
 /// An installation, of which this process is a replica.
 #[derive(Clone, Debug)]
 pub struct Installed {
-    /// Its namespace; without it, the pod's own.
+    /// The namespace of the installation; without it, the pod's own.
     pub namespace: Option<String>,
-    /// What its objects are called.
+    /// The names of the installation's objects.
     pub names: Names,
-    /// What this replica is called.
+    /// The name of this replica.
     pub identity: String,
-    /// Where the API server finds it.
+    /// The address at which the API server reaches PoolGuard.
     pub address: Address,
-    /// How long a new certificate authority waits before it signs.
+    /// The time that a new certificate authority waits before it signs.
     pub rotation_wait: Duration,
-    /// Whether it writes reports, where the cluster has a kind for them.
+    /// Whether PoolGuard writes reports, if the cluster has a kind for them.
     pub writes_reports: bool,
 }
 
-/// A cluster that answers.
+/// A live cluster with a client for it.
 pub(super) struct Connected {
     client: Client,
     installed: Option<Installed>,
-    /// What there is to report of denials.
+    /// The denials that are still to be written to reports.
     report_queue: ReportQueue,
 }
 
@@ -86,11 +86,12 @@ pub(super) struct LeaseTask {
     task: JoinHandle<()>,
 }
 
-/// Letting the Lease go takes one request.
+/// The time limit for releasing the Lease, which takes one request.
 const LET_GO_WITHIN: Duration = Duration::from_secs(3);
 
 impl Live {
-    /// Opens no connection yet: an API server that cannot be reached is waited for.
+    /// Creates the client. It opens no connection yet, because PoolGuard waits for an API server that cannot be
+    /// reached.
     pub(super) fn connect(self) -> anyhow::Result<Connected> {
         let Self { config, installed } = self;
         let client = client::connect(config)?;
@@ -99,7 +100,7 @@ impl Live {
 }
 
 impl Connected {
-    /// Begins to watch.
+    /// Begins to watch the cluster.
     pub(super) fn observe(&self, metrics: &Arc<Metrics>, tasks: &mut Tasks) -> Arc<ClusterStore> {
         let cluster_store = ClusterStore::new(Arc::clone(metrics));
         for (source, sink) in cluster_store.watches() {
@@ -221,7 +222,8 @@ fn write_denial_reports(
     }
 }
 
-/// Where the time of the last scan is noted, and what this replica publishes about itself.
+/// Returns the sender of the time of the last scan, and the function that reads the facts that this replica
+/// publishes about itself.
 fn replica_facts(
     applied_config: watch::Receiver<Option<AppliedConfig>>,
 ) -> (watch::Sender<Option<Timestamp>>, Box<dyn Fn() -> ReplicaFacts + Send + Sync>) {
@@ -233,7 +235,7 @@ fn replica_facts(
     (scanned, Box::new(facts))
 }
 
-/// Begins to keep the backstop; how it stands, once this replica knows it.
+/// Begins to keep the backstop. Returns its status, which is `None` until this replica knows it.
 fn keep_backstop(
     client: &Client,
     (namespace, names): (&str, &Names),
@@ -277,7 +279,7 @@ fn see(client: &Client, source: WatchSource, tasks: &mut Tasks) -> watch::Receiv
     seen
 }
 
-/// Which authorities are registered, as it changes.
+/// Begins to follow the registered configurations. Returns the authorities that they trust, as they change.
 fn registered(seen: &[watch::Receiver<Seen>; 2], tasks: &mut Tasks) -> watch::Receiver<Registered> {
     let (sender, receiver) = watch::channel(Registered::Unknown(None));
     let [mut mutating, mut validating] = seen.clone();
@@ -302,7 +304,7 @@ fn registered(seen: &[watch::Receiver<Seen>; 2], tasks: &mut Tasks) -> watch::Re
     receiver
 }
 
-/// What the API server calls the webhook by.
+/// Returns the host names by which the API server calls the webhook.
 fn server_names(address: &Address, namespace: &str) -> Vec<String> {
     match address {
         Address::Service { name, .. } => ["svc", "svc.cluster.local"]
@@ -318,7 +320,7 @@ fn server_names(address: &Address, namespace: &str) -> Vec<String> {
 }
 
 impl LeaseTask {
-    /// Begins to stand for the Lease.
+    /// Starts the task that competes for the Lease.
     fn of_replica(
         client: &Client,
         (namespace, identity): (&str, &str),
@@ -343,7 +345,7 @@ impl LeaseTask {
         Self { stop, task }
     }
 
-    /// Lets the Lease go, if this replica holds it.
+    /// Releases the Lease, if this replica holds it.
     pub(super) async fn let_go(self) {
         self.stop.cancel();
         // A task that panicked has said so in the log, and the Lease runs out by itself.

@@ -16,13 +16,15 @@ use super::capacity::{Capacity, Peer};
 /// takes the smaller of this and its own limit, `net.core.somaxconn`.
 const BACKLOG: u32 = 65_535;
 
-/// Errors such as "too many open files" pass when connections end, not by trying again at once.
+/// The pause after a failed `accept` if no connection could be cut. Errors such as "too many open files"
+/// pass when connections end, so PoolGuard does not retry at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a connection that is cut takes to end, generously.
+/// The time that a connection needs to end after it was cut, estimated generously.
 const CUT_TAKES: Duration = Duration::from_millis(5);
 
-/// How long a new connection waits for a place until another one is cut for it, after the first.
+/// The time that a new connection waits for a place after the server has cut a connection for it. After
+/// this time the server cuts another one.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Opens a listener.
@@ -48,7 +50,7 @@ pub(super) struct Acceptor {
     is_failing: bool,
 }
 
-/// A connection's place, and its part of what connections share.
+/// The place of a connection, and its entry among the open connections. Dropping it gives back both.
 pub(super) struct Seat {
     pub(super) peer: Arc<Peer>,
     number: u64,
@@ -71,7 +73,8 @@ impl Acceptor {
         self.listener.local_addr()
     }
 
-    /// The next connection and its place. It loses none when it is given up and called again.
+    /// Waits for the next connection and its place. No connection is lost if the caller drops the future
+    /// and calls this again.
     pub(super) async fn next(&mut self) -> (TcpStream, Seat) {
         if self.accepted.is_none() {
             self.accepted = Some(self.accept().await);
@@ -127,8 +130,8 @@ impl Acceptor {
         Seat { peer, number, _place: place }
     }
 
-    /// A connection that is there already. The kernel has told its client that it is connected, so
-    /// that closing the listener would break it.
+    /// Returns a connection that has already arrived, and its place. The kernel has told its client that it
+    /// is connected, so closing the listener would break the connection.
     pub(super) async fn waiting(&mut self) -> Option<(TcpStream, Seat)> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         if let Some(stream) = self.accepted.take() {
@@ -142,7 +145,8 @@ impl Acceptor {
     }
 }
 
-/// Looks at the end of a connection's task: whatever else happens in it, it must not panic.
+/// Logs an error if a connection's task panicked. A connection's task must never panic; it may end in any
+/// other way.
 pub(super) fn ended(result: Result<(), JoinError>) {
     if let Err(error) = result
         && error.is_panic()
@@ -151,7 +155,7 @@ pub(super) fn ended(result: Result<(), JoinError>) {
     }
 }
 
-/// Ends what `tasks` are left and returns how many there were.
+/// Ends the remaining `tasks` and returns their number.
 pub(super) async fn cut(tasks: &mut JoinSet<()>) -> usize {
     let left = tasks.len();
     tasks.shutdown().await;

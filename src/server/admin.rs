@@ -29,10 +29,11 @@ use super::{
 };
 use crate::{server::shutdown::Lifecycle, telemetry::metrics::Metrics};
 
-/// A kubelet and a few scrapers. When there are more, the longest idle connection makes room.
+/// The largest number of connections: enough for a kubelet and a few scrapers. When more connect, the
+/// connection that is idle the longest makes room.
 const MAX_CONNECTIONS: usize = 32;
 
-/// Longer than scrapes are usually apart.
+/// The time limit of an idle connection: longer than scrapes are usually apart.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,8 +64,8 @@ impl Admin {
         self.acceptor.local_addr()
     }
 
-    /// Serves for as long as it is polled: through the drain of the webhook's server, so that it can
-    /// be watched.
+    /// Serves requests for as long as the future is polled, also during the drain of the webhook's server,
+    /// so that the drain can be watched.
     pub async fn run(self) -> Infallible {
         let Self { mut acceptor, shared } = self;
         let mut connections = JoinSet::new();

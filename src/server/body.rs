@@ -8,22 +8,24 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{exchange::Exchange, fault::Fault, limits::Limits};
 
-/// How much of a refused body is read, in bodies of the largest size, so that its sender, which may
-/// read nothing before it has written everything, sees the answer.
+/// The largest part of a refused body that the server reads, in bodies of the largest size. It reads this
+/// much because a sender may read nothing before it has written everything, and would otherwise not see the
+/// answer.
 const DISCARDED_BODIES: usize = 2;
 
-/// How much memory a body gets at once: as much again as has arrived, from the least to the most.
+/// The smallest step, in bytes, by which the memory of a body grows. A step is as large as what has
+/// arrived, but at least `STEP_LEAST` and at most `STEP_MOST`.
 const STEP_LEAST: usize = 4 << 10;
 const STEP_MOST: usize = 256 << 10;
 
-/// When a body must be there, and what it is called when it is not.
+/// The time by which a body must have arrived, and the fault of a request whose body has not.
 pub(super) struct Due {
     at: Instant,
     missed: Fault,
 }
 
 impl Due {
-    /// The earlier of the server's limit and the client's.
+    /// Returns the earlier of the server's time limit and the client's.
     pub(super) fn new(arrived: Instant, limits: &Limits, deadline: Option<Instant>) -> Self {
         let at = arrived + limits.body_timeout;
         match deadline {
@@ -36,14 +38,14 @@ impl Due {
 /// A whole body.
 pub(super) struct Collected {
     pub(super) bytes: Bytes,
-    /// Whether the client kept the request waiting for it.
+    /// Whether the request had to wait for the client to send the body.
     pub(super) has_waited: bool,
 }
 
 /// Reads the whole body. A body that has arrived already in one piece is neither copied nor timed.
 ///
-/// The exchange holds what has arrived and a step more. What is only declared holds nothing, since to declare
-/// costs a client nothing.
+/// The exchange holds the bytes that have arrived and a step more. It holds nothing for a length that is
+/// only declared, because declaring a length costs a client nothing.
 pub(super) async fn collect(
     body: &mut Incoming,
     limits: &Limits,

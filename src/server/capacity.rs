@@ -26,16 +26,16 @@ pub(super) const SMALL: usize = 64 << 10;
 /// The part of the budget that only small bodies and answers may use.
 const SMALL_SHARE: usize = 4;
 
-/// How long a body must have been on its way until it gives way to a large one.
+/// The time that a request must have waited for its body before it gives way to a large body or answer.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How long a connection that is cut takes to give back what it holds, generously.
+/// The time that a connection needs to give back what it holds after it was cut, estimated generously.
 const CUT_TAKES: Duration = Duration::from_millis(3);
 
-/// How many others are made to give way for one request at most.
+/// The largest number of requests and connections that give way to one request.
 const ATTEMPTS: usize = 16;
 
-/// What clients share of one server.
+/// The capacity of one server, which all its clients share, and how much of it is in use.
 pub(super) struct Capacity {
     pub(super) peers: Peers,
     waiting: Waiting,
@@ -77,7 +77,7 @@ impl Capacity {
         })
     }
 
-    /// Takes the place of a request.
+    /// Takes a place among the requests in flight.
     pub(super) async fn take_request(&self) -> Result<(), Fault> {
         let mut attempts = 0..ATTEMPTS;
         while !self.requests.take(1, self.max_requests) {
@@ -109,8 +109,8 @@ impl Capacity {
         self.bytes.give_back(bytes);
     }
 
-    /// Counts a refusal until it has been written. Clients that do not read what they are refused with are
-    /// cut when there are as many of them as requests in flight may be.
+    /// Counts a refusal until it has been written. If there are as many refusals as requests may be in
+    /// flight, the server cuts the connection whose client has left an answer unread longest.
     pub(super) fn begin_refusal(&self) {
         if !self.refusals.take(1, self.max_requests) {
             self.peers.cut_unread(Instant::now());
@@ -123,7 +123,7 @@ impl Capacity {
         self.refusals.give_back(1);
     }
 
-    /// Registers a request that waits for its body and holds so many bytes.
+    /// Registers a request that waits for its body and holds this many bytes.
     pub(super) fn wait(&self, bytes: usize) -> Ticket {
         self.waiting.enter(Instant::now(), bytes)
     }
@@ -138,13 +138,16 @@ impl Capacity {
         is_waiting
     }
 
-    /// Ends the waiting; the bytes that the request holds, unless it has given way and holds nothing.
+    /// Ends the waiting of a request and returns the bytes that it holds; `None` if it has given way and
+    /// holds nothing.
     pub(super) fn stop_waiting(&self, ticket: &Ticket) -> Option<usize> {
         self.waiting.leave(ticket)
     }
 
-    /// Makes somebody give way who has waited for so long and holds so many bytes, or reads nothing; `false`
-    /// if there is nobody.
+    /// Makes room for a request. Of the requests that have waited for at least `age` and hold at least
+    /// `bytes` bytes, the one that has waited longest gives way. If there is none, the server cuts the
+    /// connection whose client has left an answer unread longest. Returns `false` if there is no such
+    /// connection either.
     async fn make_room(&self, age: Duration, bytes: usize) -> bool {
         let now = Instant::now();
         if let Some(freed) = self.waiting.evict(now, age, bytes) {

@@ -38,19 +38,20 @@ use crate::server::shutdown::Lifecycle;
 /// bodies pass through them in pieces.
 const BUFFER: usize = 16 << 10;
 
-/// What TLS keeps of an answer until the client has read it.
+/// The largest part of an answer that TLS keeps until the client has read it.
 const TLS_BUFFER: usize = 16 << 10;
 
-/// What an HTTP/2 client may send before it is read; those bytes are in no other limit.
+/// The number of bytes that an HTTP/2 client may send on a stream before the server reads them. The bytes
+/// of this window and of the connection's window are in no other limit.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 const HEADER_LIST: u32 = 16 << 10;
 
-/// What HTTP/2 copies of an answer until the client has read it.
+/// The largest part of an answer that HTTP/2 copies until the client has read it.
 const SEND_BUFFER: usize = 16 << 10;
 
-/// When the drain begins, a connection that has never carried a request may be one whose first
-/// request is on its way.
+/// The time for which a drain waits for the first request of a connection that has never carried one: this
+/// request may be on its way when the drain begins.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves a connection that was just accepted.
@@ -98,7 +99,8 @@ async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Clie
     drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
 }
 
-/// Without hyper's limit for headers, which cuts idle connections too: the watchdog has both.
+/// Creates an HTTP/1.1 builder without hyper's time limit for headers, which cuts idle connections too. The
+/// watchdog enforces the limits for headers and for idle connections instead.
 pub(super) fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(BUFFER);
@@ -133,12 +135,12 @@ where
     }
 }
 
-/// What a connection is being driven towards.
+/// The stage of a connection on its way from serving to its end.
 enum Course {
     Serving,
-    /// The drain has begun; a first request may still come until then.
+    /// The wait for a first request after the drain has begun, until this timer expires.
     FirstRequest(Pin<Box<Sleep>>),
-    /// It has been asked to end, and is cut then.
+    /// The wait for a connection that has been asked to end. The server cuts it when this timer expires.
     Ending(Pin<Box<Sleep>>),
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::telemetry::metrics::label::Webhook;
 
-/// How many large requests are decided at a time.
+/// The largest number of large requests that are decided at a time.
 pub(super) const LARGE_AT_A_TIME: usize = 2;
 
 /// A request that has been read.
@@ -28,7 +28,7 @@ pub(super) struct Asked {
     pub(super) webhook: Webhook,
     pub(super) collected: Collected,
     pub(super) arrived: Instant,
-    /// When the client gives up, if it said so.
+    /// The time at which the client gives up, if the client gave a time limit.
     pub(super) deadline: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! How many connections the process' limit of open files leaves room for.
+//! The number of connections that the process' limit of open files leaves room for.
 
 use std::fs;
 
@@ -6,7 +6,8 @@ use std::fs;
 /// the audit file, certificates that are read again.
 const RESERVED: usize = 64;
 
-/// A process that may open few files has some connections all the same: this part of its files.
+/// The divisor of the smallest share for connections: a process that may open few files may still use one
+/// in this many of them for connections.
 const LEAST_PART: usize = 4;
 
 /// The largest possible number of connections; `None` if the limit of open files is absent or unknown.

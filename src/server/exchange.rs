@@ -13,18 +13,18 @@ use super::{
     fault::Fault,
 };
 
-/// One request, from the end of its header until its answer has been written or given up. What it holds is
-/// given back when it is dropped.
+/// One request, from the end of its header until its answer has been written or given up. Dropping the
+/// exchange gives back what it holds.
 pub(super) struct Exchange {
     peer: Arc<Peer>,
     holds: Holds,
-    /// There while the request waits for its body and may have to give way.
+    /// The request's entry among the waiting ones, while it waits for its body and may have to give way.
     ticket: Option<Ticket>,
     is_waiting: bool,
     unwritten: Option<u32>,
 }
 
-/// What an exchange holds.
+/// The share of the server's capacity that an exchange holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     Nothing,
@@ -32,7 +32,7 @@ enum Holds {
     Place {
         bytes: usize,
     },
-    /// A place among those that get an error.
+    /// A place among the requests that get an error.
     Refusal,
 }
 
@@ -49,7 +49,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Holds so many bytes from now on, unless it holds them already.
+    /// Takes more bytes until the exchange holds `bytes`, unless it holds them already.
     pub(super) async fn hold(&mut self, bytes: usize) -> Result<(), Fault> {
         let Holds::Place { bytes: held } = self.holds else { return Err(Fault::Overloaded) };
         let more = bytes.saturating_sub(held);
@@ -79,7 +79,8 @@ impl Exchange {
         self.ticket.as_ref().map_or(Poll::Pending, |ticket| ticket.poll_given_way(cx))
     }
 
-    /// Whether it waited for its body, which is there now.
+    /// Ends the waiting for the body, which has arrived, and returns whether the request had to wait for
+    /// it.
     pub(super) fn arrived(&mut self) -> Result<bool, Fault> {
         let has_waited = mem::take(&mut self.is_waiting);
         if has_waited {
@@ -106,14 +107,14 @@ impl Exchange {
         self.hold(answer).await
     }
 
-    /// Gives back what it holds: it gets an error.
+    /// Gives back what the exchange holds, and counts a refusal: the request gets an error.
     pub(super) fn refuse(&mut self) {
         self.release();
         self.peer.capacity.begin_refusal();
         self.holds = Holds::Refusal;
     }
 
-    /// The answer has been made, and is there until it has been written.
+    /// Marks the answer as made at `now`. It counts as unwritten until the exchange is dropped.
     pub(super) fn answered(&mut self, now: Instant) {
         if self.unwritten.is_none() {
             self.unwritten = Some(self.peer.pulse.answered(now));

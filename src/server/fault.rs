@@ -1,4 +1,4 @@
-//! Why a request gets an HTTP error instead of an answer.
+//! The reasons why a request gets an HTTP error instead of an answer.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,15 +10,15 @@ use http::{
 
 use crate::telemetry::metrics::label::FaultReason;
 
-/// What went wrong with a request. The API server treats each of them as a failed call, so that the
+/// The reason why a request fails. The API server treats every fault as a failed call, so that the
 /// registered failure policy decides; a denial is not a fault but an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The request makes no sense: what about it.
+    /// A request that PoolGuard cannot read; the text says why.
     Malformed(Cow<'static, str>),
-    /// No webhook has that path.
+    /// A path that no webhook has.
     UnknownPath,
-    /// Reviews are posted.
+    /// A method other than POST. The API server sends reviews with POST.
     WrongMethod,
     /// The body did not arrive in time.
     SlowBody,
@@ -26,13 +26,13 @@ pub enum Fault {
     BodyTooLarge(usize),
     /// The body is not declared to be JSON.
     NotJson,
-    /// As much is in flight as may be.
+    /// An overload: as many requests or bytes are in flight as the limits allow.
     Overloaded,
-    /// As much is in flight as may be, and the body is slow: it gave way to another request.
+    /// An overload in which the body of this request was slow, so that the request gave way to another one.
     GaveWay,
     /// The decision panicked.
     Panicked,
-    /// What a decision needs is not loaded yet: what is missing.
+    /// Data that a decision needs and that PoolGuard has not loaded yet; the text says what is missing.
     NotLoaded(Cow<'static, str>),
     /// The time that the client gave has passed.
     DeadlinePassed,

@@ -1,4 +1,4 @@
-//! From one HTTP request to one HTTP response.
+//! Turns one HTTP request into one HTTP response.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -24,11 +24,11 @@ use crate::{kubernetes::duration::parse_duration, telemetry::metrics::label::Web
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What the requests of one connection share.
+/// The state that the requests of one connection share.
 pub(super) struct Client<S> {
     pub(super) shared: Arc<Shared<S>>,
     pub(super) peer: Arc<Peer>,
-    /// Whether it showed a certificate of the client CA.
+    /// Whether the client showed a certificate of the client CA.
     pub(super) is_authenticated: bool,
 }
 
@@ -125,7 +125,7 @@ fn webhook(uri: &Uri) -> Result<Webhook, Fault> {
     }
 }
 
-/// `application/json`, with or without parameters.
+/// Whether the content type is `application/json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| {
         let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
@@ -133,7 +133,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The time that the API server gives, in the query.
+/// Returns the time limit that the API server gives in the query.
 fn time_limit(uri: &Uri) -> Result<Option<Duration>, Fault> {
     let mut parameters = uri.query().unwrap_or_default().split('&');
     parameters

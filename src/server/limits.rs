@@ -1,4 +1,4 @@
-//! Everything that is bounded, as flags with defaults.
+//! The limits of the server, as flags with defaults.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a connection is doing, so that time limits need no timer per request.
+//! The state of a connection, kept so that time limits need no timer per request.
 
 use std::{
     collections::VecDeque,
@@ -17,10 +17,10 @@ use tokio::{
     time::Instant,
 };
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// Nothing: no request, and no byte of the next one.
+    /// The time between requests: there is no request, and no byte of the next one.
     Idle,
     /// Part of a request's header has arrived.
     Header,
@@ -28,16 +28,19 @@ pub(super) enum ConnectionPhase {
     Answering,
 }
 
-/// Written by the connection's reader and by its requests, read by its watchdog and by whoever looks for
-/// room. Relaxed atomics: on HTTP/1.1 all of them but the last are one task, and on HTTP/2 a watchdog that
-/// sees a request a moment late only looks again later.
+/// The counters and times of a connection. The connection's reader and its requests write them; its
+/// watchdog and the search for room read them.
+///
+/// The atomics are relaxed. On HTTP/1.1 the reader, the requests and the watchdog are one task. On HTTP/2 a
+/// watchdog that sees a request a moment late only looks again later.
 #[derive(Debug)]
 pub(super) struct Pulse {
     opened: Instant,
-    /// When the last request's header was complete, in microseconds since the connection was opened.
+    /// The time at which the last request's header was complete, in microseconds since the connection was
+    /// opened.
     last_arrival: AtomicU64,
     active: AtomicU32,
-    /// Changes with the start and the end of every request.
+    /// A counter that changes with the start and the end of every request.
     turns: AtomicU32,
     partial: AtomicBool,
     /// Requests that wait for their body.
@@ -86,24 +89,25 @@ impl Pulse {
         self.active.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether all its requests wait for the client, to send a body or to read an answer.
+    /// Whether all requests of the connection wait for the client, to send a body or to read an answer.
     pub(super) fn waits_for_client(&self) -> bool {
         let unwritten = self.unwritten_count.load(Ordering::Relaxed);
         let waiting = self.waiting.load(Ordering::Relaxed);
         waiting.saturating_add(unwritten) >= self.active.load(Ordering::Relaxed)
     }
 
-    /// When the last request came, or the connection itself if there was none.
+    /// Returns the time at which the last request came, or at which the connection was opened if there was
+    /// none.
     pub(super) fn last_arrival(&self) -> Instant {
         self.opened + Duration::from_micros(self.last_arrival.load(Ordering::Relaxed))
     }
 
-    /// Something arrived that is a header's, unless a request is being read.
+    /// Notes that bytes have arrived. They belong to a header, unless a request is being read.
     pub(super) fn byte_arrived(&self) {
         self.partial.store(true, Ordering::Relaxed);
     }
 
-    /// A request's header is complete.
+    /// Notes that a request's header is complete.
     pub(super) fn begin(&self, arrived: Instant) {
         let since = arrived.saturating_duration_since(self.opened).as_micros();
         self.last_arrival.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -111,7 +115,7 @@ impl Pulse {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request has been answered, or given up.
+    /// Notes that a request has been answered or given up.
     pub(super) fn end(&self) {
         self.active.fetch_sub(1, Ordering::Relaxed);
         self.turns.fetch_add(1, Ordering::Relaxed);
@@ -120,17 +124,18 @@ impl Pulse {
         self.partial.store(false, Ordering::Relaxed);
     }
 
-    /// A request begins to wait for its body.
+    /// Notes that a request begins to wait for its body.
     pub(super) fn wait(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request does not wait any more.
+    /// Notes that a request does not wait any more.
     pub(super) fn stop_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// An answer has been made; the number by which it is known until it has been written.
+    /// Notes that an answer has been made. Returns the number that identifies the answer until it has been
+    /// written.
     pub(super) fn answered(&self, now: Instant) -> u32 {
         let mut unwritten = self.unwritten();
         let number = unwritten.next;
@@ -140,7 +145,7 @@ impl Pulse {
         number
     }
 
-    /// An answer has been written, or given up.
+    /// Notes that an answer has been written or given up.
     pub(super) fn written(&self, number: u32) {
         let answers = &mut self.unwritten().answers;
         if let Some(index) = answers.iter().position(|(other, _)| *other == number) {
@@ -149,7 +154,7 @@ impl Pulse {
         }
     }
 
-    /// When the oldest answer was made that has not been written.
+    /// Returns the time at which the oldest unwritten answer was made.
     pub(super) fn oldest_unwritten(&self) -> Option<Instant> {
         // Nearly always there is none, and no need for the lock.
         if self.unwritten_count.load(Ordering::Relaxed) == 0 {
@@ -163,7 +168,8 @@ impl Pulse {
     }
 }
 
-/// Tells the pulse of bytes that arrive, on HTTP/1.1, where they belong to a request.
+/// A stream that notes in the pulse when bytes arrive. It is for HTTP/1.1, where the bytes belong to a
+/// request.
 pub(super) struct Monitored<'a, T> {
     stream: T,
     pulse: &'a Pulse,

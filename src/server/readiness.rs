@@ -1,4 +1,4 @@
-//! Whether requests should come here: every named condition is met and the process is not leaving.
+//! The readiness of the process: every named condition is met, and the process is not shutting down.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ pub struct Readiness {
 #[derive(Debug)]
 struct State {
     name: &'static str,
-    /// Why it is not met.
+    /// The reason why the condition is not met; `None` if it is met.
     unmet: Option<String>,
 }
 
@@ -26,12 +26,13 @@ pub struct ReadinessCondition {
 }
 
 impl Readiness {
-    /// Without conditions: ready until `lifecycle` leaves.
+    /// Creates a readiness without conditions: the process is ready until `lifecycle` reaches
+    /// `Stage::Leaving`.
     pub fn new(lifecycle: Lifecycle) -> Self {
         Self { conditions: Arc::default(), lifecycle }
     }
 
-    /// Adds a condition, which is not met until its holder says so.
+    /// Adds a condition, which is not met until its holder marks it as met.
     pub fn condition(&self, name: &'static str, why_not_yet: &str) -> ReadinessCondition {
         let mut states = self.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         let index = states.len();
@@ -51,12 +52,12 @@ impl Readiness {
 }
 
 impl ReadinessCondition {
-    /// It is met.
+    /// Marks the condition as met.
     pub fn meet(&self) {
         self.set(None);
     }
 
-    /// It is not met, or no longer, and why.
+    /// Marks the condition as not met, or no longer met, and records the reason.
     pub fn fail(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
     }

@@ -1,4 +1,5 @@
-//! The way down: not ready at once, serving on while that gets around, then a drain.
+//! The shutdown of the process: PoolGuard reports not ready at once, serves on until clients have learnt of
+//! it, and then drains.
 
 use std::{
     convert::Infallible,
@@ -21,18 +22,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// How far down the process is. It only goes down.
+/// The stage of the shutdown. A process only moves to later stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Stage {
     /// Serving, until told otherwise.
     Serving,
-    /// Not ready any more, but serving: the endpoints of a Service lose a pod only after a while.
+    /// Serving, but reporting not ready: the endpoints of a Service lose a pod only after a while.
     Leaving,
     /// Serving, and asking every client to close its connection. By now a client that connects
     /// again reaches another replica.
     Closing,
-    /// Accepting nothing, finishing what has begun.
+    /// Finishing what has begun; the server accepts no new connections.
     Draining,
 }
 
@@ -57,17 +58,17 @@ impl Lifecycle {
         self.is_at_least(Stage::Closing)
     }
 
-    /// Whether nothing is accepted any more.
+    /// Whether the server has stopped accepting connections.
     pub fn is_draining(&self) -> bool {
         self.is_at_least(Stage::Draining)
     }
 
-    /// Completes when nothing is to be accepted any more.
+    /// Completes when the server has to stop accepting connections.
     pub async fn draining(&self) {
         self.0.draining.cancelled().await;
     }
 
-    /// Goes down to `stage`, and stays where it is when it is that far already.
+    /// Moves the lifecycle on to `stage`, unless it has reached that stage already.
     pub fn advance(&self, stage: Stage) {
         self.0.stage.fetch_max(stage as u8, Ordering::Relaxed);
         if stage == Stage::Draining {
@@ -81,9 +82,9 @@ impl Lifecycle {
     }
 }
 
-/// Where the requests to end come from.
+/// A source of requests to end the process.
 pub trait Signals {
-    /// Waits for the next one.
+    /// Waits for the next request to end the process.
     fn next(&mut self) -> impl Future<Output = ()> + Send;
 }
 
@@ -123,12 +124,12 @@ impl Signals for mpsc::Receiver<()> {
     }
 }
 
-/// How the work ended.
+/// The way in which the work ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ending<T> {
-    /// By itself, before or after a signal.
+    /// An end by itself, before or after a signal.
     Finished(T),
-    /// By a second signal, in the middle of whatever it was doing.
+    /// An end by a second signal, in the middle of the work.
     Interrupted,
 }
 

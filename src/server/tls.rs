@@ -26,13 +26,14 @@ use x509_parser::parse_x509_certificate;
 pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Clocks differ: a certificate made now must be valid where it is an hour earlier.
+/// The time by which the start of a new certificate is set back. Clocks differ, so a certificate made now
+/// must be valid where the clock is an hour behind.
 pub const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
-/// A certificate for one run lives longer than any run.
+/// The lifetime of a certificate that is made for one run: longer than any run.
 const SELF_SIGNED_LIFETIME: Duration = Duration::from_hours(365 * 24);
 
-/// Why there are no credentials.
+/// The reason why credentials or TLS settings cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -40,7 +41,7 @@ pub enum TlsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file is not PEM, or holds nothing of the wanted kind.
@@ -48,9 +49,9 @@ pub enum TlsError {
     NotPem {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The kind of PEM item that the file should contain.
         wanted: &'static str,
-        /// Why, if the file contains PEM.
+        /// The parser's error; `None` if the file contains no such item.
         source: Option<pem::Error>,
     },
     /// The key cannot be used, or is not the certificate's.
@@ -60,7 +61,7 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why, if that is not all.
+        /// The error of the TLS library, unless it only says that key and certificate do not match.
         source: Option<rustls::Error>,
     },
     /// The certificate is not an X.509 certificate.
@@ -68,7 +69,7 @@ pub enum TlsError {
     BadCertificate {
         /// The certificate's file.
         path: PathBuf,
-        /// Why.
+        /// The parser's error, as text.
         reason: String,
     },
     /// A client CA cannot be trusted as one.
@@ -76,7 +77,7 @@ pub enum TlsError {
     BadClientCa {
         /// The CA's file.
         path: PathBuf,
-        /// Why.
+        /// The error of the TLS library, as text.
         reason: String,
     },
     /// A certificate could not be made.
@@ -102,15 +103,15 @@ pub struct Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Without the key.
+    /// Formats the time of expiry, but not the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
 impl Credentials {
-    /// From a PEM file each. A certificate that is not valid now is used, with a warning: refusing
-    /// it would take the server down, and clients see for themselves.
+    /// Loads a certificate and its key, each from a PEM file. A certificate that is not valid now is used,
+    /// with a warning: refusing it would take the server down, and clients check the validity themselves.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
         let private = PrivateKeyDer::from_pem_slice(&read(key)?)
@@ -118,7 +119,7 @@ impl Credentials {
         Self::new(chain, private, certificate, key)
     }
 
-    /// Made in memory for these DNS names and addresses (ECDSA P-256), signed by itself.
+    /// Creates a self-signed certificate in memory (ECDSA P-256) for these DNS names and addresses.
     pub fn self_signed(
         names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self, TlsError> {
@@ -135,7 +136,7 @@ impl Credentials {
         Self::signed(certificate.der().clone(), private)
     }
 
-    /// A certificate that was signed in memory, and its key.
+    /// Creates credentials from a certificate that was signed in memory, and its key.
     pub fn signed(
         certificate: CertificateDer<'static>,
         private: PrivateKeyDer<'static>,
@@ -170,7 +171,7 @@ impl Credentials {
         Ok(Self { key: Arc::new(key), expires_at })
     }
 
-    /// When the certificate expires, in Unix time.
+    /// Returns the Unix time at which the certificate expires.
     pub fn expires_at(&self) -> i64 {
         self.expires_at
     }
@@ -187,19 +188,19 @@ impl Credentials {
 pub struct Certificates(ArcSwapOption<CertifiedKey>);
 
 impl fmt::Debug for Certificates {
-    /// Without the key.
+    /// Formats the name of the type, but not the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificates").finish_non_exhaustive()
     }
 }
 
 impl Certificates {
-    /// Starts with these.
+    /// Creates the store with these credentials.
     pub fn new(credentials: Credentials) -> Self {
         Self(ArcSwapOption::from(Some(credentials.key)))
     }
 
-    /// From now on these; open connections keep what they have.
+    /// Replaces the credentials for new connections; open connections keep what they have.
     pub fn swap(&self, credentials: Credentials) {
         self.0.store(Some(credentials.key));
     }
@@ -211,7 +212,8 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1. With a client CA, clients must show a certificate of it.
+/// Creates the TLS settings of the server: TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1. With a client CA,
+/// clients must show a certificate of it.
 pub fn server_config(
     certificates: Arc<Certificates>,
     client_ca: Option<&Path>,
@@ -254,7 +256,8 @@ fn bad_client_ca(path: &Path, error: &dyn std::error::Error) -> TlsError {
     TlsError::BadClientCa { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// Every certificate in a PEM file. One that cannot be read is an error, not one fewer.
+/// Reads every certificate in a PEM file. A certificate that cannot be read is an error; it is never left
+/// out.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let not_pem = |error| TlsError::not_pem(path, "certificate", error);
     let text = read(path)?;

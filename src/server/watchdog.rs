@@ -13,13 +13,14 @@ use super::{
     pulse::{ConnectionPhase, Pulse},
 };
 
-/// An idle connection is cut at most this part of the idle limit too late.
+/// The number of checks in one idle limit. An idle connection is cut too late by at most the time between
+/// two checks.
 const IDLE_CHECKS: u32 = 4;
 
-/// Which limit a connection has exceeded.
+/// The limit that a connection has exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expired {
-    /// It was idle for too long.
+    /// The connection was idle for too long.
     Idle,
     /// A request's header took too long.
     Header,
@@ -27,20 +28,21 @@ pub(super) enum Expired {
     Unread,
 }
 
-/// Polled with its connection, by the same task: it sees every phase that lasts, and the usual
-/// request, whose header arrives whole, costs it a comparison.
+/// The time limits of one connection. The connection's task polls the watchdog with the connection, so the
+/// watchdog sees every phase that lasts. The usual request, whose header arrives whole, costs it one
+/// comparison.
 ///
 /// Hyper's own limit for headers would not do: it runs on connections without a request as well, and
 /// would cut them long before the API server does.
 pub(super) struct Watchdog {
     timer: Pin<Box<Sleep>>,
     limits: Times,
-    /// The turns of the pulse when they were last seen to change, and when that was.
+    /// The turns of the pulse at the last change that the watchdog saw; `since` is the time of that.
     seen: u32,
     since: Instant,
     /// The turns at which the timer was set for a header.
     header_at: Option<u32>,
-    /// The answer for which the timer was set, by when it was made.
+    /// The answer for which the timer was set, identified by the time at which it was made.
     unread_since: Option<Instant>,
 }
 

@@ -30,17 +30,17 @@ pub use self::{
 };
 use crate::policy::{request::Request, verdict::Verdict};
 
-/// Takes the records of decisions. Clones feed the same stream.
+/// The entrance to the audit stream, which takes the records of decisions. Clones feed the same stream.
 #[derive(Clone, Debug)]
 pub struct Audit {
     streams: Arc<[Stream]>,
     replica: Option<Arc<str>>,
 }
 
-/// How a decision came about.
+/// The circumstances of a decision: its duration, its client, and the age of its facts.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
-    /// From the request's arrival to the decision.
+    /// The time from the request's arrival to the decision.
     pub duration: Duration,
     /// Whether the client that asked showed a certificate of the client CA. One that did not may be anything
     /// that reaches the port, and what it asked may be made up.
@@ -49,15 +49,15 @@ pub struct Circumstances {
     pub is_stale: bool,
 }
 
-/// Where lines go.
+/// An output of the audit stream.
 pub struct AuditOutput {
-    /// What it is called in the log.
+    /// The name of the output in the log.
     pub name: &'static str,
-    /// What lines look like.
+    /// The format of the lines.
     pub format: Format,
-    /// Where they are written.
+    /// The writer that takes the lines.
     pub out: Box<dyn io::Write + Send>,
-    /// Counts what there is no room for.
+    /// The counter of records that there is no room for.
     pub dropped: IntCounter,
 }
 
@@ -76,7 +76,7 @@ pub struct AuditWriter {
     ended: mpsc::UnboundedReceiver<&'static str>,
 }
 
-/// Says that a thread has ended, also by a panic, when it is dropped.
+/// A guard that reports the end of its thread, also by a panic, when it is dropped.
 struct Ended {
     name: &'static str,
     sender: mpsc::UnboundedSender<&'static str>,
@@ -89,7 +89,7 @@ impl Drop for Ended {
     }
 }
 
-/// What a thread writes lines with, kept from one to the next.
+/// The buffers with which a thread writes lines, kept from one line to the next.
 #[derive(Debug, Default)]
 struct Scratch {
     clock: TimestampText,
@@ -104,7 +104,7 @@ thread_local! {
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 impl Audit {
-    /// Starts a thread for each sink. `replica` is what this process is called, if anything.
+    /// Starts a thread for each sink. `replica` is the name of this process, if it has one.
     pub fn start(
         sinks: impl IntoIterator<Item = AuditOutput>,
         replica: Option<String>,
@@ -159,7 +159,7 @@ impl Audit {
 }
 
 impl AuditWriter {
-    /// Completes when a thread has ended that was not told to; the name of its sink.
+    /// Waits until a thread ends that was not told to, and returns the name of its sink.
     pub async fn ended(&mut self) -> &'static str {
         match self.ended.recv().await {
             Some(name) => name,
@@ -168,7 +168,7 @@ impl AuditWriter {
         }
     }
 
-    /// Writes what is queued, and ends.
+    /// Writes the queued lines and ends the threads.
     pub fn finish(self) {
         for (_, queue) in &self.threads {
             queue.stop();

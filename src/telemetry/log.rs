@@ -80,7 +80,8 @@ impl Log {
     }
 }
 
-/// As for every other output: `--color`, and what the terminal and its variables say.
+/// Whether the log has colours. As for every other output, `--color` decides, and what the terminal and its
+/// variables say.
 fn has_colours() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
@@ -88,7 +89,7 @@ fn has_colours() -> bool {
 /// The start of every line of an event except the first, so that text of a request cannot look like an event.
 const CONTINUED: &[u8] = b"  | ";
 
-/// Writes events with their control characters escaped, from any source.
+/// A writer that escapes the control characters of events, from any source.
 struct Escaped<W> {
     out: W,
     /// Whether the log's own colours stay.
@@ -133,8 +134,8 @@ fn append(out: &mut Vec<u8>, text: &[u8]) {
     escape_controls(out, start);
 }
 
-/// Where the next escape sequence is that does nothing but colour. Those in texts of events do not get here:
-/// the subscriber has escaped them.
+/// Returns the position of the next escape sequence that only sets a colour. Escape sequences in texts of
+/// events do not get here: the subscriber has escaped them.
 fn next_colour(text: &[u8]) -> Option<std::ops::Range<usize>> {
     let mut from = 0;
     loop {
@@ -148,7 +149,7 @@ fn next_colour(text: &[u8]) -> Option<std::ops::Range<usize>> {
     }
 }
 
-/// A panic is a line of the log like any other, where a collector of JSON lines finds it.
+/// Makes a panic a line of the log like any other, where a collector of JSON lines finds it.
 fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string).unwrap_or_default();

@@ -1,11 +1,11 @@
-//! What is wrong, told once for as long as it lasts.
+//! A failure that PoolGuard logs once for as long as it lasts.
 
-/// Why something does not work, if it does not.
+/// The reason why something does not work; none while it works.
 #[derive(Clone, Debug, Default)]
 pub struct LogOnce(Option<String>);
 
 impl LogOnce {
-    /// It does not work; whether this is another reason than the last.
+    /// Records a failure for this reason, and returns whether the reason differs from the last one.
     pub fn is_news(&mut self, why: &str) -> bool {
         let is_news = self.0.as_deref() != Some(why);
         if is_news {
@@ -14,12 +14,12 @@ impl LogOnce {
         is_news
     }
 
-    /// Why it does not work.
+    /// Returns the reason of the failure; `None` if there is no failure.
     pub fn why(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
-    /// It works.
+    /// Records that the failure has ended.
     pub fn end(&mut self) {
         self.0 = None;
     }

@@ -32,7 +32,8 @@ mod process;
 pub mod recorder;
 mod replica;
 
-/// Seconds; from 50 µs, since a decision takes a few, to the longest an API server waits by default.
+/// The buckets of a duration, in seconds: from 50 µs, because a decision takes a few, to the longest time
+/// that an API server waits by default.
 const DURATION_BUCKETS: [f64; 16] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5,
     1.0, 3.0, 10.0,
@@ -79,7 +80,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// A fresh set, at zero. Fails only where a name is taken twice.
+    /// Creates all metrics, at zero. Fails only where a name is taken twice.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         build_info(&registry)?;
@@ -174,12 +175,12 @@ impl Metrics {
         }
     }
 
-    /// A rule denied a request; `pool` is empty where no single pool is concerned.
+    /// Counts a denial by a rule; `pool` is empty where no single pool is concerned.
     pub fn denied(&self, rule: RuleName, pool: &str) {
         self.denials.with_label_values(&[rule.as_str(), pool]).inc();
     }
 
-    /// A client asked, which showed a certificate of the client CA or did not.
+    /// Counts a request by whether its client showed a certificate of the client CA.
     pub fn asked(&self, is_authenticated: bool) {
         let client = if is_authenticated { Client::Authenticated } else { Client::Anonymous };
         if let Some(counter) = self.clients.get(client as usize) {
@@ -197,25 +198,25 @@ impl Metrics {
         self.audit_dropped.with_label_values(&[sink.as_str()])
     }
 
-    /// A request got an HTTP error.
+    /// Counts a request that got an HTTP error.
     pub fn fault(&self, reason: FaultReason) {
         if let Some(counter) = self.faults.get(reason as usize) {
             counter.inc();
         }
     }
 
-    /// A decision panicked.
+    /// Counts a decision that panicked.
     pub fn panicked(&self) {
         self.panics.inc();
     }
 
-    /// In Prometheus' text format.
+    /// Renders the metrics in Prometheus' text format.
     pub fn render(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
-/// How many label combinations `poolguard_admission_requests_total` can have.
+/// The number of label combinations that `poolguard_admission_requests_total` can have.
 const REQUEST_SERIES: usize =
     Webhook::ALL.len() * Operation::ALL.len() * Resource::ALL.len() * Decision::ALL.len();
 

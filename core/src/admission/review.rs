@@ -1,7 +1,7 @@
-//! `admission.k8s.io/v1` to [`Request`] and [`Verdict`] to `admission.k8s.io/v1`.
+//! Conversion of `admission.k8s.io/v1` reviews into a [`Request`], and of a [`Verdict`] back into a review.
 //!
-//! The only place that knows the wire format. Synchronous, without I/O; what it cannot read is an
-//! error and never an answer.
+//! This module is the only place that knows the wire format. It is synchronous and does no I/O. A body that it
+//! cannot read is an error and never an answer.
 
 mod malformed;
 mod manifest;

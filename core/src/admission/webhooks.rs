@@ -47,50 +47,50 @@ pub use self::{
     placement_policy::placement_policy,
 };
 
-/// What is registered with the API server, sorted by name.
+/// The webhook entries that are registered with the API server, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
-    /// Of the mutating configuration, which comes first.
+    /// The entries of the mutating configuration, which the API server calls first.
     pub mutating: Vec<WebhookEntry>,
-    /// Of the validating configuration.
+    /// The entries of the validating configuration.
     pub validating: Vec<WebhookEntry>,
 }
 
-/// A webhook: which requests are sent, and where to.
+/// A webhook: the requests that the API server sends, and the path that it sends them to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookEntry {
     /// A domain name of at least three labels.
     pub name: String,
-    /// Which path is called. It need not be that of the configuration: what only records is called
-    /// at `/validate`, wherever it is registered.
+    /// The path that the API server calls. It can differ from the path of the configuration: an entry that only
+    /// records is called at `/validate`, wherever it is registered.
     pub path: Phase,
-    /// What becomes of a request that PoolGuard does not answer.
+    /// The decision of the API server about a request that PoolGuard does not answer.
     pub failure_policy: FailurePolicy,
-    /// Which requests, by resource and operation.
+    /// The requests that are sent, by resource and operation.
     pub rules: Vec<WebhookRule>,
-    /// Which requests, by namespace. What has no namespace is sent in any case.
+    /// The requests that are sent, by namespace. An object without a namespace is sent in any case.
     pub namespaces: NamespaceScope,
-    /// Which requests, by the labels of the object.
+    /// The requests that are sent, by the labels of the object.
     pub objects: LabelSelector,
-    /// Which requests, by everything else. All of them must hold.
+    /// The requests that are sent, by everything else. A request must meet all conditions.
     pub conditions: Vec<MatchCondition>,
-    /// How long the API server waits.
+    /// The time in seconds that the API server waits for an answer.
     pub timeout_seconds: u8,
     /// Whether a mutating entry is called again after others have changed the object.
     pub reinvocation: Reinvocation,
 }
 
-/// What becomes of a request that the webhook does not answer.
+/// The decision of the API server about a request that the webhook does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailurePolicy {
-    /// It is rejected.
+    /// The API server rejects the request.
     Fail,
-    /// It passes.
+    /// The API server allows the request.
     Ignore,
 }
 
 impl FailurePolicy {
-    /// As the API writes it.
+    /// Returns the policy as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fail => "Fail",
@@ -98,7 +98,7 @@ impl FailurePolicy {
         }
     }
 
-    /// Fail closed only where the rule would deny.
+    /// Returns `Fail` only for the mode in which a rule denies.
     fn of(mode: Mode) -> Self {
         if mode == Mode::Enforce { Self::Fail } else { Self::Ignore }
     }
@@ -109,19 +109,19 @@ impl FailurePolicy {
 pub struct WebhookRule {
     /// API group; empty for the core group.
     pub group: String,
-    /// The version in which they are sent; `None` for whichever version they are written in, since
-    /// PoolGuard does not know the versions of a custom resource.
+    /// The version in which the API server sends the resources; `None` for the version in which each object is
+    /// written, because PoolGuard does not know the versions of a custom resource.
     pub version: Option<&'static str>,
     /// Resources in the plural, and subresources behind a slash.
     pub resources: Vec<String>,
-    /// What is done to them.
+    /// The operations on the resources.
     pub operations: Vec<Operation>,
-    /// Whether they have a namespace.
+    /// Whether the resources have a namespace.
     pub scope: ResourceScope,
 }
 
 impl WebhookRule {
-    /// Resources in the version in which PoolGuard reads all of them, if there is one.
+    /// Creates a rule for resources, in the version in which PoolGuard reads all of them, if there is one.
     fn new<T: Into<String>>(
         group: &str,
         resources: impl IntoIterator<Item = T>,
@@ -137,7 +137,7 @@ impl WebhookRule {
     }
 }
 
-/// The resource of a resource or subresource.
+/// Returns the resource that a resource or subresource belongs to: `pods` for `pods/binding`.
 fn whole(resource: &str) -> &str {
     resource.split_once('/').map_or(resource, |(whole, _)| whole)
 }
@@ -145,16 +145,16 @@ fn whole(resource: &str) -> &str {
 /// Whether resources have a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceScope {
-    /// They have.
+    /// Resources with a namespace.
     Namespaced,
-    /// They have not.
+    /// Resources without a namespace.
     Cluster,
-    /// Either.
+    /// Resources with or without a namespace.
     Any,
 }
 
 impl ResourceScope {
-    /// As the API writes it.
+    /// Returns the scope as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespaced => "Namespaced",
@@ -167,28 +167,28 @@ impl ResourceScope {
 /// Namespaces by exact name, as the API server selects them without an evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceScope {
-    /// All but these.
+    /// All namespaces but these.
     Except(Vec<String>),
-    /// None but these.
+    /// Only these namespaces.
     Only(Vec<String>),
 }
 
 /// A match condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchCondition {
-    /// Unique within its entry.
+    /// The name, which is unique within its entry.
     pub name: String,
-    /// In the Common Expression Language.
+    /// The condition in the Common Expression Language.
     pub expression: String,
 }
 
 impl MatchCondition {
-    /// A condition that says something; `None` where it holds for everything.
+    /// Creates a condition; returns `None` for one that holds for every request.
     fn new(name: &str, cel: Cel) -> Option<Self> {
         (cel != Cel::Always).then(|| Self { name: name.to_owned(), expression: cel.into_text() })
     }
 
-    /// Whether it leaves people out of a fail-closed entry, of whom its counterpart records some.
+    /// Whether the condition leaves people out of a fail-closed entry. The entry's counterpart records some of them.
     fn is_about_people(&self) -> bool {
         principals::EXCLUSIONS.contains(&self.name.as_str())
     }
@@ -197,14 +197,14 @@ impl MatchCondition {
 /// Whether a mutating entry is called again after others have changed the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reinvocation {
-    /// Once is enough.
+    /// The API server calls the entry once.
     Never,
-    /// The object may need another look.
+    /// The API server may call the entry again, because PoolGuard may have to judge the changed object again.
     IfNeeded,
 }
 
 impl Reinvocation {
-    /// As the API writes it.
+    /// Returns the policy as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Never => "Never",
@@ -213,9 +213,9 @@ impl Reinvocation {
     }
 }
 
-/// What nodes and the placement of pods wait for.
+/// The timeout of the entries about nodes and about the placement of pods.
 const SHORT_TIMEOUT_SECONDS: u8 = 1;
-/// What everything else waits for.
+/// The timeout of all other entries.
 const TIMEOUT_SECONDS: u8 = 3;
 
 /// The domain of an entry's name.
@@ -224,10 +224,10 @@ const DOMAIN: &str = "poolguard.io";
 /// Whether the API server denies intruders by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackstopState {
-    /// It does not, as far as is known.
+    /// The API server does not deny intruders by itself, as far as PoolGuard knows.
     #[default]
     Absent,
-    /// It evaluates the policies that PoolGuard wrote.
+    /// The API server evaluates the policies that PoolGuard wrote.
     InForce,
 }
 
@@ -278,8 +278,8 @@ impl WebhookEntry {
         }
     }
 
-    /// Where those go that a fail-closed entry leaves out, to be recorded: the members of
-    /// break-glass groups and, for pods, kubelets, whose mirror pods no answer stops.
+    /// Returns the fail-open counterpart of a fail-closed entry. It records the requests that the entry leaves out:
+    /// those of the members of break-glass groups and, for pods, of kubelets, whose mirror pods no answer stops.
     fn fail_open_counterpart(&self, policy: &Policy) -> Option<Self> {
         if self.failure_policy != FailurePolicy::Fail {
             return None;
@@ -300,7 +300,7 @@ impl WebhookEntry {
         })
     }
 
-    /// Whom the counterpart records, and what its condition is called.
+    /// Returns the name and the expression of the condition for the requests that the counterpart records.
     fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
         let break_glass = principals::is_break_glass(policy);
         if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {
@@ -312,7 +312,7 @@ impl WebhookEntry {
     }
 }
 
-/// Texts in order, each once.
+/// Returns the texts in order, each once.
 fn sorted<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut texts: Vec<String> = texts.into_iter().map(Into::into).collect();
     texts.sort();

@@ -1,4 +1,4 @@
-//! `cluster-exclusive`, by the pods that are there: whether AutoMQ has the cluster to itself.
+//! The rule `cluster-exclusive`, judged by the pods in the cluster: whether AutoMQ has the cluster to itself.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
 
 const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
-/// `told` are those of which something is said already.
+/// Judges whether AutoMQ has the cluster to itself. `told` are the pods that another finding reports already.
 pub(super) fn judge(
     facts: &CheckFacts<'_>,
     strangers: &[&Resident<'_>],

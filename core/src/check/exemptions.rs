@@ -40,18 +40,19 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     }));
 }
 
-/// What of an entry matches nothing.
+/// The part of an entry that matches nothing.
 struct Unmatched {
     /// The verb of which the entry is the subject.
     what: &'static str,
-    /// What the cluster lacks.
+    /// The reason: the objects that the cluster lacks, in words.
     why: String,
 }
 
 const ENTRY: &str = "matches";
 const SOME_NAMES: &str = "has names that match";
 
-/// What of an entry matches nothing; `None` if each of its names matches something, or if the input does not show it.
+/// Returns the part of an entry that matches nothing; `None` if each of its names matches something, or if the
+/// input does not show it.
 fn unmatched(facts: &CheckFacts<'_>, entry: &Exemption) -> Option<Unmatched> {
     if let Some(why) = absent_namespace(facts, entry) {
         return Some(Unmatched { what: ENTRY, why });

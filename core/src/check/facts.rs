@@ -1,4 +1,4 @@
-//! What constraints are held against: the inventory under a policy, read once.
+//! The facts by which constraints are judged: the inventory under a policy, read once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +21,12 @@ use crate::{
 };
 
 pub(super) struct CheckFacts<'a> {
-    /// As the config has it.
+    /// The policy of the config.
     pub(super) policy: &'a Policy,
-    /// The same with every rule enforced: what the config turned off is a fact all the same.
+    /// The policy with every rule enforced: a problem is a fact even if the config turned its rule off.
     pub(super) strict: Policy,
-    /// As [`Self::strict`], for workloads: a finding does not say that PoolGuard denies their pods, because the cluster
-    /// may not have PoolGuard yet.
+    /// The policy like [`Self::strict`], but for workloads: a finding does not say that PoolGuard denies their
+    /// pods, because the cluster may not have PoolGuard yet.
     pub(super) strict_for_workloads: Policy,
     pub(super) inventory: &'a Inventory,
     pub(super) snapshot: &'a Snapshot,
@@ -34,7 +34,7 @@ pub(super) struct CheckFacts<'a> {
     pub(super) pools: Vec<PoolNodes<'a>>,
     /// Nodes that are in no pool.
     pub(super) elsewhere: Vec<&'a NodeRecord>,
-    /// Pods that run or will.
+    /// Pods that run or will run.
     pub(super) pods: Vec<Resident<'a>>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct PoolNodes<'a> {
     pub(super) nodes: Vec<&'a NodeRecord>,
 }
 
-/// A pod, and whose it is.
+/// A pod with its owner.
 pub(super) struct Resident<'a> {
     pub(super) pod: Pod<'a>,
     pub(super) claims: Vec<Text<'a>>,
@@ -56,7 +56,7 @@ pub(super) struct Resident<'a> {
 
 #[derive(Clone, Copy)]
 pub(super) enum ResidentOwner {
-    /// AutoMQ's, and which instance's, by index.
+    /// A pod of AutoMQ, with the index of its instance.
     AutoMq(Option<usize>),
     Exempt,
     Neither,
@@ -115,7 +115,7 @@ impl<'a> CheckFacts<'a> {
         pool.declared.is_none() && !self.policy.pools.is_empty()
     }
 
-    /// Whether there is such a pool, which has the taint of a pool, and perhaps nodes of a declared one.
+    /// Whether there is an undeclared pool, which has the taint of a pool, and perhaps nodes of a declared one.
     pub(super) fn has_undeclared_nodes(&self) -> bool {
         self.pools.iter().any(|pool| self.is_undeclared(pool))
     }
@@ -216,7 +216,7 @@ fn owner(policy: &Policy, pod: &Pod<'_>) -> ResidentOwner {
     }
 }
 
-/// What the rules do not read of a pod.
+/// The fields of a pod that a check reads and the rules do not.
 #[derive(Default)]
 struct More<'a> {
     phase: Text<'a>,
@@ -252,7 +252,7 @@ fn claim<'a>(cursor: &mut Cursor<'a>, claims: &mut Vec<Text<'a>>) -> Result<(), 
     })
 }
 
-/// Every rule enforced.
+/// Returns the modes with every rule enforced.
 fn enforced() -> RuleModes {
     let enforce = Mode::Enforce;
     let on_change = JoinMode { mode: enforce, deny_join: false };

@@ -1,4 +1,4 @@
-//! What a check finds.
+//! The findings of a check.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use crate::policy::mode::RuleName;
 /// One constraint, held against one part of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFinding {
-    /// Which constraint.
+    /// The constraint.
     pub rule: Constraint,
-    /// Whether it holds.
+    /// The status: whether the constraint holds.
     pub status: Status,
-    /// What it means if it does not.
+    /// The weight of the finding if the constraint does not hold.
     pub severity: FindingSeverity,
     /// The pool concerned.
     pub pool: Option<String>,
@@ -19,26 +19,26 @@ pub struct CheckFinding {
     pub node: Option<String>,
     /// The object concerned, as `Kind namespace/name`, or the address of a Terraform resource.
     pub object: Option<String>,
-    /// What is, in one sentence without a full stop.
+    /// The fact, in one sentence without a full stop.
     pub fact: String,
-    /// Why it matters, likewise.
+    /// The reason why the fact matters, also without a full stop at the end.
     pub why: Option<&'static str>,
-    /// The command that mends it, or what to do where there is none.
+    /// The command that repairs the problem, or advice if there is no such command.
     pub fix: Option<String>,
 }
 
-/// A constraint: a rule of the webhook, or what only a check looks at.
+/// A constraint: a rule of the webhook, or a requirement that only a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Constraint {
-    /// A rule of the webhook, by what stands already.
+    /// A rule of the webhook, judged by the objects that exist already.
     Rule(RuleName),
-    /// A pool has nodes enough that are ready.
+    /// The constraint that a pool has enough nodes that are ready.
     PoolSize,
-    /// Pods of the system have nodes of their own.
+    /// The constraint that pods of the system have nodes of their own.
     SystemPool,
-    /// An instance has its namespace and a pool of its own.
+    /// The constraint that an instance has its namespace and a pool of its own.
     Instance,
-    /// A volume is where its instance's pool is.
+    /// The constraint that a volume is where its instance's pool is.
     VolumeZone,
 }
 
@@ -49,7 +49,7 @@ impl Constraint {
         RuleName::ALL.into_iter().map(Self::Rule).chain(others)
     }
 
-    /// As outputs spell it.
+    /// Returns the name of the constraint, as outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rule(rule) => rule.as_str(),
@@ -67,19 +67,19 @@ impl fmt::Display for Constraint {
     }
 }
 
-/// Whether a constraint holds.
+/// The status of a constraint: whether it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// It holds.
+    /// The constraint holds.
     Pass,
-    /// The input does not tell.
+    /// The input does not show whether the constraint holds.
     Unknown,
-    /// It does not hold.
+    /// The constraint does not hold.
     Fail,
 }
 
 impl Status {
-    /// As outputs spell it.
+    /// Returns the status, as outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -89,19 +89,19 @@ impl Status {
     }
 }
 
-/// What it means that a constraint does not hold.
+/// The weight of a constraint that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingSeverity {
-    /// Good to know.
+    /// A fact that is good to know.
     Note,
-    /// AutoMQ is weaker for it.
+    /// A problem that makes AutoMQ weaker.
     Warning,
-    /// AutoMQ fails, now or at its next change.
+    /// A problem that makes AutoMQ fail, now or at its next change.
     Error,
 }
 
 impl FindingSeverity {
-    /// As outputs spell it.
+    /// Returns the severity, as outputs spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -183,7 +183,7 @@ impl CheckFinding {
         self
     }
 
-    /// What is, and why it matters.
+    /// Returns the fact, and the reason why it matters.
     pub fn message(&self) -> String {
         match self.why {
             Some(why) => format!("{}. {why}", self.fact),

@@ -41,7 +41,7 @@ fn tool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<Tool<'a>> {
     }
 }
 
-/// What the provider calls the pool, as its nodes or its selector have it.
+/// Returns the provider's name of the pool: the value of this label in the pool's selector, or on all its nodes.
 fn group<'a>(pool: &'a PoolNodes<'_>, key: &str) -> Option<&'a str> {
     let selected = pool.declared.and_then(|declared| {
         let requirements = declared.nodes.requirements().iter();
@@ -104,12 +104,12 @@ pub(super) fn taint(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, nodes: &[&str]
     format!("{now}\n# then add the taint to the settings of the node pool{name}, for future nodes")
 }
 
-/// What a pool is called where it was made.
+/// Returns the name that the pool has at its provider.
 fn node_pool<'a>(policy: &Policy, pool: &'a PoolNodes<'_>) -> Option<&'a str> {
     policy.node_pool_labels.iter().find_map(|key| group(pool, key))
 }
 
-/// An effect as the clouds' APIs have it.
+/// Returns an effect as the clouds' APIs spell it.
 pub(super) fn screaming_snake_effect(effect: &str) -> &'static str {
     match effect {
         NO_EXECUTE => "NO_EXECUTE",

@@ -165,7 +165,8 @@ fn move_to_pool(facts: &CheckFacts<'_>, namespace: &str, pods: &[&str]) -> Strin
     )
 }
 
-/// Pools are never mixed: instances in zone A, in zone B and in all three need three of them.
+/// Judges pools that several instances share. Pools are never mixed: instances in zone A, in zone B and in all
+/// three need three of them.
 fn shared_pools(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     for (index, pool) in facts.pools.iter().enumerate() {
         let sharing: Vec<(usize, &Instance)> = facts
@@ -272,7 +273,8 @@ fn volumes(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     }
 }
 
-/// What is wrong with the zones of a volume, or not known; `None` if one of them is the pool's.
+/// Returns the finding about the zones of a volume if they are wrong or not known; `None` if one of them is the
+/// pool's.
 fn volume_zone(
     facts: &CheckFacts<'_>,
     instance: &Instance,
@@ -346,8 +348,8 @@ fn instance_of_claim<'f>(
     own.next().is_none().then_some(first)
 }
 
-/// A claim without a volume, whose class does not wait for the pod: the volume may come to be in a
-/// zone where its pod cannot follow.
+/// Returns the finding about a claim without a volume, whose class does not wait for the pod: the volume may
+/// come to be in a zone where its pod cannot follow.
 fn unbound(
     facts: &CheckFacts<'_>,
     instance: &Instance,

@@ -47,7 +47,7 @@ const WOULD_LAND: &str = "Without PoolGuard, these pods can run on the brokers' 
 const NO_NODES: &str =
     "The input contains no nodes, so PoolGuard cannot tell which pods can run on AutoMQ's nodes";
 
-/// What makes pods, or a pod that nothing makes.
+/// The workload that creates pods, or a pod that no workload creates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Maker {
     kind: String,
@@ -90,7 +90,7 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     exclusive::judge(facts, &strangers, &told, findings);
 }
 
-/// A workload is one finding, however many pools its pods could reach.
+/// Returns the finding about a workload: one, however many pools its pods could reach.
 fn would_land(maker: &Maker, denied: &Denied) -> CheckFinding {
     let Denied { why, pools, fix } = denied;
     let finding = CheckFinding::fail(WORKLOAD, FindingSeverity::Error, capital(&why.fact))
@@ -167,7 +167,7 @@ fn residents(
     }
 }
 
-/// Pods that an exemption lets stay, and did not mean.
+/// Reports pods on pools that are exempt only because an entry covers their whole namespace.
 fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let mut found: BTreeMap<(Maker, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
     for resident in &facts.pods {
@@ -197,7 +197,7 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
     }
 }
 
-/// An entry that says what is meant.
+/// Returns the remedy for such pods: keep them off the pool, or exempt them by an entry of their own.
 fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     let Maker { kind, namespace, name } = maker;
     let keep_off = match kind.as_str() {
@@ -223,7 +223,7 @@ fn account<'p>(pods: &[&'p Resident<'_>]) -> &'p str {
     pods.first().map_or("", |it| it.pod.spec.service_account())
 }
 
-/// Pods by who makes them.
+/// Names pods by the workload that creates them.
 fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     if maker.kind == "Pod" {
         maker.object()
@@ -232,7 +232,7 @@ fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
     }
 }
 
-/// What the config lets DaemonSets do is still not what AutoMQ asks for, but it was decided.
+/// Returns the severity: only a note for a DaemonSet if its rule is off, because the config decided that.
 fn severity(facts: &CheckFacts<'_>, maker: &Maker) -> FindingSeverity {
     let is_daemon_set = maker.kind == "DaemonSet";
     match facts.policy.rules.daemon_set_intrusion {
@@ -314,7 +314,7 @@ fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
     )
 }
 
-/// What lets it stay, to paste under `exempt`.
+/// Returns the entry that exempts the pods, to paste under `exempt`.
 fn exempt_entry(maker: &Maker, account: &str) -> String {
     let Maker { kind, namespace, name } = maker;
     let (which, scope) = match (kind.as_str(), account) {
@@ -381,7 +381,7 @@ enum Answer {
     Denied(Found),
 }
 
-/// What a rule says of the creation of an object that is there.
+/// Returns the answer that denies the creation of an object that exists already.
 fn denial(
     facts: &CheckFacts<'_>,
     group: &str,
@@ -443,7 +443,7 @@ fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> Maker {
     Maker { kind, namespace, name }
 }
 
-/// What was looked at without finding anything, and what could not be.
+/// Reports the constraints that hold, and those that the input does not show.
 fn knowledge(
     facts: &CheckFacts<'_>,
     no_intruder: bool,

@@ -35,12 +35,13 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
 #[derive(Clone, Copy)]
 pub(super) struct MadeBy<'m, 'a> {
     pub(super) kind: &'m NodePoolKind,
-    /// `NodePool brokers`
+    /// The kind and the name of the object, such as `NodePool brokers`.
     pub(super) title: &'m str,
     pub(super) object: &'m RawObject<'a>,
 }
 
-/// What is wrong with an object that makes nodes of a pool, or that nothing is. `place` is the object of the findings.
+/// Returns the findings about an object that makes nodes of a pool: its faults, or that it has none. `place` is
+/// the object of the findings.
 pub(super) fn examine(
     policy: &Policy,
     zones: &Zones,

@@ -1,5 +1,6 @@
-//! Whether the ConfigMap `kube-system/aws-auth` maps the cloud roles of the pools to nodes. An EKS access entry can do
-//! so instead, and no object of Kubernetes shows access entries: what the ConfigMap does not show is unknown.
+//! Judges whether the ConfigMap `kube-system/aws-auth` maps the cloud roles of the pools to nodes. An EKS
+//! access entry can do so instead, and no object of Kubernetes shows access entries: what the ConfigMap does
+//! not show is unknown.
 
 use super::{
     draft::aws_auth,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 const RULE: Constraint = Constraint::Rule(RuleName::RoleBinding);
-/// As messages name it.
+/// The name of the ConfigMap in messages.
 const TITLE: &str = "ConfigMap kube-system/aws-auth";
 
 /// Whether a check of this policy reads `aws-auth`.

@@ -1,5 +1,5 @@
-//! What the nodes of pools must be: tainted, of an approved type, in one zone or three, enough and
-//! ready, and labelled so that they are found. And that there are others, for the system.
+//! The constraints on the nodes of pools: tainted, of an approved type, in one zone or three, enough and ready,
+//! and labelled so that they are found. The cluster must also have other nodes, for the system.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,17 +31,17 @@ pub(super) const TYPE: Constraint = Constraint::Rule(RuleName::NodeMachineType);
 pub(super) const ZONE: Constraint = Constraint::Rule(RuleName::NodeZone);
 pub(super) const IDENTITY: Constraint = Constraint::Rule(RuleName::NodeIdentity);
 
-/// AutoMQ's smallest cluster has three nodes.
+/// The smallest number of ready nodes in a pool, because AutoMQ's smallest cluster has three nodes.
 pub(super) const READY_MIN: usize = 3;
 
-/// Why it matters that a pool has fewer.
+/// The reason why it matters that a pool has fewer ready nodes.
 pub(super) const TOO_SMALL: &str = "A rolling update of AutoMQ needs all three nodes";
 
-/// Why it matters that the pool's taint is missing.
+/// The reason why it matters that the pool's taint is missing.
 const OPEN_TO_ALL: &str = "The scheduler can place any pod on these nodes, and the pod \
      then takes network and disk from the brokers";
 
-/// Why it matters that nodes lack the pool's taint: they may have another one instead.
+/// Returns the reason why it matters that nodes lack the pool's taint. They may have another taint instead.
 pub(super) fn why_lost(instead: Option<&Taint<'_>>) -> &'static str {
     match instead.map(|taint| &*taint.effect) {
         Some(NO_EXECUTE) => {
@@ -71,20 +71,20 @@ pub(super) const OTHER_TAINTS: [(&str, FindingSeverity, &str); 2] = [
     ),
 ];
 
-/// Why it matters that no declared pool selects nodes with AutoMQ's taint, and what to do.
+/// The reason why it matters that no declared pool selects nodes with AutoMQ's taint, and the remedy.
 pub(super) const UNDECLARED: &str =
     "An instance uses only declared pools, so no broker is scheduled onto these nodes";
 pub(super) const DECLARE: &str = "# if these nodes are a pool of their own: declare it under `pools` in \
      PoolGuard's config\n# if they belong to a declared pool: change `nodes` of this pool so that it selects them \
      too";
 
-/// What to do about nodes that a declared pool selected before.
+/// The remedy for nodes that a declared pool selected before.
 const LOST_LABEL: &str = "# if a node lost a label by which a declared pool selects it: add this label to the node again";
 
-/// What to do first about anything else that is wrong with nodes whose taint may be a mistake.
+/// The first step for any other problem of nodes whose taint may be a mistake.
 const DECIDE_FIRST: &str = "# first decide whether these nodes are a pool for AutoMQ (see node-identity of this pool), and check again";
 
-/// The same for such nodes where AutoMQ pods run.
+/// The first step for any other problem of undeclared nodes where AutoMQ pods run.
 const DECLARE_FIRST: &str = "# first make these nodes part of a declared pool (see node-identity of this pool), and check again";
 
 /// Replaces the remedies for pools that the config does not declare beside those that it declares: you should not
@@ -211,7 +211,8 @@ fn size(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckFi
     findings.push(finding.pool(name).nodes(&idle).fix(fixes.join("\n")));
 }
 
-/// What to do about a pool with too few nodes: more nodes, unless the pool lacks them only because of their labels.
+/// Returns the remedy for a pool with too few nodes: more nodes, unless the pool lacks them only because of
+/// their labels.
 fn more_nodes(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> String {
     if facts.snapshot.conflicts().iter().any(|it| &*it.other == pool.name()) {
         return CONFLICT_FIRST.to_owned();
@@ -230,11 +231,11 @@ fn more_nodes(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> String {
     }
 }
 
-/// What to do first about a pool that lacks nodes because an earlier pool has them.
+/// The first step for a pool that lacks nodes because an earlier pool has them.
 const CONFLICT_FIRST: &str = "# nodes of this pool match an earlier pool too, which has them: first correct `nodes` of these pools (see \
      node-identity of the earlier pool), and check again";
 
-/// What to look at before you add a node.
+/// The step that comes before you add a node: to correct labels that are wrong.
 const UNLESS_LABELS_ARE_WRONG: &str =
     "# if node-identity reports a node that belongs to this pool: correct the labels of this node";
 
@@ -266,7 +267,7 @@ pub(super) fn no_type_list(policy: &Policy) -> CheckFinding {
     CheckFinding::unknown(TYPE, FindingSeverity::Warning, fact).fix(fix)
 }
 
-/// Why it matters that a machine type is not approved.
+/// The reason why it matters that a machine type is not approved.
 pub(super) const WRONG_TYPE: &str = "AutoMQ supports only machine types that it has approved. On other types a \
  deployment fails, or network and memory are too small. If AutoMQ publishes no list for your provider, ask AutoMQ \
  which types it approves";
@@ -376,7 +377,7 @@ fn zones(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<CheckF
     );
 }
 
-/// Zones of nodes that may be declared ones in another spelling.
+/// Returns the finding about zones of nodes that may be declared zones in another spelling.
 fn unclear_zones(pool: &PoolNodes<'_>, spans: &[&str]) -> Option<CheckFinding> {
     let unclear = pool.facts.declared_zones.unclear.iter().map(AsRef::as_ref);
     let unclear: Vec<&str> = unclear.filter(|zone| spans.contains(zone)).collect();
@@ -428,7 +429,7 @@ fn labels(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>, findings: &mut Vec<Check
     findings.extend(found.into_iter().map(|finding| finding.pool(name)));
 }
 
-/// Nodes with a pool's taint that no declared pool selects.
+/// Returns the finding about nodes with a pool's taint that no declared pool selects.
 fn undeclared(facts: &CheckFacts<'_>, pool: &PoolNodes<'_>) -> CheckFinding {
     let nodes = pool.names(|_| true);
     let taint = &pool.facts.taint;

@@ -1,4 +1,4 @@
-//! A pool as it can be drawn: zones, nodes, and who lives there.
+//! The picture of a pool: its zones, its nodes, and the pods on them.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::{
 /// A pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolPicture {
-    /// Its name.
+    /// The name of the pool.
     pub name: String,
-    /// Whether the config declares it.
+    /// Whether the config declares the pool.
     pub is_declared: bool,
-    /// `key=value:effect`
+    /// The taint of the pool, as `key=value:effect`.
     pub taint: String,
-    /// Instances that belong to it.
+    /// Instances that belong to the pool.
     pub instances: Vec<String>,
     /// Declared zones and those with nodes, by name.
     pub zones: Vec<ZonePicture>,
@@ -30,7 +30,7 @@ pub struct PoolPicture {
 /// A zone of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZonePicture {
-    /// Its name; empty for nodes that do not say.
+    /// The name of the zone; empty for nodes that do not show their zone.
     pub name: String,
     /// Whether the pool is for this zone.
     pub is_meant: bool,
@@ -41,39 +41,39 @@ pub struct ZonePicture {
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodePicture {
-    /// Its name.
+    /// The name of the node.
     pub name: String,
-    /// Empty if it does not say.
+    /// The machine type; empty if the node does not show it.
     pub machine_type: String,
-    /// Condition `Ready`.
+    /// Whether the condition `Ready` of the node is true.
     pub ready: bool,
-    /// Closed for new pods.
+    /// Whether the node is closed for new pods.
     pub cordoned: bool,
-    /// It carries its pool's taint.
+    /// Whether the node carries the taint of its pool.
     pub tainted: bool,
-    /// Pods on it; `None` if the input holds no pods.
+    /// Pods on the node; `None` if the input holds no pods.
     pub residents: Option<Vec<ResidentPicture>>,
 }
 
 /// A pod on a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResidentPicture {
-    /// Whose it is, intruders first.
+    /// The kind of the pod, by its owner; intruders come first.
     pub kind: ResidentKind,
-    /// `namespace/name`
+    /// The name of the pod, as `namespace/name`.
     pub name: String,
 }
 
-/// Whose a pod is.
+/// The kind of a pod, by its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResidentKind {
-    /// Neither AutoMQ's nor exempt.
+    /// A pod that is neither AutoMQ's nor exempt.
     Intruder,
-    /// AutoMQ's, of an instance that belongs elsewhere.
+    /// An AutoMQ pod of an instance that belongs elsewhere.
     Misplaced,
-    /// AutoMQ's.
+    /// An AutoMQ pod in its place.
     AutoMq,
-    /// Exempt.
+    /// An exempt pod.
     Exempt,
 }
 

@@ -30,17 +30,17 @@ struct Planned<'a> {
     parts: Vec<&'a PlannedPool>,
 }
 
-/// Whose a node pool of a plan is.
+/// The owner of a node pool of a plan.
 enum Owner<'a> {
     Declared(usize, &'a Pool),
-    /// By its taint, or by one that was meant to be it.
+    /// AutoMQ, by the taint of the node pool, or by a taint that was meant to be this one.
     Tainted(&'a Taint<'static>),
-    /// The plan does not know its taints, or the labels that decide.
+    /// An unknown owner: the plan does not know the taints of the node pool, or the labels that decide.
     Unknown,
     Others,
 }
 
-/// Holds every constraint that a plan can tell of against one.
+/// Judges a plan by every constraint that a plan can show.
 pub fn examine_plan(policy: &Policy, plan: &Plan) -> Fitness {
     let mut pools: Vec<Planned<'_>> = Vec::new();
     let (mut unclear, mut others) = (Vec::new(), Vec::new());
@@ -141,7 +141,7 @@ fn selects(selector: &LabelSelector, part: &PlannedPool) -> Ternary {
     answers.min().unwrap_or(Ternary::Yes)
 }
 
-/// Pools of one name, in several clusters say, are called by their addresses as well.
+/// Adds the address to the name of each pool that shares its name, for example with a pool in another cluster.
 fn tell_apart(pools: &mut [Planned<'_>]) {
     let names: Vec<String> = pools.iter().map(|pool| pool.name.clone()).collect();
     for pool in pools {
@@ -163,7 +163,7 @@ impl Planned<'_> {
         declared.is_some_and(is_same)
     }
 
-    /// The parts that will be there.
+    /// The parts that the plan does not delete.
     fn lasting(&self) -> impl Iterator<Item = &PlannedPool> {
         self.parts.iter().copied().filter(|part| part.action != Action::Delete)
     }
@@ -178,7 +178,7 @@ impl Planned<'_> {
     }
 }
 
-/// What the plan does not make, as far as it tells.
+/// Reports what the plan does not make, as far as the plan shows it.
 fn absent(
     policy: &Policy,
     plan: &Plan,

@@ -1,5 +1,5 @@
-//! What holds the roles together: identity annotations of AutoMQ's service accounts, the objects that
-//! the config protects, and the roles that AutoMQ's bindings refer to.
+//! The objects that keep AutoMQ's roles working: identity annotations of AutoMQ's service accounts, the objects
+//! that the config protects, and the roles that AutoMQ's bindings refer to.
 
 use serde_json::Value;
 
@@ -41,8 +41,8 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     bindings(inventory, &references(policy, inventory), findings);
 }
 
-/// What of [`judge`] a look at a few objects tells: whether what the config protects is there, and the
-/// roles that these bindings refer to.
+/// Returns the findings of [`judge`] that need only a few objects: whether the objects that the config protects
+/// exist, and the roles that these bindings refer to.
 pub(super) fn judge_named(
     policy: &Policy,
     references: &[ProtectedReference],
@@ -263,7 +263,7 @@ fn objects(entry: &Protected, names: &[&str]) -> String {
     format!("{} {place}{}", entry.resource, names.join(","))
 }
 
-/// A resource that the API server does not have.
+/// Returns the finding about a resource that the API server does not have.
 fn absent(entry: &Protected) -> CheckFinding {
     let Protected { name, resource, .. } = entry;
     let fact = format!(
@@ -301,7 +301,7 @@ fn missing(entry: &Protected, name: &str) -> CheckFinding {
         )
 }
 
-/// Items that a protected list must hold, and does not.
+/// Returns the findings about items that a protected list must hold, and does not.
 fn lost_items(
     policy: &Policy,
     entry: &Protected,
@@ -322,7 +322,7 @@ fn lost_items(
     missing.into_iter().map(finding).collect()
 }
 
-/// What to write into a list that lacks an item.
+/// Returns the remedy for a list that lacks an item.
 fn addition(item: &KeepItem) -> String {
     let KeepItem { by, value } = item;
     if by == "rolearn" {

@@ -47,7 +47,7 @@ fn hosts_system_pod(facts: &CheckFacts<'_>, node: &NodeRecord) -> bool {
     })
 }
 
-/// Judges whether there is such a place.
+/// Judges whether the cluster has a place for the pods of the system.
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let rule = Constraint::SystemPool;
     if !facts.knows(NODES) {

@@ -86,7 +86,8 @@ fn distinct_taints<'p>(
     taints
 }
 
-/// A taint with the key of the pool's taint, on nodes that lack the pool's taint: the nodes are wrong, or the config.
+/// Returns the finding about a taint with the key of the pool's taint, on nodes that lack the pool's taint: the
+/// nodes are wrong, or the config.
 fn taint_instead(pool: &PoolNodes<'_>, instead: &Taint<'_>, nodes: &[&str]) -> CheckFinding {
     let (name, taint) = (pool.name(), &pool.facts.taint);
     let has = verb(nodes, "has", "have");
@@ -113,7 +114,7 @@ fn taint_instead(pool: &PoolNodes<'_>, instead: &Taint<'_>, nodes: &[&str]) -> C
         ))
 }
 
-/// A taint that AutoMQ's pods do not tolerate.
+/// Returns the finding about a taint that AutoMQ's pods do not tolerate.
 fn further_taint(
     pool: &PoolNodes<'_>,
     other: &Taint<'_>,

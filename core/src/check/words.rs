@@ -1,9 +1,9 @@
 //! Names and numbers in sentences.
 
-/// So many names are told one by one.
+/// The largest number of names that a sentence lists one by one.
 const NAMED_MAX: usize = 4;
 
-/// `a`, `a and b`, `a, b, c and 7 others`.
+/// Lists names in words: `a`, `a and b`, `a, b, c and 7 others`.
 pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.as_slice() {
@@ -20,12 +20,12 @@ pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// `1 node`, `3 nodes`.
+/// Returns a number with its noun: `1 node`, `3 nodes`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// `node a`, `nodes a and b`.
+/// Returns names with their noun: `node a`, `nodes a and b`.
 pub(super) fn named<T: AsRef<str>>(noun: &str, names: &[T]) -> String {
     let plural = if names.len() == 1 { "" } else { "s" };
     format!("{noun}{plural} {}", list(names))

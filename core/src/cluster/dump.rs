@@ -17,7 +17,7 @@ use crate::{
 /// The reason why PoolGuard cannot read a dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// Neither JSON nor YAML.
+    /// The text is neither JSON nor YAML.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// A document or an item is no object at all.
@@ -26,22 +26,22 @@ pub enum DumpError {
     /// An item is not an object of the API.
     #[error("item {} ({title}): {error}", index + 1)]
     Item {
-        /// Its position in the dump, from 0.
+        /// The position of the item in the dump, from 0.
         index: usize,
-        /// Its kind and name, as far as it has them.
+        /// The kind and the name of the item, as far as it has them.
         title: String,
-        /// The mistake in it.
+        /// The mistake in the item.
         error: ObjectError,
     },
-    /// There is nothing in it.
+    /// The dump contains no objects.
     #[error("it contains no objects; create a dump with `kubectl get nodes,namespaces -o yaml`")]
     Empty,
-    /// There are objects in it, of other kinds.
+    /// The dump contains objects, but none of a kind that a check reads.
     #[error("it contains nothing that a check reads, such as nodes")]
     NothingToCheck,
 }
 
-/// What an object is.
+/// The type of an object: its API version and its kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypeMeta<'a> {
     pub(super) api_version: Text<'a>,
@@ -49,7 +49,7 @@ pub(super) struct TypeMeta<'a> {
 }
 
 impl<'a> TypeMeta<'a> {
-    /// Of an item of a list, which must be an object.
+    /// Reads the type of an item of a list. The item must be an object.
     pub(super) fn of(item: &'a str) -> Result<Self, JsonError> {
         let mut cursor = Cursor::new(item);
         if cursor.clone().takes_null()? {
@@ -109,7 +109,7 @@ impl Index {
         Ok(())
     }
 
-    /// `list` says of its items what they do not say themselves.
+    /// Adds an item of a dump. `list` gives the type of items that do not have a type themselves.
     fn apply_item(
         &mut self,
         position: usize,
@@ -159,7 +159,7 @@ fn kept_of_kind(group: &str, kind: &str) -> Option<Resource> {
     Resource::of_kind(group, kind).filter(|it| PROTECTED.contains(it))
 }
 
-/// `Node a`: the kind of an item, and its name if it has one.
+/// Returns the title of an item, such as `Node a`: its kind, and its name if it has one.
 pub(super) fn item_title(kind: &str, item: &str) -> String {
     let object = json::from_str::<RawObject<'_>>(item);
     match object.map(|object| object.text_at("/metadata/name")) {

@@ -1,5 +1,5 @@
-//! What a cluster holds, as far as a check reads it: nodes, and objects trimmed to what is asked of
-//! them. Made for one look at a cluster; what is followed for longer is an [`Index`].
+//! The objects of a cluster, as far as a check reads them: nodes, and other objects trimmed to the fields that
+//! a check needs. An inventory is made for one check; an [`Index`] follows a cluster for longer.
 //!
 //! What the input does not hold is unknown. A list of many kinds does not say of which kinds there is
 //! none, so that a kind counts as known once one of its objects is there, or once it was listed by
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Everything that a check reads, what matters most first.
+/// The resources that a check reads, the most important first.
 pub const READ: [Resource; 18] = [
     NODES,
     NAMESPACES,
@@ -70,7 +70,7 @@ pub fn dump_command(others: &[String]) -> String {
     format!("kubectl get {} -A -o json > cluster.json", all.join(","))
 }
 
-/// What a cluster holds.
+/// The objects of a cluster, as far as a check reads them.
 #[derive(Debug, Default)]
 pub struct Inventory {
     index: Index,
@@ -83,25 +83,25 @@ pub struct Inventory {
     absent: BTreeSet<GroupResource>,
 }
 
-/// What the objects of a resource are.
+/// The type of the objects of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ObjectType {
-    /// `v1`, `apps/v1`
+    /// The API version, such as `v1` or `apps/v1`.
     api_version: String,
     kind: String,
 }
 
-/// Namespace, empty for what has none, and name.
+/// The namespace and the name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectName {
-    /// Empty for what has none.
+    /// The namespace; empty for an object without one.
     pub namespace: String,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
 }
 
 impl fmt::Display for ObjectName {
-    /// `shop/web`, or `web`.
+    /// Writes `shop/web`, or `web` for an object without a namespace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, name } = self;
         if namespace.is_empty() { f.write_str(name) } else { write!(f, "{namespace}/{name}") }
@@ -109,7 +109,7 @@ impl fmt::Display for ObjectName {
 }
 
 impl Inventory {
-    /// An empty inventory that keeps the nodes as objects: for a dump.
+    /// Creates an empty inventory that keeps the nodes as objects: for a dump.
     pub fn for_dump() -> Self {
         Self { keeps_nodes: true, ..Self::default() }
     }
@@ -190,12 +190,12 @@ impl Inventory {
         self.add(&resource_of(group, kind), item).map_err(|error| fault(kind, error))
     }
 
-    /// A kind is listed by itself: from now on it is known, even if there is none.
+    /// Marks a resource as known because it is listed by itself: it stays known even if it has no objects.
     pub fn begin(&mut self, resource: &GroupResource) {
         self.known.insert(resource.clone());
     }
 
-    /// An object, as JSON.
+    /// Adds an object, as JSON.
     pub fn add(&mut self, resource: &GroupResource, object: &str) -> Result<(), ObjectError> {
         self.begin(resource);
         if *resource == NODES.group_resource() {
@@ -216,14 +216,14 @@ impl Inventory {
         Ok(())
     }
 
-    /// A kind could not be read, and why.
+    /// Marks a resource as one that could not be read, with the reason.
     pub fn mark_unreadable(&mut self, resource: &GroupResource, why: String) {
         self.known.remove(resource);
         self.objects.remove(resource);
         self.gaps.insert(resource.clone(), why);
     }
 
-    /// The API server does not have a resource.
+    /// Marks a resource as one that the API server does not have.
     pub fn mark_absent(&mut self, resource: &GroupResource) {
         self.known.remove(resource);
         self.absent.insert(resource.clone());
@@ -234,7 +234,7 @@ impl Inventory {
         self.absent.contains(resource)
     }
 
-    /// Nodes, and what they tell.
+    /// The index of the nodes, and of the facts that they show.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -249,12 +249,12 @@ impl Inventory {
         self.gaps.iter().map(|(resource, why)| (resource, why.as_str()))
     }
 
-    /// Why a kind could not be read, where it was tried.
+    /// Returns the reason why a resource could not be read; `None` if no attempt failed.
     pub fn gap(&self, resource: &GroupResource) -> Option<&str> {
         self.gaps.get(resource).map(String::as_str)
     }
 
-    /// Why nothing is known of a kind.
+    /// Returns the reason why nothing is known of a resource.
     pub fn why_unknown(&self, resource: Resource) -> String {
         match self.gap(&resource.group_resource()) {
             Some(why) => format!("{} could not be read: {why}", resource.plural),
@@ -271,7 +271,7 @@ impl Inventory {
         objects.into_iter().flatten().map(|(name, text)| (name, &**text))
     }
 
-    /// How many objects of a kind there are.
+    /// Returns the number of objects of a resource.
     pub fn count(&self, resource: &GroupResource) -> usize {
         if *resource == NODES.group_resource() {
             return self.index.nodes().count();
@@ -279,13 +279,13 @@ impl Inventory {
         self.objects.get(resource).map_or(0, BTreeMap::len)
     }
 
-    /// An object, as JSON.
+    /// Returns an object, as JSON.
     pub fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<&str> {
         let name = ObjectName { namespace: namespace.to_owned(), name: name.to_owned() };
         self.objects.get(resource)?.get(&name).map(|text| &**text)
     }
 
-    /// Whether this object is there.
+    /// Whether the inventory contains this object.
     pub fn has(&self, resource: &GroupResource, namespace: &str, name: &str) -> bool {
         self.get(resource, namespace, name).is_some()
     }
@@ -295,7 +295,7 @@ fn resource_of(group: &str, kind: &str) -> GroupResource {
     GroupResource { group: group.to_owned(), resource: plural(kind) }
 }
 
-/// Annotations that repeat the object, or are long and tell nothing.
+/// The annotation in which `kubectl apply` repeats the object. It is long, and tells nothing new.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Removes the fields that no check reads, such as containers, whose environment can contain secrets.

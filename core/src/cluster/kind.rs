@@ -4,10 +4,10 @@ use crate::kubernetes::resource::{
     CLUSTER_ROLE_BINDINGS, NODES, ROLE_BINDINGS, Resource, SERVICE_ACCOUNTS,
 };
 
-/// A kind that is watched: nodes, and what tells which roles are AutoMQ's.
+/// A kind that PoolGuard watches: nodes, and the objects that show which roles are AutoMQ's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Nodes, of all namespaces' pods the only place to run.
+    /// Nodes, on which the pods of all namespaces run.
     Node,
     /// Role bindings of every namespace: any of them may have AutoMQ's service accounts as subjects.
     RoleBinding,
@@ -33,7 +33,7 @@ impl Kind {
         Self::NodePool,
     ];
 
-    /// Its resource.
+    /// Returns the resource of the kind.
     pub fn resource(self) -> Resource {
         match self {
             Self::Node => NODES,
@@ -49,7 +49,7 @@ impl Kind {
         self == Self::NodePool
     }
 
-    /// Whether the metadata is all that is wanted.
+    /// Whether PoolGuard needs only the metadata of the objects.
     pub fn is_metadata_only(self) -> bool {
         self == Self::ServiceAccount
     }

@@ -1,4 +1,4 @@
-//! A live cluster: lists that replace, and events that change.
+//! Updates of the index from a live cluster: a list replaces all objects of a kind, an event changes one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 use super::{Index, Kind, Nodes, ObjectKey, Objects, node::ObservedNode};
 use crate::json::{self, JsonError};
 
-/// Why an observed object is not what its kind has.
+/// The reason why PoolGuard cannot read an observed object.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// A field that is kept whole.
+    /// A mistake in a field that PoolGuard keeps whole.
     #[error(transparent)]
     Whole(#[from] serde_json::Error),
-    /// A field that is read. The message has no line and column, because users do not see the text of the object.
+    /// A mistake in a field that PoolGuard reads. The message has no line and column, because users do not see
+    /// the text of the object.
     #[error("{}", .0.clone().within(&[]))]
     Read(#[from] JsonError),
 }
@@ -24,7 +25,7 @@ pub(super) struct Relist {
     objects: Objects,
 }
 
-/// Annotations that repeat the object, or are long and tell nothing.
+/// The annotation in which `kubectl apply` repeats the object. It is long, and tells nothing new.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object other than a node, with the fields that PoolGuard reads.
@@ -36,7 +37,7 @@ struct Observed {
     subjects: Value,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     role_ref: Value,
-    /// Of what makes nodes.
+    /// The `spec` of an object that makes nodes.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     spec: Value,
 }
@@ -53,12 +54,12 @@ struct Metadata {
 }
 
 impl Index {
-    /// A list of this kind begins.
+    /// Begins a list of this kind.
     pub fn begin_list(&mut self, kind: Kind) {
         self.relists.insert(kind, Relist::default());
     }
 
-    /// An object of the list that has begun.
+    /// Adds an object to the list that has begun.
     pub fn list(&mut self, kind: Kind, object: &str) -> Result<(), ObjectError> {
         if kind == Kind::Node {
             let node = self.node_record(json::from_str::<ObservedNode<'_>>(object)?);
@@ -78,7 +79,7 @@ impl Index {
         Ok(())
     }
 
-    /// The list is complete, and replaces what was known of its kind; whether that changes anything.
+    /// Ends a list, which then replaces all that was known of its kind. Returns whether that changes anything.
     pub fn end_list(&mut self, kind: Kind) -> bool {
         let Some(Relist { nodes, mut objects }) = self.relists.remove(&kind) else { return false };
         let is_first = self.kinds.insert(kind.resource().kind.to_owned());
@@ -99,7 +100,7 @@ impl Index {
         changes || is_first
     }
 
-    /// An object is there, or has changed; whether that changes anything.
+    /// Adds an object, or replaces it after a change. Returns whether that changes anything.
     pub fn apply(&mut self, kind: Kind, object: &str) -> Result<bool, ObjectError> {
         if kind == Kind::Node {
             let node = self.node_record(json::from_str::<ObservedNode<'_>>(object)?);
@@ -119,7 +120,7 @@ impl Index {
         Ok(changes)
     }
 
-    /// An object is gone; whether that changes anything.
+    /// Removes an object. Returns whether that changes anything.
     pub fn delete(&mut self, kind: Kind, object: &str) -> Result<bool, ObjectError> {
         let Observed { metadata: Metadata { namespace, name, .. }, .. } =
             serde_json::from_str(object)?;
@@ -137,7 +138,7 @@ impl Index {
     }
 }
 
-/// An object trimmed to what may be asked for; `None` if that is nothing.
+/// Returns an object trimmed to the fields that PoolGuard may need; `None` if it needs none of them.
 fn observed(kind: Kind, object: &str) -> Result<Option<(ObjectKey, Box<str>)>, ObjectError> {
     let mut object: Observed = serde_json::from_str(object)?;
     let annotations = object.metadata.annotations.take();

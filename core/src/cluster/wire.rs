@@ -71,17 +71,17 @@ impl<'a> ListPage<'a> {
 /// A line of a watch.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WatchLine<'a> {
-    /// An object is there, or has changed.
+    /// An object that was added or modified.
     Apply(&'a str),
-    /// An object is gone; this is what it was.
+    /// An object that was deleted, in its last state.
     Delete(&'a str),
-    /// Nothing has changed up to this version.
+    /// A bookmark: no object has changed up to this version.
     Bookmark,
-    /// The watch cannot go on.
+    /// An error, after which the watch cannot go on.
     Error {
         /// HTTP status.
         code: u16,
-        /// What the server says about it.
+        /// The message of the API server.
         message: String,
     },
 }

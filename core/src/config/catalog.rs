@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::presets::presets;
 use crate::policy::provider::{MachineType, Provider, Strength};
 
-/// A machine type with where it comes from.
+/// A machine type of the catalog, with the source that documents it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {

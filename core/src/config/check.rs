@@ -14,7 +14,7 @@ use super::{
 };
 use crate::json::text::likely;
 
-/// The values of the tree that are as the schema wants them.
+/// Returns the part of the tree that matches the schema, as JSON, and reports everything else.
 ///
 /// Items of lists keep their index: a bad mapping becomes an empty one, and a list of strings with
 /// a bad one is taken out as a whole.
@@ -31,7 +31,7 @@ struct Walker<'s, 'r> {
 }
 
 impl<'s> Walker<'s, '_> {
-    /// The value of a node; `None` if it is not as the schema wants it, which is then reported.
+    /// Returns the value of a node. If the value does not match the schema, reports that and returns `None`.
     fn value(&mut self, node: &TreeNode, place: &TreeCursor<'_>, outer: &'s Json) -> Option<Json> {
         let schema = self.resolve(outer);
         if let Value::Refused = node.value {
@@ -109,7 +109,7 @@ impl<'s> Walker<'s, '_> {
         Json::Object(object)
     }
 
-    /// An object with keys that the user makes up; taken out as a whole if a value is bad.
+    /// Returns an object whose keys the user makes up. The object is empty if one of its values is bad.
     fn free_object(
         &mut self,
         entries: &[TreeEntry],
@@ -248,7 +248,7 @@ impl<'s> Walker<'s, '_> {
         None
     }
 
-    /// The schema that a reference stands for.
+    /// Returns the schema that a reference stands for; a schema without a reference stands for itself.
     fn resolve(&self, schema: &'s Json) -> &'s Json {
         let target = text(schema, "$ref");
         match target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) {
@@ -258,12 +258,12 @@ impl<'s> Walker<'s, '_> {
     }
 }
 
-/// ``; did you mean `zones`?``
+/// Returns the end of a message, ``; did you mean `zones`?``; empty if no key is likely.
 fn question(likely: Option<&str>) -> String {
     likely.map(|likely| format!("; did you mean `{likely}`?")).unwrap_or_default()
 }
 
-/// Where a key is missing, or too much.
+/// Returns the place of a missing or unknown key in words: ``in `pools[0]` ``, or `at the top level`.
 fn inside(place: &TreeCursor<'_>) -> String {
     match place.path().as_str() {
         "" => "at the top level".to_owned(),
@@ -348,7 +348,7 @@ fn help_on_type(kind: &str, schema: &Json, value: &Value) -> Option<String> {
     }
 }
 
-/// How to write a mapping that has only a few keys.
+/// Returns advice on how to write a mapping, if the mapping has only a few keys.
 fn write_keys(schema: &Json) -> Option<String> {
     let keys = schema.get("properties")?.as_object()?.keys();
     let keys: Vec<String> = keys.map(|key| format!("{key}: …")).collect();
@@ -359,7 +359,7 @@ fn write_keys(schema: &Json) -> Option<String> {
 /// The largest number of keys that a help lists.
 const KEYS_MAX: usize = 6;
 
-/// What the schema says to users who write this value or key.
+/// Returns the text of the schema for users who write this value or key.
 fn refusal<'s>(schema: &'s Json, found: &str) -> Option<&'s str> {
     schema.get("x-refusals")?.get(found)?.as_str()
 }

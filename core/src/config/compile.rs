@@ -1,4 +1,4 @@
-//! What the file says, as a [`Policy`]: every meaning is checked here, and all of them in one run.
+//! Compiles the values of a file into a [`Policy`]: every meaning is checked here, and all of them in one run.
 //!
 //! What is wrong is reported and left out, so that the rest can be looked at; the result is only
 //! good if nothing was reported.

@@ -11,7 +11,8 @@ use super::{
 pub struct TreeCursor<'t> {
     node: Option<&'t TreeNode>,
     path: KeyPath,
-    /// Where to point at: for a key that the file does not have, at what would hold it.
+    /// The place that messages point at. For a key that the file does not have, it is the mapping that would
+    /// hold the key.
     focus: Span,
     /// The key itself, if the file has one here.
     key: Option<Span>,
@@ -67,12 +68,12 @@ impl<'t> TreeCursor<'t> {
         self.node.is_some()
     }
 
-    /// Where to point at.
+    /// The place that messages point at.
     pub(super) fn focus(&self) -> Span {
         self.focus
     }
 
-    /// The way here.
+    /// The path of this place.
     pub(super) fn path(&self) -> &KeyPath {
         &self.path
     }
@@ -98,7 +99,7 @@ impl<'t> TreeCursor<'t> {
 /// The mistakes that were found so far in one file.
 #[derive(Debug)]
 pub(super) struct DiagnosticCollector {
-    /// As in [`super::FileFormat`].
+    /// The name of the file in messages, as in [`super::FileFormat`].
     noun: &'static str,
     diagnostics: Vec<Diagnostic>,
     /// The paths that the check of the structure removed, so that later checks do not report them as missing.
@@ -106,7 +107,7 @@ pub(super) struct DiagnosticCollector {
 }
 
 impl DiagnosticCollector {
-    /// A report without mistakes; messages call the file by this noun.
+    /// Creates a report without mistakes; messages call the file by this noun.
     pub(super) fn new(noun: &'static str) -> Self {
         Self { noun, diagnostics: Vec::new(), broken: Vec::new() }
     }
@@ -120,7 +121,7 @@ impl DiagnosticCollector {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Notes that what the file has at this place is not in what is looked at further.
+    /// Marks a place as broken: later checks do not see the value that the file has there.
     pub(super) fn mark_broken(&mut self, path: KeyPath) {
         self.broken.push(path);
     }

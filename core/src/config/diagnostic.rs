@@ -1,20 +1,20 @@
-//! What is wrong with a file, and where.
+//! Diagnostics: the mistakes in a file, and their places.
 
 use std::{error, fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// Whether a config can be used all the same.
+/// The severity of a diagnostic: it decides whether PoolGuard can use the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DiagnosticSeverity {
-    /// It cannot.
+    /// PoolGuard cannot use the config.
     Error,
-    /// It can, but hardly as meant.
+    /// PoolGuard can use the config, but the config probably does not do what its author meant.
     Warning,
 }
 
 impl DiagnosticSeverity {
-    /// `error` or `warning`.
+    /// Returns the severity as messages spell it: `error` or `warning`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -37,24 +37,24 @@ pub struct Span {
 }
 
 impl Span {
-    /// The very beginning, for what an absent key leads to.
+    /// The beginning of the text, for diagnostics about an absent key.
     pub(super) const START: Self = Self { start: 0, end: 0, line: 1, column: 1 };
 }
 
 /// One mistake, or one thing to think about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether the config can be used all the same.
+    /// The severity: whether PoolGuard can use the config despite this diagnostic.
     pub severity: DiagnosticSeverity,
-    /// What is wrong, in one sentence without a period.
+    /// The mistake, in one sentence without a period.
     pub message: String,
     /// The key, as `pools[0].zones`; empty for the whole file.
     pub key: String,
-    /// Where it is.
+    /// The place in the text.
     pub span: Span,
-    /// What to do about it.
+    /// The advice for the user.
     pub help: Option<String>,
-    /// The other sides, each with what it is.
+    /// Other places that belong to the mistake, each with a label that explains it.
     pub related: Vec<(Span, String)>,
     /// Whether a line of the file is about the message. For a warning about an absent key of the top level, none is.
     pub has_line: bool,
@@ -71,7 +71,7 @@ impl Diagnostic {
         Self { severity, message, key, span, help: None, related, has_line: true }
     }
 
-    /// The diagnostic with what to do about it.
+    /// Returns the diagnostic with advice for the user.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -83,7 +83,7 @@ impl Diagnostic {
         self
     }
 
-    /// `config.yaml:9:3: unknown key …; help: …`, for logs.
+    /// Returns the diagnostic in one line, for logs: `config.yaml:9:3: unknown key …; help: …`.
     pub fn one_line(&self, file_name: &str) -> String {
         let Span { line, column, .. } = self.span;
         let mut text = format!("{file_name}:{line}:{column}: ");
@@ -128,12 +128,12 @@ impl Diagnostic {
     }
 }
 
-/// Whether the rendering has terminal colours.
+/// The style of a rendering: with or without terminal colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoration {
-    /// Text only.
+    /// Plain text.
     Plain,
-    /// With escape sequences.
+    /// Text with escape sequences.
     Styled,
 }
 
@@ -157,7 +157,7 @@ impl ConfigSource<'_> {
     }
 }
 
-/// Everything that one look at a config found, with at least one error; by position.
+/// The diagnostics of one reading of a config, by position. At least one of them is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
     file_name: String,
@@ -175,7 +175,7 @@ impl Diagnostics {
         &self.list
     }
 
-    /// All of them, each with the lines that it is about.
+    /// Renders all diagnostics, each with the lines that it is about.
     pub fn render(&self, decoration: Decoration) -> String {
         let source = ConfigSource { name: &self.file_name, text: &self.text };
         let rendered: Vec<_> =
@@ -185,7 +185,7 @@ impl Diagnostics {
 }
 
 impl fmt::Display for Diagnostics {
-    /// One line each.
+    /// Writes one line for each diagnostic.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, diagnostic) in self.list.iter().enumerate() {
             if index > 0 {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::kubernetes::duration::parse_duration;
 
-/// What the schema says of a duration.
+/// The pattern of a duration in the schema.
 pub(super) const PATTERN: &str = "^([0-9]+(ms|s|m|h))+$";
 
-/// The longest duration of a config.
+/// The longest duration of a config, in days.
 const DAYS_MAX: u64 = 365;
 
 const NO_DURATION: &str = "is not a duration such as `10m`, `90s` or `1h30m`";
 
-/// Reads a duration, which is more than nothing. An error is in words that follow the text.
+/// Reads a duration, which must be longer than zero. An error is in words that follow the text.
 pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         return Err("has no unit: `h`, `m`, `s` or `ms`");

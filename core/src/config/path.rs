@@ -1,4 +1,4 @@
-//! The way to a key of the config: `pools[0].nodes.matchLabels["a/b"]`.
+//! The path of a key of the config: `pools[0].nodes.matchLabels["a/b"]`.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub(super) struct KeyPath(String);
 
 impl KeyPath {
-    /// The way to a key of the mapping at this path.
+    /// Returns the path of a key of the mapping at this path.
     pub(super) fn key(&self, key: &str) -> Self {
         let is_plain = !key.is_empty()
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
@@ -18,12 +18,12 @@ impl KeyPath {
         })
     }
 
-    /// The way to an item of the list at this path.
+    /// Returns the path of an item of the list at this path.
     pub(super) fn index(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
     }
 
-    /// As messages spell it.
+    /// Returns the path as messages spell it.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

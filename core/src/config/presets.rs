@@ -19,7 +19,7 @@ pub(super) struct Presets {
     pub(super) automq_labels: Vec<LabelMark>,
     /// Labels of node pools on every provider, after those of its own.
     node_pool_labels: Vec<String>,
-    /// Agents of what runs on any provider.
+    /// Agents of software that runs on any provider.
     agents: Vec<Agent>,
     /// Taints that come and go on every provider.
     transient_taints: Vec<String>,
@@ -29,7 +29,7 @@ pub(super) struct Presets {
     zone_labels: Vec<String>,
     /// Provisioners that give a new node the labels which a waiting pod asks for.
     pub(super) provisioners: Vec<Provisioner>,
-    /// Protected on every provider.
+    /// Objects that PoolGuard protects on every provider.
     pub(super) protected: Vec<Protected>,
     /// Taints of nodes that pods of the system run on all the same, as globs over keys.
     system_taints: Vec<String>,
@@ -37,12 +37,12 @@ pub(super) struct Presets {
     pub(super) system_namespaces: Vec<String>,
     /// Custom resources that make nodes of several providers.
     node_pool_objects: Vec<NodePoolObject>,
-    /// What is particular to each provider, from files of their own.
+    /// The presets of the providers, from files of their own.
     #[serde(skip)]
     providers: BTreeMap<Provider, Preset>,
 }
 
-/// What is particular to a provider.
+/// The preset of one provider: everything that is particular to it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Preset {
@@ -80,24 +80,24 @@ pub(super) struct Preset {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Agent {
-    /// Names or globs.
+    /// The namespaces of the agents, as names or globs.
     pub(super) namespaces: Vec<String>,
-    /// Names or globs.
+    /// The DaemonSets of the agents, as names or globs.
     pub(super) daemon_sets: Vec<String>,
-    /// What they are, for people and records.
+    /// The description of the agents, for people and records.
     pub(super) reason: String,
-    /// Where that is documented.
+    /// The source that documents the agents.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
     pub(super) source: String,
 }
 
-/// A custom resource that makes nodes, and where its objects say what they will be.
+/// A custom resource that makes nodes, with pointers to the fields that describe these nodes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NodePoolObject {
-    /// `plural.group`
+    /// The resource, as `plural.group`.
     pub(super) resource: String,
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub(super) kind: String,
     /// Versions in which the fields are where the pointers say.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
@@ -105,17 +105,17 @@ pub(super) struct NodePoolObject {
     /// Whether its objects are in a namespace.
     #[serde(default)]
     pub(super) namespaced: bool,
-    /// What the pool is called; without it, the object's name.
+    /// Pointers to the name of the pool; without them, the name of the object.
     #[serde(default)]
     pub(super) pool_name: Vec<String>,
-    /// Labels that have this name as their value.
+    /// Labels that have the name of the pool as their value.
     #[serde(default)]
     pub(super) pool_labels: Vec<String>,
     #[serde(default)]
     pub(super) labels: Vec<String>,
     #[serde(default)]
     pub(super) taints: Vec<String>,
-    /// As Karpenter has them.
+    /// The pointer to the requirements, which have Karpenter's form.
     #[serde(default)]
     pub(super) requirements: Option<String>,
     #[serde(default)]
@@ -126,12 +126,12 @@ pub(super) struct NodePoolObject {
     pub(super) roles: Vec<String>,
     #[serde(default)]
     pub(super) node_class: Option<String>,
-    /// Where that is documented.
+    /// The source that documents the fields.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test wants it"))]
     pub(super) source: String,
 }
 
-/// How a provider spells its zones.
+/// The spelling of a provider's zones.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ZonePreset {
@@ -157,9 +157,9 @@ enum ZoneFormPreset {
 pub(super) struct Provisioner {
     /// The label of its node pools.
     pub(super) label: String,
-    /// Domains whose labels it sets itself, and on no demand.
+    /// Domains whose labels the provisioner sets itself, and never because a pod asks for them.
     pub(super) reserved_domains: Vec<String>,
-    /// Labels of these domains whose values it chooses, within what its node pools allow, as globs.
+    /// Labels of these domains whose values the provisioner chooses, within what its node pools allow, as globs.
     pub(super) individual_labels: Vec<String>,
 }
 
@@ -218,7 +218,7 @@ pub(super) enum Guard {
     IdentityAnnotations,
     /// The values at these pointers.
     Fields(Vec<String>),
-    /// In a YAML list held as text, the items that name the role of a pool.
+    /// The items that name the role of a pool, in a YAML list that is held as text.
     RoleItems { field: String, by: String },
 }
 
@@ -234,8 +234,8 @@ pub(super) fn presets() -> &'static Presets {
     &PRESETS
 }
 
-/// A file that is compiled in. The way over a [`Value`] keeps the binary small: a reader of YAML for each type of
-/// a preset would be large.
+/// Reads a file that is compiled in. The way over a [`Value`] keeps the binary small: a reader of YAML for each
+/// type of a preset would be large.
 #[expect(clippy::expect_used, reason = "they are compiled in, and a test reads them")]
 fn read<T: DeserializeOwned>(file: &str) -> T {
     const GOOD: &str = "a preset that is compiled in is valid";
@@ -243,7 +243,7 @@ fn read<T: DeserializeOwned>(file: &str) -> T {
     serde_json::from_value(value).expect(GOOD)
 }
 
-/// The file of what holds for every provider.
+/// The preset file with everything that holds for every provider.
 pub const COMMON: &str = include_str!("presets/common.yaml");
 
 /// The file of a provider's preset.
@@ -271,8 +271,8 @@ impl Presets {
         Provider::ALL.into_iter().filter_map(|provider| self.of(provider))
     }
 
-    /// What is common, and what is this provider's own: of every provider while it is not known, or is
-    /// none of them.
+    /// Returns the common entries, and this provider's own. If the provider is not known, or is
+    /// [`Provider::Other`], the entries of every provider follow the common ones.
     fn with_common<'p>(
         &'p self,
         common: &'p [String],
@@ -338,7 +338,7 @@ impl Presets {
         self.with_common(&self.zone_labels, provider, |preset| &preset.zone_labels)
     }
 
-    /// How a provider spells its zones; of a provider that is not known, as they are written.
+    /// Returns the spelling of a provider's zones. If the provider is not known, zones stay as they are written.
     pub(super) fn zone_spelling(&self, provider: Option<Provider>) -> ZoneSpelling {
         let Some(preset) = provider.and_then(|provider| self.of(provider)) else {
             return ZoneSpelling::default();
@@ -352,7 +352,7 @@ impl Presets {
         ZoneSpelling { form, none: preset.zones.none.clone() }
     }
 
-    /// What AutoMQ's console looks like to the API server.
+    /// Returns a description of the user that AutoMQ's console is to the API server.
     pub(super) fn console_identity(&self, provider: Option<Provider>) -> &str {
         self.of(provider.unwrap_or(Provider::Other)).map_or("", |preset| &preset.console_identity)
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::raw::Raw;
 
-/// Where the schema is published.
+/// The URL at which the schema is published.
 const ID: &str = "https://poolguard.io/schemas/v1alpha1/config.schema.json";
 
 /// The schema of the config.
@@ -30,8 +30,8 @@ pub fn schema_of<T: JsonSchema>(id: &str) -> Value {
     schema.into()
 }
 
-/// Makes lines of the source into sentences, and leaves `null` out: a key that says it is as good
-/// as absent, but nobody needs to be told to write that.
+/// Joins the lines of a description into sentences, and leaves `null` out of the types: a key with the value
+/// `null` counts as absent, and users do not need to know that they can write it.
 fn tidy(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         let paragraphs: Vec<_> =

@@ -21,13 +21,13 @@ pub(super) struct TreeNode {
     pub(super) span: Span,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// Absent, `null` or `~`.
+    /// An absent value, `null` or `~`.
     Null,
     Bool(bool),
-    /// As it is written.
+    /// A number, as it is written.
     Number(String),
     String(String),
     Sequence(Vec<TreeNode>),
@@ -66,7 +66,7 @@ impl TreeNode {
         first.unwrap_or(self.span)
     }
 
-    /// The last line of a node is not recorded: it is that of its last part.
+    /// Whether the node has more than one line. Its last line is not recorded: it is that of its last part.
     fn is_longer_than_a_line(&self) -> bool {
         match &self.value {
             Value::Mapping(entries) => entries.last().is_some_and(|entry| {
@@ -119,9 +119,9 @@ impl Value {
     }
 }
 
-/// Longer than a ConfigMap can be.
+/// The largest number of bytes of a text: a ConfigMap cannot hold more.
 const TEXT_BYTES_MAX: usize = 1 << 20;
-/// Deeper than any key of the config, and shallow enough for recursion over the tree.
+/// The largest depth of nested collections: no key of the config is as deep, and recursion over the tree is safe.
 const DEPTH_MAX: usize = 32;
 
 /// Reads YAML; `None` if the text cannot be read to its end. Keys and values that are refused leave
@@ -181,14 +181,14 @@ enum Frame {
     Mapping { span: Span, entries: Vec<TreeEntry>, seen: HashMap<String, Span>, key: PendingKey },
 }
 
-/// Where a mapping stands between its keys and values.
+/// The state of a mapping that is being read: the part that comes next.
 #[derive(Debug)]
 enum PendingKey {
-    /// A key comes next.
+    /// The next part is a key.
     None,
-    /// The value of this key comes next.
+    /// The next part is the value of this key.
     Some(String, Span),
-    /// The value of a refused key comes next.
+    /// The next part is the value of a refused key.
     Refused,
 }
 
@@ -201,7 +201,7 @@ struct Builder<'r> {
 }
 
 impl Builder<'_> {
-    /// Takes the next event; false when the rest is not to be read.
+    /// Takes the next event; returns false if the rest must not be read.
     fn apply(&mut self, event: Event<'_>, span: Span) -> bool {
         match event {
             Event::DocumentStart(..) => {
@@ -349,13 +349,13 @@ impl Frame {
     }
 }
 
-/// A flow collection ends with its bracket; a block collection, whose end is empty, with its last
-/// part.
+/// Returns the end of a collection. A flow collection ends with its bracket. A block collection, whose end
+/// event is empty, ends with its last part.
 fn end_of(end: Span, last: Option<usize>, start: Span) -> usize {
     if end.end > end.start { end.end } else { last.unwrap_or(start.end) }
 }
 
-/// The key that a node is, or why it is none; without a diagnostic if there was one already.
+/// Reads a node as a key. The error says why it is none; it is `None` if a diagnostic has said that already.
 fn read_key(
     node: TreeNode,
     seen: &HashMap<String, Span>,
@@ -387,7 +387,7 @@ fn read_key(
     Ok((key, span))
 }
 
-/// What a plain scalar stands for in the core schema.
+/// Returns the value that a plain scalar stands for in the core schema.
 fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,

@@ -1,11 +1,11 @@
-//! Why text is not the JSON that is expected, and where.
+//! The error of a text that is not the expected JSON, and its place.
 
 use std::{borrow::Cow, fmt};
 
 use super::JsonPath;
 
-/// Why text is not the JSON that is expected, and where. Boxed, since every result of reading has room
-/// for one.
+/// The reason why a text is not the expected JSON, and the place. The error is boxed, because every result of
+/// reading has room for one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(Box<Mistake>);
@@ -50,7 +50,7 @@ impl JsonError {
         Self(mistake)
     }
 
-    /// The error as one of a whole of which the text that was read is the part below these keys.
+    /// Returns the error for a larger text, in which the text that was read is the part below these keys.
     #[must_use]
     pub fn within(self, keys: &[&str]) -> Self {
         let Self(mut mistake) = self;
@@ -64,12 +64,12 @@ impl JsonError {
         self.0.is_bound
     }
 
-    /// What was expected.
+    /// The description of what was expected.
     pub fn expectation(&self) -> &str {
         &self.0.expected
     }
 
-    /// The field that cannot be read, or the one that holds what cannot.
+    /// The path of the field that cannot be read, or of the field that holds the unreadable text.
     pub fn path(&self) -> &JsonPath {
         &self.0.path
     }

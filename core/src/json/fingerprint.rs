@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::{Cursor, JsonError};
 use crate::json::text::Text;
 
-/// What is deeper is compared as it is written.
+/// The largest depth that is hashed by meaning. A deeper value is compared as it is written.
 const DEPTH_MAX: usize = 64;
 
 /// The fingerprint of the only value of a text. Keys of objects have no order, and strings are what they
@@ -18,7 +18,7 @@ pub fn fingerprint(text: &str, state: &RandomState) -> Result<u64, JsonError> {
     Ok(print)
 }
 
-/// What kind of value it is, so that no two of different kinds are alike.
+/// A part of a value with its kind, so that no two values of different kinds are alike.
 #[derive(Hash)]
 enum Part<'p> {
     Object(u64),
@@ -26,7 +26,7 @@ enum Part<'p> {
     Array(u64),
     Item(u64, u64),
     Text(&'p str),
-    /// A number, a literal, or what is too deep.
+    /// A number, a literal, or a value that is too deep.
     Written(&'p str),
 }
 

@@ -2,13 +2,13 @@
 
 use wide::u8x16;
 
-/// Bytes that are looked at together.
+/// The number of bytes that are looked at together.
 pub(super) const LANE: usize = 16;
 
-/// Neither a control character nor one that a string escapes.
+/// The byte that fills the last lane: neither a control character nor one that a string escapes.
 const FILLER: u8 = b' ';
 
-/// The first byte that `find` finds. A space is none that it may find: spaces fill the last lane.
+/// The position of the first byte that `find` finds. `find` must not find spaces: spaces fill the last lane.
 #[inline]
 pub(super) fn position(text: &[u8], find: impl Fn(u8x16) -> u8x16) -> Option<usize> {
     let (lanes, rest) = text.as_chunks::<LANE>();
@@ -26,13 +26,13 @@ pub(super) fn position(text: &[u8], find: impl Fn(u8x16) -> u8x16) -> Option<usi
     first(last).map(|at| lanes.len() * LANE + at)
 }
 
-/// Which bytes are at most this one.
+/// Marks the bytes that are at most this one.
 #[inline]
 pub(super) fn at_most(lane: u8x16, byte: u8) -> u8x16 {
     lane.min(u8x16::splat(byte)).simd_eq(lane)
 }
 
-/// Which bytes are at least this one.
+/// Marks the bytes that are at least this one.
 #[inline]
 pub(super) fn at_least(lane: u8x16, byte: u8) -> u8x16 {
     lane.max(u8x16::splat(byte)).simd_eq(lane)

@@ -1,20 +1,20 @@
-//! Where in a JSON text something is, as people name a field: `spec.tolerations[0].value`.
+//! The path of a field in a JSON text, as people name it: `spec.tolerations[0].value`.
 
 use std::{fmt, ops::Range};
 
 use super::stops::Stops;
 
-/// Deeper than any field of Kubernetes; what is below is named by what is above.
+/// The largest depth of a path: deeper than any field of Kubernetes. A deeper field is named by the value above it.
 const DEPTH_MAX: usize = 32;
-/// Longer keys are cut.
+/// The largest length of a key in a path. Longer keys are cut.
 const KEY_BYTES_MAX: usize = 128;
 
 /// A step from a value into one of its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathStep {
-    /// Into an object.
+    /// A step into an object.
     Key(String),
-    /// Into an array.
+    /// A step into an array.
     Index(usize),
 }
 
@@ -41,7 +41,7 @@ impl JsonPath {
         Some(Self(steps.cloned().collect()))
     }
 
-    /// The path from a whole of which this one's text is the part below these keys.
+    /// The path in a larger text, in which the text of this path is the part below these keys.
     pub(super) fn within(&self, keys: &[&str]) -> Self {
         let keys = keys.iter().map(|&key| PathStep::Key(key.to_owned()));
         Self(keys.chain(self.0.iter().cloned()).collect())
@@ -106,7 +106,7 @@ enum Container {
     Array { index: usize },
 }
 
-/// Behind the closing quote of a string that begins here; past the end if it does not close.
+/// Returns the place behind the closing quote of a string that begins here; past the end if it does not close.
 fn end_of_string(bytes: &[u8], start: usize, stops: &mut Stops) -> usize {
     let mut position = start;
     loop {

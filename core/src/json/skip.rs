@@ -108,7 +108,7 @@ impl Cursor<'_> {
         self.colon()
     }
 
-    /// Skips the string whose quote the cursor stands on; whether it has escapes.
+    /// Skips the string whose quote the cursor stands on, and returns whether it has escapes.
     #[inline(always)]
     pub(super) fn skip_string(&mut self) -> Result<bool, JsonError> {
         let mut at = self.at + 1;
@@ -144,7 +144,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// A number, by the grammar of JSON.
+    /// Skips a number, by the grammar of JSON.
     fn skip_number(&mut self) -> Result<(), JsonError> {
         let bytes = self.text.as_bytes();
         let digits = |from: usize| {
@@ -176,8 +176,8 @@ impl Cursor<'_> {
     }
 }
 
-/// What is open while a value is skipped: a bit for each level, set for an object, below a bit that marks
-/// their end.
+/// The levels that are open while a value is skipped: a bit for each level, set for an object, below a bit that
+/// marks their end.
 struct Open(u128);
 
 impl Default for Open {
@@ -187,7 +187,7 @@ impl Default for Open {
 }
 
 impl Open {
-    /// No level but the mark.
+    /// The mark without any level.
     const NONE: u128 = 1;
 
     fn push(&mut self, is_object: bool) {
@@ -214,7 +214,7 @@ impl Open {
 const _: () =
     assert!(DEPTH_MAX + 1 == u128::BITS as usize, "a level has a bit, and so has the mark");
 
-/// How long the escape is whose backslash comes before these bytes.
+/// Returns the length of the escape whose backslash comes before these bytes.
 fn escape_length(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(1),

@@ -1,13 +1,13 @@
-//! Where the strings of a text end, looked for in many bytes at a time.
+//! The places where the strings of a text end, looked for in many bytes at a time.
 
 use wide::u8x16;
 
 use super::lane::{self, LANE};
 
-/// Bytes in a block, for each of which there is a bit in a word.
+/// The number of bytes in a block, for each of which there is a bit in a word.
 const BLOCK: usize = u64::BITS as usize;
 
-/// Where a string may end or go wrong, for one block of a text: at quotes, backslashes and control
+/// The places where a string may end or go wrong, for one block of a text: at quotes, backslashes and control
 /// characters, and behind the text. Strings are short, so that a block serves several of them.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
@@ -16,7 +16,7 @@ pub(super) struct Stops {
 }
 
 impl Stops {
-    /// Those of the block around a place.
+    /// The stops of the block around a place.
     #[inline(never)]
     pub(super) fn around(at: usize, text: &[u8]) -> Self {
         let start = at - at % BLOCK;
@@ -25,7 +25,7 @@ impl Stops {
         Self { start, bits }
     }
 
-    /// The next one from a place on. Behind the text there is always one.
+    /// The next stop from a place on. Behind the text there is always one.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "its caller keeps the stops in registers")]
     pub(super) fn next(&mut self, mut at: usize, text: &[u8]) -> usize {
@@ -55,7 +55,7 @@ fn stops_of_end(rest: &[u8]) -> u64 {
     stops(&padded)
 }
 
-/// A bit for every stop.
+/// Returns a word with a bit for every stop.
 #[inline]
 fn stops(block: &[u8; BLOCK]) -> u64 {
     let (lanes, _) = block.as_chunks::<LANE>();

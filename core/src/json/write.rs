@@ -1,4 +1,4 @@
-//! JSON written: objects of a few fields, straight into bytes.
+//! Writing of JSON: objects of a few fields, straight into bytes.
 //!
 //! Most of what is written is text that needs no escaping, which is looked at many bytes at a time and
 //! copied. The rest is escaped by `serde_json`.
@@ -22,12 +22,12 @@ pub struct ObjectFields<'o> {
 }
 
 impl ObjectFields<'_> {
-    /// A text.
+    /// Writes a text.
     pub fn text(&mut self, key: &'static str, text: &str) {
         write_text(self.value(key), text);
     }
 
-    /// One of our own names, which needs no escaping.
+    /// Writes one of our own names, which needs no escaping.
     pub fn name(&mut self, key: &'static str, name: &'static str) {
         let out = self.value(key);
         out.push(b'"');
@@ -35,7 +35,7 @@ impl ObjectFields<'_> {
         out.push(b'"');
     }
 
-    /// One of our own names, or `null`.
+    /// Writes one of our own names, or `null`.
     pub fn name_or_null(&mut self, key: &'static str, name: Option<&'static str>) {
         match name {
             Some(name) => self.name(key, name),
@@ -43,7 +43,7 @@ impl ObjectFields<'_> {
         }
     }
 
-    /// A text, or `null`.
+    /// Writes a text, or `null`.
     pub fn text_or_null(&mut self, key: &'static str, text: Option<&str>) {
         match text {
             Some(text) => self.text(key, text),
@@ -55,7 +55,7 @@ impl ObjectFields<'_> {
         self.value(key).extend_from_slice(b"null");
     }
 
-    /// A text in parts.
+    /// Writes a text in parts.
     pub fn parts<'t>(&mut self, key: &'static str, parts: impl IntoIterator<Item = &'t str>) {
         let out = self.value(key);
         out.push(b'"');
@@ -63,7 +63,7 @@ impl ObjectFields<'_> {
         out.push(b'"');
     }
 
-    /// What a value displays, as text, without making a `String` of it first.
+    /// Writes the displayed form of a value as text, without making a `String` of it first.
     pub fn display(&mut self, key: &'static str, value: impl Display) {
         let out = self.value(key);
         out.push(b'"');
@@ -72,7 +72,7 @@ impl ObjectFields<'_> {
         out.push(b'"');
     }
 
-    /// A list of texts.
+    /// Writes a list of texts.
     pub fn texts<T: AsRef<str>>(&mut self, key: &'static str, texts: impl IntoIterator<Item = T>) {
         let out = self.value(key);
         out.push(b'[');
@@ -85,18 +85,18 @@ impl ObjectFields<'_> {
         out.push(b']');
     }
 
-    /// `true` or `false`.
+    /// Writes `true` or `false`.
     pub fn bool(&mut self, key: &'static str, value: bool) {
         self.value(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// A number.
+    /// Writes a number.
     pub fn number(&mut self, key: &'static str, value: impl Into<u64>) {
         let mut digits = itoa::Buffer::new();
         self.value(key).extend_from_slice(digits.format(value.into()).as_bytes());
     }
 
-    /// An object.
+    /// Writes an object.
     pub fn object(&mut self, key: &'static str, fields: impl FnOnce(&mut ObjectFields<'_>)) {
         write_object(self.value(key), fields);
     }
@@ -118,7 +118,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Takes the pieces of a text.
+/// A writer that escapes the pieces of a text.
 struct Escaped<'o>(&'o mut Vec<u8>);
 
 impl Write for Escaped<'_> {

@@ -1,4 +1,4 @@
-//! Text to objects: JSON, or YAML with any number of documents. No I/O.
+//! Reading of objects from text: JSON, or YAML with any number of documents. This module does no I/O.
 
 mod place;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 pub use self::place::{TextPlace, place};
 
-/// Why text holds no objects.
+/// The reason why a text holds no objects.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    /// It looks like JSON and is not.
+    /// The text looks like JSON and is not.
     #[error("not JSON: {0}")]
     Json(serde_json::Error),
-    /// It is not YAML.
+    /// The text is not YAML.
     #[error("not YAML: {0}")]
     Yaml(String),
 }
@@ -23,13 +23,13 @@ pub enum DocumentError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}expected an object, found {found}", place.map(|it| format!("{it}: ")).unwrap_or_default())]
 pub struct NoObject {
-    /// What is there.
+    /// The type of the value that is there instead.
     pub found: &'static str,
-    /// Where it is, if the text can be searched.
+    /// The place of the value, if the text can be searched.
     pub place: Option<TextPlace>,
 }
 
-/// What a text holds.
+/// The contents of a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Documents {
     /// The documents, and the items of those that are lists.
@@ -41,14 +41,14 @@ pub struct Documents {
 /// A list such as `PodList`: its items need not say their kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedList {
-    /// `v1`, `apps/v1`
+    /// The API version of the items: `v1`, `apps/v1`.
     pub api_version: String,
     /// The kind of the items: `Pod`.
     pub kind: String,
 }
 
 impl TypedList {
-    /// `None` for `kind: List`, and for what is no list.
+    /// Returns the typed list that a document is; `None` for `kind: List`, and for a document that is no list.
     fn of(document: &Value) -> Option<Self> {
         let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
         let kind = text("kind").strip_suffix("List").filter(|kind| !kind.is_empty())?;
@@ -56,7 +56,7 @@ impl TypedList {
         Some(Self { api_version: text("apiVersion").to_owned(), kind: kind.to_owned() })
     }
 
-    /// Says of an item what it does not say itself.
+    /// Adds the kind and the API version to an item that has no kind.
     fn complete(&self, item: &mut Value) {
         let Some(item) = item.as_object_mut() else { return };
         if !item.contains_key("kind") {
@@ -134,7 +134,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
     })
 }
 
-/// `kind: List`, or a typed list such as `NodeList`, as its items.
+/// Returns the items of `kind: List`, of a typed list such as `NodeList`, or of an array. Any other document is the
+/// only item.
 fn items(mut document: Value) -> Vec<Value> {
     let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
     let has_items = document.get("items").is_some_and(Value::is_array);

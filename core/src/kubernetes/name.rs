@@ -4,7 +4,7 @@ use std::fmt;
 
 use wildmatch::WildMatch;
 
-/// Why a label key or value is not one, in words that follow the offending text.
+/// The reason why a text is not a label key or value, in words that follow the offending text.
 pub type NameError = &'static str;
 
 const NAME_MAX: usize = 63;

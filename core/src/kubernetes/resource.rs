@@ -13,7 +13,7 @@ pub const V1: &str = "v1";
 /// A resource of Kubernetes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub kind: &'static str,
     /// API group; empty for the core group.
     pub group: &'static str,
@@ -35,12 +35,13 @@ macro_rules! resources {
             };
         )+
 
-        /// All of them.
+        /// All resources of this table.
         const ALL: &[Resource] = &[$($name),+];
     };
 }
 
-/// More differences make another name: `roles` and `nodes` differ by two.
+/// The largest number of differences between a misspelt name and the meant one. More differences make another name:
+/// `roles` and `nodes` differ by two.
 const SLIPS_MAX: usize = 2;
 
 mod scope {
@@ -106,7 +107,7 @@ impl Resource {
         ALL.iter().find(|it| it.plural == plural).copied()
     }
 
-    /// The resource of Kubernetes that a name means which the API server does not know: its singular, or its
+    /// The resource of Kubernetes that is meant by a name that the API server does not know: its singular, or its
     /// plural with a part of its group, as people write them.
     pub fn meant_by(written: &GroupResource) -> Option<Self> {
         let GroupResource { group, resource } = written;
@@ -134,12 +135,12 @@ impl Resource {
         meant.filter(is_meant).map(|(_, it)| it)
     }
 
-    /// The same, as rules name it.
+    /// The resource, as rules name it.
     pub fn group_resource(self) -> GroupResource {
         GroupResource { group: self.group.to_owned(), resource: self.plural.to_owned() }
     }
 
-    /// Where the objects of every namespace are listed and watched.
+    /// The URL path at which the objects of every namespace are listed and watched.
     pub fn path(self) -> String {
         match self.group {
             "" => format!("/api/{V1}/{}", self.plural),

@@ -23,9 +23,9 @@ pub struct LabelSelector {
 pub struct Requirement {
     /// Label key.
     pub key: String,
-    /// How the values are compared.
+    /// The operator, which says how the values are compared.
     pub operator: Operator,
-    /// At least one for `In` and `NotIn`, none for the others.
+    /// The values: at least one for `In` and `NotIn`, none for the others.
     pub values: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Operator {
     /// Every operator.
     pub const ALL: [Self; 4] = [Self::In, Self::NotIn, Self::Exists, Self::DoesNotExist];
 
-    /// As the API writes it; node affinity has the same names.
+    /// Returns the operator as the API writes it; node affinity has the same names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::In => "In",
@@ -57,7 +57,7 @@ impl Operator {
     }
 }
 
-/// Why a requirement is not one.
+/// The reason why a requirement is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequirementError {
     /// The key is not a label key.
@@ -66,10 +66,10 @@ pub enum RequirementError {
     /// A value is not a label value.
     #[error("label value `{0}` {1}")]
     Value(String, NameError),
-    /// `In` and `NotIn` compare with something.
+    /// `In` or `NotIn` has no value to compare with.
     #[error("operator {0} needs at least one value")]
     NoValues(&'static str),
-    /// `Exists` and `DoesNotExist` compare with nothing.
+    /// `Exists` or `DoesNotExist` has values, but compares with none.
     #[error("operator {0} takes no values")]
     Values(&'static str),
 }

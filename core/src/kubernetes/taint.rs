@@ -17,18 +17,18 @@ use crate::json::{
 pub struct Taint<'a> {
     /// Label key.
     pub key: Text<'a>,
-    /// May be empty.
+    /// The value, which may be empty.
     pub value: Text<'a>,
     /// `NoSchedule`, `NoExecute` or `PreferNoSchedule`.
     pub effect: Text<'a>,
 }
 
-/// Keeps pods from being scheduled.
+/// The effect that keeps pods from being scheduled.
 pub const NO_SCHEDULE: &str = "NoSchedule";
-/// Keeps pods from being scheduled and evicts those that run.
+/// The effect that keeps pods from being scheduled and evicts those that run.
 pub const NO_EXECUTE: &str = "NoExecute";
 
-/// Asks the scheduler to avoid the node, and keeps no pod out.
+/// The effect that asks the scheduler to avoid the node, and keeps no pod out.
 pub const PREFER_NO_SCHEDULE: &str = "PreferNoSchedule";
 
 impl Taint<'_> {
@@ -65,7 +65,7 @@ impl Taint<'static> {
 }
 
 impl Taint<'_> {
-    /// The parts of what it displays.
+    /// The parts of the displayed text.
     pub(crate) fn parts(&self) -> [&str; 5] {
         let Self { key, value, effect } = self;
         let equals = if value.is_empty() { "" } else { "=" };
@@ -83,16 +83,16 @@ impl fmt::Display for Taint<'_> {
 /// A pod's toleration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Toleration<'a> {
-    /// Empty stands for every key.
+    /// The key; an empty key stands for every key.
     #[serde(skip_serializing_if = "is_empty")]
     pub key: Text<'a>,
     /// `Equal` (the meaning of empty), `Exists`, `Lt` or `Gt`.
     #[serde(skip_serializing_if = "is_empty")]
     pub operator: Text<'a>,
-    /// Compared unless the operator is `Exists`.
+    /// The value, which is compared unless the operator is `Exists`.
     #[serde(skip_serializing_if = "is_empty")]
     pub value: Text<'a>,
-    /// Empty stands for every effect.
+    /// The effect; an empty effect stands for every effect.
     #[serde(skip_serializing_if = "is_empty")]
     pub effect: Text<'a>,
 }

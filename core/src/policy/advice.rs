@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// What keeps a pod off pools. A pod that can run only on the pools' nodes must lose its selection of these nodes too.
+/// The advice that keeps a pod off pools. If the pod can run only on the pools' nodes, the advice also removes
+/// its selection of these nodes.
 pub(in crate::policy) struct KeepOff<'a> {
     pub(in crate::policy) policy: &'a Policy,
     pub(in crate::policy) snapshot: &'a Snapshot,
@@ -262,7 +263,8 @@ pub(in crate::policy) fn write_automq_hint(
     write_parts(out, [start, namespace, " to automq.namespaces in PoolGuard's config"])
 }
 
-/// `add {namespace: …, serviceAccounts: […], reason: …} to exempt in PoolGuard's config`, and what the entry takes in.
+/// Returns the advice `add {namespace: …, serviceAccounts: […], reason: …} to exempt in PoolGuard's config`.
+/// For the account `default`, the text also says which pods the entry exempts.
 pub(in crate::policy) fn add_exempt_entry(namespace: &str, account: &str) -> String {
     let mut text = String::from("add ");
     // Writing to a string does not fail.
@@ -337,7 +339,7 @@ impl Policy {
 struct Negation<'p> {
     key: &'p str,
     operator: Operator,
-    /// Sorted.
+    /// The values, sorted.
     values: Vec<&'p str>,
 }
 
@@ -369,7 +371,7 @@ impl Negation<'_> {
         }
     }
 
-    /// `{key: …, operator: NotIn, values: […]}`, to paste.
+    /// Writes the requirement as YAML to paste: `{key: …, operator: NotIn, values: […]}`.
     fn write_yaml(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { key, operator, values } = self;
         write_parts(out, ["{key: ", key, ", operator: ", operator.as_str()])?;
@@ -435,7 +437,8 @@ pub(in crate::policy) fn pools_of<'s>(
     landings.iter().filter_map(|landing| snapshot.pool(landing.pool)).collect()
 }
 
-/// What a pod needs of its nodes to stay in a pool: the pool's selector, and its zones as nodes spell them.
+/// Returns the requirements that keep a pod in a pool: the pool's selector and, if they are clear, its zones as
+/// nodes spell them.
 pub(in crate::policy) fn pool_requirements(pool: &Pool, zones: &PoolZones) -> Vec<Requirement> {
     let mut requirements = pool.nodes.requirements().to_vec();
     if zones.are_clear() {

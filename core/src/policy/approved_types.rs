@@ -5,13 +5,13 @@ use super::{Policy, pool::Pool};
 /// A list of machine types, with where it comes from.
 #[derive(Clone, Debug)]
 pub struct ApprovedTypes<'p> {
-    /// Their names.
+    /// The names of the machine types.
     pub names: Vec<&'p str>,
-    /// Who says so.
+    /// The source of the list.
     pub source: TypeSource,
 }
 
-/// Where a list of machine types comes from.
+/// The source of a list of machine types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypeSource {
     /// The config, for this pool.
@@ -33,7 +33,9 @@ impl TypeSource {
 }
 
 impl Policy {
-    /// The list that a pool is held to, or one that the config does not declare; `None` where there is none.
+    /// Returns the machine types that a pool may have: its own list, or else the provider's catalog. `pool` is
+    /// `None` for a pool that the config does not declare. Returns `None` if the pool has no list of its own
+    /// and the catalog is empty.
     pub fn approved_types<'p>(&'p self, pool: Option<&'p Pool>) -> Option<ApprovedTypes<'p>> {
         if let Some(own) = pool.and_then(|pool| pool.machine_types.as_ref()) {
             let names = own.iter().map(String::as_str).collect();
@@ -46,7 +48,7 @@ impl Policy {
         (!names.is_empty()).then_some(ApprovedTypes { names, source })
     }
 
-    /// What the provider is called in sentences.
+    /// The name of the provider in sentences.
     pub fn provider_name(&self) -> &'static str {
         self.provider.map_or("this provider", |provider| provider.as_str())
     }

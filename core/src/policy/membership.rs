@@ -1,4 +1,4 @@
-//! Which pool has a node.
+//! The pool that a node belongs to.
 
 use super::Policy;
 use crate::kubernetes::{name::any_matches, selector::LabelSet, taint::Taint};
@@ -6,21 +6,21 @@ use crate::kubernetes::{name::any_matches, selector::LabelSet, taint::Taint};
 /// The name of a pool whose nodes carry no label of a node pool, or that is no pool at all.
 const UNNAMED_POOL: &str = "undeclared";
 
-/// Where a node belongs.
+/// The pool that a node belongs to, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Membership<'p> {
-    /// In the declared pool of this index.
+    /// A member of the declared pool with this index.
     Declared(usize),
-    /// In no declared pool, but it carries a pool's taint.
+    /// A node in no declared pool that carries a pool's taint.
     Tainted {
         /// The taint.
         taint: &'p Taint<'static>,
-        /// What the provider calls its group.
+        /// The provider's name of the node's group, or `undeclared` if no label names it.
         group: String,
-        /// The label that says so.
+        /// The label that names the group.
         label: Option<&'p str>,
     },
-    /// It is not dedicated.
+    /// A node that is not dedicated.
     Elsewhere,
 }
 

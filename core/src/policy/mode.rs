@@ -5,25 +5,25 @@ use std::fmt;
 /// The rules, by the names that users know them by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleName {
-    /// A pod that is not AutoMQ's can land on a dedicated node.
+    /// The rule that a pod which is neither AutoMQ's nor exempt cannot run on a dedicated node.
     PodIntrusion,
-    /// The same, of a pod template.
+    /// The same rule for the pods of a pod template.
     WorkloadIntrusion,
-    /// A pod of an instance belongs on the nodes of its pool.
+    /// The rule that a pod of an instance runs on the nodes of the instance's pool.
     PodPlacement,
-    /// A pod that is not AutoMQ's runs in AutoMQ's cluster at all.
+    /// The rule that only AutoMQ's and exempt pods run in AutoMQ's cluster.
     ClusterExclusive,
-    /// A node of a pool keeps the pool's taint.
+    /// The rule that a node of a pool keeps the pool's taint.
     NodeTaint,
-    /// A node keeps the labels that make it a pool's member, its zone and its machine type.
+    /// The rule that a node keeps the labels that make it a pool's member, its zone and its machine type.
     NodeIdentity,
-    /// A node of a pool has an approved machine type.
+    /// The rule that a node of a pool has an approved machine type.
     NodeMachineType,
-    /// A node of a pool is in one of the pool's zones.
+    /// The rule that a node of a pool is in one of the pool's zones.
     NodeZone,
-    /// What makes a pool's nodes gives them the pool's taint, machine types and zones.
+    /// The rule that an object which makes a pool's nodes gives them the pool's taint, machine types and zones.
     NodePool,
-    /// The objects that hold a pool's role together stay as they are.
+    /// The rule that the objects which hold a pool's role together stay as they are.
     RoleBinding,
 }
 
@@ -42,7 +42,7 @@ impl RuleName {
         Self::RoleBinding,
     ];
 
-    /// As the config, messages, metrics and records spell it.
+    /// The name of the rule as the config, messages, metrics and records spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PodIntrusion => "pod-intrusion",
@@ -68,25 +68,25 @@ impl fmt::Display for RuleName {
 /// Whether policies in the API server hold while PoolGuard does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackstopMode {
-    /// There are none.
+    /// The API server has no such policies.
     #[default]
     Off,
-    /// They hold beside the webhook entries, which fail closed.
+    /// The policies hold beside the webhook entries, which fail closed.
     Beside,
-    /// They hold instead of the webhook entries for pods and bindings, which fail open.
+    /// The policies hold instead of the webhook entries for pods and bindings, which fail open.
     Instead,
 }
 
-/// What a rule does when it finds something; the weakest first.
+/// The consequence of a finding of a rule; the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// The rule is not asked.
+    /// PoolGuard does not evaluate the rule.
     Off,
-    /// Allow, and record.
+    /// PoolGuard allows the request and records the finding.
     Audit,
-    /// Allow, record, and warn the client.
+    /// PoolGuard allows the request, records the finding, and warns the client.
     Warn,
-    /// Deny.
+    /// PoolGuard denies the request.
     Enforce,
 }
 
@@ -94,7 +94,7 @@ impl Mode {
     /// Every mode, the strongest first.
     pub const ALL: [Self; 4] = [Self::Enforce, Self::Warn, Self::Audit, Self::Off];
 
-    /// As the config spells it.
+    /// The name of the mode as the config spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -111,7 +111,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The mode of every rule, with what else a rule can be told.
+/// The mode of every rule, with the further settings of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleModes {
     /// `pod-intrusion`, for all pods but those of DaemonSets.
@@ -141,7 +141,7 @@ pub struct RuleModes {
 /// The mode of a rule that could keep a node from joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinMode {
-    /// Mode for changes of a node that is there.
+    /// The mode for changes of a node that exists.
     pub mode: Mode,
     /// Whether `enforce` also denies the node's creation. An autoscaler that brings such nodes
     /// would then start machines for ever.

@@ -1,4 +1,4 @@
-//! Can a pod land on a node? Equal to the Kubernetes scheduler's own functions.
+//! The check whether a pod can run on a node, equal to the Kubernetes scheduler's own functions.
 //!
 //! - A pod keeps off a node whose `NoSchedule` or `NoExecute` taint it does not tolerate
 //!   ([`crate::kubernetes::taint`]).
@@ -30,11 +30,11 @@ pub use term::{TermError, check_term};
 /// a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ternary {
-    /// It does not match for any value of the unknown facts.
+    /// The facts do not match, for any value of the unknown facts.
     No,
-    /// It depends on a fact that is not known.
+    /// The result depends on a fact that is not known.
     Maybe,
-    /// It matches for every value of the unknown facts.
+    /// The facts match, for every value of the unknown facts.
     Yes,
 }
 

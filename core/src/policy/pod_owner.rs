@@ -1,4 +1,4 @@
-//! Whose pod it is: AutoMQ's, exempt, or neither.
+//! The owner of a pod: AutoMQ, an exemption, or neither.
 
 use super::{Policy, pool::Instance, protection::Origin};
 use crate::kubernetes::{
@@ -10,14 +10,14 @@ use crate::kubernetes::{
 /// The service account of pods that name none.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
-/// What tells whose a pod is: facts of the pod or of the template that makes it.
+/// The facts that decide whose a pod is: those of the pod or of the template that makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct PodIdentity<'a, L> {
     /// The namespace of the request. The object's own text does not decide it.
     pub namespace: &'a str,
     /// Labels, which anyone can write.
     pub labels: &'a L,
-    /// Empty stands for `default`.
+    /// The service account; empty for `default`.
     pub service_account: &'a str,
     /// The DaemonSet that controls the pod, if anything but the pod says so: its controller created the
     /// pod, or the pod is stored with that owner.
@@ -30,14 +30,14 @@ impl<L> PodIdentity<'_, L> {
     }
 }
 
-/// Which pods are AutoMQ's. All conditions must hold.
+/// The conditions for an AutoMQ pod. All conditions must hold.
 #[derive(Clone, Debug)]
 pub struct AutoMq {
     /// The AutoMQ namespaces. Outside them, no label makes a pod an AutoMQ pod.
     pub namespaces: Vec<Glob>,
-    /// Further condition; everything if the config says nothing.
+    /// The selector of AutoMQ's pods in these namespaces; everything if the config says nothing.
     pub pods: LabelSelector,
-    /// Further condition; empty: any service account.
+    /// The service accounts of AutoMQ's pods; empty for any service account.
     pub service_accounts: Vec<Glob>,
 }
 
@@ -66,15 +66,15 @@ impl AutoMq {
 pub struct Exemption {
     /// Namespace, or a glob over namespaces.
     pub namespace: Glob,
-    /// Empty: any service account.
+    /// The service accounts of the pods; empty for any service account.
     pub service_accounts: Vec<Glob>,
-    /// Empty: any pod; else only those that one of these DaemonSets controls.
+    /// The DaemonSets, one of which must control the pod; empty for any pod.
     pub daemon_sets: Vec<Glob>,
-    /// Everything if the config says nothing.
+    /// The selector of the pods; everything if the config says nothing.
     pub pods: LabelSelector,
-    /// Why, for people and records.
+    /// The reason, for people and records.
     pub reason: String,
-    /// Where it comes from.
+    /// The source of the entry.
     pub origin: Origin,
 }
 
@@ -105,19 +105,19 @@ impl Exemption {
     }
 }
 
-/// Whether a pod may run on dedicated nodes, and why.
+/// The answer to the question whether a pod may run on dedicated nodes, with the reason.
 #[derive(Clone, Copy, Debug)]
 pub enum PodOwner<'p> {
-    /// It is AutoMQ's.
+    /// An AutoMQ pod, which may run there.
     AutoMq,
-    /// An entry lets it.
+    /// A pod that an entry exempts, which may run there.
     Exempt(&'p Exemption),
-    /// It may not.
+    /// Any other pod, which may not run there.
     Neither,
 }
 
 impl<'a, 'l> PodIdentity<'a, Labels<'l>> {
-    /// That of a pod that is stored, whose own word for its owner counts.
+    /// Creates the identity of a stored pod. The owner that a stored pod names counts.
     pub fn stored(pod: &'a Pod<'l>) -> Self {
         Self {
             namespace: &pod.metadata.namespace,
@@ -129,7 +129,7 @@ impl<'a, 'l> PodIdentity<'a, Labels<'l>> {
 }
 
 impl Policy {
-    /// Whose a pod is.
+    /// Returns the owner of a pod.
     pub fn pod_owner(&self, pod: &PodIdentity<'_, impl LabelSet>) -> PodOwner<'_> {
         if self.automq.owns_pod(pod) {
             return PodOwner::AutoMq;

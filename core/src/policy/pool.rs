@@ -23,13 +23,14 @@ pub const HOST_NAME_LABEL: &str = "kubernetes.io/hostname";
 /// A pool that the config declares.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// Unique among the pools.
+    /// The name, unique among the pools.
     pub name: Arc<str>,
-    /// Selects the nodes of the pool; never everything.
+    /// The selector of the pool's nodes; never everything.
     pub nodes: LabelSelector,
-    /// One or three, as the config spells them; empty: zones are not judged. [`super::zone`] compares them.
+    /// The zones, one or three, as the config spells them. If there are none, zones are not judged.
+    /// [`super::zone`] compares them.
     pub zones: Vec<String>,
-    /// `None`: the provider's catalog.
+    /// The machine types of the pool; `None` for the provider's catalog.
     pub machine_types: Option<Vec<String>>,
     /// The pool's cloud identity.
     pub role: Option<String>,
@@ -49,15 +50,15 @@ impl Pool {
 /// An AutoMQ cluster: pods of one namespace that belong to one pool.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// Unique among the instances.
+    /// The name, unique among the instances.
     pub name: String,
     /// The namespace of its pods, which is one of the AutoMQ namespaces.
     pub namespace: String,
-    /// Which pods of the namespace; everything if the config says nothing.
+    /// The selector of the pods in the namespace; everything if the config says nothing.
     pub pods: LabelSelector,
     /// Index of its pool in [`super::Policy::pools`].
     pub pool: usize,
-    /// Whether and how its pods are spread over zones.
+    /// The spread of its pods over zones, if the config sets one.
     pub zone_spread: Option<ZoneSpread>,
 }
 
@@ -71,7 +72,7 @@ pub enum ZoneSpread {
 }
 
 impl ZoneSpread {
-    /// As the API writes it.
+    /// The value as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DoNotSchedule => "DoNotSchedule",
@@ -80,7 +81,7 @@ impl ZoneSpread {
     }
 }
 
-/// What placement needs to know beside pods and nodes.
+/// The settings that placement reads beside pods and nodes.
 #[derive(Clone, Debug)]
 pub struct PlacementSettings {
     /// Whether tolerations with `Lt` and `Gt` compare.
@@ -95,7 +96,7 @@ pub struct PlacementSettings {
     pub system_taints: Vec<Glob>,
     /// Namespaces in which pods of the system run.
     pub system_namespaces: Vec<Glob>,
-    /// How the provider spells its zones.
+    /// The provider's spelling of its zones.
     pub zone_spelling: ZoneSpelling,
     /// Provisioners that give a new node the labels which a waiting pod asks for.
     pub provisioners: Vec<Provisioner>,

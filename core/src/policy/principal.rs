@@ -1,13 +1,13 @@
-//! Who asks: users, groups and service accounts, and those that are trusted.
+//! The principals of requests: users, groups and service accounts, and those that are trusted.
 
 use crate::kubernetes::name::{Glob, any_matches};
 
 /// Principals that `node-taint`, `node-identity` and `role-binding` let pass.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedPrincipals {
-    /// From the config.
+    /// The principals that the config trusts.
     pub configured: Principals,
-    /// From the provider's preset: the cloud's own controllers.
+    /// The principals that the provider's preset trusts: the cloud's own controllers.
     pub preset: Principals,
 }
 
@@ -47,9 +47,9 @@ pub struct User<'a> {
     pub groups: Vec<crate::json::text::Text<'a>>,
 }
 
-/// Before `namespace:name` in the user name of a service account.
+/// The prefix before `namespace:name` in the user name of a service account.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
-/// Before the namespace in the name of the group of all its service accounts.
+/// The prefix before the namespace in the name of the group of all its service accounts.
 pub const SERVICE_ACCOUNTS_GROUP_PREFIX: &str = "system:serviceaccounts:";
 const NODE_PREFIX: &str = "system:node:";
 /// The group of all kubelets.
@@ -93,7 +93,7 @@ pub const NEVER_JUDGED: [&str; 7] = [
 ];
 
 impl User<'_> {
-    /// `namespace/name` of a service account.
+    /// Returns `namespace/name`, if the user is a service account.
     pub fn service_account(&self) -> Option<String> {
         let (namespace, name) = self.name.strip_prefix(SERVICE_ACCOUNT_PREFIX)?.split_once(':')?;
         Some(format!("{namespace}/{name}"))
@@ -110,27 +110,27 @@ impl User<'_> {
         self.groups.iter().any(|member| member.as_str() == group)
     }
 
-    /// The scheduler of Kubernetes itself, trusted with bindings.
+    /// Whether the user is the scheduler of Kubernetes itself, which PoolGuard trusts with bindings.
     pub fn is_kube_scheduler(&self) -> bool {
         self.name == KUBE_SCHEDULER
     }
 
-    /// Whether it creates the pods of DaemonSets, so that the owner which such a pod names is true.
+    /// Whether the user creates the pods of DaemonSets, so that the owner which such a pod names is true.
     pub fn is_daemon_set_controller(&self) -> bool {
         [DAEMON_SET_CONTROLLER, KUBE_CONTROLLER_MANAGER].contains(&self.name.as_str())
     }
 
-    /// Whether it is one of [`WORKLOAD_CONTROLLERS`].
+    /// Whether the user is one of [`WORKLOAD_CONTROLLERS`].
     pub fn is_workload_controller(&self) -> bool {
         WORKLOAD_CONTROLLERS.contains(&self.name.as_str())
     }
 
-    /// Whether it is one of [`POD_CONTROLLERS`].
+    /// Whether the user is one of [`POD_CONTROLLERS`].
     pub fn is_pod_controller(&self) -> bool {
         POD_CONTROLLERS.contains(&self.name.as_str())
     }
 
-    /// Whether it is the API server or one of the controllers of [`NEVER_JUDGED`].
+    /// Whether the user is the API server or one of the controllers of [`NEVER_JUDGED`].
     pub fn is_never_judged(&self) -> bool {
         NEVER_JUDGED.contains(&self.name.as_str())
     }

@@ -6,10 +6,10 @@ use jsonptr::PointerBuf;
 
 use crate::kubernetes::{name::Glob, object::NodePoolKind, resource::GroupResource};
 
-/// What of a role that a protected binding refers to may not change.
+/// The fields of a role that may not change while a protected binding refers to the role.
 pub const ROLE_FIELDS: [&str; 2] = ["/rules", "/aggregationRule"];
 
-/// Objects with this label are reconciled by the API server at its start.
+/// The label of objects that the API server reconciles at its start.
 pub const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
 /// The label's value for roles and their bindings.
 pub const BOOTSTRAPPING: &str = "rbac-defaults";
@@ -19,21 +19,21 @@ pub const BOOTSTRAPPING: &str = "rbac-defaults";
 pub struct Protected {
     /// Name of the entry, for people and records.
     pub name: String,
-    /// Which resource, in any version.
+    /// The resource, in any version.
     pub resource: GroupResource,
-    /// Which namespaces.
+    /// The namespaces of the objects.
     pub namespaces: Namespaces,
-    /// Which objects; `*` for all.
+    /// The names of the objects; `*` for all.
     pub names: Vec<Glob>,
-    /// What of the object itself makes it one to protect.
+    /// The sign by which an object itself shows that it is one to protect.
     pub recognition: Recognition,
-    /// What of it may not change.
+    /// The fields of the object that may not change.
     pub guard: GuardedFields,
-    /// Whether the config names it, so that its namespace may not be deleted either.
+    /// The source of the entry. If it is the config, the namespace of the objects may not be deleted either.
     pub origin: Origin,
 }
 
-/// Where an entry comes from.
+/// The source of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// `protected` in the config.
@@ -45,20 +45,20 @@ pub enum Origin {
 /// Namespaces of protected objects.
 #[derive(Clone, Debug)]
 pub enum Namespaces {
-    /// Any, and cluster-scoped objects.
+    /// Any namespace, and cluster-scoped objects.
     Any,
-    /// These.
+    /// The namespaces that match this glob.
     Named(Glob),
-    /// Those that the config gives to AutoMQ.
+    /// The namespaces that the config gives to AutoMQ.
     AutoMq,
 }
 
-/// How an object shows that it is one to protect.
+/// The sign by which an object shows that it is one to protect.
 #[derive(Clone, Debug)]
 pub enum Recognition {
-    /// Name and namespace suffice.
+    /// The name and the namespace suffice.
     Always,
-    /// One of the guarded fields is there.
+    /// The object has one of the guarded fields.
     HoldsAField,
     /// A binding whose subjects are service accounts of AutoMQ's namespaces, or that carries one of
     /// AutoMQ's labels.
@@ -76,11 +76,11 @@ pub enum Recognition {
 pub struct LabelMark {
     /// Label key.
     pub key: String,
-    /// `None`: any value.
+    /// The label value; `None` for any value.
     pub value: Option<String>,
 }
 
-/// What of a protected object may not change. DELETE is denied in either case.
+/// The fields of a protected object that may not change. PoolGuard denies DELETE in either case.
 #[derive(Clone, Debug)]
 pub enum GuardedFields {
     /// Everything outside `metadata` and `status`.
@@ -92,20 +92,20 @@ pub enum GuardedFields {
 /// A guarded field.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// RFC 6901.
+    /// The pointer to the field (RFC 6901).
     pub pointer: PointerBuf,
-    /// What counts as a change.
+    /// The changes of the field that count.
     pub change: FieldChange,
 }
 
-/// What counts as a change of a guarded field.
+/// The changes of a guarded field that count.
 #[derive(Clone, Debug)]
 pub enum FieldChange {
     /// Any change of the value.
     Any,
     /// Change or removal; setting what was absent is not one.
     OnceSet,
-    /// The field holds a YAML list as text: these items must stay as they are.
+    /// A change of one of these items, where the field holds a YAML list as text.
     Items(Vec<KeepItem>),
 }
 
@@ -114,6 +114,6 @@ pub enum FieldChange {
 pub struct KeepItem {
     /// A key of the items.
     pub by: String,
-    /// Its value.
+    /// The value of this key.
     pub value: String,
 }

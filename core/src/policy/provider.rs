@@ -19,7 +19,7 @@ pub enum Provider {
     Tencent,
     /// OKE
     Oracle,
-    /// Anything else.
+    /// Any other provider.
     Other,
 }
 
@@ -36,7 +36,7 @@ impl Provider {
         Self::Other,
     ];
 
-    /// As the config spells it.
+    /// The name of the provider as the config spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",
@@ -137,7 +137,7 @@ impl fmt::Display for Provider {
 /// Machine types that a pool may have unless it lists its own.
 #[derive(Clone, Debug, Default)]
 pub struct MachineTypes {
-    /// Empty: nothing is judged.
+    /// The approved machine types. If there are none, machine types are not judged.
     pub names: Vec<MachineType>,
 }
 
@@ -148,20 +148,20 @@ pub struct MachineType {
     pub name: String,
     /// `small`, `medium` or `large`.
     pub size: String,
-    /// How much the entry's source says.
+    /// The authority of the entry's source.
     pub strength: Strength,
 }
 
-/// How much the source of a list of machine types says.
+/// The authority of the source of a list of machine types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
-    /// AutoMQ published it: these and no others.
+    /// A list that AutoMQ published: these types and no others.
     AllowList,
     /// The default of AutoMQ's own examples.
     VendorDefault,
-    /// It appears in an example or a test.
+    /// A type that appears in an example or a test.
     Example,
-    /// The operator's own config names it.
+    /// A type that the operator's own config names.
     Config,
 }
 

@@ -1,4 +1,4 @@
-//! What an admission request asks, as far as rules read it.
+//! The parts of an admission request that rules read.
 
 use super::principal::User;
 use crate::kubernetes::resource::{Resource, V1, version_read};
@@ -12,13 +12,13 @@ use crate::{
 /// An admission request. Made by [`crate::admission::review`] only.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// Echoed in the answer.
+    /// The identifier of the request, which the answer repeats.
     pub uid: Text<'a>,
-    /// What is done to which resource.
+    /// The operation and the resource.
     pub target: Target<'a>,
-    /// Who asks.
+    /// The user who sends the request.
     pub user: User<'a>,
-    /// Nothing will be stored.
+    /// Whether the request is a dry run, so that nothing will be stored.
     pub dry_run: bool,
     /// The objects, in the view that the rules have of this resource.
     pub subject: RequestObjects<'a>,
@@ -27,8 +27,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// `metadata` of the object as it will be, or as it is where it goes; `None` where no rule has a
-    /// view of it.
+    /// `metadata` of the object as it will be, or as it is if the request deletes it; `None` if no rule has a
+    /// view of the object.
     pub fn metadata(&self) -> Option<&Metadata<'a>> {
         match &self.subject {
             RequestObjects::Irrelevant => None,
@@ -59,19 +59,19 @@ impl<'a> Request<'a> {
 /// Operation and resource.
 #[derive(Clone, Debug, Default)]
 pub struct Target<'a> {
-    /// What is done.
+    /// The operation.
     pub operation: Operation,
     /// API group; empty for the core group.
     pub group: Text<'a>,
     /// API version.
     pub version: Text<'a>,
-    /// Plural name.
+    /// The plural name of the resource.
     pub resource: Text<'a>,
-    /// Empty for the resource itself.
+    /// The subresource; empty for the resource itself.
     pub sub_resource: Text<'a>,
-    /// Empty for cluster-scoped resources.
+    /// The namespace; empty for cluster-scoped resources.
     pub namespace: Text<'a>,
-    /// Empty for a CREATE with `generateName`, and for a DELETECOLLECTION.
+    /// The name; empty for a CREATE with `generateName`, and for a DELETECOLLECTION.
     pub name: Text<'a>,
 }
 
@@ -100,7 +100,7 @@ impl Target<'_> {
         version_read(&self.group, &self.resource)
     }
 
-    /// `pods`, or `pods/binding`.
+    /// Returns the resource with its subresource: `pods`, or `pods/binding`.
     pub fn full_resource(&self) -> String {
         if self.sub_resource.is_empty() {
             self.resource.to_string()
@@ -110,7 +110,7 @@ impl Target<'_> {
     }
 }
 
-/// What is done to an object.
+/// The operation on an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Operation {
     /// CREATE
@@ -125,7 +125,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// As the API writes it.
+    /// The name of the operation as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "CREATE",
@@ -136,22 +136,22 @@ impl Operation {
     }
 }
 
-/// What happens to an object.
+/// The change of an object.
 #[derive(Clone, Debug)]
 pub enum Change<T> {
-    /// There will be a new one.
+    /// The creation of an object.
     Create {
         /// The object.
         new: T,
     },
-    /// The old becomes the new.
+    /// The update of an object.
     Update {
         /// The object as it is.
         old: T,
         /// The object as it will be.
         new: T,
     },
-    /// It goes.
+    /// The deletion of an object.
     Delete {
         /// The object as it is.
         old: T,
@@ -159,7 +159,7 @@ pub enum Change<T> {
 }
 
 impl<T> Change<T> {
-    /// The object as it will be, or as it is where it goes.
+    /// The object as it will be, or as it is if the request deletes it.
     pub fn latest(&self) -> &T {
         match self {
             Self::Create { new } | Self::Update { old: _, new } => new,
@@ -172,7 +172,7 @@ impl<T> Change<T> {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "made once a request and never moved again")]
 pub enum RequestObjects<'a> {
-    /// No rule reads this.
+    /// An object that no rule reads.
     Irrelevant,
     /// `pods`
     Pod(Change<Pod<'a>>),
@@ -186,10 +186,10 @@ pub enum RequestObjects<'a> {
     Namespace(Metadata<'a>),
 }
 
-/// Which view the rules have of a resource.
+/// The view that the rules have of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// None: no rule reads it.
+    /// The view of a resource that no rule reads.
     Irrelevant,
     /// [`RequestObjects::Pod`]
     Pod,
@@ -203,7 +203,7 @@ pub enum View {
     Namespace,
 }
 
-/// What must be decoded of a request's objects.
+/// The parts of a request's objects that must be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reads {
     /// The view.
@@ -213,7 +213,7 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// What is read of a request that no rule is about.
+    /// The value for a request that no rule is about.
     pub const NOTHING: Self = Self { view: View::Irrelevant, raw_objects: false };
 }
 

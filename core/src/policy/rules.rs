@@ -1,4 +1,4 @@
-//! The rules, one a file, and which of them a request is put to.
+//! The rules, one a file, and the choice of the rules that judge a request.
 
 mod cluster_exclusive;
 mod inspect;
@@ -282,7 +282,8 @@ enum Means<'c> {
 }
 
 impl Cause<'_> {
-    /// The sentence names this node of the first of so many pools, and then the other pools.
+    /// Writes the field, and how it lets the pod run there. The text before it in the sentence names `witness`,
+    /// which is a node of the first of so many pools, and then the other pools.
     fn write(&self, out: &mut impl Write, pools: usize, witness: &Witness<'_>) -> fmt::Result {
         let Self { field, means, term, is_examined } = self;
         match means {
@@ -318,10 +319,10 @@ impl Cause<'_> {
     }
 }
 
-/// Most sentences of a finding are shorter, so that one allocation holds them.
+/// The capacity of a sentence in bytes. Most sentences of a finding are shorter, so one allocation holds them.
 const SENTENCE_BYTES: usize = 640;
 
-/// A sentence of a finding.
+/// Creates a sentence of a finding.
 fn sentence(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     let mut sentence = String::with_capacity(SENTENCE_BYTES);
     // Writing to a string does not fail.

@@ -26,7 +26,7 @@ pub struct NodeRecord {
     pub taints: Vec<Taint<'static>>,
     /// `spec.unschedulable`
     pub cordoned: bool,
-    /// Condition `Ready` is `True`.
+    /// Whether the condition `Ready` is `True`.
     pub ready: bool,
 }
 
@@ -44,14 +44,14 @@ impl crate::kubernetes::selector::LabelSet for NodeRecord {
     }
 }
 
-/// An object of the cluster that is protected, by what other rules need to know of it.
+/// A protected object of the cluster, with the facts that other rules need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedReference {
-    /// What kind of object.
+    /// The resource of the object.
     pub resource: GroupResource,
-    /// Empty for cluster-scoped objects.
+    /// The namespace; empty for cluster-scoped objects.
     pub namespace: String,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
     /// The role that a binding refers to.
     pub role: Option<RoleReference>,
@@ -62,9 +62,9 @@ pub struct ProtectedReference {
 /// `nodeClassRef` of a Karpenter `NodePool`. Node classes have no namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeClassReference {
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub kind: String,
-    /// Its name.
+    /// The name of the node class.
     pub name: String,
 }
 
@@ -80,34 +80,34 @@ pub struct RoleReference {
 /// A pool as the cluster shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolFacts {
-    /// Name of the declared pool, or what the provider calls the group.
+    /// The name of the declared pool, or the provider's name of the group.
     pub name: Arc<str>,
-    /// Where the pool comes from.
+    /// The origin of the pool.
     pub origin: PoolOrigin,
     /// The label that names a discovered pool on its nodes.
     pub label: Option<Arc<str>>,
     /// The taint that its nodes carry or should carry.
     pub taint: Taint<'static>,
-    /// Zones in which it has nodes, sorted.
+    /// The zones in which the pool has nodes, sorted.
     pub zones: Vec<Arc<str>>,
     /// The zones that the config declares, as nodes spell them.
     pub declared_zones: PoolZones,
-    /// How many nodes it has.
+    /// The number of the pool's nodes.
     pub nodes: usize,
-    /// How many of them lack the pool's taint.
+    /// The number of the pool's nodes that lack its taint.
     pub lost_taints: usize,
-    /// How many of them are in which zone and state; sorted.
+    /// The number of the pool's nodes in each zone and state; sorted.
     pub states: Vec<(Option<Arc<str>>, NodeState, u32)>,
 }
 
 /// The state of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodeState {
-    /// Ready, and open for pods.
+    /// A node that is ready and open for pods.
     Ready,
-    /// Ready, and closed for new pods.
+    /// A node that is ready and closed for new pods.
     Cordoned,
-    /// Not ready.
+    /// A node that is not ready.
     NotReady,
 }
 
@@ -121,12 +121,12 @@ impl NodeState {
     }
 }
 
-/// Where a pool comes from.
+/// The origin of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolOrigin {
-    /// The config declares it; the index is that of [`super::Policy::pools`].
+    /// A pool that the config declares; the index is that of [`super::Policy::pools`].
     Declared(usize),
-    /// Found by its taint.
+    /// A pool that PoolGuard found by its taint.
     Discovered,
     /// Nodes that carry a pool's taint without being members of any, while discovery is off.
     Stray,
@@ -175,31 +175,31 @@ pub struct Snapshot {
 pub struct TaintId(u32);
 
 impl TaintId {
-    /// The place.
+    /// The place of the taint in the snapshot.
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Where a known node is.
+/// The place of a known node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
-    /// Not dedicated.
+    /// A node that is not dedicated.
     Elsewhere,
-    /// Dedicated: class, and place in it.
+    /// A dedicated node: its class, and its place in the class.
     Dedicated { class: u32, node: u32 },
 }
 
-/// What the snapshot knows of a node by its name.
+/// The knowledge of the snapshot about a node, by the node's name.
 #[derive(Clone, Copy, Debug)]
 pub enum Located<'s> {
-    /// There is no such node as far as is known.
+    /// A node that the snapshot does not know.
     Unknown,
-    /// The node is there, and not dedicated.
+    /// A node that is there, and not dedicated.
     Elsewhere,
-    /// The node is dedicated.
+    /// A dedicated node.
     Dedicated {
-        /// Its class.
+        /// The class of the node.
         class: &'s Class,
         /// The node itself.
         node: &'s ClassNode,
@@ -237,13 +237,13 @@ impl Snapshot {
         self.taints.get(id.index())
     }
 
-    /// Where this taint stands, if a class or a node to come has it.
+    /// The place of this taint, if a class or a node to come has it.
     pub(in crate::policy) fn taint_id(&self, taint: &Taint<'_>) -> Option<TaintId> {
         let index = self.taints.iter().position(|known| known == taint)?;
         u32::try_from(index).ok().map(TaintId)
     }
 
-    /// The nodes whose host may have this name: a node of this name, and those that say so.
+    /// The nodes whose host may have this name: a node of this name, and those whose host label has this name.
     pub(in crate::policy) fn nodes_on_host<'h>(
         &'h self,
         host: &'h str,
@@ -284,12 +284,12 @@ impl Snapshot {
         &self.protected
     }
 
-    /// How many nodes are known.
+    /// The number of known nodes.
     pub fn node_count(&self) -> usize {
         self.nodes.len()
     }
 
-    /// What is known of a node.
+    /// Returns the knowledge of the snapshot about a node.
     pub fn locate(&self, name: &str) -> Located<'_> {
         let Some(position) = self.nodes.get(name) else { return Located::Unknown };
         let Position::Dedicated { class, node } = *position else { return Located::Elsewhere };

@@ -47,7 +47,7 @@ impl Denials {
     }
 }
 
-/// What a rule found.
+/// The finding of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule.
@@ -64,13 +64,13 @@ pub struct Finding {
     pub node: Option<Arc<str>>,
 }
 
-/// The API server cuts a warning after 256 characters.
+/// The largest length of a warning, in bytes. The API server cuts a warning after 256 characters.
 const WARNING_BYTES_MAX: usize = 256;
 
 /// The largest length of a fact or an advice, in bytes.
 const SENTENCE_BYTES_MAX: usize = 2_048;
 
-/// A field, and the name of a pool or node, is not longer than this.
+/// The largest length of a field, and of the name of a pool or node, in bytes.
 const NAME_BYTES_MAX: usize = 512;
 
 impl Finding {
@@ -130,12 +130,12 @@ impl Finding {
         self
     }
 
-    /// `fact. advice`
+    /// Returns `fact. advice`.
     pub fn message(&self) -> String {
         self.message_parts().concat()
     }
 
-    /// `[rule] fact. advice`, as a client sees a denial.
+    /// Returns `[rule] fact. advice`, as a client sees a denial.
     pub fn denial(&self) -> String {
         self.denial_parts().concat()
     }
@@ -152,8 +152,8 @@ impl Finding {
         ["[", self.rule.as_str(), "] ", fact, stop, advice]
     }
 
-    /// The same as warnings. A text that the API server would cut is several warnings: the fact, and the advice or each
-    /// of its sentences.
+    /// Returns the text of [`Self::denial`] as warnings. A text that the API server would cut is several
+    /// warnings: the fact, and the advice or each of its sentences.
     pub fn warning_texts(&self) -> Vec<String> {
         let whole = self.denial();
         if whole.len() <= WARNING_BYTES_MAX {
@@ -171,14 +171,14 @@ impl Finding {
     }
 }
 
-/// What is kept of a decision.
+/// The record of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What was decided.
+    /// The decision itself.
     pub decision: Decision,
     /// The mode of the rule, where a mode decided.
     pub mode: Option<Mode>,
-    /// What it is about; `None` for a break-glass request that no rule would have denied.
+    /// The finding that the decision is about; `None` for a break-glass request that no rule would have denied.
     pub finding: Option<Arc<Finding>>,
     /// The reason of the exemption that was used.
     pub exemption: Option<String>,
@@ -207,7 +207,7 @@ impl Record {
         self.finding.as_ref()?.node.as_deref()
     }
 
-    /// What happened, for people.
+    /// The message of the record, for people.
     pub fn message(&self) -> String {
         self.message_parts().concat()
     }
@@ -233,7 +233,7 @@ impl Record {
     }
 }
 
-/// What was decided, for records, annotations and metrics.
+/// The decision about a request, for records, annotations and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
     /// Allowed and recorded, without a warning to the client.
@@ -253,7 +253,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// As records, annotations and metrics spell it.
+    /// The name of the decision as records, annotations and metrics spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Audit => "audit",
@@ -290,7 +290,7 @@ pub(in crate::policy) struct FindingCollector {
 }
 
 impl FindingCollector {
-    /// A violation, with the consequence that the mode asks for.
+    /// Adds a violation, with the consequence that the mode asks for.
     pub(in crate::policy) fn violation(&mut self, mode: Mode, finding: Finding) {
         let finding = Arc::new(finding.presentable());
         let decision = match mode {
@@ -308,12 +308,12 @@ impl FindingCollector {
         self.record(decision, Some(mode), finding);
     }
 
-    /// Something to keep that the client need not know.
+    /// Adds a record that the client need not know.
     pub(in crate::policy) fn note(&mut self, decision: Decision, finding: Finding) {
         self.record(decision, None, Arc::new(finding.presentable()));
     }
 
-    /// An exemption that made a difference.
+    /// Adds the record of an exemption that made a difference.
     pub(in crate::policy) fn exempt(&mut self, reason: &str, finding: Finding) {
         self.records.push(Record {
             decision: Decision::Exempt,
@@ -324,7 +324,7 @@ impl FindingCollector {
         });
     }
 
-    /// Operations on the raw object.
+    /// Adds operations on the raw object, and their record.
     pub(in crate::policy) fn patch(
         &mut self,
         operations: impl IntoIterator<Item = PatchOperation>,

@@ -20,31 +20,31 @@ use std::{
 use super::{placement::Ternary, pool::ZONE_LABEL, snapshot::NodeRecord};
 use crate::kubernetes::name::{Glob, any_matches};
 
-/// How a provider spells its zones.
+/// The spelling of a provider's zones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneSpelling {
-    /// What a provider writes before or instead of the name.
+    /// The form of the spellings: the text that a provider writes before or instead of the name.
     pub form: ZoneForm,
     /// Spellings that stand for no zone.
     pub none: Vec<String>,
 }
 
-/// What connects the spellings of a zone.
+/// The form that connects the spellings of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ZoneForm {
-    /// Nothing: a zone has one name.
+    /// One name for each zone, so nothing has to connect spellings.
     #[default]
     Name,
-    /// A region comes before the zone's number, or does not: `eastus-2` and `2`.
+    /// A zone number, with or without the region before it: `eastus-2` and `2`.
     RegionalNumber,
-    /// A prefix that is the tenancy's own comes before the name and a colon: `fSsN:PHX-AD-1`.
+    /// A name, with or without the tenancy's own prefix and a colon before it: `fSsN:PHX-AD-1`.
     Prefixed,
-    /// A number stands for a name. The map has, by region, what comes before the four digits of the zone:
+    /// A number that stands for a name. The map has, by region, the digits before the four digits of the zone:
     /// `ap-guangzhou` has 10, so `ap-guangzhou-3` is 100003.
     Numbered(BTreeMap<String, u32>),
 }
 
-/// What a spelling looks like. Two spellings of one kind are the same zone only if they are equal.
+/// The kind of a spelling. Two spellings of one kind are the same zone only if they are equal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// `100003`
@@ -159,7 +159,8 @@ impl Zones {
         zones
     }
 
-    /// A node has this spelling beside its zone. Two names of one kind are two zones, even if a node carries both.
+    /// Adds a spelling that a node has beside its zone. Two names of one kind are two zones, even if a node
+    /// carries both.
     fn add_alias(&mut self, alias: &str, zone: &str) {
         let Some(alias) = self.spelling.canonical(alias) else { return };
         if Kind::of(&alias) == Kind::of(zone) {
@@ -238,14 +239,14 @@ impl Zones {
 /// The declared zones of a pool, as nodes spell them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolZones {
-    /// Empty: zones are not judged.
+    /// The names of the zones. If there are none, zones are not judged.
     pub names: Vec<Arc<str>>,
     /// Zones of nodes that may be one of them in another spelling.
     pub unclear: Vec<Arc<str>>,
 }
 
 impl PoolZones {
-    /// Those of a pool that declares none.
+    /// The zones of a pool that declares none.
     pub const NONE: Self = Self { names: Vec::new(), unclear: Vec::new() };
 
     /// Whether nodes of this zone may be the pool's: it is declared, may be declared in another spelling, or no

@@ -16,7 +16,7 @@ pub(super) const KIND: &str = "aws_autoscaling_group";
 const LABEL_TAG: &str = "k8s.io/cluster-autoscaler/node-template/label/";
 const TAINT_TAG: &str = "k8s.io/cluster-autoscaler/node-template/taint/";
 
-/// Where a group names its launch template.
+/// The blocks in which a group names its launch template.
 const TEMPLATES: [&str; 2] = [
     "launch_template.0",
     "mixed_instances_policy.0.launch_template.0.launch_template_specification.0",

@@ -5,26 +5,26 @@ use super::{Action, Change, values::Planned};
 /// A cluster of AutoMQ in a plan. What is `None` is not set, or known once the plan is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedInstance {
-    /// As Terraform has it: `automq_kafka_instance.kafka`.
+    /// The address in Terraform: `automq_kafka_instance.kafka`.
     pub address: String,
-    /// What it will be called; the address where that is not known.
+    /// The name of the cluster; the address if the name is not known.
     pub name: String,
-    /// The zones of its networks.
+    /// The zones of the cluster's networks.
     pub zones: Option<Vec<String>>,
-    /// Its machine types.
+    /// The machine types of the cluster.
     pub machine_types: Option<Vec<String>>,
     /// `nodeSelector`, `affinity` and `tolerations` of its pods, as YAML.
     pub schedule: Option<String>,
-    /// The attribute that has it.
+    /// The attribute that has the schedule.
     pub schedule_attribute: &'static str,
-    /// The plan changes the schedule of a cluster that is there.
+    /// Whether the plan changes the schedule of a cluster that exists already.
     pub changes_schedule: bool,
-    /// `EBSWAL`, `S3WAL`, `FSWAL`
+    /// The mode of the write-ahead log: `EBSWAL`, `S3WAL` or `FSWAL`.
     pub wal: Option<String>,
 }
 
 impl PlannedInstance {
-    /// `None` for another resource, one that is deleted, and a cluster on virtual machines.
+    /// Reads an instance; `None` for another resource, one that is deleted, and a cluster on virtual machines.
     pub(super) fn of(change: &Change<'_>) -> Option<Self> {
         if change.action == Action::Delete {
             return None;

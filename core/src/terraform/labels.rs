@@ -15,9 +15,9 @@ use crate::{kubernetes::selector::LabelSet, policy::pool::MACHINE_TYPE_LABEL};
 #[derive(Clone, Debug, Default)]
 pub struct PlannedLabels {
     pub(super) known: BTreeMap<String, String>,
-    /// Keys whose values come later, or may.
+    /// Keys of labels whose values will come later, or may.
     unknown: BTreeSet<String>,
-    /// Any other label may come, too.
+    /// Whether any other label may come, too.
     has_more: bool,
 }
 
@@ -28,8 +28,8 @@ impl LabelSet for PlannedLabels {
 }
 
 impl PlannedLabels {
-    /// Those of the configuration, that of the provider's own name for the pool, and the machine type if
-    /// there is one only.
+    /// Returns the labels of the configuration, the label with the provider's own name for the pool, and the
+    /// machine type if there is one only.
     pub(super) fn of(
         resource: &Resource,
         values: Values<'_>,
@@ -69,7 +69,7 @@ impl PlannedLabels {
         labels
     }
 
-    /// These, and others that nothing tells of.
+    /// Returns these labels, which may not be all: the plan does not show the others.
     pub(super) fn of_pairs(pairs: Vec<(String, String)>, machine_types: Option<&[String]>) -> Self {
         let mut labels = Self { has_more: true, ..Self::default() };
         for (key, value) in pairs {

@@ -26,14 +26,14 @@ pub(super) struct LaunchTemplates<'p> {
     by_address: BTreeMap<&'p str, &'p Value>,
 }
 
-/// What a launch template gives nodes. What is `None` is not known, or not set.
+/// The settings that a launch template gives nodes. A setting that is `None` is not known, or not set.
 #[derive(Debug, Default)]
 pub(super) struct LaunchTemplate {
     pub(super) machine_type: Option<String>,
     pub(super) user_data: Option<UserData>,
 }
 
-/// What user data tells the kubelet.
+/// The taints and labels that user data gives the kubelet.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct UserData {
     pub(super) taints: Vec<Taint<'static>>,
@@ -132,7 +132,7 @@ impl UserData {
     }
 }
 
-/// What follows a flag, wherever it stands.
+/// Returns the values of a flag, wherever it occurs in the text.
 fn flags<'t>(text: &'t str, flag: &'t str) -> impl Iterator<Item = &'t str> {
     text.split(flag).skip(1).filter_map(|rest| {
         let value = rest.strip_prefix(['=', ' '])?.trim_start_matches(['"', '\'']);

@@ -8,13 +8,13 @@ use crate::kubernetes::documents;
 /// An object that the plan applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedManifest {
-    /// As Terraform has it: `kubectl_manifest.node_pool`.
+    /// The address in Terraform: `kubectl_manifest.node_pool`.
     pub address: String,
-    /// `apiVersion`
+    /// The `apiVersion` of the object.
     pub api_version: String,
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub kind: String,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
     /// The object, as JSON.
     pub text: String,

@@ -10,49 +10,49 @@ pub(super) struct Resource {
     pub(super) name: &'static str,
     pub(super) provider: Provider,
     pub(super) cluster: &'static str,
-    /// The first that is set is what the provider calls the pool.
+    /// Attributes for the provider's name of the pool. The first that is set counts.
     pub(super) names: &'static [&'static str],
     /// Labels by which the provider puts that name on nodes.
     pub(super) name_labels: &'static [&'static str],
-    /// Labels by which it puts there what it will call the pool only once it is made.
+    /// Labels by which the provider puts on nodes an identifier that it chooses when it creates the pool.
     pub(super) id_labels: &'static [&'static str],
-    /// A map, or a list of keys and values.
+    /// The attribute of the labels: a map, or a list of keys and values.
     pub(super) labels: &'static str,
     pub(super) taints: &'static str,
-    /// `None`: the provider's API takes no taints for a pool.
+    /// The syntax of taints; `None` if the provider's API takes no taints for a pool.
     pub(super) taint: Option<TaintSyntax>,
-    /// A text, or a list.
+    /// The attribute of the machine type: a text, or a list.
     pub(super) machine_type: &'static str,
     pub(super) has_type_list: bool,
-    /// Lists of types that it takes as well.
+    /// Attributes with lists of further machine types.
     pub(super) further_types: &'static [&'static str],
     /// The block that names a launch template.
     pub(super) template: Option<&'static str>,
-    /// What makes nodes of other types, or in other zones.
+    /// Attributes by which the pool has nodes of other types, or in other zones.
     pub(super) others: &'static [&'static str],
     pub(super) zones: Zones,
-    /// The first that is set counts.
+    /// Attributes of the size. The first that is set counts.
     pub(super) sizes: &'static [&'static str],
-    /// The size is that in each zone.
+    /// Whether the size is the number of nodes in each zone.
     pub(super) size_is_of_zone: bool,
-    /// What makes its nodes preemptible: attributes with these values.
+    /// Attributes that make the nodes preemptible, each with the value that does so.
     pub(super) spot: &'static [(&'static str, &'static str)],
     /// The list of blocks that are the pools; `None` where the resource itself is the pool.
     pub(super) block: Option<&'static str>,
-    /// What must hold of the resource, so that it has such pools.
+    /// Conditions that the resource must meet to have such pools.
     pub(super) conditions: &'static [Condition],
     /// A taint that the provider sets where a flag of the pool is set, and no other.
     pub(super) flag_taint: Option<FlagTaint>,
 }
 
-/// What must hold of a resource.
+/// A condition on a resource.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
-    /// The text at this path begins so.
+    /// The text at the first path begins with the second text.
     Begins(&'static str, &'static str),
-    /// Something is set at this path.
+    /// The attribute at this path is set.
     Has(&'static str),
-    /// Nothing is set at this path.
+    /// The attribute at this path is not set.
     HasNot(&'static str),
     /// The flag at this path is not set.
     IsNot(&'static str),
@@ -77,7 +77,7 @@ pub(super) struct FlagTaint {
     pub(super) value: &'static str,
 }
 
-/// What most resources have in common.
+/// The values that most resources have in common.
 const PLAIN: Resource = Resource {
     name: "",
     provider: Provider::Other,
@@ -102,19 +102,19 @@ const PLAIN: Resource = Resource {
     flag_taint: None,
 };
 
-/// What tells the zones of a node pool.
+/// The attributes that show the zones of a node pool.
 #[derive(Clone, Copy)]
 pub(super) enum Zones {
-    /// A name, or a list of them; one may stand for none.
+    /// A name, or a list of names. The name `no_zone` stands for no zone.
     Names { path: &'static str, no_zone: &'static str },
-    /// Each entry of a list has one.
+    /// A list whose entries each have a zone.
     Placements { list: &'static str, name: &'static str },
     /// Subnets of this resource, of which each has its zone in this attribute.
     Subnets { path: &'static str, subnet: &'static str, zone: &'static str },
 }
 
 impl Resource {
-    /// `size` is the attribute that tells the size, if one is set.
+    /// Returns the attributes of a pool. `size` is the attribute that sets the size, if one is set.
     pub(super) fn attributes(&self, size: Option<&'static str>) -> Attributes {
         Attributes {
             machine_types: self.machine_type,
@@ -422,7 +422,7 @@ pub(super) fn is_lookalike(kind: &str) -> bool {
     LOOKALIKES.contains(&kind) || (!is_read && PARTS.iter().any(|part| kind.contains(part)))
 }
 
-/// Those whose names do not say so.
+/// Resources that may make nodes, although their names do not say so.
 const LOOKALIKES: [&str; 12] = [
     "aws_autoscaling_group",
     "aws_eks_fargate_profile",

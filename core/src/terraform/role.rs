@@ -2,27 +2,27 @@
 
 use super::{Action, Change, values::scalar};
 
-/// A change of what gives a role its rights, or nodes their role.
+/// A change of a resource that gives a role its rights, or nodes their role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRoleChange {
-    /// As Terraform has it: `aws_iam_role_policy_attachment.s3`.
+    /// The address in Terraform: `aws_iam_role_policy_attachment.s3`.
     pub address: String,
-    /// The roles that it is about, by name or identifier.
+    /// The roles that the resource is about, by name or identifier.
     pub roles: Vec<String>,
-    /// What is granted, if the resource is about that: a policy, or a role on a project.
+    /// The permission that the resource grants, if it grants any: a policy, or a role on a project.
     pub grant: Option<String>,
-    /// What becomes of it.
+    /// The effect of the plan on the resource.
     pub outcome: RoleOutcome,
 }
 
-/// What a plan does to a resource of a role.
+/// The effect of a plan on a resource of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleOutcome {
-    /// It is deleted.
+    /// The plan deletes the resource.
     Deleted,
-    /// It is deleted, and made again.
+    /// The plan replaces the resource: it deletes the old one and makes a new one.
     Replaced,
-    /// This attribute changes.
+    /// The plan changes this attribute.
     Changed(&'static str),
 }
 
@@ -75,7 +75,8 @@ const RESOURCES: [RoleResource; 16] = [
 ];
 
 impl PlannedRoleChange {
-    /// `None` for another resource, for one that is new, and for one of which nothing is taken away.
+    /// Reads a change of a role; `None` for another resource, for one that is new, and for one of which nothing
+    /// is taken away.
     pub(super) fn of(change: &Change<'_>) -> Option<Self> {
         let resource = RESOURCES.iter().find(|it| it.name == change.kind)?;
         let before = change.text.pointer("/change/before").filter(|it| it.is_object())?;

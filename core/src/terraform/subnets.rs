@@ -16,7 +16,7 @@ pub(super) struct Subnets<'p> {
 }
 
 impl<'p> Subnets<'p> {
-    /// Those that will be, and those that Terraform has read.
+    /// Reads the subnets that will exist, and those that Terraform has read.
     pub(super) fn new(plan: &'p Value, kind: &'static str, zone: &str) -> Self {
         let mut subnets = Self { plan, kind, by_address: BTreeMap::new(), by_id: BTreeMap::new() };
         for root in ["/prior_state/values/root_module", "/planned_values/root_module"] {
@@ -100,7 +100,7 @@ impl<'p> Subnets<'p> {
         Some(addresses)
     }
 
-    /// What a variable of a module stands for in the module that calls it, or an output in the called one.
+    /// Resolves a variable of a module in the module that calls it, or an output in the called one.
     fn referral(&self, module: &str, reference: &str) -> Option<(String, Vec<&'p str>)> {
         let names = module_names(module);
         let mut steps = reference.split('.');
@@ -125,7 +125,7 @@ impl<'p> Subnets<'p> {
     }
 }
 
-/// How often a reference may lead to another one.
+/// The largest number of references that lead from one to the next.
 const REFERRALS_MAX: usize = 8;
 
 fn in_module(module: &str, address: &str) -> String {
@@ -138,12 +138,12 @@ fn configuration<'p>(plan: &'p Value, names: &[&str]) -> Option<&'p Value> {
     names.iter().try_fold(root, |module, name| module.get("module_calls")?.get(name)?.get("module"))
 }
 
-/// What an expression refers to.
+/// Returns the references of an expression.
 fn texts(expression: &Value) -> Vec<&str> {
     list(expression, "references").filter_map(Value::as_str).collect()
 }
 
-/// `aws_subnet.a` of `aws_subnet.a.id`; `None` for a reference to something of another kind.
+/// Returns the address in a reference: `aws_subnet.a` of `aws_subnet.a.id`; `None` if it refers to another kind.
 pub(super) fn address_of<'r>(kind: &str, reference: &'r str) -> Option<&'r str> {
     let managed = reference.strip_prefix("data.").unwrap_or(reference);
     let name = managed.strip_prefix(kind)?.strip_prefix('.')?;
@@ -155,7 +155,8 @@ pub(super) fn address_of<'r>(kind: &str, reference: &'r str) -> Option<&'r str> 
     reference.get(..reference.len() - name.len() + end)
 }
 
-/// What the configuration refers to in an attribute of a resource, or in one of a block: `launch_template.0.id`.
+/// Returns the references of an attribute in the configuration of a resource, or of one in a block:
+/// `launch_template.0.id`.
 pub(super) fn references<'p>(
     plan: &'p Value,
     module_address: &str,
@@ -174,7 +175,7 @@ pub(super) fn references<'p>(
     Some(texts(expression))
 }
 
-/// `a` and `b` of `module.a["x.y"].module.b`.
+/// Returns the names of the modules in an address: `a` and `b` of `module.a["x.y"].module.b`.
 fn module_names(address: &str) -> Vec<&str> {
     let mut in_key = false;
     let steps = address.split(|character: char| {

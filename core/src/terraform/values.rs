@@ -6,20 +6,20 @@ use serde_json::Value;
 #[derive(Clone, Copy)]
 pub(super) struct Values<'p> {
     pub(super) known: &'p Value,
-    /// The same shape, with `true` for what is not known.
+    /// The unknown values, in the same shape, with `true` for each value that is not known.
     pub(super) unknown: &'p Value,
 }
 
 /// A value of a plan.
 pub(super) enum Planned<'p> {
     Is(&'p Value),
-    /// The configuration does not set it, and the provider does not either.
+    /// A value that neither the configuration nor the provider sets.
     Absent,
     Unknown,
 }
 
 impl<'p> Values<'p> {
-    /// What is known there, and what is not. `path` is in keys and indices:
+    /// Returns the known and the unknown part of the value at `path`, which is in keys and indices:
     /// `scaling_config.0.desired_size`.
     pub(super) fn parts(self, path: &str) -> (Option<&'p Value>, Option<&'p Value>) {
         let (mut known, mut unknown) = (Some(self.known), Some(self.unknown));
@@ -70,7 +70,7 @@ impl<'p> Values<'p> {
         }
     }
 
-    /// One text or several; `None` if there is none or one is not known.
+    /// Returns one text or several; `None` if there is none or one is not known.
     pub(super) fn texts(self, path: &str) -> Option<Vec<String>> {
         let texts: Vec<String> = match self.get(path) {
             Planned::Is(Value::Array(values)) => {
@@ -82,7 +82,7 @@ impl<'p> Values<'p> {
         (!texts.is_empty()).then_some(texts)
     }
 
-    /// Whether something is set there. What the provider may yet set is not.
+    /// Whether the plan has a value at the path. A value that the provider may yet set does not count.
     pub(super) fn has_some(self, path: &str) -> bool {
         match self.parts(path).0 {
             None | Some(Value::Null) => false,

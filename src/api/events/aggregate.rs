@@ -1,4 +1,5 @@
-//! Many denials, few Events: which to write, and when. A value of its own, without clock and client.
+//! The aggregation of many denials into few Events: it selects which Event to write, and when. It is a
+//! value without a clock and without a client.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +16,13 @@ use crate::{
     },
 };
 
-/// Between two Events about the same.
+/// The shortest time between two Events about the same object, rule and decision.
 const INTERVAL: Duration = Duration::from_mins(10);
-/// So many things are remembered at a time.
+/// The largest number of keys that are remembered at a time.
 const KNOWN_MAX: usize = 1024;
-/// So many Events may be written at once.
+/// The largest number of Events that are written in one burst.
 const BURST: u32 = 25;
-/// Then one in this time.
+/// The time after which one more Event may be written, once the burst is used up.
 const REFILL: Duration = Duration::from_secs(2);
 
 /// A denial or a warning.
@@ -32,10 +33,10 @@ pub(super) struct Occurrence {
     pub(super) finding: Arc<Finding>,
 }
 
-/// What is one thing to people: the same object, rule and consequence.
+/// The key by which occurrences are aggregated: the same object, rule and decision are one subject to a user.
 type Key = (ObjectRef, RuleName, Decision);
 
-/// Denials and warnings that were seen.
+/// The denials and warnings that PoolGuard recorded, by key, with a limit for the rate of Events.
 #[derive(Debug)]
 pub(super) struct Aggregate {
     known: BTreeMap<Key, Known>,
@@ -49,7 +50,7 @@ struct Known {
     pending: Option<Pending>,
 }
 
-/// Occurrences that no Event has told of.
+/// Occurrences that no Event has reported yet.
 #[derive(Debug)]
 struct Pending {
     count: u64,
@@ -70,7 +71,7 @@ impl Aggregate {
         Self { known: BTreeMap::new(), tokens: BURST, refilled: now }
     }
 
-    /// Takes note; whether there was room for it.
+    /// Records an occurrence. Returns whether there was room for it.
     pub(super) fn observe(&mut self, now: Instant, occurrence: Occurrence) -> bool {
         let Occurrence { regarding, decision, finding } = occurrence;
         let key = (regarding, finding.rule, decision);
@@ -91,7 +92,7 @@ impl Aggregate {
         true
     }
 
-    /// The next Event to write now: the one that has waited longest.
+    /// Returns the next Event to write now: the one that has waited longest.
     pub(super) fn due(&mut self, now: Instant) -> Option<EventToWrite> {
         self.refill(now);
         if self.tokens == 0 {
@@ -118,14 +119,15 @@ impl Aggregate {
         }
     }
 
-    /// Makes room: of what was told long ago, the next occurrence is a first one.
+    /// Removes the keys without a pending occurrence whose last Event is at least [`INTERVAL`] old. This
+    /// makes room; the next occurrence of such a key counts as the first one.
     fn forget(&mut self, now: Instant) {
         self.known.retain(|_, known| known.pending.is_some() || !known.is_quiet(now));
     }
 }
 
 impl Known {
-    /// Whether nothing was told of it lately.
+    /// Whether no Event was written about this key within [`INTERVAL`].
     fn is_quiet(&self, now: Instant) -> bool {
         self.last_sent.is_none_or(|sent| now.saturating_duration_since(sent) >= INTERVAL)
     }

@@ -1,5 +1,5 @@
-//! Denials and warnings on their way from the requests to the task that writes Events of them, and hands
-//! them on for reports.
+//! The queue of denials and warnings between the requests and the task that writes Events about them. The
+//! task also passes them on to the reports.
 
 use std::{convert::Infallible, time::Instant};
 
@@ -22,22 +22,22 @@ use crate::{
     },
 };
 
-/// Some tenths of a second of nothing but denials.
+/// The capacity of the queue: a few tenths of a second of requests that are all denied.
 const WAITING_MAX: usize = 1024;
-/// How long others are waited for: waking a task for every denial of a burst would cost more than
-/// the denial.
+/// The time that the task waits for more denials. Waking a task for every denial of a burst would cost
+/// more than the denial.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// How often it is looked whether something is due.
+/// The interval at which the task checks whether an Event is due.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Takes denials and warnings. Clones feed the same task.
+/// The queue that takes denials and warnings. All clones send to the same task.
 #[derive(Clone, Debug)]
 pub struct EventQueue {
     sender: mpsc::Sender<Occurrence>,
     dropped: IntCounter,
 }
 
-/// Writes Events of them.
+/// The task that writes Events about denials and warnings.
 pub struct EventWriter {
     receiver: mpsc::Receiver<Occurrence>,
     recorder: EventRecorder,
@@ -46,8 +46,8 @@ pub struct EventWriter {
     report_queue: Option<ReportQueue>,
 }
 
-/// A way for denials and warnings to become Events, and reports if those are in `report_queue`. `dropped` counts
-/// those that will not become Events.
+/// Creates the queue of denials and warnings, and the task that writes Events about them. The task also
+/// passes them on to `report_queue`, if there is one. `dropped` counts those that will not become Events.
 pub fn denials(
     recorder: EventRecorder,
     dropped: IntCounter,
@@ -61,7 +61,8 @@ pub fn denials(
 }
 
 impl EventQueue {
-    /// Takes what a decision denies or warns of. Never waits.
+    /// Records the denials and warnings of a verdict. Never waits: if the queue is full, it drops and
+    /// counts them.
     pub fn record(&self, request: &Request<'_>, verdict: &Verdict) {
         if request.dry_run {
             return;
@@ -85,7 +86,7 @@ impl EventQueue {
 }
 
 impl EventWriter {
-    /// Writes Events, for ever.
+    /// Runs the task until the process ends.
     pub async fn run(mut self) -> Infallible {
         loop {
             select! {
@@ -111,7 +112,7 @@ impl EventWriter {
         }
     }
 
-    /// Writes one, and takes what comes meanwhile.
+    /// Writes one Event, and records the occurrences that arrive meanwhile.
     async fn publish(&mut self, telling: EventToWrite) {
         let EventToWrite { regarding, decision, note } = telling;
         let (reason, action) = if decision == Decision::Deny {

@@ -1,4 +1,4 @@
-//! One object, by its name.
+//! The list and watch of one object, by its name.
 
 use serde_json::Value;
 use tokio::sync::watch;
@@ -6,19 +6,19 @@ use tracing::warn;
 
 use super::{WatchSink, WatchSource};
 
-/// What is known of the object.
+/// The state of the object, as the watch knows it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    /// Nothing yet, and what is in the way.
+    /// The watch has not listed the object yet; the text is the error that prevents the list, if there was one.
     Unknown(Option<String>),
-    /// It is not there.
+    /// The object does not exist.
     Absent,
-    /// It is there.
+    /// The object exists.
     Present(Value),
 }
 
 impl Seen {
-    /// The object, if it is there.
+    /// Returns the object, if it exists.
     pub fn object(&self) -> Option<&Value> {
         match self {
             Self::Present(object) => Some(object),
@@ -27,7 +27,7 @@ impl Seen {
     }
 }
 
-/// Where the watch of one object goes.
+/// The sink for the watch of one object.
 #[derive(Debug)]
 pub struct OneSink {
     name: String,
@@ -35,7 +35,7 @@ pub struct OneSink {
     seen: watch::Sender<Seen>,
 }
 
-/// A sink for the object that the source names, and what is known of it.
+/// Creates a sink for the object that the source names, and a receiver of the object's state.
 pub fn one(source: &WatchSource) -> (OneSink, watch::Receiver<Seen>) {
     let (seen, receiver) = watch::channel(Seen::Unknown(None));
     let name = source.name.clone().unwrap_or_default();
@@ -43,7 +43,7 @@ pub fn one(source: &WatchSource) -> (OneSink, watch::Receiver<Seen>) {
 }
 
 impl OneSink {
-    /// The object, if the text is the one that is meant.
+    /// Parses an object, and returns it if its name is the name that the sink watches.
     fn read(&self, object: &str) -> Option<Value> {
         match serde_json::from_str::<Value>(object) {
             Ok(value) => {

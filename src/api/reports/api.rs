@@ -1,6 +1,6 @@
-//! The two kinds of report objects, and where they are served.
+//! The two kinds of report objects, and the paths at which the API server serves them.
 
-/// Which of them.
+/// The kind of report objects, by the API that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Api {
     /// `wgpolicyk8s.io/v1alpha2`, of the Kubernetes policy working group.
@@ -9,22 +9,22 @@ pub enum Api {
     OpenReports,
 }
 
-/// Where a report is, or reports are.
+/// The place of one or more reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportPlace<'p> {
-    /// In every namespace.
+    /// All namespaces.
     Everywhere,
-    /// In this one.
+    /// The namespace of this name.
     Namespace(&'p str),
-    /// In none.
+    /// The place of reports without a namespace.
     Cluster,
 }
 
 impl Api {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::PolicyReport, Self::OpenReports];
 
-    /// API group.
+    /// Returns the API group.
     pub fn group(self) -> &'static str {
         match self {
             Self::PolicyReport => "wgpolicyk8s.io",
@@ -32,7 +32,7 @@ impl Api {
         }
     }
 
-    /// As objects spell it.
+    /// Returns the group and version as objects spell them.
     pub fn group_version(self) -> &'static str {
         match self {
             Self::PolicyReport => "wgpolicyk8s.io/v1alpha2",
@@ -40,7 +40,7 @@ impl Api {
         }
     }
 
-    /// Kind of the objects with a namespace, or of those without.
+    /// Returns the kind of the objects with a namespace, or of those without.
     pub fn kind(self, is_namespaced: bool) -> &'static str {
         match (self, is_namespaced) {
             (Self::PolicyReport, true) => "PolicyReport",
@@ -50,7 +50,7 @@ impl Api {
         }
     }
 
-    /// Plural of the kind.
+    /// Returns the plural of the kind.
     pub fn resource(self, is_namespaced: bool) -> &'static str {
         match (self, is_namespaced) {
             (Self::PolicyReport, true) => "policyreports",
@@ -60,12 +60,12 @@ impl Api {
         }
     }
 
-    /// Where it is told whether the cluster has them.
+    /// Returns the discovery path, which tells whether the cluster has this kind of reports.
     pub fn discovery(self) -> String {
         format!("/apis/{}", self.group_version())
     }
 
-    /// Where objects are listed and created.
+    /// Returns the path at which the API server lists and creates objects.
     pub fn path(self, place: ReportPlace<'_>) -> String {
         let (base, resource) = (self.discovery(), self.resource(place.is_namespaced()));
         match place {
@@ -78,12 +78,12 @@ impl Api {
 }
 
 impl<'p> ReportPlace<'p> {
-    /// The place of an object in this namespace; empty for none.
+    /// Returns the place of an object in this namespace; an empty namespace means none.
     pub fn of(namespace: &'p str) -> Self {
         if namespace.is_empty() { Self::Cluster } else { Self::Namespace(namespace) }
     }
 
-    /// Whether objects there have a namespace.
+    /// Whether objects in this place have a namespace.
     pub fn is_namespaced(self) -> bool {
         self != Self::Cluster
     }

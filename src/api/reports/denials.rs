@@ -1,5 +1,5 @@
-//! Reports of recent denials and warnings. Every replica adds its own to what the report says already:
-//! so it outlives each of them.
+//! Reports of recent denials and warnings. Every replica adds its own to the current content of the
+//! report, so the report outlives each replica.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,16 +12,16 @@ use crate::{
     },
 };
 
-/// A denial is recent for a day.
+/// The number of seconds for which a denial is recent: one day.
 const RECENT: i64 = 24 * 60 * 60;
 
 /// The largest difference between the clocks of replicas. PoolGuard ignores later times as invented.
 const SKEW: i64 = 5 * 60;
 
-/// So many objects and rules are remembered until they are written.
+/// The largest number of keys (object, rule and decision) that are remembered until they are written.
 const NEWS_MAX: usize = 1024;
 
-/// Denials and warnings that no report tells of yet, by object, rule and consequence.
+/// Denials and warnings that no report contains yet, by object, rule and decision.
 #[derive(Debug, Default)]
 pub struct News(BTreeMap<(ObjectRef, RuleName, Decision), Seen>);
 
@@ -34,7 +34,7 @@ struct Seen {
 }
 
 impl News {
-    /// Takes note of what happened at that Unix time; whether there was room for it.
+    /// Records a denial or a warning at the given Unix time. Returns whether there was room for it.
     pub fn note(
         &mut self,
         regarding: &ObjectRef,
@@ -53,12 +53,13 @@ impl News {
         true
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there are no denials and warnings to report.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The same by the namespace of the report that is to tell it; empty for the one without.
+    /// Splits the denials and warnings by the namespace of their report; the key is empty for the report
+    /// without one.
     pub fn by_namespace(self) -> BTreeMap<String, Self> {
         let mut parts: BTreeMap<String, Self> = BTreeMap::new();
         for (key, seen) in self.0 {
@@ -81,21 +82,21 @@ impl News {
 }
 
 impl ReportResult {
-    /// When the first of them happened.
+    /// Sets the time of the first occurrence, if it is not set.
     fn first(mut self, at: i64) -> Self {
         let at = jiff::Timestamp::from_second(at).unwrap_or_default();
         self.properties.entry("first".to_owned()).or_insert_with(|| at.to_string());
         self
     }
 
-    /// Whether it tells of the same object, rule and consequence.
+    /// Whether both results are about the same object, rule and decision.
     fn is_about(&self, other: &Self) -> bool {
         self.policy == other.policy
             && self.result == other.result
             && self.resources == other.resources
     }
 
-    /// Both together, with the words of the newer one.
+    /// Merges a newer result into this one. Keeps the text of the newer one, and the first time of this one.
     fn with(&mut self, newer: Self) {
         let count = self.count().saturating_add(newer.count());
         let first = self.properties.remove("first");
@@ -106,8 +107,9 @@ impl ReportResult {
     }
 }
 
-/// What a report says at that Unix time, after what it said before: the latest first, and nothing that
-/// is not recent any more. `None`: there is nothing to say.
+/// Returns the new content of a report at the given Unix time, from its current content and the news. The
+/// latest result comes first, and results that are no longer recent are omitted. Returns `None` if no
+/// results are left.
 pub fn recent(before: &Report, news: &News, now: i64) -> Option<Report> {
     let is_recent =
         |it: &&ReportResult| (now - RECENT..=now + SKEW).contains(&it.timestamp.seconds);

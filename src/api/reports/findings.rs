@@ -1,5 +1,5 @@
-//! Reports of what stands already, by namespace. The one without a namespace says of every rule that
-//! is broken nowhere that it holds.
+//! Reports of the findings about existing objects, by namespace. The report without a namespace also
+//! contains a `pass` result for every rule that is broken nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,50 +12,53 @@ use crate::{
     },
 };
 
-/// PoolGuard's own registration, which is no rule of the config, and is judged like one.
+/// The policy name of results about PoolGuard's own registration. The registration is not a rule of the
+/// config, but the scan judges it like one.
 const REGISTRATION: &str = "webhook-registration";
-/// How results about the backstop are told apart from results of rules.
+/// The policy name of results about the backstop. It distinguishes them from results of rules.
 const BACKSTOP: &str = "backstop";
 
 /// A finding, and the object that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedFinding {
-    /// What stands against a rule.
+    /// The finding against a rule.
     pub finding: Finding,
-    /// The object; what has none is told of in the report without a namespace.
+    /// The object that the finding is about. A finding without an object belongs to the report without a
+    /// namespace.
     pub object: Option<ObjectRef>,
-    /// What it means.
+    /// The weight of the finding in a report.
     pub weight: Weight,
 }
 
-/// What a finding means.
+/// The weight of a finding in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// A rule is broken.
+    /// The finding of a broken rule.
     Broken,
-    /// An exemption lets it stay, and hardly means it.
+    /// An exemption allows the object, but it probably was not written for it.
     Exempt,
 }
 
-/// What a scan examined.
+/// The result of a scan.
 #[derive(Clone, Debug, Default)]
 pub struct Examined {
-    /// What was found, object by object: as much as there is room for.
+    /// The findings, object by object, as many as there is room for.
     pub reported: Vec<ReportedFinding>,
-    /// Rules that are broken, with whatever there is no room for.
+    /// The rules that are broken, including those whose findings did not fit into `reported`.
     pub broken: BTreeSet<RuleName>,
-    /// Pods in AutoMQ's cluster that are neither AutoMQ's nor exempt, by namespace.
+    /// The number of pods in AutoMQ's cluster that are neither AutoMQ pods nor exempt, by namespace.
     pub strangers: BTreeMap<String, u64>,
-    /// Rules that could not be judged, and why.
+    /// The rules that the scan could not judge, each with the reason.
     pub unjudged: BTreeMap<RuleName, String>,
-    /// Webhook configurations that are not as the config asks for, each with what is wrong with it;
-    /// `None` if that is not known.
+    /// The webhook configurations that differ from the config, each with the difference; `None` if the
+    /// state of the configurations is not known.
     pub deviations: Option<Vec<(ObjectRef, String)>>,
-    /// How the backstop stands that the config asks for, if that is known.
+    /// The outcome and the message for the backstop that the config asks for, if they are known.
     pub backstop: Option<(ReportOutcome, String)>,
 }
 
-/// The reports of what was examined at that Unix time, by namespace; empty for none.
+/// Returns the reports of a scan at the given Unix time, by namespace; the key is empty for the report
+/// without one.
 pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<String, Report> {
     let mut places: BTreeMap<String, Vec<ReportResult>> = BTreeMap::new();
     for ReportedFinding { finding, object, weight } in &examined.reported {
@@ -95,13 +98,14 @@ pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<Stri
     places.into_iter().map(|(place, results)| (place, Report::new(results))).collect()
 }
 
-/// What it means that a rule is broken: what only warns does not count against a cluster.
+/// Returns the outcome of a broken rule with this mode. Reports do not count a rule that only warns
+/// against a cluster.
 fn outcome(mode: Mode) -> ReportOutcome {
     if mode == Mode::Enforce { ReportOutcome::Fail } else { ReportOutcome::Warn }
 }
 
 impl ReportOutcome {
-    /// The order of results: those that need action come first.
+    /// Returns the position of the outcome in a report. Outcomes that need action come first.
     fn order(self) -> u8 {
         match self {
             Self::Fail => 0,
@@ -147,7 +151,7 @@ fn registration(deviations: Option<&[(ObjectRef, String)]>, at: i64) -> Vec<Repo
     }
 }
 
-/// Rules that a scan judges, and what it means that they hold.
+/// The rules that a scan judges, each with the message of its `pass` result.
 const JUDGED: [(RuleName, &str); 8] = [
     (RuleName::PodIntrusion, "every pod on a dedicated node is an AutoMQ pod or exempt"),
     (RuleName::PodPlacement, "every pod of an instance is on a node of its pool"),

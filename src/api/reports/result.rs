@@ -1,4 +1,4 @@
-//! A line of a report.
+//! One result of a report.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +12,36 @@ use crate::{
     policy::{mode::RuleName, verdict::Finding},
 };
 
-/// Longer messages are cut.
+/// The largest number of bytes in a message. PoolGuard cuts longer messages.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
-/// Viewers group by it.
+/// The category of all results of PoolGuard. Report viewers group results by it.
 const CATEGORY: &str = "AutoMQ node pools";
 
-/// One thing that was judged, as both kinds of reports have it.
+/// One result, as both kinds of reports have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportResult {
-    /// Who judged.
+    /// The name of the program that judged.
     pub source: String,
     /// The rule.
     pub policy: String,
     /// The same value in all results of PoolGuard.
     pub category: String,
-    /// How grave.
+    /// The severity of the result.
     pub severity: ReportSeverity,
-    /// What came out.
+    /// The outcome of the rule.
     pub result: ReportOutcome,
-    /// Whether it counts against the cluster.
+    /// Whether the result counts against the cluster.
     #[serde(default)]
     pub scored: bool,
-    /// Since when it stands, or when it happened last.
+    /// The time since which the result of a scan is the same, or the time of the last denial or warning.
     pub timestamp: Timestamp,
-    /// The object, if it is one.
+    /// The object that the result is about, if there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Value>,
-    /// What happened, and what to do about it.
+    /// The description of what happened, and the remedy.
     pub message: String,
-    /// `process`, `pool`, `node`, `field`, `count`, `first`: those that there are.
+    /// The properties that are known, of `process`, `pool`, `node`, `field`, `count` and `first`.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
 }
@@ -51,46 +51,46 @@ pub struct ReportResult {
 pub struct Timestamp {
     /// Seconds.
     pub seconds: i64,
-    /// Always 0.
+    /// The nanoseconds, which are always 0.
     pub nanos: i32,
 }
 
-/// What comes out of judging.
+/// The outcome of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportOutcome {
     /// The rule holds.
     Pass,
-    /// It does not, or a request was denied.
+    /// The rule does not hold, or PoolGuard denied a request.
     Fail,
-    /// It does not, but its mode only warns.
+    /// The rule does not hold, but its mode only warns.
     Warn,
-    /// It could not be judged.
+    /// The scan could not judge the rule.
     Error,
-    /// It is off.
+    /// The rule is off.
     Skip,
 }
 
-/// How grave.
+/// The severity of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportSeverity {
     /// AutoMQ fails, now or at its next change.
     High,
-    /// AutoMQ is weaker for it.
+    /// The problem makes AutoMQ weaker.
     Medium,
-    /// Good to know.
+    /// A fact that is good to know.
     Low,
-    /// Nothing is wrong.
+    /// A result without a problem.
     Info,
 }
 
-/// What judged.
+/// The process that judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {
     /// The scan.
     Scan,
-    /// A request.
+    /// The admission of a request.
     Admission,
 }
 
@@ -98,7 +98,7 @@ impl ReportOutcome {
     /// Every outcome.
     pub const ALL: [Self; 5] = [Self::Pass, Self::Fail, Self::Warn, Self::Error, Self::Skip];
 
-    /// As reports spell it.
+    /// Returns the outcome as reports spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -120,7 +120,7 @@ impl Process {
 }
 
 impl ReportSeverity {
-    /// How grave it is to break a rule.
+    /// Returns the severity of a broken rule.
     fn of(rule: RuleName) -> Self {
         match rule {
             RuleName::PodIntrusion
@@ -135,7 +135,7 @@ impl ReportSeverity {
 }
 
 impl ReportResult {
-    /// What a rule found. `at` is Unix time, in seconds.
+    /// Creates the result of a finding. `at` is Unix time, in seconds.
     pub fn of(
         finding: &Finding,
         process: Process,
@@ -160,7 +160,7 @@ impl ReportResult {
         result
     }
 
-    /// What there is to say of a policy as a whole.
+    /// Creates a result about a policy as a whole, without an object.
     pub(super) fn about(
         policy: &str,
         process: Process,
@@ -182,19 +182,20 @@ impl ReportResult {
         }
     }
 
-    /// It stands for so many.
+    /// Sets the number of occurrences that the result stands for.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {
         self.properties.insert("count".to_owned(), count.to_string());
         self
     }
 
-    /// For how many it stands.
+    /// Returns the number of occurrences that the result stands for.
     pub fn count(&self) -> u64 {
         self.properties.get("count").and_then(|text| text.parse().ok()).unwrap_or(1)
     }
 
-    /// What makes it the same as one of an earlier look.
+    /// Returns the parts that identify the result: a result of an earlier scan with the same parts is the
+    /// same result.
     pub(super) fn identity(&self) -> (&str, ReportOutcome, &str, String) {
         let objects = Value::Array(self.resources.clone()).to_string();
         (&self.policy, self.result, &self.message, objects)

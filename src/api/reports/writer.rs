@@ -1,5 +1,5 @@
-//! Report objects in the cluster: only those that say something else are written, with a pause between two, and those
-//! that have nothing more to say are deleted.
+//! The writer of report objects in the cluster. It writes only the reports whose content changes, with a
+//! pause between two writes, and deletes the reports that have no more content.
 
 pub mod denials;
 
@@ -26,53 +26,55 @@ use crate::{
     cluster::wire::ListPage,
 };
 
-/// A report has up to a megabyte.
+/// The number of report objects in a page of a list. A report has up to a megabyte.
 const PAGE: u32 = 10;
 
-/// Between two writes, so that reports are never what an API server is busy with.
+/// The pause after each write, so that reports never keep an API server busy.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Replicas that tell of the same namespace at the same time try again.
+/// The largest number of attempts to write a report. Replicas that write the report of the same namespace
+/// at the same time retry.
 const ATTEMPTS: usize = 5;
 
-/// Reads and writes the reports of an installation.
+/// The client that reads and writes the reports of an installation.
 #[derive(Clone)]
 pub struct Reports {
     client: Client,
     names: Names,
 }
 
-/// Which reports.
+/// The subject of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportScope {
-    /// What a scan found.
+    /// The findings of a scan.
     Findings,
-    /// What was denied lately.
+    /// The recent denials and warnings.
     Denials,
 }
 
-/// A report object that was there.
+/// A report object that existed, and the result of its change.
 struct Edited {
     namespace: String,
     written: Written,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
-    /// It is as it should be, or its namespace is gone.
+    /// The report has its new content, or its namespace no longer exists.
     Done,
     /// Another client wrote the object first.
     Conflict,
 }
 
 impl Reports {
-    /// The reports of this installation.
+    /// Creates the client for the reports of this installation.
     pub fn new(client: Client, names: Names) -> Self {
         Self { client, names }
     }
 
-    /// Which kinds of reports the cluster has. One whose server does not answer now is left for later.
+    /// Returns the kinds of reports that the cluster has. Omits a kind whose server does not answer now;
+    /// a later call can return it.
     pub async fn kinds(&self) -> Result<Vec<Api>, ApiError> {
         let mut kinds = Vec::new();
         for api in Api::ALL {
@@ -87,7 +89,8 @@ impl Reports {
         Ok(kinds)
     }
 
-    /// Makes the reports those that are wanted, by namespace, and no others.
+    /// Replaces the reports of a subject with the wanted ones, by namespace. Deletes the reports that are
+    /// not wanted.
     pub async fn replace(
         &self,
         api: Api,
@@ -109,8 +112,8 @@ impl Reports {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Adds to the report of a namespace, empty for that without one: `add` gets what is said, and
-    /// returns what is to be said.
+    /// Adds to the report of a namespace; an empty namespace means the report without one. `add` gets the
+    /// current content and returns the new content.
     async fn add(
         &self,
         api: Api,
@@ -134,9 +137,9 @@ impl Reports {
         Err(ApiError::Answered("other clients change the same report continuously".to_owned()))
     }
 
-    /// Changes the reports of a place: `edit` gets the namespace and what is said, and returns what is
-    /// to be said; nothing deletes the report. Which were there; a namespace that refuses does not keep
-    /// the others from being told.
+    /// Changes the reports of a place. `edit` gets the namespace and the current content, and returns the
+    /// new content; `None` deletes the report. Returns the reports that existed. If the write of one
+    /// report fails, PoolGuard still writes the reports of the other namespaces.
     async fn edit(
         &self,
         api: Api,
@@ -283,7 +286,7 @@ impl Reports {
 }
 
 impl ReportScope {
-    /// What its reports are called.
+    /// Returns the name of the reports about this subject.
     fn name(self, names: &Names) -> String {
         let [findings, denials] = rbac::report_names(names);
         match self {

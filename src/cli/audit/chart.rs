@@ -1,11 +1,11 @@
-//! Bars: of a number, and of numbers over time.
+//! The bars of the page: one bar for a number, and columns for numbers over time.
 
-/// What bars are made of.
+/// The characters that draw bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Glyphs {
-    /// Blocks, an eighth of a cell at a time.
+    /// Block characters, which draw a bar in steps of an eighth of a cell.
     Blocks,
-    /// What survives every pipe.
+    /// ASCII characters, which survive every pipe.
     Ascii,
 }
 
@@ -13,7 +13,7 @@ const RISING: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 const GROWING: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
 impl Glyphs {
-    /// A bar that is `width` cells long where `value` is `max`.
+    /// Returns a bar that is `width` cells long if `value` is `max`.
     pub(super) fn bar(self, value: u64, max: u64, width: usize) -> String {
         let eighths = scaled(value, max, width * 8);
         match self {
@@ -26,7 +26,7 @@ impl Glyphs {
         }
     }
 
-    /// Columns of `height` cells, as rows from the top.
+    /// Returns columns of `height` cells, as rows from the top.
     pub(super) fn columns(self, values: &[u64], height: usize) -> Vec<String> {
         let max = values.iter().copied().max().unwrap_or(0);
         let cell = |value, row: usize| {
@@ -43,7 +43,7 @@ impl Glyphs {
         (0..height).map(|row| values.iter().map(|value| cell(*value, row)).collect()).collect()
     }
 
-    /// What stands before the label of a column.
+    /// Returns the mark before the label of a column.
     pub(super) fn tick(self) -> char {
         match self {
             Self::Blocks => '╵',
@@ -52,7 +52,7 @@ impl Glyphs {
     }
 }
 
-/// `value` of `max` as a number up to `limit`, and never nothing where there is something.
+/// Scales `value` of `max` to a number up to `limit`. The result is at least 1 if `value` is.
 fn scaled(value: u64, max: u64, limit: usize) -> usize {
     let scaled = u128::from(value) * limit as u128 / u128::from(max.max(1));
     usize::try_from(scaled).unwrap_or(limit).min(limit).max(usize::from(value > 0))

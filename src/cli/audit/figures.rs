@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, fmt::strtime};
 
-/// `1,284`
+/// Returns a number with a comma before each group of three digits, for example `1,284`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -15,7 +15,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// `1 record`, `1,284 records`
+/// Returns a number with its noun, for example `1 record` or `1,284 records`.
 pub(super) fn numbered(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
@@ -25,7 +25,7 @@ pub(super) fn format_time(time: Timestamp, format: &str) -> String {
     strtime::format(format, time).unwrap_or_default()
 }
 
-/// `2026-11-23 09:12 to 18:40 UTC (9h28m)`
+/// Returns the time between two records as text, for example `2026-11-23 09:12 to 18:40 UTC (9h28m)`.
 pub(super) fn span(first: Timestamp, last: Timestamp) -> String {
     let start = format_time(first, "%Y-%m-%d %H:%M");
     let is_same = |format| format_time(first, format) == format_time(last, format);
@@ -37,7 +37,7 @@ pub(super) fn span(first: Timestamp, last: Timestamp) -> String {
     format!("{start} to {} UTC ({})", format_time(last, end), duration(seconds - seconds % 60))
 }
 
-/// `1 minute`, `9h28m`, `4 days`
+/// Returns a duration as text, for example `1 minute`, `9h28m` or `4 days`.
 pub(super) fn duration(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     let plural =

@@ -1,4 +1,4 @@
-//! Which records count.
+//! The filters that select the records of a summary.
 
 use std::time::Duration;
 

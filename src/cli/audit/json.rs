@@ -1,4 +1,4 @@
-//! The summary for machines.
+//! The summary as JSON, for machines.
 
 use serde_json::{Map, Value, json};
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::json::text::without_controls;
 
-/// Columns of the timeline at most.
+/// The largest number of columns of the timeline.
 const COLUMNS: usize = 100;
 
-/// One object. `top` limits the values of each dimension.
+/// Renders the summary as one JSON object. `top` limits the values of each dimension.
 pub(super) fn render(summary: &Summary, top: Option<usize>) -> Result<String, serde_json::Error> {
     let Summary { all, groups, timeline, uses: _, dry_runs, dropped, left_out } = summary;
     let LeftOut { filtered, damaged, first_damaged, newer, other } = left_out;

@@ -1,8 +1,8 @@
-//! Lines of any input, one at a time and never more than so much of one.
+//! A reader for the lines of any input. It reads one line at a time, and keeps only the beginning of a long line.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line that is held: records are a few hundred bytes.
+/// The largest number of bytes that are kept of a line: records are a few hundred bytes.
 const LINE_MAX: usize = 1 << 20;
 
 /// Calls the function with each line, without its end, and its number. It cuts lines that are too long.

@@ -20,7 +20,7 @@ use crate::{
     policy::verdict::Decision,
 };
 
-/// The page.
+/// The page that shows the summary to people.
 pub(super) struct AuditPage<'s> {
     pub(super) summary: &'s Summary,
     pub(super) look: TerminalStyle,
@@ -28,7 +28,7 @@ pub(super) struct AuditPage<'s> {
     pub(super) top: usize,
 }
 
-/// So many break-glass uses are shown one by one.
+/// The largest number of break-glass uses that are shown one by one.
 const USES_MAX: usize = 50;
 
 impl fmt::Display for AuditPage<'_> {
@@ -52,7 +52,7 @@ impl fmt::Display for AuditPage<'_> {
 }
 
 impl AuditPage<'_> {
-    /// `812 deny, 301 warn, 2 break-glass`
+    /// Returns the number of each decision as text, for example `812 deny, 301 warn, 2 break-glass`.
     fn decisions(&self) -> String {
         let all = &self.summary.all;
         let known = DECISIONS.into_iter().filter(|decision| all.of(*decision) > 0);
@@ -74,7 +74,7 @@ impl AuditPage<'_> {
         format!("{parts} {}", Styled(FAINT, text))
     }
 
-    /// Break-glass uses, one by one.
+    /// Writes the break-glass uses, one by one.
     fn uses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { all, uses, .. } = self.summary;
         if uses.is_empty() {
@@ -145,7 +145,7 @@ impl AuditPage<'_> {
         notes.iter().try_for_each(|(style, text)| writeln!(f, "{}", self.wrapped(text, *style, 0)))
     }
 
-    /// No record at all: why, and where records come from.
+    /// Writes the text of a summary without any record: the reason, and where records come from.
     fn nothing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { left_out, .. } = self.summary;
         let lines = self.summary.lines();
@@ -165,7 +165,7 @@ impl AuditPage<'_> {
         self.footer(f)
     }
 
-    /// `18:27:15`, with the day where there are several.
+    /// Returns a time such as `18:27:15`, with the day if the records are from several days.
     fn when(&self, time: Timestamp) -> String {
         let day = |time| format_time(time, "%Y-%m-%d");
         let is_one_day = self.summary.all.span().is_some_and(|(a, b)| day(a) == day(b));

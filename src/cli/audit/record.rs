@@ -7,24 +7,24 @@ use serde::Deserialize;
 
 use crate::{policy::verdict::Decision, telemetry::audit::VERSION};
 
-/// What a line is.
+/// The content of a line.
 #[derive(Debug)]
 pub(super) enum AuditLine<'l> {
     /// A record.
     Record(Box<Record<'l>>),
-    /// So many records are missing here.
+    /// A note that this number of records is missing here.
     Dropped(u64),
     /// A record that broke, or that something else was written into.
     Damaged,
-    /// A record of a version that is not known.
+    /// A record of a version that PoolGuard does not know.
     Newer,
     /// Anything else that a log may hold.
     Other,
-    /// Nothing.
+    /// An empty line.
     Blank,
 }
 
-/// A record, as far as it is counted.
+/// A record, with the parts of it that the summary counts.
 #[derive(Debug)]
 pub(super) struct Record<'l> {
     pub(super) time: Timestamp,
@@ -32,7 +32,7 @@ pub(super) struct Record<'l> {
     pub(super) fields: AuditFields<'l>,
 }
 
-/// The fields of a line that are used. What is absent is empty.
+/// The fields of a line that the summary uses. A text field that is absent is empty.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AuditFields<'l> {
@@ -77,9 +77,9 @@ pub(super) const DECISIONS: [Decision; 7] = [
     Decision::Exempt,
 ];
 
-/// How every record begins, which tells a broken one from another log's line.
+/// The beginning of every record, which tells a broken record from the line of another log.
 const BEGINNING: &str = "{\"version\":";
-/// What only a record has in it.
+/// The text that only a record contains.
 const MARK: &str = "\"decision\":\"";
 
 /// Reads a line. Before the record there may be what `kubectl logs` or a container runtime puts there.
@@ -106,7 +106,7 @@ pub(super) fn read(line: &[u8]) -> AuditLine<'_> {
     })
 }
 
-/// A record, if the text is one.
+/// Reads a record or a note about missing records; returns `None` if the text is neither.
 fn parse(text: &str) -> Option<AuditLine<'_>> {
     let fields: AuditFields<'_> = serde_json::from_str(text).ok()?;
     if fields.version != u64::from(VERSION) {

@@ -1,4 +1,4 @@
-//! What is counted, in as much memory as there are different values, up to a limit.
+//! The tallies of records. They take as much memory as there are different values, up to a limit.
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _};
 
@@ -12,9 +12,9 @@ use super::{
 };
 use crate::policy::verdict::Decision;
 
-/// So many values of a dimension are told apart, and so many break-glass uses are kept: more than anybody
-/// reads.
+/// The largest number of values of a dimension that get a tally of their own: more than anybody reads.
 const VALUES_MAX: usize = 50_000;
+/// The largest number of break-glass uses that are kept: more than anybody reads.
 const USES_MAX: usize = 1_000;
 
 /// What records can be grouped by.
@@ -36,7 +36,7 @@ pub(super) enum Dimension {
     Decision,
 }
 
-/// Numbers of records by decision, and when they were.
+/// The numbers of records by decision, and the times of the first and the last record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     counts: [u64; DECISIONS.len()],
@@ -48,11 +48,11 @@ pub(super) struct Tally {
 pub(super) struct Groups {
     pub(super) dimension: Dimension,
     tallies: BTreeMap<String, Tally>,
-    /// Values beyond the limit.
+    /// The tally of all values beyond the limit.
     beyond: Tally,
 }
 
-/// A record of a member of a break-glass group, as text of its own.
+/// A record of a member of a break-glass group, as owned text.
 #[derive(Clone, Debug)]
 pub(super) struct Use {
     pub(super) time: Timestamp,
@@ -64,7 +64,7 @@ pub(super) struct Use {
     pub(super) message: String,
 }
 
-/// Lines that are no record that counts.
+/// The numbers of lines that the tallies do not count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeftOut {
     pub(super) filtered: u64,
@@ -75,7 +75,7 @@ pub(super) struct LeftOut {
     pub(super) other: u64,
 }
 
-/// All that is known of the lines so far.
+/// The summary of the lines that have been read so far.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
     pub(super) all: Tally,
@@ -89,7 +89,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Of nothing yet: by one dimension, or by those that say most.
+    /// Creates an empty summary by one dimension, or by the four dimensions that say most.
     pub(super) fn new(by: Option<Dimension>) -> Self {
         use Dimension::{Namespace, Owner, Rule, User};
         let dimensions = by.map_or_else(|| vec![Rule, Namespace, User, Owner], |by| vec![by]);
@@ -147,7 +147,7 @@ impl Summary {
         uses
     }
 
-    /// How many lines of any kind were read, empty ones aside.
+    /// Returns the number of lines that were read, except empty lines and notes about missing records.
     pub(super) fn lines(&self) -> u64 {
         let LeftOut { filtered, damaged, first_damaged: _, newer, other } = &self.left_out;
         self.all.total() + filtered + damaged + newer + other
@@ -191,8 +191,8 @@ impl Groups {
         tally.add(*time, *decision);
     }
 
-    /// Values and their tallies, those with the most denials first: one weighs more than any number of
-    /// warnings.
+    /// Returns the values with their tallies, those with the most denials first: one denial weighs more than
+    /// any number of warnings.
     pub(super) fn ranked(&self) -> Vec<(&str, &Tally)> {
         let mut ranked: Vec<_> = self.tallies.iter().map(|(key, it)| (key.as_str(), it)).collect();
         ranked.sort_by_key(|(_, tally)| Reverse(tally.counts));
@@ -203,9 +203,9 @@ impl Groups {
     }
 }
 
-/// Stands for what a record does not name.
+/// The value of a record that does not name one.
 const NONE: &str = "(none)";
-/// Stands for the namespace of what has none.
+/// The value in place of the namespace for a record without a namespace.
 const CLUSTER: &str = "(cluster)";
 
 impl Tally {
@@ -225,7 +225,7 @@ impl Tally {
         self.counts.iter().sum()
     }
 
-    /// The first and the last.
+    /// Returns the times of the first and the last record.
     pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         self.span
     }
@@ -236,10 +236,10 @@ impl Tally {
     }
 }
 
-/// Decisions that are as they should be.
+/// The decisions that need no attention.
 pub(super) const FINE: [Decision; 2] = [Decision::Patch, Decision::Exempt];
 
-/// Where [`DECISIONS`] has it.
+/// Returns the index of a decision in [`DECISIONS`].
 pub(super) fn position(decision: Decision) -> usize {
     DECISIONS.iter().position(|it| *it == decision).unwrap_or(0)
 }
@@ -259,7 +259,7 @@ impl Use {
     }
 }
 
-/// `DELETE rolebindings automq/automq-nodepool`
+/// Returns the request of a record as text, for example `DELETE rolebindings automq/automq-nodepool`.
 fn request(fields: &AuditFields<'_>) -> String {
     let AuditFields { operation, resource, namespace, name, .. } = fields;
     let slash = if namespace.is_empty() { "" } else { "/" };

@@ -1,14 +1,14 @@
-//! What the page is shown on, and what can be shown there.
+//! The properties of the output on which the page is shown: its width, its characters, and whether text is cut.
 
 use std::io::IsTerminal;
 
 use super::chart::Glyphs;
 
-/// The width of what is no terminal.
+/// The width of an output that is not a terminal.
 const WIDTH: usize = 80;
-/// Narrower than this, nothing can be read anyway.
+/// The smallest width of the page. People cannot read a narrower page anyway.
 const WIDTH_MIN: usize = 40;
-/// Wider than this, the eye gets lost.
+/// The largest width of the page. In wider lines the eye gets lost.
 const WIDTH_MAX: usize = 140;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +20,10 @@ pub(super) struct TerminalStyle {
 }
 
 impl TerminalStyle {
-    /// The look of a file.
+    /// The style of a file.
     pub(super) const PLAIN: Self = Self { width: WIDTH, glyphs: Glyphs::Ascii, cuts: false };
 
-    /// Of standard output.
+    /// Detects the style of standard output.
     pub(super) fn detect() -> Self {
         let is_terminal = std::io::stdout().is_terminal();
         let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
@@ -32,7 +32,7 @@ impl TerminalStyle {
         Self { width: width.clamp(WIDTH_MIN, WIDTH_MAX), glyphs, cuts: is_terminal }
     }
 
-    /// Text without its middle, if it is wider: names differ at both ends.
+    /// Cuts out the middle of a text that is wider than `width`, because names differ at both ends.
     pub(super) fn cut(self, text: &str, width: usize) -> String {
         let length = text.chars().count();
         if !self.cuts || length <= width {
@@ -50,7 +50,7 @@ impl TerminalStyle {
         cut
     }
 
-    /// The longest bar of a table.
+    /// Returns the width of the longest bar of a table.
     pub(super) fn bar(self) -> usize {
         match self.width {
             100.. => 16,

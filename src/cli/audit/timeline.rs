@@ -1,4 +1,5 @@
-//! Numbers over time, in steps that grow as the time does: never more than so many of them.
+//! The numbers of records over time, in a limited number of steps. The steps grow with the time that the
+//! records cover.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +14,27 @@ const STEPS: [i64; 16] = [
     5_529_600, 22_118_400,
 ];
 
-/// More than any terminal has columns.
+/// The largest number of steps in a timeline: more than any terminal has columns.
 const BUCKETS_MAX: usize = 4_096;
 
-/// Numbers by decision.
+/// The numbers of records by decision.
 pub(super) type Counts = [u64; DECISIONS.len()];
 
-/// Numbers by decision over time.
+/// The numbers of records by decision over time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timeline {
-    /// Index into [`STEPS`].
+    /// The index of the length of a step in [`STEPS`].
     step: usize,
-    /// By the number of the step since 1970.
+    /// The counts of each step, by the number of the step since 1970.
     buckets: BTreeMap<i64, Counts>,
 }
 
 /// A timeline to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// When the first one begins, in seconds since 1970.
+    /// The time at which the first column begins, in seconds since 1970.
     pub(super) start: i64,
-    /// The length of each.
+    /// The length of each column in seconds.
     pub(super) seconds: i64,
     pub(super) counts: Vec<Counts>,
 }
@@ -66,7 +67,7 @@ impl Timeline {
         true
     }
 
-    /// All of it without gaps, in at most so many columns.
+    /// Returns the whole timeline without gaps, in at most `max` columns; `None` if it is empty or does not fit.
     pub(super) fn columns(&self, max: usize) -> Option<Columns> {
         let mut fitting = self.clone();
         loop {

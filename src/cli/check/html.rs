@@ -13,10 +13,10 @@ use crate::{
 
 const STYLE: &str = include_str!("page.css");
 
-/// Nothing is loaded from anywhere, and nothing runs.
+/// The Content Security Policy of the page: it loads nothing from anywhere, and runs nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// The page; `made` says when, for people.
+/// Renders the page. `made` is the time at which the page was made, as text for people.
 pub(super) fn render(checked: &[Checked], made: &str) -> String {
     let title = match checked {
         [one] => format!("{}: {}", one.name, headline(&one.fitness)),
@@ -87,7 +87,7 @@ fn cluster(index: usize, checked: &Checked) -> Markup {
     }
 }
 
-/// The kinds that the input lacks, and the command that adds them.
+/// Returns the kinds that the input lacks, and the command that adds them.
 fn untold(checked: &Checked) -> Markup {
     let fitness = &checked.fitness;
     let subject = &fitness.subject;
@@ -104,7 +104,7 @@ fn untold(checked: &Checked) -> Markup {
     }
 }
 
-/// The answer, as a heading.
+/// Returns the headline of the answer, with a capital letter.
 fn headline(fitness: &Fitness) -> String {
     let text = fitness.headline();
     let (first, rest) = text.split_at(1);

@@ -1,11 +1,11 @@
-//! The findings for machines: `docs/check.schema.json` says what they look like.
+//! The findings as JSON, for machines: `docs/check.schema.json` is their schema.
 
 use serde_json::{Value, json};
 
 use super::{Checked, verdict};
 use crate::check::CheckFinding;
 
-/// `{"verdict": …, "findings": […]}`; of several clusters, each finding says which.
+/// Renders `{"verdict": …, "findings": […]}`. With several clusters, each finding names its cluster.
 pub(super) fn render(checked: &[Checked]) -> Result<String, serde_json::Error> {
     let several = checked.len() > 1;
     let findings: Vec<Value> = checked

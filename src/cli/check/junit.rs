@@ -1,5 +1,5 @@
-//! The findings for a build server: what `--fail-on` counts is a failure, what the
-//! input does not tell is skipped.
+//! The findings as a report for a build server. A finding that `--fail-on` counts is a failure, and a check
+//! that the input does not answer is skipped.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     cli::markup::xml_text as text,
 };
 
-/// The report, without times: the same findings are the same text.
+/// Renders the report without times, so that the same findings are the same text.
 pub(super) fn render(checked: &[Checked], fail_on: FailOn) -> Result<String, SerializeError> {
     let mut report = Report::new("poolguard check");
     report.add_test_suites(checked.iter().map(|it| suite(it, fail_on)));
@@ -30,13 +30,14 @@ fn suite(checked: &Checked, fail_on: FailOn) -> TestSuite {
     suite
 }
 
-/// The names of the cases so far, each with how often it occurred.
+/// The names of the cases so far, each with the number of its occurrences.
 #[derive(Default)]
 struct Names(BTreeMap<String, usize>);
 
 impl Names {
-    /// The name of a case: the constraint and what it is about, never a sentence. A build server follows a case by its
-    /// name from run to run, and tells the cases of a run apart by it: what occurs again gets a number.
+    /// Returns the name of a case: the constraint and the object that it is about, never a sentence. A build
+    /// server follows a case by its name from run to run, and tells the cases of a run apart by it. A name
+    /// that occurs again therefore gets a number.
     fn of(&mut self, finding: &CheckFinding, whole: &str) -> String {
         let CheckFinding { rule, pool, node, object, .. } = finding;
         let name = match (object, node, pool) {

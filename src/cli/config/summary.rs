@@ -1,4 +1,4 @@
-//! What a config says, on one screen.
+//! The summary of a config, on one screen.
 
 use std::{
     collections::BTreeSet,
@@ -58,7 +58,7 @@ pub(super) fn write(
     section(out, "settings", &[self::settings(settings)])
 }
 
-/// A title with its lines beside it.
+/// Writes a title with its lines beside it.
 fn section(out: &mut impl Write, title: &str, lines: &[String]) -> io::Result<()> {
     for (index, line) in lines.iter().enumerate() {
         let title = if index == 0 { title } else { "" };
@@ -164,7 +164,7 @@ fn exempt(policy: &Policy) -> Vec<String> {
     if lines.is_empty() { vec![none()] } else { lines }
 }
 
-/// `kube-system`, or `gmp-system/collector` where only pods of DaemonSets are exempt.
+/// Returns an exemption as text: `kube-system`, or `gmp-system/collector` if only pods of DaemonSets are exempt.
 fn exempt_pods(entry: &Exemption) -> String {
     let daemon_sets: Vec<String> = entry.daemon_sets.iter().map(ToString::to_string).collect();
     match daemon_sets.as_slice() {

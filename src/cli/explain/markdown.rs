@@ -1,4 +1,4 @@
-//! Markdown for a terminal: what docs/rules.md uses of it.
+//! Markdown for a terminal: the part of Markdown that docs/rules.md uses.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ enum Block<'t> {
     Heading(&'t str),
     Code(Vec<&'t str>),
     Table(Vec<&'t str>),
-    /// Each item with the mark before it.
+    /// The items of a list, each with the mark before it.
     List(Vec<(&'t str, String)>),
     Paragraph(String),
 }
@@ -53,7 +53,8 @@ impl Markdown<'_> {
         }
     }
 
-    /// A row is an item of a list: its first cell, then the others, each after the heading of its column.
+    /// Writes each row of a table as an item of a list: its first cell, then the others, each after the
+    /// heading of its column.
     fn table(&self, f: &mut fmt::Formatter<'_>, lines: &[&str]) -> fmt::Result {
         let headings: Vec<_> = lines.first().into_iter().flat_map(|line| cells(line)).collect();
         for row in lines.iter().skip(2) {
@@ -68,7 +69,8 @@ impl Markdown<'_> {
         Ok(())
     }
 
-    /// Text with its marks as styles, after a mark that later lines leave free.
+    /// Writes a text with its marks as styles, after the mark of a list item. Later lines begin below the
+    /// text, not below the mark.
     fn wrapped(&self, f: &mut fmt::Formatter<'_>, mark: &str, text: &str) -> fmt::Result {
         let margin = " ".repeat(mark.len());
         let options = wrapping(self.width).initial_indent(mark).subsequent_indent(&margin);
@@ -153,7 +155,8 @@ fn styled(text: &str) -> String {
     out
 }
 
-/// What a mark at the start of a text makes of it, and the text after it. A mark that nothing closes is text.
+/// Returns the styled text of the mark at the start of a text, and the text after it. A mark that nothing
+/// closes is text.
 fn span(text: &str) -> (String, &str) {
     let between = |open: &str, close: &str| text.strip_prefix(open)?.split_once(close);
     if let Some((code, after)) = between("`", "`") {

@@ -61,10 +61,11 @@ pub(super) fn ask(
     Ok(DraftChoices { namespaces, pools: chosen, console })
 }
 
-/// The end of standard input and the terminal.
+/// The reader of the answers, which is standard input, and the writer of the questions, which is the terminal.
 type Terminal<'t, R, W> = (&'t mut R, &'t mut W);
 
-/// Names with commas between them; `None` for those that were found.
+/// Asks for names with commas between them. Returns `None` if the answer is empty, which means the names that
+/// were found.
 fn ask_list(
     question: &str,
     found: &[&str],
@@ -105,7 +106,7 @@ fn ask_one(
     }
 }
 
-/// One answer, without the white space around it.
+/// Asks one question, and returns the answer without the white space around it.
 fn line(
     question: &str,
     found: &str,

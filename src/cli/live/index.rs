@@ -1,4 +1,4 @@
-//! What a replica of PoolGuard would know of a live cluster, for decisions.
+//! The index of a live cluster for decisions: what a replica of PoolGuard would know of the cluster.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::{
     cluster::{Index, Kind},
 };
 
-/// Reads the cluster of a context, or of the usual one. A kind that cannot be read is a warning on standard error, except
-/// nodes: without them there is no decision.
+/// Reads the cluster of a context, or of the default one. A kind that cannot be read is a warning on standard
+/// error, except nodes: without nodes there is no decision.
 pub(in crate::cli) fn read_index(flags: &LiveFlags) -> anyhow::Result<Index> {
     let LiveFlags { kubeconfig, context } = flags;
     let (index, gaps) = block_on(read(kubeconfig.as_deref(), context.as_deref()))?;

@@ -1,4 +1,4 @@
-//! The results for machines.
+//! The results as JSON, for machines.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::policy::{
     verdict::{Finding, Record},
 };
 
-/// `{"results": […], "errors": […]}`, in the order of the input.
+/// Renders `{"results": […], "errors": […]}`, in the order of the input.
 pub(super) fn render(
     results: &[Reviewed],
     errors: &[UnreadableFile],

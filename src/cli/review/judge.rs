@@ -1,4 +1,4 @@
-//! One document through both phases, as the API server would send it.
+//! The decision about one document. It passes through both phases, as if the API server had sent it.
 
 use std::{fmt, sync::Arc};
 
@@ -38,19 +38,19 @@ pub(in crate::cli) struct Reviewed {
     pub(in crate::cli) warnings: Vec<Arc<Finding>>,
     pub(in crate::cli) patch: Vec<PatchOperation>,
     pub(in crate::cli) records: Vec<Record>,
-    /// No rule reads this kind, although its objects make pods.
+    /// Whether no rule reads this kind, although its objects make pods.
     pub(in crate::cli) is_not_judged: bool,
-    /// The manifest is of a pod that a cluster has stored.
+    /// Whether the manifest is of a pod that a cluster has stored.
     pub(in crate::cli) is_stored_pod: bool,
 }
 
-/// A file or document that was not.
+/// A file or document that PoolGuard could not decide.
 pub(in crate::cli) struct UnreadableFile {
     pub(in crate::cli) file: String,
     pub(in crate::cli) error: String,
 }
 
-/// The field of a document that is not of the shape that the API has.
+/// The field of a document that does not have the shape that the API requires.
 pub(super) struct Misshapen {
     pub(super) path: json::JsonPath,
     expected: String,
@@ -58,7 +58,7 @@ pub(super) struct Misshapen {
 }
 
 impl Misshapen {
-    /// What an error says of a document, or of the object that its review was made of.
+    /// Finds the field that an error is about, in a document or in the object that its review was made of.
     pub(super) fn of(error: &anyhow::Error, document: &Value) -> Option<Self> {
         let Malformed::Json(error) = error.downcast_ref()? else { return None };
         let is_review = document.get("kind").and_then(Value::as_str) == Some(review::KIND);
@@ -94,7 +94,7 @@ impl fmt::Display for Misshapen {
     }
 }
 
-/// Longer values are cut.
+/// The largest number of bytes of a value in a message. Longer values are cut.
 const FOUND_BYTES_MAX: usize = 64;
 
 /// Whether the manifest is of a pod that a cluster has stored: only the API server gives an object a `uid`.
@@ -154,7 +154,8 @@ impl Judge<'_> {
         })
     }
 
-    /// An object of a custom kind by its pod templates; `None` if it has none that is known.
+    /// Reviews an object of a custom kind by its pod templates. Returns `None` if PoolGuard knows no template
+    /// in it.
     fn review_custom(&self, file: &str, document: &Value) -> anyhow::Result<Option<Reviewed>> {
         let templates = custom_templates(document);
         let Some((first, _)) = templates.first() else { return Ok(None) };

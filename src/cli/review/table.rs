@@ -1,4 +1,4 @@
-//! The results for people: one line a review, then what the denials, warnings and patches say.
+//! The results for people: one line a review, then the texts of the denials, warnings and patches.
 
 use std::{fmt, path::Path};
 
@@ -19,7 +19,7 @@ pub(super) struct ReviewTable<'a> {
     pub(super) errors: &'a [UnreadableFile],
 }
 
-/// What a review comes to, the gravest last.
+/// The outcome of a review, the gravest last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Allow,
@@ -165,7 +165,7 @@ fn summary(results: &[Reviewed], errors: &[UnreadableFile]) -> String {
     format!("{}: {}", count(results.len(), "review"), parts.join(", "))
 }
 
-/// The folder that all files are in, which the table need not repeat.
+/// Returns the folder that contains all files. The table need not repeat it in each line.
 fn common_folder(results: &[Reviewed]) -> Option<&Path> {
     let (first, rest) = results.split_first()?;
     let folder = Path::new(&first.file).parent()?;

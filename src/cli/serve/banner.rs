@@ -1,4 +1,4 @@
-//! What `serve` says at start: what it guards, and how to try it.
+//! The output of `serve` at its start: what PoolGuard protects, and how to try it.
 
 use anstyle::Style;
 use serde_json::json;

@@ -84,7 +84,7 @@ impl ClusterFlags {
         self.service.is_some() || self.webhook_url.is_some()
     }
 
-    /// Reads how to reach the API server that the flags name.
+    /// Returns the client configuration for the API server that the flags name.
     pub(super) fn configure(&self) -> anyhow::Result<kube::Config> {
         let Self { kubeconfig, context, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -119,7 +119,8 @@ impl ClusterFlags {
     }
 }
 
-/// In a pod this is the pod's name. Where there is none, any name does that no other replica has.
+/// Returns the name of this replica. In a pod this is the pod's name. Elsewhere any name is enough that no
+/// other replica has.
 fn host_name() -> String {
     env::var("HOSTNAME").unwrap_or_else(|_| format!("poolguard-{:08x}", fastrand::u32(..)))
 }

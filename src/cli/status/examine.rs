@@ -1,4 +1,4 @@
-//! What an installation should be, held against what was read of it. Without I/O.
+//! The comparison of an installation with what it should be. It takes the facts that were read, and does no I/O.
 
 mod dry_run;
 mod published;
@@ -25,9 +25,9 @@ use crate::{
     policy::mode::{BackstopMode, Mode, RuleModes, RuleName},
 };
 
-/// A Lease is renewed every few seconds.
+/// The largest age of a Lease with a live holder. The holder renews it every few seconds.
 const LEASE_MAX_AGE: SignedDuration = SignedDuration::from_secs(60);
-/// Time that is left to renew an authority.
+/// The remaining validity below which a check warns: the time that is left to renew an authority.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The largest number of differences, or of rights, that a message names.
 const NAMED_MAX: usize = 4;
@@ -56,7 +56,7 @@ fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> 
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The object, or the finding that it is not there or not known.
+/// Returns the object, or the finding that it does not exist or is not known.
 fn there<'f>(
     check: Check,
     what: &str,
@@ -157,7 +157,7 @@ fn lease(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
     }
 }
 
-/// How the API server is led to PoolGuard, as the configuration has it.
+/// Returns the address at which the API server calls PoolGuard, from the registered configuration.
 fn address(configuration: &Value) -> Address {
     let client = configuration.pointer("/webhooks/0/clientConfig");
     let service = client.and_then(|it| it.get("service"));
@@ -245,7 +245,7 @@ fn is_backed(facts: &StatusFacts) -> bool {
         && binding.as_ref().is_ok_and(|it| it.as_ref().is_some_and(denies))
 }
 
-/// Whether the backstop that the config asks for is there; nothing if it asks for none.
+/// Checks whether the backstop that the config asks for exists. Returns `None` if the config asks for none.
 fn backstop(facts: &StatusFacts) -> Option<StatusFinding> {
     let policy = &facts.config.as_ref().ok()?.policy;
     let outage = match policy.backstop {
@@ -275,7 +275,7 @@ fn named(all: &[String]) -> String {
     }
 }
 
-/// The authorities that every entry trusts.
+/// Checks the certificate authorities that the entries trust.
 fn certificate(facts: &StatusFacts) -> StatusFinding {
     let live = facts.configurations.iter().filter_map(|it| it.as_ref().ok()?.as_ref());
     let mut bundles = BTreeSet::new();
@@ -346,7 +346,7 @@ fn config(facts: &StatusFacts) -> Vec<StatusFinding> {
     findings
 }
 
-/// The modes that are weaker than by default, each as `node-taint is in mode warn instead of enforce`.
+/// Returns the modes that are weaker than by default, each as `node-taint is in mode warn instead of enforce`.
 fn lowered(rules: &RuleModes) -> Vec<String> {
     let default = RuleModes::default();
     let mut modes: Vec<(String, Mode, Mode)> =
@@ -361,7 +361,7 @@ fn lowered(rules: &RuleModes) -> Vec<String> {
     modes.into_iter().map(text).collect()
 }
 
-/// Whether the ClusterRole grants what a replica asks for.
+/// Checks whether the ClusterRole grants the rights that a replica asks for.
 fn rights(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
     let name = &installed.name;
     let role = match there(Check::Rights, &format!("ClusterRole {name}"), &facts.role) {

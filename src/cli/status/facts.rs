@@ -1,4 +1,4 @@
-//! What is read of an installation.
+//! The facts that PoolGuard reads about an installation.
 
 use std::collections::BTreeSet;
 
@@ -22,39 +22,39 @@ use crate::{
     policy::provider::Provider,
 };
 
-/// Which installation.
+/// The installation that the command examines.
 #[derive(Clone, Debug)]
 pub(super) struct Installed {
     pub(super) namespace: String,
     pub(super) name: String,
-    /// What the ConfigMap of the config is called.
+    /// The name of the ConfigMap that contains the config.
     pub(super) config_map: String,
-    /// Where a pod is created as a dry run; `None`: nowhere.
+    /// The namespace of the pod that is created as a dry run; `None` if no pod is created.
     pub(super) dry_run_namespace: Option<String>,
 }
 
-/// An object that was read: `None` if it is not there, or why it could not be read.
+/// An object that was read: `None` if it does not exist, or the reason why it could not be read.
 pub(super) type ReadObject = Result<Option<Value>, String>;
 
-/// Why there is no config, and what to do.
+/// The reason why there is no config, and what to do.
 #[derive(Debug)]
 pub(super) struct NoConfig {
     pub(super) message: String,
     pub(super) fix: &'static str,
 }
 
-/// What was read of an installation.
+/// The facts that were read about an installation.
 #[derive(Debug)]
 pub(super) struct StatusFacts {
     pub(super) now: Timestamp,
     pub(super) deployment: ReadObject,
     pub(super) pods: Result<Vec<Value>, String>,
     pub(super) lease: ReadObject,
-    /// Mutating first.
+    /// The webhook configurations, the mutating one first.
     pub(super) configurations: [ReadObject; 2],
     /// The policy for pods of the backstop, and its binding.
     pub(super) policies: [ReadObject; 2],
-    /// The config as the ConfigMap has it, or why it is none.
+    /// The config as the ConfigMap has it, or the reason why there is none.
     pub(super) config: Result<Loaded, NoConfig>,
     /// The hash of the config as the ConfigMap has it.
     pub(super) config_hash: Option<String>,
@@ -131,7 +131,7 @@ async fn object(client: &Client, path: String) -> anyhow::Result<ReadObject> {
     }
 }
 
-/// The provider that a node tells.
+/// Returns the provider that the identifiers of the first nodes show.
 async fn provider(client: &Client) -> anyhow::Result<Option<Provider>> {
     let list = object(client, format!("{}?limit=5", NODES.path())).await?;
     let mut inventory = Inventory::default();

@@ -1,31 +1,31 @@
-//! What `poolguard status` finds.
+//! The findings of `poolguard status`.
 
 use crate::check::{FindingSeverity, Status};
 
-/// A look at an installation.
+/// The report about an installation.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// `poolguard-system/poolguard`
+    /// The title of the report, for example `PoolGuard poolguard-system/poolguard`.
     pub(super) title: String,
-    /// In the order of the checks.
+    /// The findings, in the order of the checks.
     pub(super) findings: Vec<StatusFinding>,
 }
 
-/// One check of an installation.
+/// The result of one check of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StatusFinding {
-    /// Which check.
+    /// The check that was made.
     pub(super) check: Check,
     pub(super) status: Status,
-    /// What it means if the check fails.
+    /// The weight of the finding if the check fails.
     pub(super) severity: FindingSeverity,
-    /// In sentences without a full stop at the end.
+    /// The result, in sentences without a full stop at the end.
     pub(super) message: String,
-    /// Commands, and comments that begin with `#`.
+    /// The commands that fix the fault, and comments that begin with `#`.
     pub(super) fix: Option<String>,
 }
 
-/// What is checked.
+/// The checks of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Replicas,
@@ -41,7 +41,7 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// As outputs spell it.
+    /// Returns the name of the check as outputs spell it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Replicas => "replicas",
@@ -84,7 +84,8 @@ impl Check {
 }
 
 impl StatusFinding {
-    /// The fix of an object that is not there. An object that could not be read may be there.
+    /// Adds the fix for an object that does not exist. If the object could not be read, it may exist, so the
+    /// fix asks for a user who may read it.
     pub(super) fn fix_if_absent(self, fix: &str) -> Self {
         if self.status == Status::Unknown {
             self.fix("# run this command as a user who may read this object")
@@ -116,7 +117,7 @@ impl Report {
         self.findings.iter().filter(|it| it.status == Status::Unknown).count()
     }
 
-    /// The answer in one line.
+    /// Returns the verdict in one line.
     pub(super) fn verdict(&self) -> String {
         let unknowns = self.unknowns();
         let answer = match self.worst() {

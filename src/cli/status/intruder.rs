@@ -1,4 +1,4 @@
-//! A pod that PoolGuard must deny, created as a dry run: the whole way from the API server to the answer.
+//! A pod that PoolGuard must deny, created as a dry run. It tests the whole way from the API server to the answer.
 
 use http::{HeaderMap, Request, header::WARNING};
 use kube::Client;
@@ -6,27 +6,27 @@ use serde_json::{Value, json};
 
 use crate::{admission::webhooks::NOT_ANSWERED, api::client, kubernetes::taint::Taint};
 
-/// What the API server says of the intruder.
+/// The API server's answer to the creation of the intruder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// PoolGuard denied it.
+    /// PoolGuard denied the pod.
     Denied,
-    /// PoolGuard did not answer, and its backstop denied it.
+    /// PoolGuard did not answer, and its backstop denied the pod.
     DeniedByBackstop,
-    /// Nothing denied it, and PoolGuard warned of it.
+    /// The API server accepted the pod, and PoolGuard warned of it.
     Warned,
-    /// Nothing denied it, and PoolGuard did not warn of it.
+    /// The API server accepted the pod, and PoolGuard did not warn of it.
     Allowed,
-    /// The API server did not reach PoolGuard, and rejected the request, as the entry asks for.
+    /// The API server did not reach PoolGuard, and rejected the request, as the webhook entry asks for.
     NotReached(String),
-    /// Something else rejected it.
+    /// The API server rejected the pod for another reason.
     Rejected(String),
 }
 
 /// The name of the pod, which is never stored.
 const NAME: &str = "poolguard-dry-run";
 
-/// Asks the API server to create it.
+/// Asks the API server to create the pod as a dry run.
 pub(super) async fn ask(
     client: &Client,
     namespace: &str,
@@ -45,7 +45,7 @@ pub(super) async fn ask(
     })
 }
 
-/// What PoolGuard writes before a denial and a warning.
+/// The text that PoolGuard writes before a denial and a warning.
 const BY_THE_RULE: &str = "[pod-intrusion]";
 
 fn is_warned(headers: &HeaderMap) -> bool {
@@ -63,7 +63,7 @@ fn classify(message: String) -> Answer {
     }
 }
 
-/// It meets the strictest Pod Security Standard, which is judged before PoolGuard.
+/// Returns the pod. It meets the strictest Pod Security Standard, which is judged before PoolGuard.
 fn pod(namespace: &str, taint: &Taint<'_>) -> Value {
     let container = json!({
         "name": "none",

@@ -1,10 +1,10 @@
-//! The findings for programs.
+//! The findings as JSON, for programs.
 
 use serde_json::{Value, json};
 
 use super::finding::{Report, StatusFinding};
 
-/// `{"verdict": …, "findings": […]}`
+/// Renders `{"verdict": …, "findings": […]}`.
 pub(super) fn render(report: &Report) -> Result<String, serde_json::Error> {
     let finding = |it: &StatusFinding| {
         json!({

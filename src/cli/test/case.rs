@@ -28,7 +28,7 @@ pub(super) struct TestCase {
     pub(super) expect: Expect,
 }
 
-/// What people know a test by.
+/// The name of a test, and the texts that describe it to people.
 #[derive(Clone, Debug)]
 pub(super) struct About {
     pub(super) name: String,
@@ -37,22 +37,22 @@ pub(super) struct About {
     pub(super) kind: Option<String>,
 }
 
-/// Why a test says nothing: a mistake in its file, or in a file that it names.
+/// The reason why a test has no result: a mistake in its file, or in a file that it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mistake {
-    /// With the lines that it is about, for terminals.
+    /// The mistake with the lines that it is about, for terminals.
     pub(super) rendered: String,
-    /// The same as plain text; for mistakes in a test, one line each.
+    /// The same mistake as plain text; for mistakes in a test, one line each.
     pub(super) lines: String,
-    /// Whether it is in the file of the test itself.
+    /// Whether the mistake is in the file of the test itself.
     pub(super) is_in_test: bool,
 }
 
-/// A test, or what is wrong with it.
+/// A test, or the mistake that keeps it from running.
 pub(super) struct ReadTest {
     pub(super) about: About,
     pub(super) outcome: Result<TestCase, Mistake>,
-    /// The files that it names.
+    /// The files that the test names.
     pub(super) used: HashSet<PathBuf>,
 }
 
@@ -134,7 +134,7 @@ impl Mistake {
 }
 
 impl TestCase {
-    /// Looks whether the files exist, now that a script has written some of them.
+    /// Checks that the files exist, now that a script has written some of them.
     pub(super) fn find_files(&mut self, generated: &Generated) -> Result<(), Mistake> {
         let named = named_files(&self.run, Some(&self.expect), &self.file.root());
         let missing = named.iter().filter(|(_, name)| generated.file(name).is_none());
@@ -144,7 +144,7 @@ impl TestCase {
         self.without_mistakes()
     }
 
-    /// The mistakes that were found while the test ran, if there are any.
+    /// Returns the mistakes that were found while the test ran, if there are any, as an error.
     pub(super) fn without_mistakes(&self) -> Result<(), Mistake> {
         Mistake::in_file(&self.file).map_or(Ok(()), Err)
     }

@@ -1,4 +1,4 @@
-//! An answer against what the test expects of it. Pure: values in, differences out.
+//! The comparison of an answer with what the test expects of it. It is pure: values in, differences out.
 
 mod finding;
 mod output;
@@ -16,7 +16,7 @@ pub(super) struct Difference {
     pub(super) about: String,
     pub(super) expected: String,
     pub(super) got: String,
-    /// What the answer says about it: messages, one a paragraph.
+    /// The messages of the answer about this part, one a paragraph.
     pub(super) said: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl Difference {
         Self { about, expected, got, said: Vec::new() }
     }
 
-    /// `pod.yaml: expected deny, got allow`
+    /// Returns the difference in one line, for example `pod.yaml: expected deny, got allow`.
     pub(super) fn one_line(&self) -> String {
         let Self { about, expected, got, said } = self;
         let got = if got.is_empty() { said.first().map_or("", String::as_str) } else { got };
@@ -84,7 +84,7 @@ pub(super) fn unknown_results<'a>(
     (expected.filter(|name| !known.contains(name)).collect(), known)
 }
 
-/// Whether a text contains another one; a line break counts as a space.
+/// A text that is searched for other texts; a line break counts as a space.
 struct Haystack {
     text: String,
     flat: String,
@@ -111,10 +111,10 @@ impl Haystack {
     }
 }
 
-/// The characters that an excerpt has on each side of what it is about.
+/// The number of characters that an excerpt has on each side of the part that it is about.
 const EXCERPT_SIDE: usize = 60;
 
-/// A text around a part of it: `… of pool pool-a and on nodes …`
+/// Returns a part of a text with the words around it: `… of pool pool-a and on nodes …`
 fn excerpt(text: &str, part: &str) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let Some(start) = flat.find(part) else { return flat };
@@ -134,17 +134,17 @@ fn excerpt(text: &str, part: &str) -> String {
     format!("{head}{found}{tail}")
 }
 
-/// ``a message with `x` and `y` ``
+/// Returns an expectation such as ``a message with `x` and `y` ``.
 fn with_texts(what: &str, texts: &[&str]) -> String {
     format!("{what} with {}", list(texts, "and"))
 }
 
-/// ``no message with `x` or `y` ``
+/// Returns an expectation such as ``no message with `x` or `y` ``.
 fn without_texts(what: &str, texts: &[&str]) -> String {
     format!("no {what} with {}", list(texts, "or"))
 }
 
-/// `` `a`, `b` and `c` ``
+/// Returns texts in quotes as a list, for example `` `a`, `b` and `c` ``.
 fn list(texts: &[&str], conjunction: &str) -> String {
     let quoted: Vec<_> = texts.iter().map(|text| format!("`{text}`")).collect();
     match quoted.split_last() {

@@ -12,13 +12,13 @@ use anyhow::Context;
 /// The names that the file of a test may have.
 const TEST_FILES: [&str; 3] = ["case.json", "case.yaml", "case.yml"];
 
-/// Folders in folders are searched to this depth.
+/// The depth to which folders in folders are searched.
 const DEPTH_MAX: usize = 8;
 
-/// Longer files are no tests.
+/// The largest size of a test file in bytes. Longer files are no tests.
 const TEST_BYTES_MAX: u64 = 64 << 10;
 
-/// What a folder holds.
+/// The files that a folder contains.
 #[derive(Debug, Default)]
 pub(super) struct FoundFiles {
     /// The tests, by name.
@@ -30,9 +30,9 @@ pub(super) struct FoundFiles {
 /// A test that was found.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FoundTest {
-    /// The way from the searched folder to the folder of the test, for example `aws/intruder-is-denied`.
+    /// The path from the searched folder to the folder of the test, for example `aws/intruder-is-denied`.
     pub(super) name: String,
-    /// Its file.
+    /// The file of the test.
     pub(super) file: PathBuf,
 }
 
@@ -132,7 +132,8 @@ fn looks_like_a_test(file: &Path) -> bool {
     })
 }
 
-/// A file as it is named in the folder of a test, without `..` where that is possible: the same file has one path.
+/// Returns the path of a file that a test names, from the folder of the test. The path has no `..` where that
+/// is possible, so that the same file has one path.
 pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
     let mut path: PathBuf = folder.components().collect();
     for part in Path::new(name).components() {

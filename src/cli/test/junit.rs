@@ -1,4 +1,4 @@
-//! The results for a build server.
+//! The results as a report for a build server.
 
 use anstream::adapter::strip_str;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
@@ -14,10 +14,10 @@ use crate::{cli::markup::xml_text, json::text::cut};
 /// The width of texts: the report does not depend on the terminal.
 const WIDTH: usize = 100;
 
-/// Longer messages are cut; the text after them has everything.
+/// The largest number of bytes of a message. Longer messages are cut; the text after them has everything.
 const MESSAGE_BYTES_MAX: usize = 240;
 
-/// The report, without times: the same results are the same text.
+/// Renders the report without times, so that the same results are the same text.
 pub(super) fn render(report: &TestReport) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new(xml_text(&report.place));
     suite.add_test_cases(report.results.iter().map(test_case));

@@ -19,22 +19,22 @@ use crate::{
     service::PolicyAndSnapshot,
 };
 
-/// A value that was made once, or why it could not be made.
+/// A value that was made once, or the reason why it could not be made.
 type Made<T> = Result<Arc<T>, Arc<anyhow::Error>>;
 
-/// A file, or the defaults that hold without one.
+/// A file; `None` means the defaults, which apply without a file.
 type OptionalFile = Option<PathBuf>;
 
-/// Where the cluster of a test is.
+/// The source of a test's cluster.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum ClusterSource {
-    /// The test has none.
+    /// The source of a test that has no cluster.
     Nowhere,
     Dump(PathBuf),
     Live(LiveFlags),
 }
 
-/// Everything that was read.
+/// The configs and clusters that were read, and the policies and snapshots that were made from them, for all tests.
 #[derive(Default)]
 pub(super) struct Library {
     /// The cluster to use instead of every dump.
@@ -42,7 +42,8 @@ pub(super) struct Library {
     configs: HashMap<OptionalFile, Made<ConfigText>>,
     policies: HashMap<(OptionalFile, Option<&'static str>), Made<Policy>>,
     indexes: HashMap<ClusterSource, Made<Index>>,
-    /// A live cluster is read once for each config, which can name further objects.
+    /// The inventories for `check`. A live cluster is read once for each config, because a config can name
+    /// further objects.
     inventories: HashMap<(ClusterSource, OptionalFile), Made<Inventory>>,
     guards: HashMap<(OptionalFile, ClusterSource), Made<PolicyAndSnapshot>>,
 }
@@ -58,7 +59,7 @@ impl Library {
         Self::new(self.live.clone())
     }
 
-    /// A config with a cluster, for decisions.
+    /// Returns a config with a cluster, for decisions.
     pub(super) fn guard(
         &mut self,
         config: Option<&Path>,
@@ -79,7 +80,7 @@ impl Library {
         made
     }
 
-    /// The check of a cluster.
+    /// Returns the check of a cluster.
     pub(super) fn check_cluster(
         &mut self,
         config: Option<&Path>,
@@ -97,7 +98,7 @@ impl Library {
         Ok(examine(&policy, &inventory))
     }
 
-    /// The cluster to use for a test that names this dump.
+    /// Returns the cluster to use for a test that names this dump.
     fn source(&self, dump: Option<&Path>) -> ClusterSource {
         match (dump, &self.live) {
             (None, _) => ClusterSource::Nowhere,
@@ -106,7 +107,7 @@ impl Library {
         }
     }
 
-    /// The check of a Terraform plan.
+    /// Returns the check of a Terraform plan.
     pub(super) fn check_plan(
         &mut self,
         config: Option<&Path>,
@@ -117,12 +118,12 @@ impl Library {
         Ok(examine_plan(&policy, &plan))
     }
 
-    /// The text of a config.
+    /// Returns the text of a config.
     pub(super) fn config(&mut self, config: Option<&Path>) -> Made<ConfigText> {
         made_once(&mut self.configs, &config.map(Path::to_owned), || ConfigText::read(config))
     }
 
-    /// The meaning of a config depends on the provider of the cluster.
+    /// Returns the policy of a config. The meaning of a config depends on the provider of the cluster.
     fn policy(&mut self, config: Option<&Path>, provider: Option<Provider>) -> Made<Policy> {
         let text = self.config(config)?;
         let key = (config.map(Path::to_owned), provider.map(Provider::as_str));
@@ -130,7 +131,7 @@ impl Library {
     }
 }
 
-/// All that a check with this config reads of a live cluster.
+/// Reads everything that a check with this config needs of a live cluster.
 fn read_live_inventory(flags: &LiveFlags, config: &ConfigText) -> anyhow::Result<Inventory> {
     let LiveFlags { kubeconfig, context } = flags;
     block_on(async {
@@ -141,7 +142,7 @@ fn read_live_inventory(flags: &LiveFlags, config: &ConfigText) -> anyhow::Result
     })
 }
 
-/// The value for a key, made now if it was not made before.
+/// Returns the value for a key. It is made now if it was not made before.
 fn made_once<K: Clone + Eq + Hash, T>(
     known: &mut HashMap<K, Made<T>>,
     key: &K,

@@ -12,7 +12,7 @@ use crate::{
     json::text::likely,
 };
 
-/// Every mistake, each with its place. The folder is that of the test.
+/// Returns every mistake, each with its place. The folder is that of the test.
 pub(super) fn find(test: &RawTest, file: &SourceFile, folder: &Path) -> Vec<Diagnostic> {
     let mut checker = Checker { file, folder, mistakes: Vec::new() };
     let root = file.root();
@@ -41,7 +41,7 @@ struct Checker<'f> {
     mistakes: Vec<Diagnostic>,
 }
 
-/// The keys of `run` that say something, except those that every command has.
+/// Returns the keys of `run`, each with whether it says something, except those that every command has.
 fn keys_of_run(run: &Run) -> [(&'static str, bool); 7] {
     let Run { command: _, generate: _, config, cluster, plan, inputs, user, groups, namespace } =
         run;
@@ -56,7 +56,7 @@ fn keys_of_run(run: &Run) -> [(&'static str, bool); 7] {
     ]
 }
 
-/// The keys of `expect` that say something, except those that every command has.
+/// Returns the keys of `expect`, each with whether it says something, except those that every command has.
 fn keys_of_expect(expect: &Expect) -> [(&'static str, bool); 6] {
     let Expect { exit, results, has, has_not, lines, says: _, says_not: _, time } = expect;
     [
@@ -74,7 +74,7 @@ impl Checker<'_> {
         self.mistakes.push(mistake);
     }
 
-    /// What the command needs, and the keys that it does not read.
+    /// Reports the inputs that the command needs and the test lacks, and the keys that the command does not read.
     fn run(&mut self, command: Command, run: &Run, place: &TreeCursor<'_>) {
         self.keys_of_command(command, &keys_of_run(run), place);
         let name = command.as_str();
@@ -115,7 +115,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Keys that the command of the test does not know.
+    /// Reports the keys that the command of the test does not know.
     fn keys_of_command(
         &mut self,
         command: Command,
@@ -231,7 +231,7 @@ impl Checker<'_> {
         }
     }
 
-    /// An empty text is in every message, and an empty name is no file.
+    /// Reports a text that is empty. An empty text is in every message, and an empty name is no file.
     fn no_empty_text(&mut self, place: &TreeCursor<'_>, text: &str) {
         if text.trim().is_empty() {
             self.report(place.error("this text is empty"));
@@ -245,12 +245,12 @@ fn is_of_input(name: &str, input: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || is_document_number(rest))
 }
 
-/// `#2`
+/// Whether a text is the number of a document, for example `#2`.
 fn is_document_number(text: &str) -> bool {
     text.strip_prefix('#').is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
-/// The mistake that a file cannot be read, with the name that was likely meant.
+/// Returns the mistake that a file cannot be read, with the name that was likely meant.
 pub(super) fn unreadable_file(
     place: &TreeCursor<'_>,
     name: &str,
@@ -265,7 +265,7 @@ pub(super) fn unreadable_file(
     place.error(format!("cannot read `{name}`: {why}{question}"))
 }
 
-/// The mistake that no result has this name, with the names that there are.
+/// Returns the mistake that no result has this name, with the names that there are.
 pub(super) fn unknown_result(root: &TreeCursor<'_>, name: &str, known: &[&str]) -> Diagnostic {
     let place = root.key("expect").key("results").key(name);
     let meant = likely(name, known.iter().copied());

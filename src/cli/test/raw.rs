@@ -12,12 +12,12 @@ use serde_json::Value;
 use super::schema;
 use crate::{check::Constraint, config::FileFormat, policy::mode::RuleName};
 
-/// What PoolGuard reads as a test.
+/// Returns the format of the file that PoolGuard reads as a test.
 pub(super) fn format() -> FileFormat {
     FileFormat { noun: "the test", schema: schema() }
 }
 
-/// The JSON Schema of a test.
+/// Returns the JSON Schema of a test.
 pub(super) fn schema() -> &'static Value {
     static SCHEMA: LazyLock<Value> = LazyLock::new(schema::make);
     &SCHEMA
@@ -123,7 +123,7 @@ impl Command {
     /// Every command.
     pub(super) const ALL: [Self; 4] = [Self::Review, Self::Check, Self::ConfigCheck, Self::Serve];
 
-    /// As the file spells it.
+    /// Returns the command as the file spells it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Review => "review",
@@ -199,7 +199,7 @@ pub(super) enum ExitCodes {
 }
 
 impl ExitCodes {
-    /// The codes.
+    /// Returns the exit codes that are allowed.
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
             Self::One(code) => std::slice::from_ref(code),
@@ -265,7 +265,7 @@ pub(super) enum ExpectedDecision {
 }
 
 impl ExpectedDecision {
-    /// As the file spells it.
+    /// Returns the decision as the file spells it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",

@@ -1,4 +1,4 @@
-//! What a run of tests comes to.
+//! The report about a run of tests.
 
 use super::{
     case::{About, Mistake},
@@ -11,13 +11,13 @@ pub(super) struct TestResult {
     pub(super) outcome: Outcome,
 }
 
-/// What happened to a test.
+/// The outcome of a test.
 pub(super) enum Outcome {
-    /// Every expectation is met.
+    /// A test that meets every expectation.
     Passed,
-    /// These expectations are not met.
+    /// A test that does not meet these expectations.
     Failed(Vec<Difference>),
-    /// The test or a file that it names has a mistake.
+    /// A test that did not run, because the test or a file that it names has a mistake.
     NotRun(Mistake),
 }
 
@@ -37,7 +37,7 @@ impl TestReport {
         self.count(|outcome| matches!(outcome, Outcome::Failed(_)))
     }
 
-    /// The tests with mistakes.
+    /// Returns the number of tests that did not run.
     pub(super) fn not_run(&self) -> usize {
         self.count(|outcome| matches!(outcome, Outcome::NotRun(_)))
     }
@@ -46,7 +46,7 @@ impl TestReport {
         self.results.iter().filter(|it| is_counted(&it.outcome)).count()
     }
 
-    /// The mistakes, each once, with the names of the tests that cannot run because of it.
+    /// Returns the mistakes, each once, with the names of the tests that cannot run because of it.
     pub(super) fn mistakes(&self) -> Vec<(&Mistake, Vec<&str>)> {
         let mut mistakes: Vec<(&Mistake, Vec<&str>)> = Vec::new();
         for TestResult { about, outcome } in &self.results {
@@ -59,7 +59,7 @@ impl TestReport {
         mistakes
     }
 
-    /// `12 passed, 1 failed`
+    /// Returns the numbers of the tests as text, for example `12 passed, 1 failed`.
     pub(super) fn summary(&self) -> String {
         let mut parts =
             vec![format!("{} passed", self.passed()), format!("{} failed", self.failed())];

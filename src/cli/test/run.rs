@@ -30,13 +30,13 @@ use crate::{
     service::PolicyAndSnapshot,
 };
 
-/// What a command answered.
+/// The answer of a command.
 pub(super) struct Answer {
     pub(super) exit: u8,
     /// The whole output, for `says` and `saysNot`.
     pub(super) text: String,
     pub(super) details: Details,
-    /// How the run compares with the run on the inputs of `expect.time`.
+    /// The times of the run and of the run on the inputs of `expect.time`.
     pub(super) time: Option<Comparison>,
 }
 
@@ -44,9 +44,9 @@ pub(super) struct Answer {
 pub(super) enum Details {
     Review(Reviews),
     Check(Vec<CheckFinding>),
-    /// The audit stream.
+    /// The audit stream, which is the text of the answer.
     Stream,
-    /// Nothing but text: a config was checked, or the command could not run.
+    /// An answer that is only text: a config was checked, or the command could not run.
     Text,
 }
 
@@ -57,13 +57,13 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// How many times as long as the other run this one took.
+    /// Returns the time of this run divided by the time of the other run.
     pub(super) fn ratio(&self) -> f64 {
         self.this.as_secs_f64() / self.that.as_secs_f64()
     }
 }
 
-/// Why a command could not run.
+/// The reason why a command could not run.
 type Failure = Arc<anyhow::Error>;
 
 impl TestCase {
@@ -128,7 +128,7 @@ impl TestCase {
         Ok(Answer { exit, text, details: Details::Review(reviews), time })
     }
 
-    /// The config and the cluster of the test.
+    /// Returns the config and the cluster of the test.
     fn guard(
         &self,
         files: &Files<'_>,
@@ -231,17 +231,17 @@ impl TestCase {
     }
 }
 
-/// The turns of a comparison of times.
+/// The largest number of turns of a comparison of times.
 const TURNS: usize = 5;
 
-/// A value with the time that it takes to make it.
+/// Makes a value, and returns it with the time that this took.
 fn measured<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Duration), Failure> {
     let start = Instant::now();
     let value = make()?;
     Ok((value, start.elapsed()))
 }
 
-/// What a finding says.
+/// Returns the values and texts of a finding.
 pub(super) fn finding_texts(finding: &CheckFinding) -> impl Iterator<Item = String> {
     let CheckFinding { rule, status, severity, pool, node, object, fact: _, why: _, fix } = finding;
     let words = [rule.as_str(), status.as_str(), severity.as_str()].map(|it| Some(it.to_owned()));
@@ -250,14 +250,15 @@ pub(super) fn finding_texts(finding: &CheckFinding) -> impl Iterator<Item = Stri
     words.into_iter().chain(places).chain(texts).flatten()
 }
 
-/// Where the files of a test are.
+/// The folders that contain the files of a test.
 struct Files<'t> {
     folder: &'t Path,
     generated: Option<&'t Generated>,
 }
 
 impl Files<'_> {
-    /// A file of the test: one that its script wrote, or else one that is named from its folder.
+    /// Returns the path of a file: one that the script of the test wrote, or else one that is named from the
+    /// test's folder.
     fn path(&self, name: &str) -> PathBuf {
         let generated = self.generated.and_then(|it| it.file(name));
         generated.unwrap_or_else(|| path_of(self.folder, name))

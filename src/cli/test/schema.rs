@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::raw::{Command, RawTest};
 use crate::{config::schema_of, policy::verdict::Decision};
 
-/// Where the schema is published.
+/// The URL at which the schema is published.
 const ID: &str = "https://poolguard.io/schemas/v1alpha1/test.schema.json";
 
 /// The decisions that audit records have.
@@ -34,13 +34,13 @@ pub(super) fn make() -> Value {
     schema
 }
 
-/// An exit code, or a list of exit codes.
+/// Returns the schema of an exit code, or of a list of exit codes.
 pub(super) fn exit(_: &mut SchemaGenerator) -> Schema {
     let code = json!({"type": "integer", "minimum": 0, "maximum": 255});
     json_schema!({"type": ["integer", "array"], "minimum": 0, "maximum": 255, "items": code})
 }
 
-/// The condition that a test of this command has no keys of other commands.
+/// Returns the condition that a test of this command has no keys of other commands.
 fn keys_of(command: Command, schema: &Value) -> Value {
     let without = |part: &str, kept: &[&[&str]]| -> Map<String, Value> {
         let properties = &schema["properties"][part]["properties"];
@@ -66,7 +66,7 @@ fn keys_of(command: Command, schema: &Value) -> Value {
     })
 }
 
-/// A key that does not belong to a command may be there if it says nothing.
+/// Returns the schema of a key that does not belong to a command. The key may be there if it says nothing.
 fn empty(property: &Value) -> Value {
     match property["type"].as_str() {
         Some("array") => json!({"maxItems": 0}),

@@ -16,11 +16,11 @@ use super::find::path_of;
 /// The time that a script may take.
 const TIME_MAX: Duration = Duration::from_mins(1);
 
-/// A folder with generated files; it goes when the test has run.
+/// A folder with generated files. It is deleted when the test has run.
 pub(super) struct Generated(TempDir);
 
 impl Generated {
-    /// Runs a script with the name of an empty folder.
+    /// Runs a script, with an empty folder as its argument.
     pub(super) fn by(script: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("poolguard-test-")
@@ -38,7 +38,7 @@ impl Generated {
         Ok(Self(folder))
     }
 
-    /// A file of this name, if the script wrote one.
+    /// Returns the path of a file with this name, if the script wrote one.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         Some(path_of(self.0.path(), name)).filter(|path| path.exists())
     }

@@ -32,7 +32,7 @@ impl fmt::Display for TestTable<'_> {
     }
 }
 
-/// Before the two sides of a difference.
+/// The labels before the two sides of a difference.
 const LABELS: [&str; 2] = ["    expected  ", "    got       "];
 const MARGIN: &str = "              ";
 
@@ -87,7 +87,7 @@ impl fmt::Display for Differences<'_> {
     }
 }
 
-/// Text in a style, wrapped, with other margins for its first line and the rest.
+/// Returns text in a style, wrapped, with one margin for its first line and another for the rest.
 fn paragraph(style: Style, text: &str, [first, rest]: [&str; 2], width: usize) -> String {
     let lines = textwrap::wrap(text, wrapping(width.saturating_sub(rest.len())));
     let margins = std::iter::once(first).chain(std::iter::repeat(rest));

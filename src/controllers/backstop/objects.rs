@@ -19,14 +19,14 @@ use crate::{
     controllers::registration::drift::covers,
 };
 
-/// What was done about an object.
+/// The action that PoolGuard took to keep an object as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// It was as it should be.
+    /// The object was as it should be, so PoolGuard did not write it.
     AsItIs,
-    /// It was not there.
+    /// The object did not exist, so PoolGuard created it.
     Created,
-    /// It was otherwise.
+    /// The object was different, so PoolGuard updated it.
     Updated,
 }
 
@@ -37,7 +37,7 @@ const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 pub(super) struct PolicyApi(BTreeMap<String, &'static str>);
 
 impl PolicyApi {
-    /// What this API server serves.
+    /// Reads the kinds that this API server serves, each in the best version.
     pub(super) async fn find(client: &Client) -> Result<Self, ApiError> {
         let mut served = BTreeMap::new();
         for version in VERSIONS {
@@ -164,7 +164,7 @@ fn with_version(object: &Value, version: &str) -> Value {
     whole
 }
 
-/// What the kind of an object is called in a path.
+/// Returns the name of an object's kind in an API path.
 fn resource_of(object: &Value) -> &'static str {
     let mutates = kind(object).starts_with("Mutating");
     let binds = kind(object).ends_with("Binding");

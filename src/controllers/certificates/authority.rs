@@ -1,4 +1,4 @@
-//! A certificate authority, and what it signs.
+//! A certificate authority, and the leaves that it signs.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use x509_parser::parse_x509_certificate;
 use super::private::Private;
 use crate::server::tls::CLOCK_SKEW;
 
-/// How long an authority lives. It is replaced long before: see [`super::plan`].
+/// The lifetime of an authority. It is replaced long before its end: see [`super::plan`].
 pub const AUTHORITY_LIFETIME: Duration = Duration::from_hours(365 * 24);
 
 /// The lifetime of a leaf: short, so that a failed renewal is noticed soon.
 pub const LEAF_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
-/// Why there is no authority or no leaf.
+/// The error of reading an authority, or of signing with it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// The certificate is none, or not one of an authority.
+    /// The certificate cannot be parsed, or it is not the certificate of an authority.
     #[error("cannot read the certificate: {0}")]
     Certificate(String),
-    /// The key is none.
+    /// The key cannot be parsed.
     #[error("cannot read the key: {0}")]
     Key(String),
     /// Key and certificate do not belong together.
     #[error("the key does not belong to the certificate")]
     Mismatched,
-    /// Nothing could be signed.
+    /// A key or a certificate could not be generated or signed.
     #[error("cannot sign: {0}")]
     Unsigned(#[from] rcgen::Error),
 }
 
-/// From when to when something is valid.
+/// The period in which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.
@@ -46,7 +46,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Of a certificate.
+    /// Reads the validity period of a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, AuthorityError> {
         let unreadable = |error: &dyn std::fmt::Display| {
             AuthorityError::Certificate(error.to_string().to_lowercase())
@@ -60,19 +60,20 @@ impl Validity {
         Ok(Self { start: moment(validity.not_before)?, end: moment(validity.not_after)? })
     }
 
-    /// From a while ago, for clocks that are behind, for as long as `lifetime`.
+    /// Returns the period that ends `lifetime` from now. It starts [`CLOCK_SKEW`] ago, because some clocks are
+    /// behind.
     fn starting(now: Timestamp, lifetime: Duration) -> Self {
         let end = now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
         let start = now.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         Self { start, end }
     }
 
-    /// Whether it is valid at that moment.
+    /// Whether the certificate is valid at that moment.
     pub fn contains(&self, now: Timestamp) -> bool {
         self.start <= now && now < self.end
     }
 
-    /// Whether two thirds of it are over. The time for clock skew does not count.
+    /// Whether two thirds of the period are over. The time for clock skew is a part of the period.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let length = self.start.duration_until(self.end);
         now >= self.start.saturating_add(length / 3 * 2).unwrap_or(Timestamp::MAX)
@@ -92,14 +93,14 @@ pub struct Authority {
 pub struct Signed {
     /// The certificate.
     pub certificate: CertificateDer<'static>,
-    /// Its key.
+    /// The private key of the certificate.
     pub key: PrivateKeyDer<'static>,
-    /// When it is valid.
+    /// The period in which the certificate is valid.
     pub validity: Validity,
 }
 
 impl Authority {
-    /// Makes one.
+    /// Generates a new self-signed authority, valid from now.
     pub fn generate(now: Timestamp) -> Result<Self, AuthorityError> {
         let validity = Validity::starting(now, AUTHORITY_LIFETIME);
         let mut parameters = parameters("PoolGuard CA", validity)?;
@@ -115,7 +116,7 @@ impl Authority {
         })
     }
 
-    /// Reads one from PEM; the key must be the certificate's.
+    /// Reads an authority from PEM. The key must belong to the certificate.
     pub fn read(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(certificate)
             .map_err(|error| AuthorityError::Certificate(error.to_string()))?
@@ -137,17 +138,17 @@ impl Authority {
         Ok(Self { certificate, key: Private::new(pair.serialize_pem()), validity })
     }
 
-    /// Its certificate.
+    /// Returns the certificate of the authority.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// Its key, as PEM.
+    /// Returns the private key of the authority, as PEM.
     pub fn key_pem(&self) -> &str {
         self.key.reveal()
     }
 
-    /// When it is valid.
+    /// Returns the period in which the authority is valid.
     pub fn validity(&self) -> Validity {
         self.validity
     }

@@ -11,7 +11,8 @@ pub fn pem<'c>(certificates: impl IntoIterator<Item = &'c CertificateDer<'static
     certificates.into_iter().map(encode).collect()
 }
 
-/// The certificates of a PEM text. What is none is left out: others may have written there.
+/// The certificates of a PEM text. PoolGuard leaves out everything that is not a certificate, because other
+/// clients may have written there.
 pub fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
 }

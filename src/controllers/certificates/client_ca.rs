@@ -15,13 +15,14 @@ use crate::{
     },
 };
 
-/// How often the file is looked at.
+/// The interval at which PoolGuard reads the file.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Keeps new connections to the authority that the file holds. Open connections stay as they are.
+/// The follower of the client CA file: new connections are checked against the authority that the file holds.
+/// Open connections stay as they are.
 pub struct ClientCa {
     path: PathBuf,
-    /// What the file held when it was last good.
+    /// The content of the file when it was last good.
     content: Vec<u8>,
     certificates: Arc<Certificates>,
     tls: Arc<ArcSwap<ServerConfig>>,
@@ -30,7 +31,7 @@ pub struct ClientCa {
 }
 
 impl ClientCa {
-    /// Reads the file for the first time. What is wrong with it is an error now, not later.
+    /// Reads the file for the first time. A file that cannot be used is an error now, not later.
     pub fn open(
         path: PathBuf,
         certificates: Arc<Certificates>,
@@ -48,7 +49,8 @@ impl ClientCa {
         Arc::clone(&self.tls)
     }
 
-    /// Looks at the file. One that cannot be used leaves the old authority in place.
+    /// Reads the file and, if it has changed, uses its authority for new connections. If the file cannot be used,
+    /// the old authority stays in place.
     pub fn look(&mut self) {
         let path = self.path.display();
         let content = match fs::read(&self.path) {
@@ -75,7 +77,7 @@ impl ClientCa {
         }
     }
 
-    /// Follows the file, for ever.
+    /// Follows the file until the process ends.
     pub async fn run(mut self) -> Infallible {
         loop {
             sleep(POLL_INTERVAL).await;

@@ -25,25 +25,25 @@ use crate::{
     },
 };
 
-/// How often the files are looked at.
+/// The interval at which PoolGuard reads the files.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long an authority is registered beside the one that has replaced it: until every replica's
-/// volume shows the new files, which takes a kubelet a minute or two.
+/// The time for which an authority stays registered beside the one that has replaced it: until every
+/// replica's volume shows the new files, which takes a kubelet a minute or two.
 const OVERLAP: Duration = Duration::from_hours(1);
 
-/// Where the files are.
+/// The paths of the certificate files.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The chain, the server's own certificate first.
     pub certificate: PathBuf,
     /// The key.
     pub key: PathBuf,
-    /// The authority, to be registered as `caBundle`; without it nothing is.
+    /// The authority that PoolGuard registers as `caBundle`. Without it, PoolGuard registers no authority.
     pub authority: Option<PathBuf>,
 }
 
-/// What the files held when they were last looked at.
+/// The content of the files when PoolGuard last read a usable pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Content {
     certificate: Vec<u8>,
@@ -61,7 +61,7 @@ impl Content {
     }
 }
 
-/// Keeps what is served as the files are.
+/// The follower of the certificate files: it serves the certificate that they hold.
 pub struct Files {
     paths: Paths,
     certificates: Arc<Certificates>,
@@ -69,13 +69,13 @@ pub struct Files {
     clock: Clock,
     content: Content,
     expires: Timestamp,
-    /// An authority that was replaced, and until when it is registered all the same.
+    /// The authority that was replaced, and the time until which it stays registered.
     replaced: Option<(Bundle, Timestamp)>,
     failure_log: LogOnce,
 }
 
 impl Files {
-    /// Reads the files for the first time. What is wrong with them is an error now, not later.
+    /// Reads the files for the first time. Files that cannot be used are an error now, not later.
     pub fn open(paths: Paths, metrics: Arc<Metrics>, clock: Clock) -> anyhow::Result<Self> {
         let credentials = Credentials::load(&paths.certificate, &paths.key)?;
         if let Some(path) = &paths.authority {
@@ -89,12 +89,12 @@ impl Files {
         Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, failure_log })
     }
 
-    /// What is served.
+    /// Returns the certificate that the server presents.
     pub fn certificates(&self) -> Arc<Certificates> {
         Arc::clone(&self.certificates)
     }
 
-    /// What is to be registered: the authority, and for a while the one before it.
+    /// Returns the authorities to register: the current one and, for an hour, the one that it replaced.
     pub fn bundle(&self) -> Bundle {
         let mut bundle = certificates(&self.content.authority);
         let replaced = self.replaced.iter().filter(|(_, until)| *until > (self.clock)());
@@ -106,8 +106,9 @@ impl Files {
         bundle
     }
 
-    /// Looks at the files. A pair that does not fit leaves the old one in place: the two are written
-    /// one after the other, and fit at the next look.
+    /// Reads the files and, if they have changed, serves the new certificate. If certificate and key do not belong
+    /// together, the old pair stays in place: the two files are written one after the other, and match at the
+    /// next look.
     pub fn look(&mut self) {
         let content = match Content::read(&self.paths) {
             Ok(content) if content == self.content => return,
@@ -143,7 +144,7 @@ impl Files {
         }
     }
 
-    /// Follows the files, for ever.
+    /// Follows the files until the process ends.
     pub async fn run(
         mut self,
         bundle: watch::Sender<Option<Bundle>>,
@@ -172,7 +173,7 @@ impl Files {
         }
     }
 
-    /// Whether something is registered that does not trust the authority of these files.
+    /// Whether a registered entry does not trust the authority of these files.
     fn is_distrusted(&self, registered: &Registered) -> bool {
         let authority = certificates(&self.content.authority);
         let bundle = registered.bundle();

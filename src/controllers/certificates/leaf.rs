@@ -1,4 +1,4 @@
-//! When a replica signs itself a new leaf, and with which authority.
+//! The leaf of a replica, and the choice of the time and the authority to sign a new one.
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -13,7 +13,7 @@ use super::{
 pub struct Leaf {
     /// The authority that signed it.
     pub signer: CertificateDer<'static>,
-    /// When it is valid.
+    /// The period in which the leaf is valid.
     pub validity: Validity,
 }
 

@@ -43,28 +43,28 @@ use crate::{
     },
 };
 
-/// How often the wall clock is looked at: a sleep until a certificate's end would sleep through a
+/// The interval at which PoolGuard reads the wall clock: a sleep until a certificate's end would sleep through a
 /// clock that jumps, or a machine that was suspended.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A rotation that need not wait for longer than this is looked at as often.
+/// The shortest interval at which PoolGuard looks at a rotation, even if the rotation waits for less time.
 const SHORTEST_LOOK: Duration = Duration::from_millis(250);
 
-/// Where the authority is kept, and what it is for.
+/// The settings of the self-managed authority: where it is kept, and the names that it signs for.
 pub struct AuthoritySettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
-    /// What its objects are called.
+    /// The names of PoolGuard's objects.
     pub names: Names,
     /// DNS names and addresses that the API server calls PoolGuard by.
     pub server_names: Vec<String>,
-    /// How long after its publication an authority may sign.
+    /// The time that an authority waits after its publication before it signs.
     pub wait: Duration,
     /// Wall clock.
     pub clock: Clock,
 }
 
-/// What others know.
+/// The state that other tasks publish and this controller reads.
 pub struct AuthorityInputs {
     /// The Secret.
     pub secret: watch::Receiver<Seen>,
@@ -74,19 +74,19 @@ pub struct AuthorityInputs {
     pub held: watch::Receiver<LeaseHeld>,
 }
 
-/// Where the outcome goes.
+/// The places where this controller publishes its results.
 pub struct AuthorityOutputs {
     /// The certificate that is served.
     pub certificates: Arc<Certificates>,
-    /// What is to be registered.
+    /// The authorities to register in the webhook configurations.
     pub bundle: watch::Sender<Option<Bundle>>,
-    /// Whether the API server can trust what is served.
+    /// Whether the API server can trust the certificate that is served.
     pub certified: ReadinessCondition,
-    /// Expiry, and steps.
+    /// The metrics of certificate expiry and rotation steps.
     pub metrics: Arc<Metrics>,
 }
 
-/// Keeps authority and leaf.
+/// The controller that keeps the self-managed authority and the leaf of this replica.
 pub struct OwnAuthority {
     client: Client,
     settings: AuthoritySettings,
@@ -98,7 +98,7 @@ pub struct OwnAuthority {
     failure_log: LogOnce,
 }
 
-/// Why nothing could be done for now.
+/// The error that stops a step. The controller retries it with back-off.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("cannot write the Secret of the certificate authority: {0}")]
@@ -109,7 +109,7 @@ enum Failure {
     Tls(#[from] TlsError),
 }
 
-/// The Secret, and what it takes to watch it.
+/// Returns the watch source of the authority's Secret, with the right that the watch needs.
 pub fn source(namespace: &str, names: &Names) -> WatchSource {
     WatchSource {
         path: format!("/api/v1/namespaces/{namespace}/secrets"),
@@ -121,7 +121,7 @@ pub fn source(namespace: &str, names: &Names) -> WatchSource {
 }
 
 impl OwnAuthority {
-    /// With nothing read yet.
+    /// Creates the controller in its initial state, before it has read anything.
     pub fn new(
         client: Client,
         settings: AuthoritySettings,
@@ -132,7 +132,7 @@ impl OwnAuthority {
         Self { client, settings, inputs, outputs, remembered, leaf, holds, failure_log }
     }
 
-    /// Keeps them, for ever.
+    /// Runs the controller until the process ends.
     pub async fn run(mut self) -> Infallible {
         let mut backoff = Backoff::default();
         loop {
@@ -196,7 +196,7 @@ impl OwnAuthority {
         self.renew_leaf(&registered)
     }
 
-    /// One step of the plan, as the holder of the Lease.
+    /// Takes one step of the plan, as the holder of the Lease.
     async fn advance(
         &mut self,
         object: Option<&Value>,
@@ -266,7 +266,7 @@ impl OwnAuthority {
         }
     }
 
-    /// Signs a new leaf where the one that is served is not good any more.
+    /// Signs a new leaf if the one that is served is not good any more.
     fn renew_leaf(&mut self, registered: &Registered) -> Result<(), Failure> {
         let now = self.now();
         let Some(stored) = &self.remembered else { return Ok(()) };
@@ -282,7 +282,7 @@ impl OwnAuthority {
         Ok(())
     }
 
-    /// Ready means that the leaf is valid and that the registered webhooks trust it.
+    /// Updates the readiness condition, which is met while the leaf is valid and the registered webhooks trust it.
     fn show_readiness(&self) {
         let certified = &self.outputs.certified;
         let Some(leaf) = &self.leaf else {
@@ -333,7 +333,7 @@ impl OwnAuthority {
     }
 }
 
-/// Why it is not known what is registered.
+/// Returns the reason why the registered authorities are not known, or `None` if they are known.
 fn unread(registered: &Registered) -> Option<String> {
     let Registered::Unknown(why) = registered else { return None };
     let not_yet = "PoolGuard has not read the registered webhook configurations yet";

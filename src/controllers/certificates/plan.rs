@@ -1,4 +1,5 @@
-//! What the Lease holder does next with the authority, and how long a former one stays: one step at a time, by wall clock.
+//! The plan for the authority: the next step of the Lease holder, and the time for which a former authority stays.
+//! It plans one step at a time, by wall clock.
 //!
 //! ```text
 //! current ──due──▶ current + next ──published, and a wait──▶ next is current, the old one previous
@@ -19,7 +20,8 @@ use super::{
     stored::{Next, Previous, Stored, StoredError},
 };
 
-/// How long after its publication an authority may sign: every API server must have seen it.
+/// The default time that an authority waits after its publication before it signs: every API server must have
+/// seen it.
 pub const DEFAULT_WAIT: Duration = Duration::from_mins(2);
 
 /// The number of retired authorities that stay trusted. Each rotation moves [`Previous::until`], so rotations
@@ -28,34 +30,34 @@ pub const DEFAULT_WAIT: Duration = Duration::from_mins(2);
 /// still presents an older authority's leaf.
 const PREVIOUS_MAX: usize = 4;
 
-/// What is known when a step is planned.
+/// The facts from which the next step is planned.
 #[derive(Debug)]
 pub struct Situation<'s> {
     /// The Secret as it is: absent, damaged or readable.
     pub secret: Option<Result<Stored, StoredError>>,
-    /// What this replica has read or written last.
+    /// The state that this replica read or wrote last.
     pub remembered: Option<&'s Stored>,
     /// The authorities that every registered entry trusts; `None` if nothing is registered.
     pub registered: Option<&'s [CertificateDer<'static>]>,
     /// Wall clock.
     pub now: Timestamp,
-    /// See [`DEFAULT_WAIT`].
+    /// The time that an authority waits before it signs: see [`DEFAULT_WAIT`].
     pub wait: Duration,
 }
 
-/// What to do.
+/// The next step of the Lease holder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RotationStep {
-    /// Nothing, for now.
+    /// The Lease holder has nothing to do for now.
     Rest,
-    /// Store this, for that reason.
+    /// The Lease holder stores this state in the Secret, for this reason.
     Store(Box<Stored>, Reason),
 }
 
-/// Why something is stored.
+/// The reason why the Lease holder stores a new state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There was no authority yet.
+    /// The first authority was created, because there was none yet.
     Created,
     /// The Secret was gone or damaged, and this replica remembered it.
     Restored,
@@ -72,7 +74,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// For people.
+    /// Returns the description of the step for the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created a certificate authority",
@@ -122,7 +124,7 @@ pub fn plan(situation: Situation<'_>) -> Result<RotationStep, AuthorityError> {
     Ok(RotationStep::Rest)
 }
 
-/// One step of a rotation that has begun.
+/// Plans one step of a rotation that has begun.
 fn rotate(
     stored: &Stored,
     next: &Next,

@@ -1,4 +1,4 @@
-//! The Secret of the authority, and what `caBundle` is by it.
+//! The Secret of the authority, and the `caBundle` that follows from it.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use super::{
     bundle::{certificates, pem},
 };
 
-/// What the Secret holds.
+/// The state that the Secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The authority that signs.
     pub current: Authority,
     /// The authority that is to follow.
     pub next: Option<Next>,
-    /// Authorities that sign no more.
+    /// The former authorities, which sign no more.
     pub previous: Option<Previous>,
-    /// An administrator asks for a rotation.
+    /// Whether an administrator asks for a rotation.
     pub is_rotation_asked_for: bool,
 }
 
@@ -30,16 +30,16 @@ pub struct Stored {
 pub struct Next {
     /// The authority.
     pub authority: Authority,
-    /// Since when the registered bundles have held it.
+    /// The time since which the registered bundles have held the authority.
     pub published: Option<Timestamp>,
 }
 
 /// Authorities whose leaves may still be alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
-    /// Their certificates.
+    /// The certificates of these authorities.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// When the last of their leaves has expired.
+    /// The time at which the last of their leaves has expired.
     pub until: Timestamp,
 }
 
@@ -55,19 +55,19 @@ const NEXT_CERTIFICATE: &str = "next.crt";
 const NEXT_KEY: &str = "next.key";
 const PREVIOUS_CERTIFICATES: &str = "previous.crt";
 
-/// Why a Secret cannot be used.
+/// The reason why a Secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
-    /// A key of `data` is missing, or no base64.
+    /// A key of `data` is missing, or its value is not valid base64.
     #[error("it has no readable {0}")]
     Missing(&'static str),
-    /// Certificate and key of an authority.
+    /// The certificate and the key of an authority cannot be read.
     #[error("{0}: {1}")]
     Authority(&'static str, AuthorityError),
 }
 
 impl Stored {
-    /// An authority alone.
+    /// Creates the state with this authority alone, without a next or a previous one.
     pub fn new(current: Authority) -> Self {
         Self { current, next: None, previous: None, is_rotation_asked_for: false }
     }

@@ -1,4 +1,4 @@
-//! What a managed cloud adds to every webhook configuration by itself.
+//! The expressions that a managed cloud adds to every webhook configuration by itself.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::policy::provider::Provider;
 /// would send nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudAdditions {
-    /// No expression: the cloud leaves webhooks as they are, or it is not known which cloud it is.
+    /// An empty set: the cloud leaves webhooks as they are, or PoolGuard does not know which cloud it is.
     None,
     /// The expressions of the admissions enforcer of AKS, which keeps webhooks off the namespaces of
     /// AKS itself (Azure/AKS#1771).
@@ -21,7 +21,7 @@ pub enum CloudAdditions {
 /// An expression as the admissions enforcer writes it: its key, operator and values.
 type Expression = (&'static str, &'static str, &'static [&'static str]);
 
-/// The first one is that of older clusters.
+/// The expressions that AKS adds. Older clusters have the first one.
 const AKS: [Expression; 3] = [
     ("control-plane", "DoesNotExist", &[]),
     ("control-plane", "NotIn", &["true"]),

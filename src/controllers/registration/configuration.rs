@@ -1,4 +1,4 @@
-//! One of the two webhook configurations: what is seen of it, and what was done about it.
+//! One of the two webhook configurations: the state that the watch shows, and the writes of PoolGuard.
 
 use std::{
     sync::Arc,
@@ -30,13 +30,13 @@ use crate::{
     },
 };
 
-/// How often everything is looked at without a reason.
+/// The interval at which PoolGuard compares the configurations even if nothing has changed.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How soon what may come any moment is looked for again.
+/// The interval at which PoolGuard looks again for something that may come at any moment.
 pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The watch shows what was written after this long, or something has come in between.
+/// The time after which the watch should show a write. If it does not, another write has come in between.
 const WATCH_LAG: Duration = Duration::from_secs(2);
 
 pub(super) struct Configuration {
@@ -48,14 +48,15 @@ pub(super) struct Configuration {
     recorder: EventRecorder,
     seen: watch::Receiver<Seen>,
     written: Option<Written>,
-    /// What the config asked for when the registered object was last like it, or the object as another holder keeps it.
+    /// The configuration that the config asked for when the registered object last matched it, or the object as
+    /// another holder of the Lease keeps it.
     agreed: Option<Value>,
     pub(super) contest: Contest,
     last_reported: Option<Drift>,
     failure_log: LogOnce,
 }
 
-/// What was written, which the watch has yet to show.
+/// A write that the watch has yet to show.
 struct Written {
     at: Instant,
     /// The version that the watch had shown by then.
@@ -63,7 +64,7 @@ struct Written {
     object: Value,
 }
 
-/// How a configuration is, after what was done about it.
+/// The result of a step for one configuration: the time until the next look, and the drift that remains.
 pub(super) struct StepResult {
     pub(super) look_again: Duration,
     pub(super) drift: Option<Drift>,
@@ -72,13 +73,13 @@ pub(super) struct StepResult {
 impl StepResult {
     pub(super) const WRITTEN: Self = Self { look_again: WATCH_LAG, drift: None };
 
-    /// Not as it should be, but soon it may be.
+    /// Creates the result for a drift that may end soon.
     pub(super) fn soon(drift: Drift) -> Self {
         Self { look_again: RETRY_INTERVAL, drift: Some(drift) }
     }
 }
 
-/// What it takes to watch the configurations; mutating first.
+/// Returns the watch sources of the two configurations, mutating first.
 pub fn sources(names: &Names) -> [WatchSource; 2] {
     WEBHOOK_CONFIGURATIONS.map(|resource| WatchSource {
         path: path(resource),
@@ -94,7 +95,7 @@ fn path(resource: &str) -> String {
 }
 
 impl Configuration {
-    /// Both of them, mutating first, with nothing written yet.
+    /// Creates both configurations in their initial state, mutating first, with nothing written yet.
     pub(super) fn both(
         seen: [watch::Receiver<Seen>; 2],
         client: &Client,
@@ -132,8 +133,8 @@ impl Configuration {
         self.seen.changed().await
     }
 
-    /// What the watch shows, or what was just written, until the watch shows something else than
-    /// before: to write it again would not make it come sooner.
+    /// Returns the object that the watch shows. After a write, returns the written object until the watch shows
+    /// another version than before: to write it again would not make it come sooner.
     pub(super) fn look(&mut self) -> Seen {
         let seen = self.seen.borrow_and_update().clone();
         let shown = seen.object().and_then(version);
@@ -145,8 +146,8 @@ impl Configuration {
         }
     }
 
-    /// Notes how the holder of the Lease keeps it. If this replica takes the Lease and finds it like that, no other
-    /// client changed it: this replica asks for something else, such as after an upgrade.
+    /// Notes how the holder of the Lease keeps the configuration. If this replica takes the Lease and finds it like
+    /// that, no other client changed it: this replica asks for something else, such as after an upgrade.
     pub(super) fn follow(&mut self) {
         let seen = self.seen.borrow_and_update();
         if let Some(live) = seen.object()
@@ -156,14 +157,14 @@ impl Configuration {
         }
     }
 
-    /// It is as it should be, as far as is known.
+    /// Notes that the configuration is as it should be, as far as PoolGuard knows.
     pub(super) fn as_asked_for(&mut self, desired: &Value) -> StepResult {
         self.agree(desired);
         self.last_reported = None;
         StepResult { look_again: POLL_INTERVAL, drift: None }
     }
 
-    /// Keeps what is asked for, now that the registered object is like it.
+    /// Notes the desired configuration, now that the registered object matches it.
     pub(super) fn agree(&mut self, desired: &Value) {
         if self.agreed.as_ref() != Some(desired) {
             self.agreed = Some(desired.clone());
@@ -181,7 +182,7 @@ impl Configuration {
         Deviation { kind: self.kind, name: self.name.clone(), drift }
     }
 
-    /// Writes it; whether that went well.
+    /// Writes the configuration. Returns whether the write succeeded.
     pub(super) async fn write(
         &mut self,
         body: &Value,
@@ -209,7 +210,7 @@ impl Configuration {
         }
     }
 
-    /// Tells of each creation, and of a difference once, however long it lasts.
+    /// Reports each creation, and each difference once, however long it lasts.
     pub(super) async fn report_drift(&mut self, drift: &Drift) {
         if *drift != Drift::Absent && self.last_reported.as_ref() == Some(drift) {
             return;
@@ -240,7 +241,7 @@ impl Configuration {
         );
     }
 
-    /// Tells, once, that others are to create it.
+    /// Logs once that the configuration does not exist and that another tool has to create it.
     pub(super) fn tell_of_absence(&mut self) {
         if self.last_reported.replace(Drift::Absent) != Some(Drift::Absent) {
             let Self { kind, name, .. } = self;

@@ -1,4 +1,4 @@
-//! How a registered webhook configuration differs from what the config asks for.
+//! The differences between a registered webhook configuration and the one that the config asks for.
 
 use std::fmt;
 
@@ -14,25 +14,25 @@ const OBJECT_SELECTOR: &str = "objectSelector";
 /// The suffix of the names of PoolGuard's entries.
 const OWN_SUFFIX: &str = ".poolguard.io";
 
-/// One difference, for people.
+/// A difference between the registered and the desired configuration, for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
     /// The entry; empty for the object itself.
     pub entry: String,
-    /// What of it differs; empty if the entry as a whole does.
+    /// The field that differs; empty if the entry as a whole does.
     pub field: String,
-    /// In which way.
+    /// The way in which the entry or the field differs.
     pub how: How,
 }
 
-/// In which way something differs.
+/// The way in which an entry or a field differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum How {
-    /// It is not there.
+    /// The entry is not registered.
     Missing,
-    /// It is there, and is something else.
+    /// The registered field is not what the config asks for.
     Changed,
-    /// It is there, and should not be.
+    /// The entry is registered, but the config does not ask for it.
     Left,
 }
 
@@ -52,8 +52,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs. Only what is asked for is compared: defaults of the API server, and what this cloud
-/// adds by itself, are no difference.
+/// Returns the differences between the two configurations. Only what is asked for is compared: defaults of the
+/// API server, and what this cloud adds by itself, are no difference.
 pub fn differences(desired: &Value, live: &Value, additions: CloudAdditions) -> Vec<Difference> {
     let mut found = Vec::new();
     for field in ["labels", "annotations", "ownerReferences"] {
@@ -150,7 +150,7 @@ pub fn with_additions(desired: &Value, live: &Value, additions: CloudAdditions) 
     object
 }
 
-/// A selector without what this cloud has added to it. An empty list is one that is not there.
+/// A selector without what this cloud has added to it. An empty list counts as an absent one.
 fn own_part(field: &str, selector: &Value, additions: CloudAdditions) -> Value {
     let mut own = selector.as_object().cloned().unwrap_or_default();
     let kept = expressions(Some(selector)).filter(|it| !additions.include(field, it));

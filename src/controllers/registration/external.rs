@@ -12,7 +12,7 @@ use super::{
 use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationWrite};
 
 impl Configuration {
-    /// Completes what is there.
+    /// Writes the `caBundle` of the entries that are there, and reports every other difference.
     pub(super) async fn patch_ca_bundle_only(
         &mut self,
         desired: &Value,

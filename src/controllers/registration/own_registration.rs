@@ -14,7 +14,7 @@ use super::{
 use crate::api::list_watch::one::Seen;
 
 impl Configuration {
-    /// Writes what is asked for, and says why.
+    /// Writes the desired configuration and reports the reason, unless the back-off delays the write.
     pub(super) async fn overwrite(
         &mut self,
         desired: &Value,

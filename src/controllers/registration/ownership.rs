@@ -19,19 +19,19 @@ pub(super) struct Ownership {
     failure_log: LogOnce,
 }
 
-/// What is known of the owner.
+/// The owner, as far as PoolGuard knows it.
 enum Known {
-    /// None is named, or it cannot be read.
+    /// An unknown owner: the installation names none, or PoolGuard has not read it yet, or cannot read it.
     Nothing,
-    /// This one.
+    /// The owner that PoolGuard has found.
     Owner(Owner),
-    /// It is not there. What is registered then would outlive the release, and block a cluster that
-    /// PoolGuard has left: so nothing is, until it is there again.
+    /// The owner does not exist. Webhooks that PoolGuard registered then would outlive the release, and block
+    /// a cluster that PoolGuard has left. So PoolGuard registers nothing until the owner exists again.
     Absence,
 }
 
 impl Ownership {
-    /// With nothing known yet.
+    /// Creates the state in which the owner is not known yet.
     pub(super) fn new(client: Client, names: Names) -> Self {
         Self { client, names, known: Known::Nothing, failure_log: LogOnce::default() }
     }
@@ -44,7 +44,7 @@ impl Ownership {
         }
     }
 
-    /// Whether there should be an owner, and is none.
+    /// Whether the installation names an owner that does not exist.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self.known, Known::Absence)
     }
@@ -53,8 +53,8 @@ impl Ownership {
         self.known = Known::Nothing;
     }
 
-    /// Looks for the owner until there is one. Where something is gone, it may have gone with its
-    /// owner: that is looked for again.
+    /// Looks for the owner until PoolGuard has found it. If a configuration is gone, it may have gone with its
+    /// owner, so PoolGuard looks for the owner again.
     pub(super) async fn find(&mut self, is_something_gone: bool) {
         let Some(name) = &self.names.owner else { return };
         if self.owner().is_some() && !is_something_gone {

@@ -1,4 +1,4 @@
-//! Whether something answers where the API server is going to ask.
+//! The probe before a first registration: it checks that the webhook answers where the API server is going to ask.
 
 use std::{
     sync::Arc,
@@ -16,11 +16,11 @@ use crate::{
     telemetry::log_once::LogOnce,
 };
 
-/// How long an answer may take.
+/// The time limit for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a first registration waits for the Service to lead to a replica. After that it goes
-/// ahead: some networks let the API server through, and pods not.
+/// The time that a first registration waits for the Service to lead to a replica. After that, PoolGuard
+/// registers in any case: some networks let the API server reach the webhook, but not pods.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const HTTPS: u16 = 443;
@@ -38,7 +38,8 @@ impl Probe {
         Self { address, namespace, readiness, ready_since: None, failure_log: LogOnce::default() }
     }
 
-    /// Whether something answers, so that a first registration rejects nothing.
+    /// Whether the webhook answers, so that a first registration rejects no request. A ready replica stops waiting
+    /// for the answer after [`PATIENCE`].
     pub(super) async fn answers(&mut self, bundle: &Bundle) -> bool {
         if !self.readiness.unmet().is_empty() {
             self.ready_since = None;
@@ -70,22 +71,22 @@ impl Probe {
     }
 }
 
-/// Why the webhook cannot be reached.
+/// The reason why this pod cannot reach the webhook.
 #[derive(Debug, thiserror::Error)]
 enum ProbeError {
-    /// The address that was configured is none.
+    /// The configured address is not a URL with a host name.
     #[error("{0}")]
     Address(String),
-    /// The network, the name, or what answers there.
+    /// The connection failed because of the network, the name, or the server that answers there.
     #[error("{host}:{port}: {error}")]
     Unreachable { host: String, port: u16, error: std::io::Error },
-    /// Something on the way drops what is sent.
+    /// The connection timed out: something on the way drops the packets.
     #[error("{host}:{port} does not answer")]
     Silent { host: String, port: u16 },
 }
 
-/// Connects as the API server will, and shakes hands. With an authority to trust, the certificate is
-/// checked against it; without one it is the system's to trust, and only the connection is tried.
+/// Connects as the API server will, and does the TLS handshake. With an authority to trust, the certificate is
+/// checked against it. Without one, the system's authorities decide, so only the connection is tried.
 async fn connect(address: &Address, namespace: &str, bundle: &Bundle) -> Result<(), ProbeError> {
     let (host, port) = target(address, namespace)?;
     let attempt = async {

@@ -1,4 +1,4 @@
-//! How what is registered stands.
+//! The status of the registered webhook configurations.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{
     telemetry::metrics::{Metrics, label::RegistrationWrite},
 };
 
-/// What is not registered as it should be.
+/// The webhook configurations that are not registered as they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistrationStatus(pub Vec<Deviation>);
 
@@ -23,23 +23,24 @@ pub struct RegistrationStatus(pub Vec<Deviation>);
 pub struct Deviation {
     /// `MutatingWebhookConfiguration` or `ValidatingWebhookConfiguration`.
     pub kind: &'static str,
-    /// Its name.
+    /// The name of the configuration.
     pub name: String,
-    /// What is wrong with it.
+    /// The drift of the configuration.
     pub drift: Drift,
 }
 
-/// How a configuration is not as the config asks for.
+/// The way in which a configuration is not as the config asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
-    /// It is not there.
+    /// The configuration does not exist.
     Absent,
-    /// It is something else.
+    /// The configuration exists, with these differences.
     Differs(Vec<Difference>),
 }
 
-/// The metric and whoever else follows learn the same. Where it is not known, because another replica
-/// looks after it or because it cannot be read, followers are told nothing instead of that all is well.
+/// Publishes the status to the metric and to the followers. If the status is not known, because another replica
+/// keeps the configurations or because PoolGuard cannot read them, followers get `None`: an empty status would
+/// say that all is well.
 pub(super) fn publish(
     status: RegistrationStatus,
     is_known: bool,
@@ -56,8 +57,8 @@ pub(super) fn publish(
 }
 
 impl Drift {
-    /// Of what is seen from what is asked for, if it is known and there is any. What has no entries
-    /// need not be there.
+    /// Returns the drift of the seen configuration from the desired one, if PoolGuard knows it and there is any.
+    /// A configuration without entries may be absent.
     pub(super) fn of(desired: &Value, seen: &Seen, additions: CloudAdditions) -> Option<Self> {
         match seen {
             Seen::Unknown(_) => None,
@@ -69,7 +70,7 @@ impl Drift {
         }
     }
 
-    /// Why somebody writes who takes it away.
+    /// Returns the reason, for the metric, of the write that ends this drift.
     pub(super) fn reason(&self) -> RegistrationWrite {
         match self {
             Self::Absent => RegistrationWrite::Absent,
@@ -79,13 +80,13 @@ impl Drift {
 }
 
 impl Deviation {
-    /// The configuration.
+    /// Returns the reference to the configuration, for Events and reports.
     pub fn regarding(&self) -> ObjectRef {
         ObjectRef::named(&format!("{ADMISSION_GROUP}/v1"), self.kind, &self.name)
     }
 }
 
-/// What is wrong with which configuration.
+/// A sentence that names the configuration and its drift.
 impl fmt::Display for Deviation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, name, drift } = self;

@@ -1,4 +1,4 @@
-//! Which authorities every registered entry trusts.
+//! The authorities that every registered entry trusts.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::{
     controllers::certificates::{Bundle, Registered, bundle},
 };
 
-/// Those that every entry of the two configurations has in its `caBundle`.
+/// Returns the authorities that every entry of the two configurations has in its `caBundle`.
 pub fn registered(seen: [&Seen; 2]) -> Registered {
     for seen in seen {
         if let Seen::Unknown(why) = seen {

@@ -1,4 +1,4 @@
-//! How a configuration is written.
+//! The writer of a webhook configuration.
 
 use kube::{
     Client,
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 use super::{additions::CloudAdditions, drift::differences};
 use crate::api::client::{self, REQUEST_TIMEOUT};
 
-/// How much of a configuration is written.
+/// The part of a configuration that PoolGuard writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteScope {
-    /// All that is asked for, beside what this cloud adds.
+    /// Everything that is asked for, beside what this cloud adds.
     Everything(CloudAdditions),
     /// Only the `caBundle` of its entries: another tool owns everything else.
     Bundle,
@@ -29,7 +29,7 @@ impl WriteScope {
     }
 }
 
-/// Writes one configuration.
+/// The writer of one configuration.
 pub(super) struct ConfigurationWriter {
     client: Client,
     path: String,
@@ -37,14 +37,14 @@ pub(super) struct ConfigurationWriter {
 }
 
 impl ConfigurationWriter {
-    /// For the object of this name, of the kind that this path is the path of.
+    /// Creates the writer for the object with this name in the collection at this path.
     pub(super) fn new(client: Client, path: String, name: String) -> Self {
         Self { client, path, name }
     }
 
-    /// Server-side apply; and where others own what an apply does not take away, such as a condition,
-    /// or a selector of an entry that is to go, the list of entries is replaced as a whole. `over` is
-    /// the version that is there, as far as it is known.
+    /// Writes the configuration by server-side apply. An apply does not remove what other clients own, such as
+    /// a condition, or a selector of an entry that is to go. Then PoolGuard replaces the list of entries as a
+    /// whole. `over` is the version that is there, as far as it is known.
     pub(super) async fn write(
         &self,
         body: &Value,

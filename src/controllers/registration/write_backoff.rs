@@ -7,14 +7,14 @@ use std::{
 
 use serde_json::Value;
 
-/// So many writes in [`WINDOW`] are a contest.
+/// The number of writes in [`WINDOW`] after which PoolGuard backs off.
 const WRITES: usize = 5;
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Shorter waits would turn the loop into a spin.
+/// The shortest wait: a shorter one would turn the loop into a spin.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 
-/// How often the same was written of late.
+/// The recent writes of the same desired configuration.
 #[derive(Debug, Default)]
 pub(super) struct Contest {
     asked_for: Value,
@@ -22,8 +22,8 @@ pub(super) struct Contest {
 }
 
 impl Contest {
-    /// How long to wait before the next write, if there is a contest. Writing because something else
-    /// is asked for is nobody's fault, and does not count.
+    /// Returns the time to wait before the next write, or `None` if PoolGuard may write now. A new desired
+    /// configuration clears the count, because no other client caused that write.
     pub(super) fn wait(&mut self, asked_for: &Value, now: Instant) -> Option<Duration> {
         if self.asked_for != *asked_for {
             self.asked_for.clone_from(asked_for);
@@ -37,7 +37,7 @@ impl Contest {
         Some(WINDOW.saturating_sub(age(oldest)).max(WAIT_MIN))
     }
 
-    /// It is written now.
+    /// Records a write at this moment.
     pub(super) fn wrote(&mut self, now: Instant) {
         self.writes.push_back(now);
     }

@@ -1,4 +1,5 @@
-//! What a scan gathers. Everything is counted; told one by one is as much as there is room for.
+//! The findings that a scan gathers. Every finding is counted, and as many as there is room for are listed one
+//! by one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,29 +16,30 @@ use crate::{
     policy::{Policy, mode::RuleName, snapshot::Snapshot, verdict::Finding},
 };
 
-/// So many findings are lines of the log; the others are in the counts.
+/// The largest number of findings that are lines of the log; the others are in the counts.
 const TOLD_MAX: usize = 100;
 
-/// So many findings are in reports, which is a megabyte or two of memory.
+/// The largest number of findings in reports, which is a megabyte or two of memory.
 const REPORTED_MAX: usize = 2000;
 
-/// What a scan has found so far.
+/// The findings of a scan so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// How often what is broken, by pool; empty for none.
+    /// The number of findings by rule and pool. The name of the pool is empty for findings without a pool.
     pub(super) counts: BTreeMap<(RuleName, Arc<str>), usize>,
-    /// How many pods an exemption lets stay that it did not mean, by pool.
+    /// The number of pods that an exemption allows but probably was not written for, by pool.
     pub(super) exempt: BTreeMap<Arc<str>, usize>,
-    /// For the log.
+    /// The findings for the log, as text.
     pub(super) reported: BTreeSet<String>,
-    /// For reports.
+    /// The findings for reports.
     pub(super) examined: Examined,
-    /// How many pods were looked at.
+    /// The number of pods that the scan has examined.
     pub(super) pods: usize,
 }
 
 impl Found {
-    /// A pod that cannot be read is one that the API server would not have taken.
+    /// Adds the findings about a pod. It skips a pod that cannot be read, because the API server would not have
+    /// accepted that pod.
     pub(super) fn inspect_pod(&mut self, policy: &Policy, snapshot: &Snapshot, object: &str) {
         let Ok(pod) = json::from_str::<Pod<'_>>(object) else { return };
         self.pods += 1;
@@ -57,7 +59,7 @@ impl Found {
         }
     }
 
-    /// Nodes and pools.
+    /// Adds the findings about nodes and pools.
     pub(super) fn inspect_nodes(&mut self, policy: &Policy, snapshot: &Snapshot) {
         for finding in policy.inspect_nodes(snapshot) {
             let node = finding.node.as_deref().map(|node| ObjectRef::named("v1", "Node", node));
@@ -65,7 +67,7 @@ impl Found {
         }
     }
 
-    /// Something stands against a rule.
+    /// Adds a finding that breaks a rule.
     pub(super) fn add(&mut self, finding: Finding, object: Option<ObjectRef>) {
         self.count(&finding);
         self.add_weighted(finding, object, Weight::Broken);

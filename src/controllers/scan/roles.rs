@@ -1,5 +1,5 @@
-//! What holds AutoMQ's roles together: objects that the config protects by name, and the roles that
-//! AutoMQ's bindings refer to.
+//! The scan of AutoMQ's roles: the objects that the config protects by name, and the roles that AutoMQ's
+//! bindings refer to.
 
 use std::collections::BTreeSet;
 
@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-/// AutoMQ has a few roles. So many are a config that takes everything for AutoMQ's, and would be as many
-/// requests.
+/// The largest number of roles that the scan reads, with one request each. AutoMQ has a few roles; more than
+/// this mean a config that takes everything for AutoMQ's.
 const ROLES_MAX: usize = 200;
 
-/// Reads them and judges them as `poolguard check` does.
+/// Reads these objects and roles, and judges them as `poolguard check` does.
 pub(super) async fn inspect(
     client: &Client,
     policy: &Policy,
@@ -71,7 +71,7 @@ pub(super) async fn inspect(
     }
 }
 
-/// A comment beside commands, as a sentence.
+/// Turns a fix that is a shell comment into a sentence.
 fn sentence(fix: &str) -> String {
     match fix.strip_prefix("# ") {
         Some(text) => {

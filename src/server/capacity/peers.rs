@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use super::{super::pulse::Pulse, Capacity};
 
-/// How long an answer must have been unread until its connection may be cut: one that is just being written
-/// is read.
+/// The time that an answer must have been unread before its connection may be cut. It spares an answer that
+/// is just being written.
 const UNREAD: Duration = Duration::from_millis(10);
 
 /// The client's end of one connection: what it is doing, and a way to end it.
@@ -62,8 +62,8 @@ impl Peer {
         self.is_cut.load(Ordering::Acquire)
     }
 
-    /// How readily the connection makes room, and since when: the least first. `None` while a request is
-    /// being decided.
+    /// Returns the rank of the connection, and the time of its last request or of its opening. The
+    /// connection with the lowest pair makes room first. `None` while a request is being decided.
     fn rank(&self) -> Option<(Rank, Instant)> {
         let pulse = &self.pulse;
         if pulse.turns() == 0 {
@@ -78,14 +78,14 @@ impl Peer {
     }
 }
 
-/// What a connection is doing that may have to make room.
+/// The state of a connection that may have to make room, in the order in which connections make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// It has never carried a request.
+    /// A connection that has never carried a request.
     Unused,
-    /// It has carried requests, and none is in flight.
+    /// A connection that has carried requests and has none in flight.
     Idle,
-    /// Its requests wait for the client: to send a body, or to read an answer.
+    /// A connection whose requests wait for the client: to send a body, or to read an answer.
     Waiting,
 }
 

@@ -13,8 +13,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-/// The requests that wait. A request whose body is there already is never one of them, so that this lock is
-/// not on its way.
+/// The requests that wait for their body. A request whose body has already arrived is never one of them, so
+/// it does not take this lock.
 #[derive(Default)]
 pub(super) struct Waiting(Mutex<State>);
 
@@ -43,7 +43,7 @@ pub(in crate::server) struct Ticket {
 }
 
 impl Ticket {
-    /// Ready when the request has given way to another one.
+    /// Completes when the request has given way to another one.
     pub(in crate::server) fn poll_given_way(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.waiter.waker.register(cx.waker());
         if self.waiter.has_given_way.load(Ordering::Acquire) {
@@ -72,13 +72,14 @@ impl Waiting {
         entry.map(|entry| entry.bytes += bytes).is_some()
     }
 
-    /// Ends the waiting of a request; its bytes, unless it has given way.
+    /// Ends the waiting of a request and returns its bytes; `None` if it has given way.
     pub(super) fn leave(&self, ticket: &Ticket) -> Option<usize> {
         self.state().by_age.remove(&ticket.number).map(|entry| entry.bytes)
     }
 
-    /// Makes the oldest of those give way that have waited for so long and hold so many bytes; what it held.
-    /// From then on the bytes are the caller's, and the request learns of it when it is polled.
+    /// Makes the oldest request give way that has waited for at least `age` and holds at least `bytes`
+    /// bytes, and returns the bytes that it held. From then on the bytes are the caller's, and the request
+    /// learns of it when it is polled.
     pub(super) fn evict(&self, now: Instant, age: Duration, bytes: usize) -> Option<usize> {
         let mut state = self.state();
         let old = |entry: &Entry| now.saturating_duration_since(entry.since) >= age;

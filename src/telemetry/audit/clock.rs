@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-/// Writes times in milliseconds, each once: where lines come fast, many are of one millisecond, and a
-/// date takes as long as half a line.
+/// The text of the last time, in milliseconds. It is kept because many lines are of the same millisecond
+/// when lines come fast, and writing a date takes as long as half a line.
 #[derive(Debug, Default)]
 pub(super) struct TimestampText {
     millisecond: i64,
@@ -11,7 +11,7 @@ pub(super) struct TimestampText {
 }
 
 impl TimestampText {
-    /// `2026-11-23T18:27:15.498Z`
+    /// Returns the time as text, such as `2026-11-23T18:27:15.498Z`.
     pub(super) fn text(&mut self, now: Timestamp) -> &str {
         let millisecond = now.as_millisecond();
         if millisecond != self.millisecond || self.text.is_empty() {

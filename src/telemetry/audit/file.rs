@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The mode of the file: only its owner can read it, because records name users.
+/// The mode of the file: only its owner and its group can read it, because records name users.
 const PERMISSIONS: u32 = 0o640;
 
 /// A file that takes whole lines up to a size. Then it becomes `FILE.1`, what was `FILE.1` becomes
@@ -24,7 +24,7 @@ pub struct RotatingFile {
     end: End,
 }
 
-/// What the file ends in.
+/// The state of the end of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// A whole line, or nothing.
@@ -126,7 +126,7 @@ impl Write for RotatingFile {
     }
 }
 
-/// `FILE`, `FILE.1`, `FILE.2`, …
+/// Returns the path of the file with this number: `FILE`, `FILE.1`, `FILE.2`, …
 fn numbered(path: &Path, number: usize) -> PathBuf {
     if number == 0 {
         return path.to_owned();

@@ -23,27 +23,27 @@ use crate::{
 /// The size of the longest line: collectors of logs cut longer ones, and then they are no JSON.
 const LINE_MAX: usize = 64 << 10;
 
-/// How much of a text of the request enters a line, and how much of a message: far more than Kubernetes lets
-/// names have.
+/// The largest number of bytes of a request's text in a line. This limit and the one of a message are far
+/// more than Kubernetes lets names have.
 const TEXT_MAX: usize = 1 << 10;
 const MESSAGE_MAX: usize = 8 << 10;
 
-/// By what the texts are cut again when they do not fit into a line, since escapes are longer than what they
-/// stand for.
+/// The factor by which the texts are cut shorter when they do not fit into a line, because escapes are
+/// longer than what they stand for.
 const SHORTER: usize = 8;
 
-/// What lines look like.
+/// The format of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For machines: one JSON object a line.
+    /// One JSON object a line, for machines.
     Json,
-    /// For people, without colours.
+    /// Text for people, without colours.
     Plain,
-    /// For people at a terminal.
+    /// Text for people at a terminal, with colours.
     Coloured,
 }
 
-/// The version of the lines: fields are added within one, and neither change nor go.
+/// The version of the lines. Within a version, fields may be added, but no field changes or goes.
 pub const VERSION: u16 = 1;
 
 /// A record with what is known of its request.
@@ -120,17 +120,17 @@ impl Format {
     }
 }
 
-/// What stands for a decision in the line that tells of drops.
+/// The word in place of a decision in the line that tells of drops.
 const DROPPED: &str = "dropped";
 
-/// How long the texts of a line may be.
+/// The largest lengths of the texts of a line.
 #[derive(Clone, Copy)]
 struct Bounds {
     text: usize,
     message: usize,
 }
 
-/// As much of a text as fits.
+/// Returns as much of a text as fits.
 fn fitting(text: &str, bytes: usize) -> Cow<'_, str> {
     if text.len() <= bytes {
         return Cow::Borrowed(text);

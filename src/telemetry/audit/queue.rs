@@ -11,23 +11,23 @@ use std::{
 use jiff::Timestamp;
 use tracing::{error, info};
 
-/// A few seconds of nothing but denials.
+/// The largest size of the queued lines: enough for a few seconds in which every decision is a denial.
 const BYTES_MAX: usize = 4 << 20;
 
 /// The memory that a buffer keeps when a burst is over.
 const BYTES_KEPT: usize = 256 << 10;
 
-/// How long lines wait for others to be written with, at most and at least: waking a thread for every
-/// line of a burst would cost more than the line.
+/// The longest time that lines wait for others to be written with; `GATHERING_LEAST` is the shortest.
+/// Waking a thread for every line of a burst would cost more than the line.
 const DEBOUNCE: Duration = Duration::from_millis(2);
 const GATHERING_LEAST: Duration = Duration::from_micros(250);
 
-/// So many bytes at a time are worth waking for, from the least to the most: a pipe takes 64 KiB
-/// before somebody must have read them.
+/// The smallest number of bytes that is worth waking the thread for; `PIECE` is the largest, because a pipe
+/// takes 64 KiB before its reader must have read them.
 const PIECE_LEAST: usize = 15 << 10;
 const PIECE: usize = 60 << 10;
 
-/// How long a sink that failed is left alone.
+/// The pause before PoolGuard writes to a failed sink again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Written lines, back to back. A request appends to them, and the writing thread takes them all at
@@ -48,9 +48,9 @@ struct State {
 /// Records that there was no room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drops {
-    /// How many.
+    /// The number of records.
     pub(super) count: u64,
-    /// When the first of them was dropped.
+    /// The time at which the first of them was dropped.
     pub(super) since: Timestamp,
 }
 
@@ -62,7 +62,7 @@ struct Batch {
 }
 
 impl Queue {
-    /// Appends a line of this time; whether there was room for it.
+    /// Appends a line of this time, and returns whether there was room for it.
     pub(super) fn push(&self, now: Timestamp, line: &[u8]) -> bool {
         let mut state = self.state();
         if state.lines.len().saturating_add(line.len()) > BYTES_MAX {
@@ -127,8 +127,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines, unless some are left over; then moves all of them into the batch, if it is empty
-    /// or will have no other chance. Whether this is the end.
+    /// Waits for lines, unless some are left over; then moves all of them into the batch, if it is empty or
+    /// will have no other chance. Returns whether this is the end.
     fn take(&self, batch: &mut Batch, report: &impl Fn(&mut Vec<u8>, Timestamp, Drops)) -> bool {
         let is_left = !batch.lines.is_empty();
         let idle = |state: &mut State| state.lines.is_empty() && !state.stops && !is_left;
@@ -159,7 +159,8 @@ impl Queue {
     }
 }
 
-/// How long to gather next, after so much came in this time: as long as a piece takes to come.
+/// Returns the time to gather lines next, after `taken` bytes came in this time: as long as a piece takes
+/// to come.
 fn paced(gathering: Duration, taken: usize) -> Duration {
     match taken {
         ..PIECE_LEAST => (gathering * 2).min(DEBOUNCE),
@@ -169,7 +170,7 @@ fn paced(gathering: Duration, taken: usize) -> Duration {
 }
 
 impl Batch {
-    /// Goes on where it failed the last time.
+    /// Writes the rest of the batch, from where the last attempt failed.
     fn write(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         while let Some(rest) = self.lines.get(self.written..)
             && !rest.is_empty()

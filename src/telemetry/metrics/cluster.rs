@@ -16,7 +16,7 @@ use super::{
 };
 use crate::policy::mode::RuleName;
 
-/// What is known.
+/// The metrics of the cluster.
 #[derive(Debug)]
 pub(super) struct ClusterMetrics {
     pool_nodes: IntGaugeVec,
@@ -97,22 +97,22 @@ impl Metrics {
         }
     }
 
-    /// The snapshot was confirmed up to date at that instant.
+    /// Records that the snapshot was confirmed up to date at that instant.
     pub fn snapshot_confirmed(&self, at: Instant) {
         *self.cluster.snapshot_taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
-    /// A snapshot was made.
+    /// Counts a snapshot that was made.
     pub fn snapshot_rebuilt(&self) {
         self.cluster.snapshot_rebuilds.inc();
     }
 
-    /// So many nodes are claimed by more than one declared pool.
+    /// Sets the number of nodes that more than one declared pool claims.
     pub fn set_pool_conflicts(&self, nodes: usize) {
         self.cluster.pool_conflicts.set(i64::try_from(nodes).unwrap_or(i64::MAX));
     }
 
-    /// Replaces what the scan found: what is mended leaves no series behind.
+    /// Replaces the violations that the scan found: violations that are gone leave no series behind.
     pub fn set_violations<'a>(&self, counts: impl IntoIterator<Item = (RuleName, &'a str, usize)>) {
         self.cluster.violations.reset();
         for (rule, pool, count) in counts {
@@ -121,7 +121,8 @@ impl Metrics {
         }
     }
 
-    /// Replaces how many pods an exemption lets stay that it hardly means.
+    /// Replaces the number of pods in each pool that an exemption allows although it was probably not
+    /// written for them: only their namespace is exempt, and they belong to no DaemonSet.
     pub fn set_exempt_residents<'a>(&self, counts: impl IntoIterator<Item = (&'a str, usize)>) {
         self.cluster.exempt_residents.reset();
         for (pool, count) in counts {
@@ -130,20 +131,20 @@ impl Metrics {
         }
     }
 
-    /// A scan was complete at that Unix time.
+    /// Records a complete scan at that Unix time.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn scan_succeeded(&self, unix_seconds: i64) {
         self.cluster.scan_succeeded.with_label_values::<&str>(&[]).set(unix_seconds as f64);
     }
 
-    /// The config was read again.
+    /// Counts a reload of the config by its result.
     pub fn config_reloaded(&self, result: ReloadResult) {
         self.cluster.config_reloads.with_label_values(&[result.as_str()]).inc();
     }
 }
 
-/// The age is computed when it is asked for: a gauge that somebody must set would stand still
-/// exactly when the watches do.
+/// Registers the age of the snapshot, and returns the instant from which it counts. The age is computed
+/// when it is asked for: a gauge that PoolGuard had to set would stand still exactly when the watches do.
 fn snapshot_age(registry: &Registry) -> prometheus::Result<Arc<Mutex<Option<Instant>>>> {
     let taken = Arc::new(Mutex::new(None::<Instant>));
     let shared = Arc::clone(&taken);

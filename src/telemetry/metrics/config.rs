@@ -114,7 +114,7 @@ impl Metrics {
         set(&self.config.reload_successful, Some(f64::from(u8::from(is_in_force))));
     }
 
-    /// The config file was loaded at that Unix time.
+    /// Records that the config file was loaded at that Unix time.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn config_loaded(&self, unix_seconds: i64) {
         set(&self.config.reload_success_time, Some(unix_seconds as f64));

@@ -50,17 +50,17 @@ impl FindingMetrics {
 }
 
 impl Metrics {
-    /// A rule warned of a request; `pool` as for [`Self::denied`].
+    /// Counts a warning by a rule; `pool` as for [`Self::denied`].
     pub fn warned(&self, rule: RuleName, pool: &str) {
         self.findings.warnings.with_label_values(&[rule.as_str(), pool]).inc();
     }
 
-    /// A rule allowed a request because a fact that would decide is not known.
+    /// Counts a request that a rule allowed because a fact that would decide is not known.
     pub fn undecided(&self, rule: RuleName) {
         self.findings.undecided.with_label_values(&[rule.as_str()]).inc();
     }
 
-    /// A pod of a DaemonSet was denied, which its controller wanted to create.
+    /// Counts a denied pod that the controller of a DaemonSet wanted to create.
     pub fn daemon_set_denied(&self, namespace: &str, name: &str) {
         let FindingMetrics { daemon_set_denials, daemon_sets, .. } = &self.findings;
         // The name comes from the request.

@@ -25,15 +25,15 @@ macro_rules! labels {
 labels! {
     /// The two halves of admission, each with a path of its own.
     Webhook {
-        /// May patch the object.
+        /// The webhook that may patch the object.
         Mutate = "mutate",
-        /// Allows or denies the final object.
+        /// The webhook that allows or denies the final object.
         Validate = "validate",
     }
 }
 
 labels! {
-    /// What the request does to the object.
+    /// The operation of the request on the object.
     Operation {
         /// A new object.
         Create = "create",
@@ -43,7 +43,7 @@ labels! {
         Delete = "delete",
         /// A connection into one, such as exec.
         Connect = "connect",
-        /// Not known, because the request could not be read.
+        /// An operation that is not known, because the request could not be read.
         Unknown = "unknown",
     }
 }
@@ -87,13 +87,13 @@ labels! {
         ClusterRoleBindings = "clusterrolebindings",
         /// Config maps.
         ConfigMaps = "configmaps",
-        /// Anything else, and what could not be read.
+        /// Any other kind, and a request that could not be read.
         Other = "other",
     }
 }
 
 impl Resource {
-    /// From the plural and the subresource of a request; an empty subresource is none.
+    /// Returns the kind for the plural and the subresource of a request; an empty subresource is none.
     pub fn from_plural(plural: &str, subresource: &str) -> Self {
         match (plural, subresource) {
             ("pods", "") => Self::Pods,
@@ -120,9 +120,9 @@ impl Resource {
 }
 
 labels! {
-    /// How a request ended.
+    /// The outcome of a request.
     Decision {
-        /// Allowed, nothing to say.
+        /// Allowed, with nothing to report.
         Allow = "allow",
         /// Allowed, and the client sees a warning.
         Warn = "warn",
@@ -134,7 +134,7 @@ labels! {
         Deny = "deny",
         /// Allowed because the requester is in a break-glass group.
         BreakGlass = "break-glass",
-        /// Not decided.
+        /// Failed before a decision was made.
         Fault = "fault",
     }
 }
@@ -142,15 +142,15 @@ labels! {
 labels! {
     /// Whether the client that asked showed a certificate of the client CA.
     Client {
-        /// It did not.
+        /// A client that showed no certificate of the client CA.
         Anonymous = "anonymous",
-        /// It did.
+        /// A client that showed a certificate of the client CA.
         Authenticated = "authenticated",
     }
 }
 
 labels! {
-    /// Where the audit stream goes.
+    /// The sink of the audit stream.
     AuditSink {
         /// Standard output.
         Stdout = "stdout",
@@ -160,7 +160,7 @@ labels! {
 }
 
 labels! {
-    /// Why a request got an HTTP error instead of an answer.
+    /// The reason why a request got an HTTP error instead of an answer.
     FaultReason {
         /// 400: the request makes no sense.
         Malformed = "malformed",
@@ -186,7 +186,7 @@ labels! {
 }
 
 labels! {
-    /// How a reload of the config went.
+    /// The result of a reload of the config.
     ReloadResult {
         /// The new config is in force.
         Success = "success",
@@ -202,17 +202,17 @@ labels! {
         Ready = "ready",
         /// Ready, but cordoned.
         Cordoned = "cordoned",
-        /// Not ready.
+        /// A node that is not ready.
         NotReady = "not-ready",
     }
 }
 
 labels! {
-    /// A certificate whose end matters.
+    /// A certificate whose expiry a metric shows.
     Certificate {
-        /// The one that is served.
+        /// The certificate that the server presents.
         Serving = "serving",
-        /// The one that signs it.
+        /// The certificate of the authority that signs the serving certificate.
         Authority = "authority",
     }
 }
@@ -220,49 +220,49 @@ labels! {
 labels! {
     /// A step in the life of the certificate authority.
     AuthorityStep {
-        /// There was none.
+        /// The creation of an authority, because there was none.
         Created = "created",
-        /// The Secret was gone or damaged, and this replica remembered it.
+        /// The restoration of the Secret, which was gone or damaged, from the memory of this replica.
         Restored = "restored",
-        /// It was not valid any more.
+        /// The replacement of an authority that was not valid any more.
         Replaced = "replaced",
-        /// The next one was made.
+        /// The creation of the next authority.
         Announced = "announced",
-        /// The next one is registered.
+        /// The registration of the next authority: the registered webhooks trust it.
         Published = "published",
-        /// The next one signs.
+        /// The start of signing with the next authority.
         Promoted = "promoted",
-        /// An old one is trusted no more.
+        /// The removal of an old authority, which is trusted no more.
         Retired = "retired",
     }
 }
 
 labels! {
-    /// Why a webhook configuration was written.
+    /// The reason why a webhook configuration was written, or that it could not be written.
     RegistrationWrite {
-        /// It was not there.
+        /// The configuration did not exist.
         Absent = "absent",
-        /// It was not as the config asks for.
+        /// The configuration was not as the config asks for.
         Changed = "changed",
-        /// It could not be written.
+        /// The configuration could not be written.
         Failed = "failed",
     }
 }
 
 labels! {
-    /// How a backstop that the config asks for stands.
+    /// The condition of a backstop that the config asks for.
     BackstopCondition {
-        /// The API server evaluates it.
+        /// The API server evaluates the backstop.
         InForce = "in-force",
-        /// It was created, and some API servers may not evaluate it yet.
+        /// The backstop was created, and some API servers may not evaluate it yet.
         Settling = "settling",
-        /// An older version is there, and the current one cannot be written.
+        /// An older version of the backstop exists, and PoolGuard cannot write the current one.
         Outdated = "outdated",
-        /// It is not there.
+        /// The backstop does not exist, and PoolGuard cannot write it.
         Absent = "absent",
-        /// The API server has no kind for it.
+        /// The API server has no kind for the backstop: no ValidatingAdmissionPolicy in version v1.
         Unsupported = "unsupported",
-        /// The config or the cluster allows none.
+        /// The config or the cluster allows no backstop.
         Impossible = "impossible",
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// How much of something is in use. Clones share the amount.
+/// The amount of something that is in use. Clones share the amount.
 #[derive(Clone, Debug, Default)]
 pub struct Level(Arc<AtomicUsize>);
 
@@ -29,7 +29,7 @@ impl Level {
         fits
     }
 
-    /// Returns what was taken.
+    /// Gives back an amount that was taken.
     pub fn give_back(&self, amount: usize) {
         self.0.fetch_sub(amount, Ordering::Relaxed);
     }

@@ -7,8 +7,8 @@ use super::{
     label::{Decision, Operation, Resource, Webhook},
 };
 
-/// Counts a request as a fault of an unknown object until it is told better, so that a path which
-/// forgets to tell shows up instead of passing for an allow.
+/// A guard that records one request. It counts the request as a fault of an unknown object until it is told
+/// better, so that a path which forgets to tell shows up instead of passing for an allow.
 #[derive(Debug)]
 #[must_use = "dropping it records the request"]
 pub struct Recorder<'a> {
@@ -34,13 +34,14 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// What is asked, known once the request is read.
+    /// Sets the operation and the resource, which are known once the request is read.
     pub fn subject(&mut self, operation: Operation, resource: Resource) {
         self.operation = operation;
         self.resource = resource;
     }
 
-    /// What is answered. Returns how long that took, which is what is recorded.
+    /// Sets the decision. Returns the time since the request arrived, which is the duration that is
+    /// recorded.
     pub fn decided(&mut self, decision: Decision) -> Duration {
         self.decision = decision;
         *self.duration.insert(self.arrived.elapsed())

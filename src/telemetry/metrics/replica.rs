@@ -8,7 +8,7 @@ use super::{
     register,
 };
 
-/// Where a replica stands.
+/// The metrics of a replica.
 #[derive(Debug)]
 pub(super) struct ReplicaMetrics {
     certificate_expiry: GaugeVec,
@@ -67,32 +67,32 @@ impl ReplicaMetrics {
 }
 
 impl Metrics {
-    /// Given certificate files were read again.
+    /// Counts a reload of given certificate files by its result.
     pub fn certificate_reloaded(&self, result: ReloadResult) {
         self.replica.certificate_reloads.with_label_values(&[result.as_str()]).inc();
     }
 
-    /// This replica did something with the certificate authority.
+    /// Counts a step of this replica in the life of the certificate authority.
     pub fn authority_step(&self, step: AuthorityStep) {
         self.replica.authority_steps.with_label_values(&[step.as_str()]).inc();
     }
 
-    /// So many webhook configurations are not as they should be.
+    /// Sets the number of webhook configurations that are absent or differ from the config.
     pub fn set_registration_drift(&self, configurations: usize) {
         self.replica.registration_drift.set(i64::try_from(configurations).unwrap_or(i64::MAX));
     }
 
-    /// A webhook configuration was written, or could not be.
+    /// Counts a webhook configuration that was written, or could not be, by the reason.
     pub fn registration_written(&self, reason: RegistrationWrite) {
         self.replica.registration_writes.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// Whether this replica holds the Lease.
+    /// Shows whether this replica holds the Lease.
     pub fn set_holds_lease(&self, holds: bool) {
         self.replica.holds_lease.set(holds.into());
     }
 
-    /// How the backstop stands; `None` if there is none to keep, or another replica keeps it.
+    /// Shows the condition of the backstop; `None` if there is none to keep, or another replica keeps it.
     pub fn set_backstop(&self, now: Option<BackstopCondition>) {
         let Some(now) = now else { return self.replica.backstop.reset() };
         for condition in BackstopCondition::ALL {
@@ -101,7 +101,7 @@ impl Metrics {
         }
     }
 
-    /// A certificate that is in use expires at that Unix time.
+    /// Sets the Unix time at which a certificate that is in use expires.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
     pub fn set_certificate_expiry(&self, certificate: Certificate, unix_seconds: i64) {
         self.replica

@@ -1,24 +1,24 @@
-//! What makes a body no review that can be decided.
+//! The errors of a body that is not a review that PoolGuard can decide.
 
 use super::{API_VERSION, KIND};
 use crate::json::JsonError;
 
-/// Why a body is not a review that can be decided.
+/// The reason why a body is not a review that PoolGuard can decide.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
-    /// Not text.
+    /// The body is not UTF-8 text.
     #[error("it is not UTF-8 text: {0}")]
     Utf8(std::str::Utf8Error),
-    /// Not an object, for example YAML.
+    /// The body is not a JSON object, for example YAML.
     #[error("the body is not an {KIND} in JSON: {0}")]
     NoObject(JsonError),
-    /// Not JSON, or not of the shape that the API has.
+    /// The body is not JSON, or does not have the shape that the API defines.
     #[error("{0}")]
     Json(JsonError),
     /// A review that is made here cannot be written.
     #[error("{0}")]
     Object(serde_json::Error),
-    /// Another kind or version.
+    /// The body has another kind or version than a review.
     #[error("expected {KIND} of {API_VERSION}, found {kind:?} of {api_version:?}")]
     Version {
         /// `kind`
@@ -26,7 +26,7 @@ pub enum Malformed {
         /// `apiVersion`
         api_version: String,
     },
-    /// A resource that the rules read, in a version that they do not.
+    /// A resource that the rules read, in a version that they do not read.
     #[error(
         "PoolGuard cannot judge {resource} of {}: it reads only {resource} of {}",
         api_version(group, found),
@@ -51,11 +51,11 @@ pub enum Malformed {
     /// A part is longer than any that an API server sends.
     #[error("{part} has {bytes} bytes; an API server sends at most {most}")]
     TooLong {
-        /// The part.
+        /// The name of the part, such as `request.uid`.
         part: &'static str,
-        /// How long it is.
+        /// The length of the part in bytes.
         bytes: usize,
-        /// How long it may be.
+        /// The largest length in bytes that an API server sends.
         most: usize,
     },
 }

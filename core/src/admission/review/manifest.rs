@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{API_VERSION, KIND};
 use crate::kubernetes::resource::{is_cluster_scoped, plural};
 
-/// Who applies a manifest, and where to.
+/// The user who applies a manifest, and the namespace that it is applied to.
 #[derive(Clone, Debug)]
 pub struct Asker {
     /// User name.
@@ -16,10 +16,10 @@ pub struct Asker {
     pub namespace: String,
 }
 
-/// Why a document is not a manifest.
+/// The reason why a document is not a manifest.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Every object has both.
+    /// The document has no `apiVersion` or no `kind`; every object has both.
     #[error("it has no `{0}`, so it is neither a manifest nor an AdmissionReview")]
     Missing(&'static str),
 }

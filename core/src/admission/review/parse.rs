@@ -1,4 +1,4 @@
-//! Bytes to a request, in one pass.
+//! Reading of a review's bytes into a request, in one pass.
 //!
 //! The API server writes operation and resource before the objects, so that the objects are decoded
 //! straight into the view that the rules have of them, and everything else is skipped. A review in
@@ -50,19 +50,19 @@ pub fn parse(body: &[u8], reads: impl Fn(&Target<'_>) -> Reads) -> Result<Reques
     request.as_mut().ok_or(Malformed::Missing("request"))?.finish(reads)
 }
 
-/// How objects are read.
+/// The way in which objects are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// Straight into their view.
+    /// Objects are decoded straight into their view.
     Direct,
-    /// As text, decoded at the end.
+    /// Objects are kept as text, and decoded at the end.
     Later,
 }
 
-/// Why reading stopped.
+/// The reason why reading stopped.
 enum Interruption {
     Json(JsonError),
-    /// An object came before what tells its kind.
+    /// An object came before one of the fields that choose its view.
     Disorder,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Review<'a> {
 #[derive(Default)]
 struct RawRequest<'a> {
     uid: Text<'a>,
-    /// `target.operation` is this one, once it is read.
+    /// The text of the operation; `target.operation` holds the same operation once the text is read.
     operation: Text<'a>,
     target: Target<'a>,
     user: User<'a>,
@@ -166,8 +166,8 @@ enum Side {
     Old,
 }
 
-/// Holds what comes back in an answer, a record or a metric against the lengths that Kubernetes has. Names
-/// of roles have none of their own, so that those may be longer than others.
+/// Checks the length of each text that comes back in an answer, a record or a metric against the bounds of
+/// Kubernetes. Names of roles have no bound of their own, so `request.name` may be longer than the others.
 fn check_lengths(uid: &Text<'_>, target: &Target<'_>) -> Result<(), Malformed> {
     let Target { operation: _, group, version, resource, sub_resource, namespace, name } = target;
     let parts = [

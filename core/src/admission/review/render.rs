@@ -1,4 +1,4 @@
-//! A verdict to bytes.
+//! Writing of a verdict as the bytes of a review.
 
 use std::iter;
 
@@ -13,16 +13,17 @@ use crate::{
     },
 };
 
-/// A denial's message and annotations fit into this, so that an answer is one allocation, and one that
-/// is small enough for glibc's caches, which end at 1,032 bytes.
+/// The initial capacity of an answer with a record. The message and the annotations of a denial fit into it, so
+/// an answer is one allocation, and one that is small enough for glibc's caches, which end at 1,032 bytes.
 const ANSWER_BYTES: usize = 1024;
-/// The same of an allow with nothing to say.
+/// The initial capacity of an answer without a record: the request is allowed, and there is nothing to say.
 const PLAIN_BYTES: usize = 256;
 
 /// Writes the answer to a request.
 ///
 /// # Errors
-/// None in practice: there is no map with keys that are not text, which alone JSON cannot write.
+/// In practice there is no error: JSON can write everything but a map with keys that are not text, and there is
+/// no such map.
 pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde_json::Error> {
     let Verdict { outcome, warnings, records: _ } = verdict;
     let patch = match outcome {
@@ -57,7 +58,7 @@ pub fn render(request: &Request<'_>, verdict: &Verdict) -> Result<Vec<u8>, serde
     Ok(bytes)
 }
 
-/// What a client sees of a denial.
+/// Writes the `status` of a denial, which the client sees.
 fn status(fields: &mut ObjectFields<'_>, denials: &Denials) {
     fields.number("code", 403_u16);
     fields.name("reason", "Forbidden");
@@ -67,7 +68,7 @@ fn status(fields: &mut ObjectFields<'_>, denials: &Denials) {
     fields.parts("message", parts);
 }
 
-/// What the API server writes into its audit log, under the name of the webhook.
+/// Writes the audit annotations, which the API server writes into its audit log under the name of the webhook.
 fn annotations(fields: &mut ObjectFields<'_>, record: &Record) {
     fields.name("decision", record.decision.as_str());
     if let Some(rule) = record.rule() {

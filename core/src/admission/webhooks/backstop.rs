@@ -43,13 +43,13 @@ use crate::{
 /// The objects of a backstop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backstop {
-    /// Each policy, and its binding behind it.
+    /// The policies, each with its binding behind it.
     pub objects: Vec<Value>,
-    /// What of the snapshot is left out.
+    /// The parts of the snapshot that are left out.
     pub omitted: Omitted,
 }
 
-/// Why a config and a cluster have no backstop.
+/// The reason why a config and a cluster have no backstop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoBackstop {
     /// The rule does not deny.
@@ -118,7 +118,7 @@ pub fn backstop(
     Ok(Backstop { objects, omitted: table.omitted })
 }
 
-/// What is particular to one policy.
+/// The parts of a policy that are particular to it.
 struct PolicySpec {
     name: String,
     rule: WebhookRule,
@@ -184,7 +184,7 @@ fn variable(name: impl Into<String>, expression: impl Into<String>) -> Value {
     json!({"name": name.into(), "expression": expression.into()})
 }
 
-/// Where nodes are looked up by their names.
+/// Returns the variables in which the expressions look up nodes by their names.
 fn node_variables(table: &Table, rows: fn(&Chunk) -> &str) -> Vec<Value> {
     let chunks = table.rows.iter().enumerate();
     let rows = chunks.map(|(at, chunk)| variable(format!("rows{at}"), rows(chunk)));
@@ -245,7 +245,7 @@ fn validation(expression: &str, message: &str) -> Value {
     })
 }
 
-/// What is said where the message itself cannot be evaluated.
+/// The message of a denial whose own message cannot be evaluated.
 const FALLBACK: &str = "[pod-intrusion] The pod can run on a node that is reserved for AutoMQ. Change the pod's \
      tolerations, nodeSelector or nodeName";
 

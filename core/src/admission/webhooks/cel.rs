@@ -16,7 +16,7 @@ pub(super) enum Cel {
     Never,
     /// Text that binds more tightly than `&&`.
     Term(String),
-    /// Whether it holds for an item of a list or a key of an object, bound to a name.
+    /// Whether a condition holds for an item of a list or a key of an object, bound to a name.
     Exists(String, &'static str, Box<Self>),
     Not(Box<Self>),
     All(Vec<Self>),
@@ -28,7 +28,7 @@ impl Cel {
         Self::Term(text.into())
     }
 
-    /// Whether it holds for one of what is in a list, bound to this name.
+    /// Whether a condition holds for one of the items of a list, bound to this name.
     pub(super) fn exists(list: impl fmt::Display, name: &'static str, holds: Self) -> Self {
         if holds == Self::Never {
             return Self::Never;
@@ -47,7 +47,7 @@ impl Cel {
         }
     }
 
-    /// Whether all of them hold; looked at in this order, and no further than need be.
+    /// Whether all parts hold. The API server evaluates them in this order, and no further than need be.
     pub(super) fn all(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Vec::new();
         for part in parts {
@@ -67,7 +67,7 @@ impl Cel {
         }
     }
 
-    /// Whether any of them holds; looked at in this order, and no further than need be.
+    /// Whether any of the parts holds. The API server evaluates them in this order, and no further than need be.
     pub(super) fn any(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut any = Vec::new();
         for part in parts {
@@ -88,7 +88,7 @@ impl Cel {
     }
 }
 
-/// What is longer is put on several lines.
+/// The largest length of a line; a longer condition is written on several lines.
 const LINE_MAX: usize = 96;
 
 impl Cel {
@@ -126,7 +126,7 @@ impl Cel {
         self.text(0)
     }
 
-    /// Whether it needs parentheses among others.
+    /// Whether the condition needs parentheses among others.
     fn is_compound(&self) -> bool {
         matches!(self, Self::All(_) | Self::Any(_))
     }
@@ -210,7 +210,7 @@ pub(super) fn matches_any<'g>(expression: &str, globs: impl IntoIterator<Item = 
     Cel::any([is_one_of(expression, exact), matches(expression, "", &patterns, "")])
 }
 
-/// Those that stand for more than one name.
+/// Returns the globs that stand for more than one name.
 pub(super) fn patterns<'g>(
     globs: impl IntoIterator<Item = &'g Glob>,
 ) -> impl Iterator<Item = &'g Glob> {
@@ -233,7 +233,7 @@ pub(super) fn matches(expression: &str, before: &str, patterns: &[String], after
     Cel::Term(format!("{expression}.matches({})", literal(&anchored)))
 }
 
-/// What the wildcards of a glob stand for.
+/// The regular expressions that the wildcards of a glob stand for.
 #[derive(Clone, Copy)]
 pub(super) struct Wildcards {
     one: &'static str,
@@ -241,9 +241,9 @@ pub(super) struct Wildcards {
 }
 
 impl Wildcards {
-    /// Any characters.
+    /// Wildcards for any characters.
     pub(super) const ANYTHING: Self = Self { one: r"[\s\S]", any: r"[\s\S]*" };
-    /// Any but the one that separates a namespace from a name.
+    /// Wildcards for any characters but the colon, which separates a namespace from a name.
     pub(super) const NO_COLON: Self = Self { one: "[^:]", any: "[^:]*" };
 }
 
@@ -264,7 +264,7 @@ pub(super) fn pattern(glob: &str, wildcards: Wildcards) -> String {
     pattern
 }
 
-/// A field, as far as `object` or `oldObject` has it.
+/// The path of a field that `object` or `oldObject` may lack.
 #[derive(Clone, Debug)]
 pub(super) struct CelPath(String);
 
@@ -277,7 +277,7 @@ impl CelPath {
         Self("oldObject".to_owned())
     }
 
-    /// What is bound to a name, as by `exists`.
+    /// The path of a value that is bound to a name, as by `exists`.
     pub(super) fn bound(name: &str) -> Self {
         Self(name.to_owned())
     }

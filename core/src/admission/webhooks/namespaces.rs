@@ -11,8 +11,8 @@ use crate::policy::{
     request::Operation,
 };
 
-/// The namespaces that the config names fail closed; what else holds a protected object is known
-/// from a look-up only.
+/// Returns the entries for the deletion of namespaces. The entry for the namespaces that the config names can fail
+/// closed. The entry for all others fails open: only a look-up tells whether one of them holds a protected object.
 pub(super) fn entries(policy: &Policy) -> Vec<WebhookEntry> {
     let mode = policy.rules.role_binding;
     if mode == Mode::Off {

@@ -17,7 +17,8 @@ use crate::{
     policy::{Phase, Policy, mode::Mode, node_pool::asks_for_a_label, request::Operation},
 };
 
-/// What the rules about node pools judge, but for what the entries of protected objects send.
+/// Returns the entry for the objects that the rules about node pools judge, except those that the entries of
+/// protected objects send.
 pub(super) fn entry(policy: &Policy) -> Option<WebhookEntry> {
     let mut listed: BTreeMap<(&str, bool, Judged), BTreeSet<&str>> = BTreeMap::new();
     for kind in &policy.node_pool_kinds {
@@ -41,11 +42,12 @@ pub(super) fn entry(policy: &Policy) -> Option<WebhookEntry> {
     Some(entry)
 }
 
-/// What of the objects of a kind a rule judges.
+/// The parts of the objects of a kind that a rule judges.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Judged {
     nodes: bool,
-    /// By a look-up: what the object itself shows, the entries of protected objects send.
+    /// Whether a rule judges the role by a look-up. The entries of protected objects send the objects that show the
+    /// role themselves.
     role: bool,
 }
 

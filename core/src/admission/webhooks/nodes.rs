@@ -38,7 +38,7 @@ pub(super) fn validating(policy: &Policy) -> Option<WebhookEntry> {
     Some(entry)
 }
 
-/// The half that adds the pool's taint.
+/// Returns the mutating entry, which adds the pool's taint.
 pub(super) fn mutating(policy: &Policy) -> Option<WebhookEntry> {
     if policy.rules.node_taint == Mode::Off || policy.pools.is_empty() {
         return None;
@@ -51,7 +51,7 @@ pub(super) fn mutating(policy: &Policy) -> Option<WebhookEntry> {
     Some(entry)
 }
 
-/// Heartbeats do not change labels.
+/// A filter for changed labels. Heartbeats do not change labels.
 fn relabelled() -> Cel {
     CelPath::object().key("metadata").differs(&CelPath::old_object().key("metadata"), "labels")
 }

@@ -9,22 +9,22 @@ use serde_json::{Map, Value, json};
 use super::{Entries, MatchCondition, NamespaceScope, WebhookEntry, WebhookRule};
 use crate::policy::{Phase, request::Operation};
 
-/// How this PoolGuard is installed.
+/// The name, the address, the owner and the labels with which this PoolGuard is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
     /// Name of both objects.
     pub name: String,
     /// The namespace that PoolGuard runs in.
     pub namespace: String,
-    /// Where the API server reaches it.
+    /// The address at which the API server reaches PoolGuard.
     pub address: Address,
-    /// What the objects go with, when it is uninstalled.
+    /// The owner together with which Kubernetes deletes the objects when PoolGuard is uninstalled.
     pub owner: Option<Owner>,
     /// Labels beside `app.kubernetes.io/name` and `app.kubernetes.io/managed-by`.
     pub labels: BTreeMap<String, String>,
 }
 
-/// Where the API server reaches PoolGuard.
+/// The address at which the API server reaches PoolGuard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A Service in its namespace.
@@ -38,17 +38,17 @@ pub enum Address {
     Url(String),
 }
 
-/// The cluster-scoped object of a release, which takes the objects with it.
+/// The cluster-scoped object of a release that owns the objects. Kubernetes deletes the objects with their owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Name of a ClusterRole.
     pub name: String,
-    /// Its identifier.
+    /// The UID of the ClusterRole.
     pub uid: String,
 }
 
 impl Owner {
-    /// As an object names its owner.
+    /// Returns the owner as an entry of `metadata.ownerReferences`.
     pub fn reference(&self) -> Value {
         let Self { name, uid } = self;
         json!({
@@ -63,7 +63,7 @@ impl Owner {
 /// The label that the API server puts on every namespace.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 
-/// Keeps AKS from adding selectors of its own, with which the live object would always differ.
+/// The annotation that keeps AKS from adding selectors of its own, with which the live object would always differ.
 const AKS_OPT_OUT: &str = "admissions.enforcer/disabled";
 
 impl Entries {

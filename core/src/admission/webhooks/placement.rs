@@ -9,7 +9,7 @@ use super::{
 };
 use crate::policy::{Phase, Policy, mode::Mode, request::Operation};
 
-/// What `pods` and `bindings` leave out, since it is AutoMQ's.
+/// Returns the entry for AutoMQ's pods and their bindings, which `pods` and `bindings` leave out.
 pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<WebhookEntry> {
     if policy.rules.pod_placement == Mode::Off && policy.rules.pod_intrusion == Mode::Off {
         return None;
@@ -36,7 +36,7 @@ pub(super) fn validating(policy: &Policy, own_namespace: &str) -> Option<Webhook
     Some(entry)
 }
 
-/// Either of the resources by which a pod is bound.
+/// Whether the request is about one of the two resources by which a pod is bound.
 fn is_binding() -> Cel {
     let request = CelPath::bound("request");
     Cel::any([
@@ -45,7 +45,7 @@ fn is_binding() -> Cel {
     ])
 }
 
-/// The half that changes pods.
+/// Returns the mutating entry, which changes pods.
 pub(super) fn mutating(policy: &Policy) -> Option<WebhookEntry> {
     let namespaces = sorted(policy.instances.iter().map(|instance| instance.namespace.as_str()));
     if policy.rules.pod_placement == Mode::Off || namespaces.is_empty() {

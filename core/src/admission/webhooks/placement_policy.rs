@@ -87,7 +87,8 @@ pub fn placement_policy(
     Some([object, binding])
 }
 
-/// The pods that the rule leaves alone, whatever their instance. A mirror pod names its node.
+/// Returns the conditions that leave out the pods that the rule leaves alone, whatever their instance. A mirror
+/// pod names its node.
 fn conditions() -> impl Iterator<Item = MatchCondition> {
     let of_daemon_set = principals::creates_pod_of_daemon_set();
     let object = CelPath::object();
@@ -108,7 +109,7 @@ struct Tables {
     spreads: Vec<String>,
 }
 
-/// The names of their variables are these, with an index.
+/// The stems of the names of the tables' variables. An index follows the stem.
 const INSTANCES: &str = "instances";
 const SPREADS: &str = "spreads";
 
@@ -153,12 +154,14 @@ fn row(instance: &Instance, additions: &PlacementAdditions) -> String {
     format!("{{{}}}", filled.map(column).collect::<Vec<String>>().join(", "))
 }
 
-/// How the values of a map become values of one type: the API server rejects a map with values of several types.
+/// The way in which the values of a map become values of one type. The API server rejects a map with values of
+/// several types.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Values {
-    /// Each is a text or a list of texts, and a text is written as a list of one.
+    /// Values that are texts or lists of texts. A text is written as a list of one.
     Texts,
-    /// Each is made dynamic. The time to compile an expression grows with the square of the number of these values.
+    /// Values of any type, each of which is made dynamic. The time to compile an expression grows with the square of
+    /// the number of these values.
     Mixed,
 }
 

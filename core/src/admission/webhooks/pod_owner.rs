@@ -23,7 +23,7 @@ const NAMESPACE: &str = "request.namespace";
 
 const KUBE_SYSTEM: &str = "kube-system";
 
-/// What `pods` and its like leave out.
+/// The pods that the entry `pods` and similar entries leave out.
 pub(super) struct Outside<'p> {
     policy: &'p Policy,
     /// Namespaces that are out as a whole, by exact name.
@@ -43,12 +43,12 @@ impl<'p> Outside<'p> {
         Self { policy, namespaces: sorted(fixed.into_iter().chain(exempt).chain(automq)) }
     }
 
-    /// What the API server selects by.
+    /// The scope by which the API server selects namespaces.
     pub(super) fn scope(&self) -> NamespaceScope {
         NamespaceScope::Except(self.namespaces.clone())
     }
 
-    /// The same without any of AutoMQ's namespaces, for what shows no labels.
+    /// The scope without any of AutoMQ's namespaces, for requests that show no labels of the pod.
     pub(super) fn scope_without_automq(&self) -> NamespaceScope {
         let automq = automq_namespaces(self.policy);
         NamespaceScope::Except(sorted(self.namespaces.iter().cloned().chain(automq)))
@@ -103,7 +103,7 @@ impl<'p> Outside<'p> {
         MatchCondition::new("neither-automqs-nor-exempt", is_outside)
     }
 
-    /// The same as an expression.
+    /// Whether the pod is neither AutoMQ's nor exempt, as an expression.
     pub(super) fn is_pod_outside(&self, owner: OwnerCounts, agents: Agents) -> Cel {
         let automq = &self.policy.automq;
         let is_automq =
@@ -124,13 +124,13 @@ impl<'p> Outside<'p> {
 /// Whether a filter knows the presets' agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Agents {
-    /// It leaves them to the rule.
+    /// The filter leaves the agents to the rule.
     Left,
-    /// It leaves their pods out, as the rule does.
+    /// The filter leaves the agents' pods out, as the rule does.
     Included,
 }
 
-/// AutoMQ's namespaces that have a name: instances' are always named.
+/// AutoMQ's namespaces that have an exact name. Those of instances always have one.
 pub(super) fn automq_namespaces(policy: &Policy) -> Vec<String> {
     let named = policy.automq.namespaces.iter().filter_map(Glob::as_exact);
     sorted(named.chain(policy.instances.iter().map(|instance| instance.namespace.as_str())))
@@ -146,12 +146,12 @@ pub(super) fn is_automq_pod(automq: &AutoMq) -> Cel {
     ])
 }
 
-/// When the owner that a pod names counts. Anyone can write one.
+/// The case in which the owner that a pod names counts. Anyone can write an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnerCounts {
-    /// The DaemonSet controller asks.
+    /// The owner counts if the DaemonSet controller sends the request.
     Asking,
-    /// It is stored, and stays.
+    /// The owner counts if it is stored already and the request does not change it.
     Stored,
 }
 
@@ -237,9 +237,9 @@ pub(super) fn has_daemon_set(named: Cel) -> Cel {
     Cel::all([metadata.holds("ownerReferences"), Cel::exists(owners, "o", is_meant)])
 }
 
-/// Where what makes a pod AutoMQ's or exempt can be changed on the pod: labels, and the owner.
+/// The properties that make a pod AutoMQ's or exempt and that can be changed on the pod: labels, and the owner.
 pub(super) struct Changeable<'p> {
-    /// Namespaces in which it can.
+    /// The namespaces in which such a property counts.
     pub(super) namespaces: Vec<&'p Glob>,
     /// Whether an owner counts somewhere.
     pub(super) owners: bool,

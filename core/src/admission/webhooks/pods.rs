@@ -26,7 +26,7 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntr
     of_outage(policy, outside, Outage::of)
 }
 
-/// The same where a backstop denies the intruders while PoolGuard does not answer.
+/// Returns the entries for a cluster where a backstop denies the intruders while PoolGuard does not answer.
 pub(super) fn entries_beside_backstop(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
     let open = Outage { failure_policy: FailurePolicy::Ignore, people: People::LeftOut };
     of_outage(policy, outside, |_| open)
@@ -52,7 +52,8 @@ pub(super) fn rule(resources: &[&str], operations: &[Operation]) -> WebhookRule 
     WebhookRule::new("", resources.iter().copied(), operations, ResourceScope::Namespaced)
 }
 
-/// What a rule asks of pods that are created: nothing, those that can reach a pool, or all.
+/// Returns the condition for created pods that can reach a pool, and the mode of the strictest rule that judges pods.
+/// The rules judge no pods, those that can reach a pool, or all.
 fn judges(policy: &Policy, intrusion: Mode) -> (Cel, Mode) {
     let exclusive = policy.rules.cluster_exclusive;
     let has_pools = !pool_taints(policy).is_empty();
@@ -66,7 +67,7 @@ fn judges(policy: &Policy, intrusion: Mode) -> (Cel, Mode) {
     (reaches, intrusion.max(exclusive))
 }
 
-/// All pods where the cluster is to be AutoMQ's alone.
+/// A condition for all pods outside AutoMQ's namespaces, where the cluster is to be AutoMQ's alone.
 fn widened(policy: &Policy, outside: &Outside<'_>) -> Cel {
     if policy.rules.cluster_exclusive < Mode::Warn {
         Cel::Never
@@ -94,7 +95,7 @@ pub(super) fn is_first(entry: &WebhookEntry) -> bool {
     ["pods", "bindings"].iter().any(|stem| entry.name == format!("{stem}.{DOMAIN}"))
 }
 
-/// What becomes of an entry's requests while PoolGuard does not answer, and whose are sent.
+/// The failure policy of an entry while PoolGuard does not answer, and the people whose requests it sends.
 #[derive(Clone, Copy)]
 struct Outage {
     failure_policy: FailurePolicy,
@@ -110,7 +111,7 @@ enum People {
 }
 
 impl Outage {
-    /// A fail-closed entry leaves people out, and its counterpart sends their requests.
+    /// Creates the outage of a mode. A fail-closed entry leaves people out, and its counterpart sends their requests.
     fn of(mode: Mode) -> Self {
         let failure_policy = FailurePolicy::of(mode);
         let people = match failure_policy {
@@ -179,8 +180,8 @@ fn daemon_set_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntr
     Some(entry)
 }
 
-/// What is bound and where to says too little for CEL: every scheduler but Kubernetes' own is asked
-/// about.
+/// Returns the entry for bindings. A binding says too little about the pod and its node for CEL, so the entry sends
+/// the bindings of every scheduler but Kubernetes' own.
 fn bindings(
     policy: &Policy,
     outside: &Outside<'_>,
@@ -207,7 +208,7 @@ pub(super) fn binding_rule() -> WebhookRule {
     rule(&["bindings", "pods/binding"], &[Operation::Create])
 }
 
-/// Pods that a change of labels or of the owner may turn into intruders, where they are.
+/// Returns the entry for pods that a change of labels or of the owner may turn into intruders, where they are.
 fn relabelled_pods(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookEntry> {
     let changeable = Changeable::of(policy);
     let intrusion = policy.rules.pod_intrusion.max(policy.rules.daemon_set_intrusion);

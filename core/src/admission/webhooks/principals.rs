@@ -1,4 +1,4 @@
-//! Who asks: conditions on a request's user.
+//! Conditions on the user of a request.
 
 use super::{
     MatchCondition,
@@ -17,10 +17,10 @@ use crate::policy::{
 const USER_NAME: &str = "request.userInfo.username";
 const GROUPS: &str = "request.userInfo.groups";
 
-/// The condition of a fail-closed entry that a break-glass request passes by.
+/// The name of the condition by which a fail-closed entry leaves out break-glass requests.
 pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
 
-/// The condition of an entry that a trusted principal passes by.
+/// The name of the condition by which an entry leaves out trusted principals.
 pub(super) const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
 
 /// Conditions by which a fail-closed entry leaves people out.
@@ -40,7 +40,7 @@ fn has_group(group: &str) -> Cel {
     Cel::all([has, Cel::term(format!("{} in {GROUPS}", literal(group)))])
 }
 
-/// A member of a break-glass group; never where the config names none.
+/// Whether the user is a member of a break-glass group; never where the config names no group.
 pub(super) fn is_break_glass(policy: &Policy) -> Cel {
     match policy.break_glass_groups.as_slice() {
         [] => Cel::Never,
@@ -76,7 +76,7 @@ pub(super) fn creates_pod_of_daemon_set() -> Cel {
     Cel::all([user_is(is_one_of(USER_NAME, controllers)), has_daemon_set(Cel::Always)])
 }
 
-/// The controllers that create workloads for other workloads.
+/// Whether the user is one of the controllers that create workloads for other workloads.
 pub(super) fn is_workload_controller() -> Cel {
     user_is(is_one_of(USER_NAME, WORKLOAD_CONTROLLERS))
 }
@@ -85,17 +85,17 @@ pub(super) fn is_kube_scheduler() -> Cel {
     user_is(is_one_of(USER_NAME, [KUBE_SCHEDULER]))
 }
 
-/// The controllers whose upkeep no rule judges.
+/// Whether the user is one of the controllers whose upkeep no rule judges.
 pub(super) fn is_never_judged() -> Cel {
     user_is(is_one_of(USER_NAME, NEVER_JUDGED))
 }
 
-/// The condition that keeps out those whom the rules about roles let pass.
+/// The condition that leaves out the principals whom the rules about roles allow.
 pub(super) fn by_no_trusted_principal(policy: &Policy) -> Option<MatchCondition> {
     MatchCondition::new(BY_NO_TRUSTED_PRINCIPAL, Cel::not(is_trusted(policy)))
 }
 
-/// Those whom the rules about roles let pass.
+/// Whether the user is a principal whom the rules about roles allow.
 pub(super) fn is_trusted(policy: &Policy) -> Cel {
     let trusted = [&policy.trusted.configured, &policy.trusted.preset];
     let principals = || trusted.into_iter();

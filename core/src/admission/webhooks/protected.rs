@@ -73,11 +73,11 @@ fn exact_namespace(entry: &Protected) -> Option<&str> {
 
 /// Namespaces that share an entry.
 enum Group<'p> {
-    /// One that an entry of the config or a preset names.
+    /// One namespace that an entry of the config or a preset names.
     Named(&'p str),
-    /// AutoMQ's others.
+    /// AutoMQ's other namespaces.
     AutoMq(Vec<String>),
-    /// All but these, and objects without a namespace.
+    /// All namespaces but these, and objects without a namespace.
     Others(Vec<String>),
     /// Namespaces as objects.
     Namespaces,

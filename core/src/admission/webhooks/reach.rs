@@ -70,7 +70,7 @@ fn tolerates(taint: &Taint<'_>, comparison: ComparisonOperators) -> Cel {
     Cel::all([empty_or("key", &taint.key), empty_or("effect", &taint.effect), compares])
 }
 
-/// What of a pod's spec decides where it can land. All but the first may only be added to, or
+/// The fields of a pod's spec that decide where the pod can land. All but the first may only be added to, or
 /// changed while the pod is gated; the API server sees to that.
 const PLACEMENT_FIELDS: [&str; 4] = ["tolerations", "nodeSelector", "affinity", "nodeName"];
 
@@ -87,7 +87,7 @@ pub(super) fn moves_unbound_pod() -> Cel {
     ])
 }
 
-/// `request.operation` is this one.
+/// Whether `request.operation` is this one.
 pub(super) fn operation_is(operation: &str) -> Cel {
     Cel::term(format!("request.operation == {}", literal(operation)))
 }

@@ -1,5 +1,5 @@
-//! `role-binding`, as far as it needs a look-up: the roles that protected bindings refer to. Nothing
-//! of a role itself tells, so that it fails open.
+//! `role-binding`, as far as it needs a look-up: the roles that protected bindings refer to. A role itself does not
+//! show which bindings refer to it, so the entry fails open.
 
 use super::{
     MatchCondition, ResourceScope, WebhookEntry, WebhookRule,
@@ -41,7 +41,7 @@ pub(super) fn entries(policy: &Policy) -> Option<WebhookEntry> {
     Some(entry)
 }
 
-/// The API server reconciles these at its start.
+/// Whether the object is a bootstrapping role, which the API server reconciles at its start.
 fn is_bootstrapping(object: &CelPath) -> Cel {
     let metadata = object.key("metadata");
     Cel::all([

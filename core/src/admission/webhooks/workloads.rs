@@ -37,7 +37,7 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Option<WebhookE
     Some(entry)
 }
 
-/// Some of the names of all kinds, by API group.
+/// Returns the names that `name` chooses for all kinds, by API group.
 fn by_group(
     name: impl Fn(&'static str, &'static str, &'static str) -> &'static str,
 ) -> BTreeMap<&'static str, Vec<String>> {
@@ -49,7 +49,7 @@ fn by_group(
     groups.into_iter().map(|(group, names)| (group, sorted(names))).collect()
 }
 
-/// A CronJob has `jobTemplate`, the others `template`.
+/// The keys of the templates: a CronJob has `jobTemplate`, the others `template`.
 const TEMPLATES: [&str; 2] = ["template", "jobTemplate"];
 
 fn template_changes() -> Cel {
@@ -75,8 +75,8 @@ fn template_reaches(policy: &Policy) -> Cel {
     Cel::any([at(&["spec", "template"]), at(&["spec", "jobTemplate", "spec", "template"])])
 }
 
-/// Whether a workload that was asked about itself made this one. Anyone can write an owner: it counts where
-/// its controller asks, or where it is stored.
+/// Whether another workload made this one. PoolGuard judges the other workload itself. Anyone can write an owner,
+/// so an owner counts only if its controller sends the request, or if the owner is stored.
 fn was_made_by_a_workload() -> Cel {
     let is_create = operation_is(Operation::Create.as_str());
     let vouched = Cel::any([

@@ -28,7 +28,7 @@ use crate::{
 
 /// The identifier of an instance that AutoMQ's console makes.
 const INSTANCE_ID: &str = "automq.cloud/instance-id";
-/// AutoMQ's chart, and its release.
+/// The label of AutoMQ's chart with its value, and the label of the chart's release.
 const CHART: (&str, &str) = ("app.kubernetes.io/name", "automq-enterprise");
 const RELEASE: &str = "app.kubernetes.io/instance";
 
@@ -47,9 +47,9 @@ pub(super) struct DraftNamespace {
 pub(super) struct DraftInstance {
     pub(super) name: String,
     pub(super) namespace: String,
-    /// The label of its pods, where the namespace has others.
+    /// The label of the instance's pods, if the namespace has other pods too.
     pub(super) label: Option<(String, String)>,
-    /// Its pool; `None` if the cluster does not tell.
+    /// The pool of the instance; `None` if the cluster does not show it.
     pub(super) pool: Option<String>,
     pub(super) checks: Vec<String>,
 }
@@ -60,7 +60,7 @@ struct Evidence<'a> {
     namespace: &'a str,
     labels: &'a Labels<'a>,
     spec: &'a PodSpec<'a>,
-    /// Whether it is a pod.
+    /// Whether the evidence is a pod.
     is_pod: bool,
 }
 
@@ -102,9 +102,9 @@ pub(super) fn stateful_sets(inventory: &Inventory) -> Vec<Workload<'_>> {
     sets.filter_map(|(_, text)| json::from_str(text).ok()).collect()
 }
 
-/// What is known of AutoMQ in a cluster, before there are pools.
+/// The facts about AutoMQ in a cluster, collected before the pools are known.
 pub(super) struct Deployment<'a> {
-    /// By namespace.
+    /// The pods and templates, by namespace.
     evidence: BTreeMap<&'a str, Vec<Evidence<'a>>>,
     /// Namespaces with AutoMQ's pods or an AutoMQ StatefulSet, or those that were chosen.
     namespaces: BTreeSet<String>,
@@ -164,7 +164,7 @@ impl<'a> Deployment<'a> {
         hosts
     }
 
-    /// AutoMQ's namespaces, with what speaks against them.
+    /// AutoMQ's namespaces, with the reasons to doubt them.
     pub(super) fn namespaces(
         &self,
         policy: &Policy,

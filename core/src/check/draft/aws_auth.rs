@@ -14,7 +14,7 @@ const NAMESPACE: &str = "kube-system";
 const NAME: &str = "aws-auth";
 /// The group of nodes.
 const NODES_GROUP: &str = "system:nodes";
-/// More roles are not told one by one.
+/// The largest number of roles that PoolGuard takes from the ConfigMap.
 const ROLES_MAX: usize = 50;
 
 /// The ConfigMap that maps IAM roles to users and groups, to be read beside what every check reads.
@@ -28,11 +28,11 @@ pub fn aws_auth() -> NamedObject {
 
 /// A role that the ConfigMap maps.
 pub(super) struct MappedRole {
-    /// Its ARN, checked.
+    /// The ARN of the role, checked.
     pub(super) arn: String,
-    /// Whether nodes have it.
+    /// Whether nodes have the role.
     pub(super) is_of_nodes: bool,
-    /// The user that it is to the API server, in every session.
+    /// The user that the role is to the API server, in every session.
     pub(super) user: String,
 }
 
@@ -82,7 +82,7 @@ fn is_role(arn: &str) -> bool {
         && arn.chars().all(is_allowed)
 }
 
-/// Gives the pools the role of the nodes, if there is only one; several are a comment.
+/// Gives the pools the role of the nodes, if there is only one. If there are several, adds a comment to each pool.
 pub(super) fn add_roles(policy: &Policy, inventory: &Inventory, pools: &mut DraftList<DraftPool>) {
     if policy.provider != Some(Provider::Aws) {
         return;

@@ -11,13 +11,13 @@ use crate::{
     policy::{Policy, provider::Provider},
 };
 
-/// So many candidates are told.
+/// The largest number of candidates that a draft names.
 const CANDIDATES_MAX: usize = 5;
 
-/// What is known of the console's identity.
+/// The known facts about the console's identity.
 #[derive(Clone, Debug)]
 pub(super) struct DraftConsole {
-    /// What it looks like on this provider.
+    /// The description of the console's user on this provider.
     pub(super) looks: &'static str,
     /// The user that a person named.
     pub(super) user: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct DraftConsole {
 pub(super) struct Candidate {
     /// The user's name, as the API server has it.
     pub(super) user: String,
-    /// Where it was found.
+    /// The object in which the user was found.
     pub(super) found: String,
 }
 

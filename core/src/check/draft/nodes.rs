@@ -21,9 +21,9 @@ use crate::{
     },
 };
 
-/// A list of more hosts than this is no selector.
+/// The largest number of hosts in a selector: no useful selector has more.
 const HOSTS_MAX: usize = 50;
-/// More machine types than this are no list that a person approves.
+/// The largest number of machine types that a draft lists: people cannot review a longer list.
 const TYPES_MAX: usize = 20;
 
 /// A pool to declare.
@@ -38,7 +38,7 @@ pub(super) struct DraftPool {
     pub(super) additional_taints: Checked<Vec<Taint<'static>>>,
 }
 
-/// What selects the nodes of a pool.
+/// The selector of a pool's nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DraftSelector {
     /// A label with its value.
@@ -71,13 +71,13 @@ impl DraftPool {
     }
 }
 
-/// So many node pools that are not in the draft are named one by one.
+/// The largest number of left-out node pools that a draft names one by one.
 const LEFT_OUT_MAX: usize = 20;
 
 /// Nodes that become a pool.
 struct Group<'a> {
     selector: DraftSelector,
-    /// What the pool is called, before it is unique and a name.
+    /// The name that the nodes give the pool, before it is made valid and unique.
     name: String,
     nodes: Vec<&'a NodeRecord>,
     checks: Vec<String>,
@@ -179,7 +179,7 @@ fn left_out(
     shown.chain(rest).collect()
 }
 
-/// Why a node pool without any AutoMQ taint is a pool.
+/// Returns the reason why a node pool without any AutoMQ taint is in the draft.
 fn guests_of(
     members: &[&NodeRecord],
     is_tainted: impl Fn(&NodeRecord) -> bool,
@@ -192,10 +192,10 @@ fn guests_of(
     vec![format!("this pool is in the draft only because pods of {guests} run on its nodes")]
 }
 
-/// Which taints make a node AutoMQ's.
+/// The taints that make a node AutoMQ's.
 struct Dedication<'p> {
     policy: &'p Policy,
-    /// Beside the default, and those of its key.
+    /// Further taints, beside the default and those of its key.
     others: Vec<Taint<'static>>,
 }
 
@@ -248,7 +248,7 @@ fn node_pool<'n>(policy: &'n Policy, node: &'n NodeRecord) -> Option<(&'n str, &
     named.filter(|(_, value)| !value.is_empty() && check_label_value(value).is_ok())
 }
 
-/// What tainted nodes share that have no label of a node pool.
+/// Groups tainted nodes that have no label of a node pool, by a label that only they have, or by their host names.
 fn without_node_pool<'a>(
     policy: &Policy,
     taint: &Taint<'static>,

@@ -14,7 +14,7 @@ use crate::{
     policy::{Policy, pool::HOST_NAME_LABEL, provider::Provider},
 };
 
-/// No line is longer, if it can be helped.
+/// The largest width of a line, where a line can be split.
 const WIDTH: usize = 100;
 
 /// The command that dumps what a draft is made from.
@@ -23,12 +23,12 @@ const DUMP_COMMAND: &str = "kubectl get \
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// Where a draft comes from, for its first lines.
+/// The origin of a draft, for its first lines.
 #[derive(Clone, Copy, Debug)]
 pub struct DraftOrigin<'a> {
-    /// The command that wrote it.
+    /// The command that wrote the draft.
     pub command: &'a str,
-    /// What it has read: a file, or a cluster.
+    /// The source that the command has read: a file, or a cluster.
     pub source: &'a str,
     /// The flags that give `poolguard check` the same source.
     pub check_flags: &'a str,
@@ -81,7 +81,7 @@ impl Page {
         self.wrapped(indent, "# ", "# ", text);
     }
 
-    /// What a reader is to decide.
+    /// Writes a comment on something that the reader must decide.
     fn check(&mut self, indent: usize, text: &str) {
         self.wrapped(indent, "# check: ", "#   ", text);
     }
@@ -92,7 +92,7 @@ impl Page {
         }
     }
 
-    /// A comment: its text may come from a cluster, and stays behind the `#`.
+    /// Writes a comment. Its text may come from a cluster, and stays behind the `#`.
     fn wrapped(&mut self, indent: usize, first: &str, next: &str, text: &str) {
         let text = without_controls(text);
         let mut line = first.to_owned();
@@ -113,7 +113,7 @@ impl Page {
         self.line(indent, &line);
     }
 
-    /// An entry of a list on one line, or one key a line if it is long.
+    /// Writes an entry of a list on one line, or one key a line if the entry is long.
     fn entry(&mut self, fields: &[(&str, String)], before: &str) {
         let pairs: Vec<String> =
             fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
@@ -219,7 +219,7 @@ impl Page {
         });
     }
 
-    /// A key of a pool, if it has a value, below what is to check in it.
+    /// Writes a key of a pool, if it has a value, below the comments on what to check in it.
     fn checked<T>(&mut self, checked: &Checked<T>, line: impl Fn(&T) -> Option<String>) {
         self.checks(2, &checked.checks);
         if let Some(line) = line(&checked.value) {

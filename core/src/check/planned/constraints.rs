@@ -16,7 +16,7 @@ use crate::{
     terraform::{Action, PlannedPool, TaintSyntax},
 };
 
-/// Holds every constraint on a pool against one.
+/// Judges a planned pool by every constraint on a pool.
 pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<CheckFinding> {
     let mut findings = Vec::new();
     actions(pool, &mut findings);
@@ -29,12 +29,12 @@ pub(super) fn judge(policy: &Policy, pool: &Planned<'_>) -> Vec<CheckFinding> {
     findings
 }
 
-/// `Node pool automq-a`, which a pool may have several of.
+/// Returns the name of a node pool in messages, such as `Node pool automq-a`. A pool may have several node pools.
 fn called(part: &PlannedPool) -> String {
     format!("Node pool {}", part.name)
 }
 
-/// What to change in the configuration of a node pool: in the block, if any, that has this attribute.
+/// Returns the change in the configuration of a node pool: in the block, if any, that has this attribute.
 fn edit(part: &PlannedPool, attribute: &str, change: &str) -> String {
     let blocks: Vec<&str> = attribute.split(".0.").collect();
     let (_, blocks) = blocks.split_last().unwrap_or((&"", &[]));
@@ -44,7 +44,7 @@ fn edit(part: &PlannedPool, attribute: &str, change: &str) -> String {
     format!("# in {}\n{within}", part.address)
 }
 
-/// `desired_size` of `scaling_config.0.desired_size`.
+/// Returns the last part of a path: `desired_size` of `scaling_config.0.desired_size`.
 fn leaf(attribute: &str) -> &str {
     attribute.rsplit('.').next().unwrap_or(attribute)
 }
@@ -148,7 +148,8 @@ fn taints(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>)
     }
 }
 
-/// A taint as a configuration has it, with those that are kept where it has all of them as one.
+/// Writes a taint as a configuration has it. If the configuration has all taints in one list, the kept ones are
+/// in it.
 fn written<'t>(
     syntax: TaintSyntax,
     attribute: &str,
@@ -361,7 +362,7 @@ fn spot(pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     }
 }
 
-/// Instances belong to declared pools.
+/// Judges whether a declared pool selects the node pool, because instances belong to declared pools.
 fn declaration(policy: &Policy, pool: &Planned<'_>, findings: &mut Vec<CheckFinding>) {
     let Some(first) = pool.lasting().next() else { return };
     if let Some((_, declared)) = pool.declared {

@@ -43,7 +43,7 @@ pub(super) fn judge(
     }
 }
 
-/// What is wrong with an instance by itself.
+/// Reports the problems of an instance by itself.
 fn itself(instance: &PlannedInstance, findings: &mut Vec<CheckFinding>) {
     let PlannedInstance { address, name, zones, machine_types, wal, .. } = instance;
     let mut fail = |fact: String, why: &'static str, fix: String| {
@@ -87,7 +87,7 @@ fn itself(instance: &PlannedInstance, findings: &mut Vec<CheckFinding>) {
     }
 }
 
-/// Whether the pods can run on a planned pool, by the schedule that the plan gives them.
+/// Judges whether the pods can run on a planned pool, by the schedule that the plan gives them.
 fn schedule(
     policy: &Policy,
     instance: &PlannedInstance,
@@ -156,7 +156,7 @@ fn schedule(
     misfits(policy, instance, part, findings);
 }
 
-/// Zones and machine types that the selected pool does not have.
+/// Reports zones and machine types that the selected pool does not have.
 fn misfits(
     policy: &Policy,
     instance: &PlannedInstance,
@@ -228,7 +228,7 @@ fn selects(spec: &PodSpec<'_>, part: &PlannedPool) -> Ternary {
     by_selector.min(by_affinity.unwrap_or(Ternary::No))
 }
 
-/// `None` for an operator that compares numbers.
+/// Reads a requirement; `None` for an operator that compares numbers.
 fn read(requirement: &NodeSelectorRequirement<'_>) -> Option<Requirement> {
     let operator = match requirement.operator.as_str() {
         "In" => Operator::In,

@@ -12,7 +12,7 @@ use crate::{
     terraform::{Plan, PlannedManifest},
 };
 
-/// Judges them; the pools whose nodes they make.
+/// Judges the node-pool objects of a plan. Returns the pools whose nodes they make.
 pub(super) fn judge(
     policy: &Policy,
     plan: &Plan,

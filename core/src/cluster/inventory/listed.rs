@@ -10,7 +10,7 @@ use crate::{
     kubernetes::resource::{GroupResource, Resource, V1},
 };
 
-/// The kind of what is asked for without more than its metadata; it says nothing of the object.
+/// The kind of an object that was requested with its metadata only. It does not show what the object is.
 const METADATA_ONLY: &str = "PartialObjectMetadata";
 
 impl Inventory {
@@ -45,7 +45,7 @@ impl Inventory {
     }
 }
 
-/// An object with its kind; one that has none is left out.
+/// Returns an object with its kind; `None` if it has none.
 fn item(object: &str, kept: Option<&ObjectType>) -> Option<String> {
     let mut object: Value = serde_json::from_str(object).ok()?;
     if let Some(ObjectType { api_version, kind }) = kept {

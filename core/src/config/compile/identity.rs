@@ -1,4 +1,4 @@
-//! Who is who: AutoMQ's pods, exempt pods, principals.
+//! The identities in a config: AutoMQ's pods, exempt pods, principals.
 
 use crate::{
     config::{

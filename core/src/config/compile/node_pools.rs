@@ -69,7 +69,7 @@ fn path(pointer: &PointerBuf) -> Vec<String> {
     pointer.tokens().map(|token| token.decoded().into_owned()).collect()
 }
 
-/// What protects the roles that objects of these kinds give their nodes.
+/// Returns the entries that protect the roles which objects of these kinds give their nodes.
 pub(super) fn protected(kinds: &[Arc<NodePoolKind>]) -> impl Iterator<Item = Protected> {
     kinds.iter().filter(|kind| !kind.roles.is_empty()).map(|kind| {
         let field =

@@ -153,7 +153,7 @@ pub(super) fn pools(
     pools
 }
 
-/// Requirements in an order of their own, so that equal selectors are equal.
+/// Returns the requirements of a selector in a canonical order, so that equal selectors compare as equal.
 fn normal_form(selector: &LabelSelector) -> Vec<String> {
     let spell = |requirement: &Requirement| {
         let mut values = requirement.values.clone();

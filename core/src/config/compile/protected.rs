@@ -185,7 +185,7 @@ fn keep_items(
     at.items(items).filter_map(read).collect()
 }
 
-/// What every provider's clusters protect, and what this one's do.
+/// Returns the entries of the presets: those for every provider, and those for this one.
 pub(super) fn preset(provider: Option<Provider>, pools: &[Pool]) -> Vec<Protected> {
     let presets = presets();
     let own = provider.and_then(|provider| presets.of(provider));

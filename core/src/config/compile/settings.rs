@@ -48,7 +48,7 @@ pub(super) fn settings(
     }
 }
 
-/// Whether there is a backstop, and what it is for.
+/// Reads the mode of the backstop: off, beside the webhook entries, or instead of some of them.
 pub(super) fn backstop(
     raw: &Raw,
     root: &TreeCursor<'_>,

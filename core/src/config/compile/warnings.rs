@@ -1,4 +1,4 @@
-//! What a config may say, and hardly means.
+//! Warnings about configs that are valid, but probably do not mean what they say.
 
 use crate::{
     config::{
@@ -129,7 +129,7 @@ fn empty_catalog(
     );
 }
 
-/// Instances whose pods an earlier one takes, all of them.
+/// Warns about instances that never have a pod, because an earlier instance matches all their pods.
 fn idle_instances(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticCollector) {
     let at = root.key("instances");
     for (later, (later_at, instance)) in at.items(&raw.instances).enumerate() {

@@ -1,4 +1,4 @@
-//! Where in a text a field of one of its objects is written.
+//! The place in a text where a field of one of its objects is written.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use crate::json::PathStep;
 /// A place in a text, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextPlace {
-    /// From 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// From 1.
+    /// The column, counted from 1.
     pub column: usize,
 }
 
@@ -44,7 +44,7 @@ pub fn place(text: &str, object: usize, steps: &[PathStep]) -> Option<TextPlace>
     Some(tree.place)
 }
 
-/// Where the objects are that [`super::read`] finds in the text; none if it cannot be read as YAML.
+/// The places of the objects that [`super::read`] finds in the text; none if it cannot be read as YAML.
 pub(super) fn objects(text: &str) -> Vec<TextPlace> {
     let documents = trees(text).unwrap_or_default();
     documents.iter().flat_map(Tree::objects).map(|tree| tree.place).collect()
@@ -94,7 +94,7 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null")
 }
 
-/// Deeper than any manifest, and shallow enough for the parser.
+/// The largest depth of a text: deeper than any manifest, and shallow enough for the parser.
 const DEPTH_MAX: usize = 128;
 
 /// A collection that is not complete yet.

@@ -10,11 +10,11 @@ use serde_json::Value;
 pub struct CustomTemplate {
     /// API group.
     pub group: &'static str,
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub kind: &'static str,
     /// Plural of the kind.
     pub plural: &'static str,
-    /// Where it lies, as a field path; `[*]` stands for every item of a list, or every value of a map.
+    /// The field path of the template; `[*]` stands for every item of a list, or every value of a map.
     pub path: &'static str,
 }
 
@@ -27,7 +27,7 @@ const fn template(
     CustomTemplate { group, kind, plural, path }
 }
 
-/// In the order of groups and kinds.
+/// The known templates, in the order of groups and kinds.
 static TEMPLATES: [CustomTemplate; 50] = [
     template("agones.dev", "Fleet", "fleets", "spec.template.spec.template"),
     template("agones.dev", "GameServer", "gameservers", "spec.template"),
@@ -201,7 +201,7 @@ pub fn custom_templates(object: &Value) -> Vec<(&'static CustomTemplate, &Value)
         .collect()
 }
 
-/// What lies at a path.
+/// Returns the objects at a path.
 fn found<'v>(object: &'v Value, path: &str) -> Vec<&'v Value> {
     path.split('.').fold(vec![object], |values, step| {
         let (key, is_each) = step.strip_suffix("[*]").map_or((step, false), |key| (key, true));

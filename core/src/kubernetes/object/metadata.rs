@@ -18,13 +18,13 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// `metadata`.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata<'a> {
-    /// Empty while the server has yet to make one from `generateName`.
+    /// The name; empty while the API server has yet to make one from `generateName`.
     pub name: Text<'a>,
     /// Prefix of a name to come.
     pub generate_name: Text<'a>,
-    /// What tells it from another of the same name.
+    /// The identifier that tells the object from another of the same name.
     pub uid: Text<'a>,
-    /// Empty for cluster-scoped objects.
+    /// The namespace; empty for cluster-scoped objects.
     pub namespace: Text<'a>,
     /// Labels in the order of the object.
     pub labels: Labels<'a>,
@@ -32,7 +32,7 @@ pub struct Metadata<'a> {
     pub mirror: MirrorAnnotation,
     /// Owners; at most one of them is the controller.
     pub owner_references: Vec<OwnerReference<'a>>,
-    /// Set while the object is being deleted.
+    /// The deletion timestamp, which is set while the object is being deleted.
     pub deletion_timestamp: Option<Text<'a>>,
 }
 
@@ -61,7 +61,7 @@ pub struct OwnerReference<'a> {
     pub kind: Text<'a>,
     /// Name of the owner.
     pub name: Text<'a>,
-    /// What tells it from another of the same name.
+    /// The identifier that tells the owner from another of the same name.
     pub uid: Text<'a>,
     /// Whether this owner is the controller.
     pub controller: bool,
@@ -79,15 +79,15 @@ impl OwnerReference<'_> {
     }
 }
 
-/// Up to this many labels are searched one by one, which is faster than hashing.
+/// The largest number of labels that are searched one by one, which is faster than hashing.
 const FEW: usize = 32;
 
 /// Labels in the order of the object. Of equal keys the last counts, as in Go.
 #[derive(Clone, Debug, Default)]
 pub struct Labels<'a> {
-    /// Without equal keys, if there are no more than [`FEW`].
+    /// The labels, without equal keys if there are no more than [`FEW`].
     labels: Vec<(Text<'a>, Text<'a>)>,
-    /// Made once a label among more than [`FEW`] has been asked for.
+    /// The places of the keys, made once a label among more than [`FEW`] has been asked for.
     places: OnceCell<Places>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Labels<'a> {
         labels.filter(is_last).map(|(_, (key, value))| (key.as_str(), value.as_str()))
     }
 
-    /// Whether there is none.
+    /// Whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -209,7 +209,7 @@ impl<'a> Read<'a> for MirrorAnnotation {
 /// Any object, as far as its metadata.
 #[derive(Clone, Debug, Default)]
 pub struct PartialObjectMetadata<'a> {
-    /// The field of this name.
+    /// `metadata`.
     pub metadata: Metadata<'a>,
 }
 

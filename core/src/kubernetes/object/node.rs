@@ -15,7 +15,7 @@ pub struct Node<'a> {
 /// `spec` of a Node.
 #[derive(Clone, Debug, Default)]
 pub struct NodeSpec<'a> {
-    /// `None` is absent or `null`.
+    /// `taints`; `None` is absent or `null`.
     pub taints: Option<Vec<Taint<'a>>>,
 }
 

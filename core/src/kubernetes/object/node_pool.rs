@@ -12,7 +12,7 @@ use crate::{
 const MACHINE_TYPE: &str = "node.kubernetes.io/instance-type";
 /// The label that Karpenter's requirements name the zone by.
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// What is in the keys of requirements that leave out machine types by a property of theirs.
+/// The texts that occur in the keys of requirements that leave out machine types by one of their properties.
 const OF_MACHINE_TYPES: [&str; 2] = ["/instance-", "/sku-"];
 
 /// The largest number of taints, of labels and of names that is read of an object; no cloud takes so many.
@@ -21,15 +21,15 @@ const PARTS_MAX: usize = 1_000;
 /// A kind of custom resource whose objects make nodes.
 #[derive(Clone, Debug)]
 pub struct NodePoolKind {
-    /// In any version.
+    /// The resource, in any version.
     pub resource: GroupResource,
-    /// As the API spells it.
+    /// The kind, as the API spells it.
     pub kind: String,
     /// Whether its objects are in a namespace.
     pub is_namespaced: bool,
     /// Labels that each node gets, with the text at [`Part::Name`] as their value.
     pub pool_labels: Vec<String>,
-    /// Where its objects say something of their nodes.
+    /// The fields in which its objects say something about their nodes.
     pub fields: Vec<NodePoolField>,
     /// Fields that give the nodes their cloud identity.
     pub roles: Vec<PointerBuf>,
@@ -40,16 +40,16 @@ pub struct NodePoolKind {
 /// A field that says something of the nodes.
 #[derive(Clone, Debug)]
 pub struct NodePoolField {
-    /// What it says.
+    /// The property of the nodes that the field describes.
     pub part: Part,
     /// The keys that lead to it; `*` stands for every item of a list.
     pub path: Vec<String>,
 }
 
-/// What a field says of the nodes.
+/// The property of the nodes that a field describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What the pool is called; the first such text counts.
+    /// The name of the pool; the first such text counts.
     Name,
     /// Labels of the nodes.
     Labels,
@@ -71,17 +71,17 @@ impl NodePoolField {
 }
 
 impl NodePoolKind {
-    /// The fields that say this, as messages name the first of them.
+    /// The first of the fields that describe this property, as messages name it.
     pub fn field_text(&self, part: Part) -> Option<String> {
         self.fields_of(part).next().map(NodePoolField::text)
     }
 
-    /// The fields that say this.
+    /// The fields that describe this property.
     pub fn fields_of(&self, part: Part) -> impl Iterator<Item = &NodePoolField> {
         self.fields.iter().filter(move |field| field.part == part)
     }
 
-    /// What an object of this kind says of its nodes. What cannot be read says nothing.
+    /// Reads what an object of this kind says about its nodes. Leaves out everything that cannot be read.
     pub fn read<'a>(&self, object: &RawObject<'a>) -> NodePool<'a> {
         let paths: Vec<&[String]> = self.fields.iter().map(|field| field.path.as_slice()).collect();
         let mut found: Vec<(usize, RawValue<'a>)> = Vec::new();
@@ -119,27 +119,27 @@ impl NodePoolKind {
     }
 }
 
-/// What an object says of the nodes that it makes.
+/// The properties of the nodes that an object makes, as far as the object states them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodePool<'a> {
-    /// Their labels, as far as the object has them.
+    /// The labels of the nodes, as far as the object has them.
     pub labels: Vec<(Text<'a>, Text<'a>)>,
-    /// Their taints.
+    /// The taints of the nodes.
     pub taints: Vec<Taint<'a>>,
-    /// Their machine types.
+    /// The machine types of the nodes.
     pub machine_types: Choices<'a>,
-    /// Their zones.
+    /// The zones of the nodes.
     pub zones: Choices<'a>,
 }
 
-/// From what a property of the nodes is chosen.
+/// The values from which a property of the nodes is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choices<'a> {
     /// The field that lists them; empty if none does.
     pub field: String,
-    /// What is listed.
+    /// The listed values.
     pub names: Vec<Text<'a>>,
-    /// Whether the field leaves out nothing. Where it is not so and nothing is listed, the choice is not known.
+    /// Whether the field leaves out no value. If it leaves out some and lists none, the choice is not known.
     pub is_open: bool,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Choices<'a> {
 }
 
 impl LabelSet for NodePool<'_> {
-    /// The last of equal keys counts.
+    /// Returns the value of a label. The last of equal keys counts.
     fn value(&self, key: &str) -> Option<&str> {
         let found = self.labels.iter().rev().find(|(known, _)| known == key);
         found.map(|(_, value)| value.as_str())
@@ -165,7 +165,7 @@ impl LabelSet for NodePool<'_> {
 }
 
 impl<'a> NodePool<'a> {
-    /// A map, or a list of `{key, value}` or `{name, value}`.
+    /// Adds the labels of a map, or of a list of `{key, value}` or `{name, value}`.
     fn add_labels(&mut self, value: RawValue<'a>) {
         match value.read::<LabelMap<'a>>() {
             Some(LabelMap(labels)) => self.labels.extend(labels),
@@ -175,7 +175,8 @@ impl<'a> NodePool<'a> {
         }
     }
 
-    /// The value that all nodes have is a label of theirs; machine types and zones may be among several.
+    /// Adds requirements. The only value of a requirement is a label of all nodes; machine types and zones may be among
+    /// several values.
     fn add_requirements(&mut self, value: RawValue<'a>, field: &str) {
         let (mut index, mut is_open) = (0, true);
         value.each(|Requirement { key, operator, values }: Requirement<'a>| {

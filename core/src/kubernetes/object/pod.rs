@@ -15,8 +15,8 @@ pub struct Pod<'a> {
     pub spec: PodSpec<'a>,
 }
 
-/// What decides where a pod can land, and who it is. `None` is absent or `null`, which a patch
-/// must know from an empty list.
+/// The fields that decide where a pod can land, and its identity. `None` is absent or `null`, which a patch must
+/// tell from an empty list.
 #[derive(Clone, Debug, Default)]
 pub struct PodSpec<'a> {
     /// The node, when it is fixed already.
@@ -35,13 +35,13 @@ pub struct PodSpec<'a> {
 }
 
 impl<'a> PodSpec<'a> {
-    /// The same without `nodeName`: the scheduler chooses the node.
+    /// Returns a copy without `nodeName`: the scheduler chooses the node.
     #[must_use]
     pub fn without_node_name(&self) -> Self {
         Self { node_name: Text::default(), ..self.clone() }
     }
 
-    /// The same without affinity.
+    /// Returns a copy without affinity.
     #[must_use]
     pub fn without_affinity(&self) -> Self {
         Self { affinity: None, ..self.clone() }
@@ -58,7 +58,7 @@ impl<'a> PodSpec<'a> {
         self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
     }
 
-    /// Whether this pod can land where that one can, as all that decides it is the same.
+    /// Whether this pod can land where the other pod can, because all fields that decide it are the same.
     pub fn is_placed_like(&self, other: &PodSpec<'_>) -> bool {
         self.node_name == *other.node_name
             && self.node_selector == other.node_selector
@@ -89,16 +89,16 @@ pub struct NodeAffinity<'a> {
 /// Terms of which one must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSelector<'a> {
-    /// Without terms, no node matches.
+    /// The terms; without terms, no node matches.
     pub node_selector_terms: Vec<NodeSelectorTerm<'a>>,
 }
 
 /// Requirements that must all hold; an empty term matches nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeSelectorTerm<'a> {
-    /// On labels.
+    /// Requirements on labels.
     pub match_expressions: Option<Vec<NodeSelectorRequirement<'a>>>,
-    /// On fields; `metadata.name` is the only one that a node has.
+    /// Requirements on fields; `metadata.name` is the only one that a node has.
     pub match_fields: Option<Vec<NodeSelectorRequirement<'a>>>,
 }
 
@@ -126,7 +126,7 @@ pub struct NodeSelectorRequirement<'a> {
     pub key: Text<'a>,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`; anything else cannot be read.
     pub operator: Text<'a>,
-    /// How many there may be depends on the operator.
+    /// The values; how many there may be depends on the operator.
     pub values: Vec<Text<'a>>,
 }
 

@@ -1,5 +1,5 @@
-//! Objects of which a rule takes what it guards, and compares it: as text, so that what nobody asks for
-//! takes no memory, however much of it there is.
+//! Objects as text, from which a rule takes the fields that it guards and compares them. Fields that no rule asks for
+//! take no memory, however large they are.
 
 use std::hash::RandomState;
 
@@ -40,7 +40,7 @@ fn read_fields<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<(Text<'a>, RawValue<'a
     Ok(fields)
 }
 
-/// The last of equal keys counts, as in Go.
+/// Returns the value of a key. The last of equal keys counts, as in Go.
 fn find<'a>(fields: &[(Text<'a>, RawValue<'a>)], key: &str) -> Option<RawValue<'a>> {
     let (_, value) = fields.iter().rev().find(|(known, _)| known.as_str() == key)?;
     value.unless_null()
@@ -88,7 +88,7 @@ impl<'a> RawObject<'a> {
     }
 }
 
-/// What is left of a path, with its index.
+/// The rest of a path, with the index of the path.
 type Way<'p> = (usize, &'p [String]);
 
 fn step<'p>((index, path): (usize, &&'p [String]), key: &str) -> Option<Way<'p>> {
@@ -178,7 +178,7 @@ impl<'a> RawValue<'a> {
         if self.0.starts_with('"') { json::from_request(self.0).ok() } else { None }
     }
 
-    /// The value as what it is read as; `None` if it is something else.
+    /// Reads the value as `T`; `None` if it is something else.
     pub fn read<T: Read<'a>>(self) -> Option<T> {
         json::from_request(self.0).ok()
     }

@@ -45,7 +45,7 @@ impl WorkloadKind {
         Self::ALL.into_iter().find(|kind| kind.resource() == resource)
     }
 
-    /// Its resource.
+    /// The resource of the kind.
     pub fn resource(self) -> Resource {
         match self {
             Self::CronJob => resource::CRON_JOBS,
@@ -61,7 +61,7 @@ impl WorkloadKind {
         }
     }
 
-    /// Where the `spec` of the pods lies, as a field path.
+    /// The field path of the `spec` of the pods.
     pub fn spec_path(self) -> String {
         match self {
             Self::CronJob => "spec.jobTemplate.spec.template.spec".to_owned(),

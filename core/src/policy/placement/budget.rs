@@ -1,15 +1,15 @@
-//! How much work one decision about placement may take.
+//! The limit on the work of one decision about placement.
 
-/// Label tests, values and tolerations that one decision may look at. A test takes some 20 to 50 ns,
-/// so that a decision that spends all of it takes a few milliseconds. The constraints that people and
+/// The largest number of label tests, values and tolerations that one decision may evaluate. A test takes some
+/// 20 to 50 ns, so a decision that spends all of it takes a few milliseconds. The constraints that people and
 /// controllers write need less than a hundredth.
 const WORK_MAX: usize = 150_000;
 
-/// Work that is left for a decision.
+/// The work that is left for a decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget(usize);
 
-/// The work took more than the budget.
+/// The error of work that takes more than the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exceeded;
 
@@ -18,7 +18,7 @@ impl Budget {
         Self(WORK_MAX)
     }
 
-    /// For what is not asked by a request.
+    /// Creates a budget without a limit, for work that no request asks for.
     pub(super) fn unlimited() -> Self {
         Self(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! Whether a pod's own constraints already keep it within given requirements.
+//! The check whether a pod's own constraints already keep it within given requirements.
 
 use crate::kubernetes::{
     object::{NodeSelectorRequirement, NodeSelectorTerm, PodSpec},

@@ -14,13 +14,13 @@ use super::{
 };
 use crate::kubernetes::object::{Labels, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
 
-/// Up to this many are compared one by one, which is faster than hashing.
+/// The largest number of terms or labels that are compared one by one, which is faster than hashing.
 const FEW: usize = 16;
 
-/// What a pod demands of its node, but for taints and `nodeName`.
+/// The requirements of a pod on its node, except for taints and `nodeName`.
 #[derive(Clone, Debug)]
 pub struct Constraints<'p> {
-    /// `nodeSelector`: all must hold.
+    /// The entries of `nodeSelector`, all of which must hold.
     pub(super) selector: &'p Labels<'p>,
     /// The readable terms, of which one must hold. `None`: the pod has no required node affinity.
     pub(super) terms: Option<Vec<Term<'p>>>,
@@ -29,18 +29,18 @@ pub struct Constraints<'p> {
 /// A readable term.
 #[derive(Clone, Debug)]
 pub(super) struct Term<'p> {
-    /// What it demands of labels: all must hold.
+    /// The tests of the node's labels, all of which must hold.
     pub(super) labels: Vec<LabelTest<'p>>,
-    /// What it demands of the node's name.
+    /// The test of the node's name.
     pub(super) name: NameTest<'p>,
-    /// Its place in the pod's list.
+    /// The place of the term in the pod's list.
     pub(super) index: usize,
 }
 
-/// What a term demands of the node's name.
+/// The requirements of a term on the node's name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NameTest<'p> {
-    /// The only name that will do.
+    /// The only name that meets the test, if the term demands one.
     pub(super) demanded: Option<&'p str>,
     excluded: ValueSet<'p>,
     is_contradictory: bool,
@@ -136,7 +136,7 @@ impl<'p> NameTest<'p> {
         test
     }
 
-    /// Whether the name is asked for at all.
+    /// Whether the test allows every name.
     pub(super) fn is_free(&self) -> bool {
         self.demanded.is_none() && self.excluded.len() == 0 && !self.is_contradictory
     }
@@ -147,7 +147,7 @@ impl<'p> NameTest<'p> {
             && !self.excluded.contains(name)
     }
 
-    /// Whether a node may have such a name that has a name of its own, other than these.
+    /// Whether a node with a new name may meet the test. `is_taken` says which names are taken already.
     pub(super) fn may_hold_beside(&self, is_taken: impl Fn(&str) -> bool) -> bool {
         !self.is_contradictory
             && self.demanded.is_none_or(|name| !is_taken(name) && !self.excluded.contains(name))

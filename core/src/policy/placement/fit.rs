@@ -1,4 +1,4 @@
-//! Whether a node of one pool, there or to come, can take a pod, and what is in the way if none can.
+//! The check whether a node of one pool, there or to come, can run a pod, and the obstacle if none can.
 
 use super::{
     budget::{Budget, Exceeded},
@@ -19,16 +19,16 @@ use crate::{
     },
 };
 
-/// Whether a pool can take a pod.
+/// The answer to the question whether a pool can run a pod.
 #[derive(Clone, Debug)]
 pub(in crate::policy) enum Fit<'s, 'p> {
-    /// A node can take it, or may be able to once it is there.
+    /// A node of the pool can run the pod, or may be able to once the node is there.
     Fits,
-    /// No node can.
+    /// The obstacle because of which the pool's nodes cannot run the pod.
     Obstacle(Obstacle<'s, 'p>),
 }
 
-/// What keeps a pod off every node of a pool; the plainest cause.
+/// The cause that keeps a pod off every node of a pool; the plainest one, if there are several.
 #[derive(Clone, Debug)]
 pub(in crate::policy) enum Obstacle<'s, 'p> {
     /// The pool has no node in its zones, and none to come.
@@ -39,13 +39,13 @@ pub(in crate::policy) enum Obstacle<'s, 'p> {
     Selector { key: &'p str, value: &'p str },
     /// A required node affinity without terms.
     NoTerm,
-    /// The first term that says what is wrong with it.
+    /// The first term that has a fault.
     Term { index: usize, fault: TermFault<'p> },
-    /// Each part is met by some node, and no node meets all of them.
+    /// The constraints together: some node meets each part, and no node meets all of them.
     Together,
 }
 
-/// What is wrong with a term.
+/// The fault of a term.
 #[derive(Clone, Debug)]
 pub(in crate::policy) enum TermFault<'p> {
     Empty,
@@ -74,7 +74,8 @@ impl<'s> Candidates<'s> {
         Self { snapshot, classes: classes.filter(in_zones).collect(), to_come: to_come.collect() }
     }
 
-    /// Whether one of them can take the pod. `assumed` are taints that it is taken to tolerate.
+    /// Checks whether one of the candidates can run the pod. `assumed` are taints that the pod is taken to
+    /// tolerate.
     pub(in crate::policy) fn fit<'p>(
         &self,
         settings: &PlacementSettings,
@@ -205,7 +206,7 @@ impl<'s> Candidates<'s> {
         Ok(self.to_come.iter().any(|node| node.expected(key).may_be(value)))
     }
 
-    /// Whether it holds for the label of a node that is there.
+    /// Whether `holds` is true for this label of a node that is there.
     fn any_label(
         &self,
         key: &str,

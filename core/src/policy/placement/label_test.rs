@@ -1,4 +1,4 @@
-//! What a term or a `nodeSelector` demands of one label: all requirements on its key as one test.
+//! The requirements of a term or a `nodeSelector` on one label, as one test.
 
 use std::cell::OnceCell;
 
@@ -12,35 +12,35 @@ use crate::{
     },
 };
 
-/// Everything that is demanded of one label. Many requirements on a key cost as much as one.
+/// The test of all requirements on one label. Many requirements on a key cost as much as one.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct LabelTest<'p> {
     /// Label key.
     pub(in crate::policy) key: &'p str,
     presence: Presence,
-    /// `In`: one of these.
+    /// The values of `In`, of which the label must have one.
     listed: Option<ValueSet<'p>>,
-    /// `NotIn`: none of these.
+    /// The values of `NotIn`, of which the label must have none.
     excluded: ValueSet<'p>,
-    /// `Gt`: an integer above this.
+    /// The bound of `Gt`: the label must be an integer above it.
     above: Option<i64>,
-    /// `Lt`: an integer below this.
+    /// The bound of `Lt`: the label must be an integer below it.
     below: Option<i64>,
     /// Whether any value meets the test, after the first evaluation.
     is_satisfiable: OnceCell<bool>,
 }
 
-/// Whether the label must be there.
+/// The requirement on the presence of the label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Optional,
     Required,
     Forbidden,
-    /// Both at once, which no node meets.
+    /// Required and forbidden at once, which no node meets.
     Contradictory,
 }
 
-/// What is known of a label of a node that is not there yet.
+/// The knowledge about a label of a node that is not there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected<T> {
     /// The label has this value.
@@ -64,7 +64,7 @@ pub enum Expected<T> {
 }
 
 impl<T> Expected<T> {
-    /// Nothing is known of the label.
+    /// The knowledge about a label of which nothing is known.
     pub(in crate::policy) const UNKNOWN: Self =
         Self::NoneOf { values: Vec::new(), or_absent: true };
 }

@@ -1,4 +1,4 @@
-//! Which pools a pod can reach, and a node of each that shows it.
+//! The pools that a pod can reach, each with a node that shows it.
 
 use std::sync::Arc;
 
@@ -19,14 +19,16 @@ use crate::{
     },
 };
 
-/// Where a pod can land, as far as it concerns dedicated nodes.
+/// The pools on whose dedicated nodes a pod can land.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach<'s> {
     /// One landing for every pool that the pod can reach.
     pub landings: Vec<Landing<'s>>,
-    /// The pod names a node that the snapshot does not know, and that is judged by its name alone.
+    /// Whether the pod demands a node by a name that the snapshot does not know. The scan judges such a pod
+    /// later.
     pub names_unknown_node: bool,
-    /// The pod is bound to a node that it can only land on because the node lost its pool's taint.
+    /// The landing on a node that the pod demands, and on which it can land only because the node lost its
+    /// pool's taint.
     pub lost_taint: Option<Landing<'s>>,
 }
 
@@ -37,7 +39,7 @@ pub struct Landing<'s> {
     pub pool: usize,
     /// A node that the pod can land on.
     pub witness: Witness<'s>,
-    /// The term of the pod's required node affinity that lets it, by its place in the pod's list.
+    /// The term of the pod's required node affinity that allows the landing, by its place in the pod's list.
     pub term: Option<usize>,
 }
 
@@ -51,17 +53,18 @@ pub enum Witness<'s> {
         /// The zone.
         zone: Option<&'s str>,
     },
-    /// The pod's constraints take more work than a decision may: it is judged to land.
+    /// A pool that was not examined, because the pod's constraints take more work than a decision may. The pod
+    /// is judged to land there.
     Unexamined,
 }
 
-/// What it means that a pod demands a node by a name which the snapshot does not know.
+/// The meaning of a node name that a pod demands and the snapshot does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownNames {
-    /// It waits for the node, which may be one that a pool brings.
+    /// The pod waits for the node, which may be one that a pool brings.
     MayCome,
-    /// The node is there, and the snapshot lags behind: it is left to the scan. So for the first pods
-    /// that the DaemonSet controller makes for a new node.
+    /// The node is there, and the snapshot lags behind, so PoolGuard leaves the pod to the scan. This applies
+    /// to the first pods that the DaemonSet controller creates for a new node.
     AreThere,
 }
 
@@ -72,7 +75,7 @@ impl Reach<'_> {
     }
 }
 
-/// Where a pod that is bound to this node lands.
+/// Returns the reach of a pod that is bound to this node.
 pub fn reach_of_node<'s>(snapshot: &'s Snapshot, node: &str) -> Reach<'s> {
     match snapshot.locate(node) {
         Located::Unknown => Reach { names_unknown_node: true, ..Reach::default() },
@@ -143,7 +146,7 @@ impl<'s> Reach<'s> {
     }
 }
 
-/// Constraints as they are asked of the nodes of a snapshot.
+/// The constraints of a pod, prepared for the nodes of a snapshot.
 pub(in crate::policy) struct CompiledConstraints<'l, 's, 'p> {
     snapshot: &'s Snapshot,
     selector: &'p Labels<'p>,
@@ -153,7 +156,7 @@ pub(in crate::policy) struct CompiledConstraints<'l, 's, 'p> {
     /// Whether a node with a host of its own can meet the selector, and each of the terms.
     may_come: bool,
     terms_may_come: Vec<bool>,
-    /// A name that is not known is demanded, and left to the scan.
+    /// Whether the constraints demand a name that is not known, and that PoolGuard leaves to the scan.
     leaves_names: bool,
 }
 
@@ -258,7 +261,7 @@ impl<'l, 's, 'p> CompiledConstraints<'l, 's, 'p> {
         self.node_of(class, terms.as_deref(), budget).map(|found| found.is_some())
     }
 
-    /// How the pod lands on a node to come, if that may meet the constraints.
+    /// Returns the landing on a node to come, if this node may meet the constraints.
     pub(super) fn may_take<'n>(
         &self,
         node: &'n NodeToCome,
@@ -285,7 +288,8 @@ impl<'l, 's, 'p> CompiledConstraints<'l, 's, 'p> {
     }
 }
 
-/// The labels that are left to the nodes of the class one by one; `None` if what they share is otherwise.
+/// The labels that must be compared node by node; `None` if a label that the nodes of the class share has
+/// another value.
 fn individual_labels<'p>(
     selector: &'p Labels<'_>,
     class: &Class,
@@ -303,7 +307,8 @@ fn individual_labels<'p>(
     Ok(Some(individual))
 }
 
-/// The tests that are left to the nodes of the class one by one; `None` if what they share fails one.
+/// The tests that must be evaluated node by node; `None` if a label that the nodes of the class share fails a
+/// test.
 fn individual_tests<'t, 'p>(
     tests: &'t [LabelTest<'p>],
     class: &Class,
@@ -341,7 +346,7 @@ struct Search<'f, 'l, 's, 'p> {
     look: &'f CompiledConstraints<'l, 's, 'p>,
     tolerated: &'f Tolerated,
     budget: Budget,
-    /// By pool.
+    /// The flags of the pools, by index: whether a landing in the pool is found.
     reached: Vec<bool>,
     reach: &'f mut Reach<'s>,
 }

@@ -8,22 +8,22 @@ use crate::kubernetes::{
 /// The field by which a term selects nodes; a node has no other.
 pub(super) const NAME_FIELD: &str = "metadata.name";
 
-/// Why a term cannot be read, so that it matches nothing.
+/// The reason why a term cannot be read. Such a term matches nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TermError {
-    /// The key is no label key.
+    /// A key that is not a label key.
     #[error("key `{0}` {1}")]
     Key(String, NameError),
-    /// A value is no label value.
+    /// A value that is not a label value.
     #[error("value `{0}` {1}")]
     Value(String, NameError),
-    /// The operator is not known here.
+    /// An operator that does not exist for labels or for fields.
     #[error("operator `{0}` does not exist for {1}")]
     Operator(String, &'static str),
-    /// The operator takes another number of values.
+    /// A number of values that the operator does not take.
     #[error("operator {0} does not take {1} values")]
     Count(String, usize),
-    /// `Gt` and `Lt` compare integers.
+    /// A value of `Gt` or `Lt` that is not an integer.
     #[error("value `{0}` is not an integer")]
     Integer(String),
 }

@@ -1,4 +1,4 @@
-//! Which of the taints of a snapshot a pod tolerates, found once a decision.
+//! The taints of a snapshot that a pod tolerates, found once a decision.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,10 +11,10 @@ use crate::{
     policy::snapshot::TaintId,
 };
 
-/// Up to this many comparisons are made one by one, which is faster than hashing.
+/// The largest number of comparisons that are made one by one, which is faster than hashing.
 const FEW: usize = 512;
 
-/// Which taints of a snapshot are tolerated.
+/// The taints of a snapshot that a pod tolerates, as one flag for each taint.
 #[derive(Clone, Debug)]
 pub(super) struct Tolerated(Vec<bool>);
 

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-/// Lists up to this length are searched one by one, which is faster than hashing.
+/// The largest length of a list that is searched one by one, which is faster than hashing.
 const FEW: usize = 16;
 
 /// A set of label values or names.
 #[derive(Clone, Debug)]
 pub(super) enum ValueSet<'p> {
-    /// At most [`FEW`], in any order.
+    /// At most [`FEW`] values, in any order.
     Few(Vec<&'p str>),
-    /// More than that.
+    /// More than [`FEW`] values.
     Many(HashSet<&'p str>),
 }
 
@@ -50,7 +50,7 @@ impl<'p> ValueSet<'p> {
         }
     }
 
-    /// Whether it holds for one of them.
+    /// Whether `holds` is true for one of the values.
     pub(super) fn any(&self, holds: impl Fn(&'p str) -> bool) -> bool {
         match self {
             Self::Few(values) => values.iter().any(|value| holds(value)),
@@ -58,7 +58,8 @@ impl<'p> ValueSet<'p> {
         }
     }
 
-    /// Those for which it holds, in order, so that no answer depends on that of a hash.
+    /// Returns the values for which `holds` is true, in order, so that no answer depends on the order of a
+    /// hash.
     pub(super) fn sorted_where(&self, holds: impl Fn(&str) -> bool) -> Vec<&'p str> {
         let mut values: Vec<&str> = match self {
             Self::Few(values) => values.iter().copied().filter(|value| holds(value)).collect(),

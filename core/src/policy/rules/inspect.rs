@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Policy {
-    /// What is wrong with a pod that runs. One that is on its way out, or on no node yet, is not looked at.
+    /// Returns the violations by a pod that runs. PoolGuard does not inspect a pod that is being deleted, or
+    /// that has no node yet.
     pub fn inspect_pod(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Vec<Finding> {
         if pod.metadata.deletion_timestamp.is_some() || pod.spec.node_name.is_empty() {
             return Vec::new();
@@ -35,8 +36,9 @@ impl Policy {
         }
     }
 
-    /// A pod that an exemption lets stay on a dedicated node, and did not mean: an entry that names no
-    /// more than a namespace is for the agents that every node needs, by DaemonSets or as static pods.
+    /// Returns the finding about a pod on a dedicated node that is exempt only by an entry that names no more
+    /// than a namespace. Such an entry is for the agents that every node needs, which run by DaemonSets or as
+    /// static pods.
     pub fn inspect_exempt_pod(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
         let Pod { metadata, spec } = pod;
         let identity = PodIdentity::stored(pod);
@@ -71,7 +73,7 @@ impl Policy {
         (self.rules.pod_intrusion != Mode::Off).then_some(finding)
     }
 
-    /// A pod on a dedicated node that is neither AutoMQ's nor exempt.
+    /// Returns the finding about a pod on a dedicated node that is neither AutoMQ's nor exempt.
     fn resident(
         &self,
         snapshot: &Snapshot,
@@ -113,7 +115,7 @@ impl Policy {
         (mode != Mode::Off).then_some(finding)
     }
 
-    /// A pod that has no business in AutoMQ's own cluster.
+    /// Returns the finding about a pod that does not belong in AutoMQ's own cluster.
     fn unrelated_pod(&self, pod: &Pod<'_>) -> Option<Finding> {
         let namespace = pod.metadata.namespace.as_str();
         if self.rules.cluster_exclusive == Mode::Off
@@ -131,7 +133,7 @@ impl Policy {
         Some(finding.advice(advice).field("metadata.namespace"))
     }
 
-    /// A pod of an instance on a node where its pool's pods do not belong.
+    /// Returns the finding about a pod of an instance on a node where its pool's pods do not belong.
     fn out_of_place(&self, snapshot: &Snapshot, pod: &Pod<'_>) -> Option<Finding> {
         let index = self.instance_of(&pod.metadata.namespace, &pod.metadata.labels)?;
         let instance = self.instances.get(index)?;
@@ -156,7 +158,7 @@ impl Policy {
         (self.rules.pod_placement != Mode::Off).then_some(finding)
     }
 
-    /// What is wrong with the nodes of the pools.
+    /// Returns the violations by the nodes of the pools.
     pub fn inspect_nodes(&self, snapshot: &Snapshot) -> Vec<Finding> {
         let mut findings = Vec::new();
         for class in snapshot.classes() {

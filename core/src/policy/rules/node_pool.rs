@@ -1,4 +1,5 @@
-//! `node-pool`: what makes a pool's nodes gives them the pool's taint, and only machine types and zones of the pool.
+//! `node-pool`: an object that makes a pool's nodes gives them the pool's taint, and only machine types and
+//! zones of the pool.
 //!
 //! The rule judges custom resources that make nodes, such as a `NodePool` of Karpenter or a `MachineSet`,
 //! when someone creates or changes one: the mistake shows before the first wrong node starts. An object makes nodes
@@ -46,7 +47,7 @@ impl Policy {
             && self.node_pool_kind(target).is_some()
     }
 
-    /// What is wrong with an object that exists, each with whether it may be denied.
+    /// Returns the findings about an object that exists, each with whether the rule may deny for it.
     pub fn node_pool_findings(
         &self,
         zones: &Zones,
@@ -62,7 +63,7 @@ impl Policy {
 /// A finding, and whether it is certain: an object need not show everything, and a list need not be AutoMQ's own.
 #[derive(Debug)]
 pub struct NodePoolFinding {
-    /// What is wrong.
+    /// The finding itself.
     pub finding: Finding,
     /// Whether the rule may deny for it.
     pub is_authoritative: bool,
@@ -162,7 +163,7 @@ impl MadeNodes<'_, '_, '_> {
         NodePoolFinding { finding, is_authoritative: true }
     }
 
-    /// `NodePool brokers creates nodes of pool pool-a`
+    /// Returns the beginning of a sentence: `NodePool brokers creates nodes of pool pool-a`.
     fn subject(&self) -> String {
         format!("{} creates nodes of pool {}", self.judgement.title, self.pool)
     }
@@ -222,7 +223,7 @@ impl MadeNodes<'_, '_, '_> {
         Some(self.finding(fact, advice, field))
     }
 
-    /// Taints that brokers do not tolerate.
+    /// Returns the finding about taints that brokers do not tolerate.
     fn other_taints(&self, known: Option<&NodePool<'_>>) -> Option<NodePoolFinding> {
         let Judgement { policy, kind, new, .. } = self.judgement;
         let known: HashSet<&Taint<'_>> =

@@ -27,7 +27,8 @@ use crate::{
 
 const RULE: RuleName = RuleName::NodeTaint;
 
-/// The mutating half.
+/// Judges, in the mutating webhook, a node that joins a declared pool without its taint. Adds the taint in mode
+/// `enforce`.
 pub(super) fn add(context: Context<'_>, change: &Change<Node<'_>>, report: &mut FindingCollector) {
     let policy = context.policy;
     let mode = policy.rules.node_taint;
@@ -103,7 +104,7 @@ fn is_tolerated_by_all(taint: &Taint<'_>) -> bool {
     TOLERATED_BY_ALL.contains(&taint.key.as_str())
 }
 
-/// The validating half.
+/// Judges, in the validating webhook, an update of a node.
 pub(super) fn judge(
     context: Context<'_>,
     change: &Change<Node<'_>>,
@@ -158,7 +159,7 @@ pub(super) fn judge(
     }
 }
 
-/// What is said of a node that loses its pool's taint, and the advice.
+/// The fact about a node that loses its pool's taint, and the advice.
 fn loss(
     node: &impl Display,
     pool: &str,

@@ -261,7 +261,7 @@ const LET_THE_SCHEDULER_CHOOSE: &str = ". The scheduler then chooses the node. I
      field (for example a node shell), use the tool on a node outside AutoMQ's pools, or ask your platform team \
      for break-glass";
 
-/// How the name of a pod of `kubectl debug node/…` begins.
+/// The beginning of the name of a pod of `kubectl debug node/…`.
 const NODE_DEBUGGER: &str = "node-debugger-";
 
 /// Writes the advice for a pod of `kubectl debug node/…`. Its user cannot remove `spec.nodeName`. Kubernetes does not
@@ -281,8 +281,8 @@ fn write_debug_elsewhere(out: &mut impl Write, groups: &[String]) -> std::fmt::R
     )
 }
 
-/// `To keep the pod off, `, and the workload to change, where a controller creates the pod. Otherwise a person wrote
-/// the owner into the pod, and no workload changes it.
+/// Writes `To keep the pod off, `, and the workload to change if a controller creates the pod. Otherwise a
+/// person wrote the owner into the pod, and no workload changes it.
 fn write_template_of(
     out: &mut impl Write,
     context: Context<'_>,

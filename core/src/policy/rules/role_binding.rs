@@ -127,7 +127,7 @@ struct Objects<'a> {
     name: &'a str,
     /// The old and the new `mapRoles`, where the object is `aws-auth`.
     map_roles: Option<[MapRoles<'a>; 2]>,
-    /// Whether other subjects are named, once an entry has asked.
+    /// Whether the request changes the subjects, computed when an entry first asks.
     are_subjects_changed: OnceCell<bool>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Objects<'a> {
         self.map_roles.as_ref().map(|[old, _]| old)
     }
 
-    /// Of the items to keep, those that are roles of `aws-auth`, and the others.
+    /// Splits the items to keep into those that are roles of `aws-auth`, and the others.
     fn roles<'i>(
         &self,
         pointer: &str,
@@ -195,7 +195,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// What rules need to know of an observed object, if it is a protected one.
+    /// Returns the facts that rules need about an observed object, if it is a protected one.
     pub fn protected_reference(
         &self,
         resource: &GroupResource,
@@ -242,8 +242,8 @@ impl Policy {
 }
 
 impl Policy {
-    /// The items that an observed object of an entry must hold, and does not, each with its field. What
-    /// cannot be read may hold them.
+    /// The items that an observed object of an entry must hold and does not hold, each with its field. Text
+    /// that cannot be read may hold them, so its items do not count as missing.
     pub fn missing_items<'e>(
         &self,
         entry: &'e Protected,
@@ -273,7 +273,7 @@ impl Policy {
         missing
     }
 
-    /// Why PoolGuard cannot read `mapRoles` of an observed `aws-auth`; `None` if it can.
+    /// The reason why PoolGuard cannot read `mapRoles` of an observed `aws-auth`; `None` if it can.
     pub fn unreadable_map_roles(&self, config_map: &RawObject<'_>) -> Option<String> {
         let held = Held::at(Some(config_map), aws_auth::POINTER);
         MapRoles::new(&held, protected_roles(self)).unreadable().map(str::to_owned)
@@ -394,7 +394,7 @@ fn object_name<'a>(target: &Target<'a>, old: &RawObject<'a>) -> Text<'a> {
     if target.name.is_empty() { old.text_at("/metadata/name") } else { target.name.clone() }
 }
 
-/// What a field holds that should hold text.
+/// The content of a field that should hold text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Held<'a> {
     Nothing,

@@ -74,7 +74,8 @@ fn is_judged(owner: &OwnerReference<'_>) -> bool {
     })
 }
 
-/// `change Kafka logs, the owner of this StatefulSet: `, for a workload with an owner.
+/// Returns `change Kafka logs, the owner of this StatefulSet: ` for a workload with an owner, or else an empty
+/// text.
 fn manager(kind: WorkloadKind, workload: &Workload<'_>) -> String {
     let owner = workload.metadata.controller();
     owner.map_or_else(String::new, |it| {

@@ -1,4 +1,4 @@
-//! Nodes to snapshot: which pool has a node, and which nodes form a class.
+//! The construction of a snapshot from nodes: it finds the pool of each node, and the nodes that form a class.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -24,11 +24,13 @@ use crate::{
     },
 };
 
-/// A label with more values than this among the nodes of a pool is individual: it would make more
-/// classes than it saves. Three zones, a few machine types and architectures stay below.
+/// The largest number of values of a label that counts for classes. A label with more values among the nodes of
+/// a pool is individual: it would make more classes than it saves. Three zones, a few machine types and
+/// architectures stay below.
 const CLASS_VALUES_MAX: usize = 8;
 
-/// What makes a class, in the order that classes are kept in.
+/// The key of a class, in the order in which classes are kept: the lasting taints, whether the pool's taint is
+/// lost, and the shared labels.
 type ClassKey = (Vec<Taint<'static>>, bool, Vec<(Arc<str>, Arc<str>)>);
 
 impl Snapshot {
@@ -162,7 +164,8 @@ struct TaintIds {
 }
 
 impl TaintIds {
-    /// A cluster has fewer taints than a u32 has numbers.
+    /// Returns the identifier of a taint, which is new for a new taint. A cluster has fewer taints than a u32
+    /// has numbers.
     fn id(&mut self, taint: &Taint<'static>) -> Option<TaintId> {
         if let Some(id) = self.ids.get(taint) {
             return Some(*id);

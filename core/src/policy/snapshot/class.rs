@@ -21,8 +21,8 @@ pub struct Class {
     pub nodes: Vec<ClassNode>,
 }
 
-/// Shorter ones first: the keys of a node's labels have long beginnings in common, and lengths are
-/// compared without a look at the text.
+/// Compares label keys, the shorter ones first. The keys of a node's labels have long beginnings in common, and
+/// lengths are compared without a look at the text.
 pub(super) fn key_order(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
@@ -30,7 +30,7 @@ pub(super) fn key_order(one: &str, other: &str) -> Ordering {
 /// A node of a class.
 #[derive(Clone, Debug)]
 pub struct ClassNode {
-    /// Its name.
+    /// The name of the node.
     pub name: Arc<str>,
     /// Values of the individual labels, in the order of their keys.
     pub(super) individual: Box<[Option<Arc<str>>]>,
@@ -53,7 +53,7 @@ impl Class {
         self.labels.get(index).map(|(_, value)| value.as_ref())
     }
 
-    /// One of its nodes, as facts.
+    /// Returns a node of the class with all of its labels.
     pub fn member<'c>(&'c self, node: &'c ClassNode) -> Member<'c> {
         Member { class: self, node }
     }

@@ -1,4 +1,4 @@
-//! Nodes to come: what a pool may bring next.
+//! Nodes to come: the nodes that a pool may bring next.
 //!
 //! A pod that waits for such a node makes the autoscaler bring it, so that to aim at the next node is as
 //! good as to land on it. Every declared pool always has a node to come in each of its zones, and a
@@ -47,23 +47,23 @@ pub struct NodeToCome {
     pub taints: Arc<[TaintId]>,
     /// The zone, where the pool declares it or a discovered pool has nodes in it.
     pub zone: Option<Arc<str>>,
-    /// In [`key_order`].
+    /// The labels of which something of their own is known, in [`key_order`].
     labels: Box<[Label]>,
-    /// What is known of every other label.
+    /// The knowledge about every other label.
     pub others: OtherLabels,
 }
 
-/// A key, and what is known of its value.
+/// A label key, and the knowledge about its value.
 type Label = (Arc<str>, Expected<Arc<str>>);
 
-/// What is known of the labels that [`NodeToCome::labels`] does not list.
+/// The knowledge about the labels that [`NodeToCome::labels`] does not list.
 #[derive(Clone, Debug)]
 pub enum OtherLabels {
-    /// They are absent.
+    /// The labels are absent.
     Absent,
-    /// Nothing.
+    /// The labels are unknown.
     Unknown,
-    /// A provisioner sets what a waiting pod asks for, but for keys of these domains.
+    /// A provisioner sets the labels that a waiting pod asks for, except for keys of these domains.
     OnDemand(Arc<[String]>),
 }
 
@@ -75,7 +75,7 @@ impl NodeToCome {
         self.labels.iter().map(|(key, expected)| (&**key, expected))
     }
 
-    /// What is known of a label.
+    /// Returns the knowledge about a label.
     pub(in crate::policy) fn expected(&self, key: &str) -> &Expected<Arc<str>> {
         if let Ok(index) = self.labels.binary_search_by(|(name, _)| key_order(name, key)) {
             return self.labels.get(index).map_or(&UNKNOWN, |(_, expected)| expected);
@@ -97,16 +97,16 @@ fn is_reserved(key: &str, reserved: &[String]) -> bool {
     })
 }
 
-/// What a pool fixes of the nodes that it brings.
+/// The properties that a pool fixes for the nodes that it brings.
 pub(super) struct Mould<'b> {
     pub(super) settings: &'b PlacementSettings,
     /// Labels of node pools, which no provisioner sets on demand.
     pub(super) node_pool_labels: &'b [String],
-    /// What the selector, or the label of a discovered pool, demands.
+    /// The requirements of the selector, or of the label of a discovered pool.
     pub(super) demands: &'b [Requirement],
-    /// `None`: any machine type.
+    /// The machine types; `None` for any machine type.
     pub(super) machine_types: Option<&'b [String]>,
-    /// `None`: any zone.
+    /// The zones, one for each node to come; `None` for any zone.
     pub(super) zones: Vec<Option<Arc<str>>>,
     pub(super) taints: Arc<[TaintId]>,
 }
@@ -213,7 +213,7 @@ impl Mould<'_> {
     }
 }
 
-/// What is known of a label that meets a demand as well. The demand counts where the two contradict.
+/// Returns the knowledge about a label that meets a demand as well. The demand counts where the two contradict.
 fn narrowed(known: Expected<Arc<str>>, demand: &Requirement) -> Expected<Arc<str>> {
     let met = |values: Vec<Arc<str>>| -> Vec<Arc<str>> {
         values.into_iter().filter(|value| demand.allows(Some(value))).collect()
@@ -243,7 +243,7 @@ fn narrowed(known: Expected<Arc<str>>, demand: &Requirement) -> Expected<Arc<str
     }
 }
 
-/// Which labels nodes share.
+/// The labels that nodes share.
 struct Shared<'n> {
     nodes: usize,
     /// A value of each label, and how many nodes have just that one.

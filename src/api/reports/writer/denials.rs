@@ -1,5 +1,5 @@
-//! Reports of recent denials and warnings: every replica adds its own, and the Lease holder takes away
-//! what is not recent any more.
+//! Reports of recent denials and warnings. Every replica adds its own, and the Lease holder removes those
+//! that are no longer recent.
 
 use std::{
     convert::Infallible,
@@ -27,16 +27,16 @@ use crate::{
     telemetry::log_once::LogOnce,
 };
 
-/// Others are waited for, so that a rollout that is denied makes one write of it.
+/// The time that the task waits for more denials, so that all denials of one rollout make one write.
 const DEBOUNCE: Duration = Duration::from_secs(2);
 
-/// Between two rounds of writing.
+/// The pause between two rounds of writing.
 const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the Lease holder looks for what is not recent any more.
+/// The interval at which the Lease holder removes denials and warnings that are no longer recent.
 const PRUNING: Duration = Duration::from_mins(10);
 
-/// Takes denials and warnings, for reports.
+/// The queue that takes denials and warnings for reports.
 #[derive(Clone, Debug, Default)]
 pub struct ReportQueue(Arc<Inner>);
 
@@ -46,7 +46,7 @@ struct Inner {
     is_there: Notify,
 }
 
-/// Writes reports of them.
+/// The task that writes reports of denials and warnings.
 pub struct DenialReports {
     reports: Reports,
     report_queue: ReportQueue,
@@ -55,7 +55,7 @@ pub struct DenialReports {
 }
 
 impl ReportQueue {
-    /// Takes note of a denial or a warning, if there is room.
+    /// Records a denial or a warning, if there is room.
     pub fn note(&self, regarding: &ObjectRef, decision: Decision, finding: &Arc<Finding>) {
         let now = Timestamp::now().as_second();
         let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl ReportQueue {
 }
 
 impl DenialReports {
-    /// Of what is told there.
+    /// Creates the task that reports the denials and warnings of `report_queue`.
     pub fn new(
         reports: Reports,
         report_queue: ReportQueue,
@@ -83,7 +83,7 @@ impl DenialReports {
         Self { reports, report_queue, held, failure_log: LogOnce::default() }
     }
 
-    /// Writes, for ever.
+    /// Runs the task until the process ends.
     pub async fn run(mut self) -> Infallible {
         let mut pruned = Instant::now();
         loop {
@@ -103,7 +103,8 @@ impl DenialReports {
         }
     }
 
-    /// Adds what is new. What cannot be written is not kept: the records have it.
+    /// Adds the new denials and warnings to the reports. Drops those that it cannot write, because the
+    /// audit stream has them.
     async fn write(&self, news: News) -> Result<(), ApiError> {
         if news.is_empty() {
             return Ok(());

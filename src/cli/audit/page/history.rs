@@ -15,11 +15,11 @@ use crate::cli::{
     page::{FAINT, Styled},
 };
 
-/// The most cells that a column is wide.
+/// The largest width of a column, in cells.
 const WIDE: usize = 4;
 
 impl AuditPage<'_> {
-    /// A row of columns for each decision, the gravest one the highest.
+    /// Writes a row of columns for each decision. The row of the gravest decision is the highest.
     pub(super) fn chart(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { summary, look, .. } = self;
         let label = DECISIONS.iter().map(|it| it.as_str().len()).max().unwrap_or(0) + 2;
@@ -64,8 +64,8 @@ impl AuditPage<'_> {
     }
 }
 
-/// Labels under columns of so many cells, as far apart as they are readable. The last one may stick out
-/// on the right.
+/// Returns labels under columns that are `wide` cells wide, as close together as they are readable. The last
+/// one may stick out on the right.
 fn axis(start: i64, seconds: i64, columns: usize, wide: usize, tick: char) -> String {
     let format = match i64::try_from(columns).unwrap_or(i64::MAX).saturating_mul(seconds) {
         ..=300 => "%H:%M:%S",

@@ -1,4 +1,4 @@
-//! Where most of it happens: a table for each thing that is counted by.
+//! The tables of the page: one for each dimension, with the values that have the most denials first.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::{
 /// The number of denials of one controller's pods from which the page names the controller.
 const STUBBORN: u64 = 10;
 
-/// The least that a name is cut to. Where a table has no room for it, a name gets a line of its own.
+/// The smallest width to which a table cuts a name. If a table has less room, a name gets a line of its own.
 const KEY_MIN: usize = 20;
 
 impl AuditPage<'_> {
@@ -90,7 +90,8 @@ impl AuditPage<'_> {
         Ok(())
     }
 
-    /// Decisions that there are, with the width of their numbers. Most tables are about trouble.
+    /// Returns the decisions that the summary contains, with the width of their numbers. Most tables are
+    /// about trouble, so they leave out the decisions in [`FINE`].
     fn columns(
         &self,
         dimension: Dimension,

@@ -7,13 +7,14 @@ use crate::{
     cli::page::count,
 };
 
-/// A pool with more nodes is drawn small, a square a node.
+/// The largest number of nodes that are drawn with their names. A pool with more nodes is drawn small, a
+/// square a node.
 const DRAWN_MAX: usize = 24;
 
-/// So many residents of a node are named.
+/// The largest number of residents of a node that are named, unless more of them are intruders.
 const NAMED_MAX: usize = 6;
 
-/// What the colours mean.
+/// Returns the legend, which says what the colours mean.
 pub(super) fn legend() -> Markup {
     html! {
         ul.legend aria-label="Colours" {
@@ -82,7 +83,7 @@ pub(super) fn planned_zones(pool: &PoolPicture) -> Markup {
     }
 }
 
-/// Class and word of a node's state.
+/// Returns the class and the word of a node's state.
 fn state(node: &NodePicture) -> (&'static str, &'static str) {
     match (node.ready, node.cordoned) {
         (false, _) => ("down", "not ready"),
@@ -95,7 +96,7 @@ fn is_intruder(resident: &ResidentPicture) -> bool {
     resident.kind == ResidentKind::Intruder
 }
 
-/// One of many nodes, which says its name when pointed at.
+/// Draws one of many nodes as a square, which shows the node's name when you point at it.
 fn square(node: &NodePicture) -> Markup {
     let (class, word) = state(node);
     let has_intruder = node.residents.iter().flatten().any(is_intruder);
@@ -139,7 +140,7 @@ fn node(node: &NodePicture) -> Markup {
     }
 }
 
-/// Intruders come first, and are named however many they are.
+/// Draws the pods of a node. Intruders come first, and all of them are named.
 fn pods(residents: &[ResidentPicture]) -> Markup {
     let intruders = residents.iter().filter(|it| is_intruder(it)).count();
     let named = NAMED_MAX.max(intruders);

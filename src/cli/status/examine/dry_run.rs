@@ -1,4 +1,4 @@
-//! What the answer to the dry run says of an installation.
+//! The finding about the API server's answer to the dry run.
 
 use crate::{
     cli::status::{
@@ -22,7 +22,7 @@ pub(super) fn intruder(facts: &StatusFacts) -> StatusFinding {
     of_answer(answer, policy.map_or(Mode::Off, |it| it.rules.pod_intrusion), facts.provider)
 }
 
-/// What the answer to the dry run means while `pod-intrusion` has a mode.
+/// Returns the finding that the answer to the dry run means if `pod-intrusion` has this mode.
 fn of_answer(answer: &Answer, mode: Mode, provider: Option<Provider>) -> StatusFinding {
     let accepted = "The API server accepted a pod that tolerates the pool's taint (dry run)";
     let not_judged = "# if the config declares no pool and no node has the taint yet, this result is expected. Otherwise choose a namespace that is not exempt with --dry-run-namespace, and see registration above";
@@ -54,7 +54,7 @@ fn of_answer(answer: &Answer, mode: Mode, provider: Option<Provider>) -> StatusF
     }
 }
 
-/// Why an API server usually does not reach a webhook of this provider.
+/// Returns the usual reason why an API server of this provider does not reach a webhook.
 fn cause(provider: Option<Provider>) -> &'static str {
     match provider {
         Some(Provider::Gcp) => {

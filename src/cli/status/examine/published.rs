@@ -1,4 +1,5 @@
-//! What the replicas have published in the Lease: the config that each has in force, and the last scan.
+//! The checks of what the replicas have published in the Lease: the config that each has in force, and the
+//! last scan.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,16 +9,17 @@ use crate::{
     cli::page::count,
 };
 
-/// How long a scan may take, and its time take to be published.
+/// The time that a scan may take, plus the time until PoolGuard has published when it ran.
 const SCAN_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
-/// An annotation of the Lease.
+/// Returns an annotation of the Lease.
 fn annotation<'f>(facts: &'f StatusFacts, name: &str) -> Option<&'f str> {
     let lease = facts.lease.as_ref().ok()?.as_ref()?;
     lease.pointer("/metadata/annotations")?.get(name)?.as_str()
 }
 
-/// Whether every replica has the config of the ConfigMap in force; nothing if none has published what it has.
+/// Checks whether every replica has the config of the ConfigMap in force. Returns `None` if no replica has
+/// published its config.
 pub(super) fn config(installed: &Installed, facts: &StatusFacts) -> Option<StatusFinding> {
     let Installed { namespace, config_map, .. } = installed;
     let (wanted, pods) = (facts.config_hash.as_ref()?, facts.pods.as_ref().ok()?);
@@ -51,7 +53,7 @@ pub(super) fn config(installed: &Installed, facts: &StatusFacts) -> Option<Statu
     Some(Check::Config.warning(fact).fix(fix))
 }
 
-/// How old the last scan is; nothing if the config turns scans off.
+/// Checks the age of the last scan. Returns `None` if the config turns scans off.
 pub(super) fn scan(installed: &Installed, facts: &StatusFacts) -> Option<StatusFinding> {
     let Installed { namespace, name, .. } = installed;
     let settings = facts.config.as_ref().ok()?.settings.scan;

@@ -1,4 +1,4 @@
-//! The findings of `check`.
+//! The comparison of the findings of `check`.
 
 use super::Difference;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     cli::{page::count, test::raw::ExpectedFinding},
 };
 
-/// More findings are only counted.
+/// The largest number of findings that are shown. More findings are only counted.
 const SHOWN_MAX: usize = 6;
 
 /// Adds the findings that are missing, and those that should not be there.
@@ -56,7 +56,7 @@ fn is_meant(wanted: &ExpectedFinding, finding: &CheckFinding) -> bool {
         && says.iter().all(|it| text.contains(it))
 }
 
-/// `rule node-taint, status fail, pool pool-a`
+/// Returns an expected finding as text, for example `rule node-taint, status fail, pool pool-a`.
 fn shown(wanted: &ExpectedFinding) -> String {
     let ExpectedFinding { rule, status, severity, pool, node, object, says } = wanted;
     let values = [
@@ -78,12 +78,12 @@ fn shown(wanted: &ExpectedFinding) -> String {
     parts.join(", ")
 }
 
-/// One line for each finding.
+/// Returns one line for each finding; those after the first ones are only counted.
 pub(super) fn lines(findings: &[CheckFinding]) -> Vec<String> {
     limited(&findings.iter().collect::<Vec<_>>())
 }
 
-/// The findings of a list, the first ones as text.
+/// Returns one line for each of the first findings of a list, and the number of the others.
 pub(super) fn limited(findings: &[&CheckFinding]) -> Vec<String> {
     let mut lines: Vec<_> = findings.iter().take(SHOWN_MAX).map(|it| line(it)).collect();
     let more = findings.len() - lines.len();

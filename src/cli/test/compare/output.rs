@@ -1,4 +1,4 @@
-//! The whole output of a command, and the audit stream.
+//! The comparison of the whole output of a command, and of the audit stream.
 
 use super::{Difference, Haystack, excerpt, finding, result, with_texts, without_texts};
 use crate::{
@@ -43,7 +43,8 @@ pub(super) fn compare(
     }
 }
 
-/// The number of lines, as a terminal or a collector of logs counts them, and no character that could forge one.
+/// Adds the differences in the audit stream: another number of lines, as a terminal or a collector of logs
+/// counts them, and a character that could forge a line.
 pub(super) fn audit_lines(expected: usize, stream: &str, differences: &mut Vec<Difference>) {
     let ends = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
     let lines = stream.split(ends).filter(|line| !line.trim().is_empty()).count();
@@ -61,7 +62,7 @@ pub(super) fn audit_lines(expected: usize, stream: &str, differences: &mut Vec<D
     }
 }
 
-/// What an answer says, for people: messages rather than JSON, and long texts by their beginning.
+/// Returns the texts of an answer for people: messages rather than JSON, and long texts by their beginning.
 pub(super) fn lines(answer: &Answer) -> Vec<String> {
     match &answer.details {
         Details::Review(reviews) => result::messages_of_all(reviews),
@@ -70,14 +71,14 @@ pub(super) fn lines(answer: &Answer) -> Vec<String> {
     }
 }
 
-/// What the exit code of an answer comes from.
+/// Returns the texts of an answer that its exit code comes from.
 pub(super) fn reasons(answer: &Answer) -> Vec<String> {
     let Details::Check(findings) = &answer.details else { return lines(answer) };
     let is_error = |it: &&CheckFinding| FailOn::Error.counts(it.status, it.severity);
     finding::limited(&findings.iter().filter(is_error).collect::<Vec<_>>())
 }
 
-/// Everything that an answer says, for people.
+/// Returns all texts of an answer, for people.
 fn texts(answer: &Answer) -> Vec<String> {
     match &answer.details {
         Details::Review(reviews) => result::messages_of_all(reviews),
@@ -86,7 +87,7 @@ fn texts(answer: &Answer) -> Vec<String> {
     }
 }
 
-/// Long texts are shown by their beginning.
+/// The largest number of lines of a text that are shown. Of a longer text, its beginning is shown.
 const LINES_MAX: usize = 12;
 
 fn shortened(text: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The result of an input of `review`.
+//! The comparison of the result of an input of `review`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{
     policy::{mode::RuleName, verdict::Record},
 };
 
-/// Adds what is different in the result of one input.
+/// Adds the differences in the result of one input.
 pub(super) fn compare(
     name: &str,
     expected: &ExpectedResult,
@@ -49,7 +49,7 @@ pub(super) fn compare(
     differences.extend(patch_says(name, expected, result));
 }
 
-/// `deny [pod-intrusion]`
+/// Returns a decision with its rule as text, for example `deny [pod-intrusion]`.
 fn shown(decision: Option<ExpectedDecision>, rule: Option<&str>) -> String {
     let decision = decision.map_or("a decision", ExpectedDecision::as_str);
     rule.map_or_else(|| decision.to_owned(), |rule| format!("{decision} [{rule}]"))
@@ -79,7 +79,7 @@ fn rules_of(result: &Reviewed, decision: ExpectedDecision) -> BTreeSet<&'static 
     rules.into_iter().map(RuleName::as_str).collect()
 }
 
-/// The messages of a result: denials and warnings with their rule, then what is only recorded.
+/// Returns the messages of a result: denials and warnings with their rule, then those that are only recorded.
 fn messages_of(result: &Reviewed) -> Vec<String> {
     let mut messages: Vec<String> =
         result.denials.iter().chain(&result.warnings).map(|it| it.denial()).collect();
@@ -103,7 +103,8 @@ pub(super) fn messages_of_all(reviews: &Reviews) -> Vec<String> {
     results.chain(errors).collect()
 }
 
-/// What the messages of a result lack, and what they should not say.
+/// Returns the differences in the messages of a result: texts that they lack, and texts that they should not
+/// contain.
 fn messages(
     name: &str,
     one: &str,
@@ -164,7 +165,7 @@ fn patch_touches(name: &str, expected: &ExpectedResult, result: &Reviewed) -> Op
     Some(Difference::new(name, about(fields), about(&paths)))
 }
 
-/// The field that an operation changes; a test changes none.
+/// Returns the field that an operation changes; an operation `test` changes none.
 fn changed_path(operation: &PatchOperation) -> Option<String> {
     let is_test = matches!(operation, PatchOperation::Test(_));
     (!is_test).then(|| operation.path().to_string())

@@ -28,12 +28,12 @@ const FIELDS: &str = "(has(t.matchFields) ? t.matchFields : [])";
 const REQUIRED: &str =
     "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
 
-/// Which node of a row is meant.
+/// The node of a row that an expression is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
-    /// Any of them.
+    /// Any node of the row.
     Any,
-    /// The one named `n`, whose host has the same name.
+    /// The node named `n`, whose host has the same name.
     Named,
 }
 

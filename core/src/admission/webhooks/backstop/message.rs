@@ -1,4 +1,4 @@
-//! What the backstop tells the client: as the webhook says it, as far as a policy can.
+//! The messages of the backstop for the client: the same as those of the webhook, as far as a policy can.
 
 use super::table::{BASE, POOL, POOL_TAINT};
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     policy::mode::RuleName,
 };
 
-/// What only a denial by the backstop says.
+/// The text that only a denial by the backstop has.
 pub const NOT_ANSWERED: &str = "PoolGuard did not answer this request";
 
-/// Why it is the policy that says so.
+/// Returns the sentence that says why the backstop decided.
 fn by_the_backstop() -> String {
     format!(" {NOT_ANSWERED}: the API server decided it by PoolGuard's backstop.")
 }
@@ -18,7 +18,7 @@ fn by_the_backstop() -> String {
 const ADVICE: &str = ". If the pod must run there, ask your platform team to add the pod's service account to exempt in \
      PoolGuard's config, with the namespace ";
 
-/// The pod can run on a node of the first row of these.
+/// Returns the message that the pod can run on a node of the first of these rows.
 pub(super) fn of_landing(rows: &str, landings: &str) -> String {
     let row = format!("{rows}[{landings}[0]]");
     let start = start();
@@ -29,8 +29,8 @@ pub(super) fn of_landing(rows: &str, landings: &str) -> String {
     format!("{start} + {can} + {row}[{pool}] + {reserved} + {taint} + {remove} + {}", end())
 }
 
-/// The pod can run on a node of a row. The API server evaluates the messages of all requests, also of those that it
-/// allows: where there are many rows, it must not look for the row again.
+/// Returns the message that the pod can run on a node of some row. The API server evaluates the messages of all
+/// requests, also of those that it allows: where there are many rows, it must not look for the row again.
 pub(super) fn of_landing_somewhere() -> String {
     let fact = literal(&format!(
         " can run on a node that is reserved for AutoMQ: spec.tolerations tolerates the node's taint. Remove the \
@@ -39,7 +39,7 @@ pub(super) fn of_landing_somewhere() -> String {
     format!("{} + {fact} + {}", start(), end())
 }
 
-/// The pod can run on the dedicated node that it names by a label or a field.
+/// Returns the message that the pod can run on the dedicated node that it names by a label or a field.
 pub(super) fn of_named() -> String {
     let fact = literal(&format!(
         " can run on the node that its nodeSelector or node affinity names, which is reserved for AutoMQ. Remove the \
@@ -48,7 +48,7 @@ pub(super) fn of_named() -> String {
     format!("{} + {fact} + {}", start(), end())
 }
 
-/// The pod chooses a dedicated node.
+/// Returns the message that the pod chooses a dedicated node.
 pub(super) fn of_node_name(row: &str) -> String {
     let can = literal(" would run on node ");
     let of = literal(" of pool ");
@@ -64,7 +64,7 @@ pub(super) fn of_node_name(row: &str) -> String {
     )
 }
 
-/// The request binds a pod to a dedicated node.
+/// Returns the message that the request binds a pod to a dedicated node.
 pub(super) fn of_binding(row: &str) -> String {
     let start = literal(&format!(
         "[{}] The request would bind a pod of namespace ",
@@ -88,7 +88,7 @@ fn of_base(row: &str, key: &str) -> String {
     format!("({key} in {row} ? {row}[{key}] : variables.bases[{row}[{base}]][{key}])")
 }
 
-/// The rule and the pod.
+/// Returns the start of a message: the rule and the pod.
 fn start() -> String {
     let metadata = CelPath::object().key("metadata");
     let name = format!(
@@ -104,7 +104,7 @@ fn start() -> String {
     )
 }
 
-/// The namespace, and who decided.
+/// Returns the end of a message: the namespace, and that the backstop decided.
 fn end() -> String {
     format!("request.namespace + {}", literal(&format!(".{}", by_the_backstop())))
 }

@@ -50,7 +50,8 @@ impl NodeNames {
         (Self { prefix: prefix.to_owned(), suffix: suffix.to_owned(), maps }, left_out)
     }
 
-    /// What is particular to a name, as a list of one; empty if no dedicated node has such a name.
+    /// Returns the part that is particular to a name, as a list of one. The list is empty if no dedicated node has such
+    /// a name.
     fn stems(&self, name: &str) -> String {
         let Self { prefix, suffix, .. } = self;
         let (before, after) = (prefix.chars().count(), suffix.chars().count());
@@ -102,7 +103,7 @@ pub(super) fn row_of_host(table: &Table, name: &str) -> String {
     )
 }
 
-/// What all names begin with, and what they end with behind it.
+/// Returns the text that all names begin with, and the text that they end with behind it.
 fn shared_affixes<'s>(nodes: &[NamedNode<'s>]) -> (&'s str, &'s str) {
     let Some(first) = nodes.first() else { return ("", "") };
     let prefix = nodes.iter().fold(first.name, |prefix, node| {

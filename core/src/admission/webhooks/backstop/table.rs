@@ -30,13 +30,13 @@ pub(super) const BASE: &str = ":base";
 pub(super) const POOL: &str = ":pool";
 /// The taint of the row's pool, for people.
 pub(super) const POOL_TAINT: &str = ":taint";
-/// The number of this taint.
+/// The number of the taint of the row's pool.
 pub(super) const OWN: &str = ":own";
 /// The numbers of the row's taints, each between two bars.
 pub(super) const TAINTS: &str = ":taints";
 /// The domain of every label that the row does not list, or the number of a list of reserved domains.
 pub(super) const OTHERS: &str = ":others";
-/// There if the row is of nodes that exist.
+/// The field that only the rows of existing nodes have.
 pub(super) const LIVE: &str = ":live";
 
 /// The domain of a label that is absent.
@@ -55,7 +55,7 @@ const ROWS_MAX: usize = 64;
 /// The longest text of all tables together. The API server stores objects of up to 1.5 MB.
 const TEXT_MAX: usize = 900_000;
 
-/// Rows, and what they refer to.
+/// The rows, and the tables that they refer to.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// Literals of maps from the number of a row to its fields.
@@ -68,7 +68,7 @@ pub(super) struct Table {
     domains: BTreeMap<String, Vec<Arc<str>>>,
     /// Reserved label domains by the number of their list.
     reserved: Vec<Arc<[String]>>,
-    /// What did not fit.
+    /// The nodes and classes that did not fit.
     pub(super) omitted: Omitted,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Chunk {
     pub(super) pools: String,
 }
 
-/// What of a snapshot a backstop leaves out, because it would be too large.
+/// The parts of a snapshot that a backstop leaves out, because it would be too large.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Omitted {
     /// Dedicated nodes that it does not know by name.
@@ -92,7 +92,7 @@ pub struct Omitted {
     pub classes: usize,
 }
 
-/// Even the nodes to come make a policy that no API server stores.
+/// The error that even the nodes to come make a policy that no API server stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
@@ -213,7 +213,7 @@ impl Table {
     }
 }
 
-/// What every row has.
+/// Returns the fields that every row has.
 fn described(snapshot: &Snapshot, pool: usize, taints: &[TaintId]) -> Fields {
     let mut fields = Fields::new();
     let numbers: Vec<String> = taints.iter().map(|taint| taint.index().to_string()).collect();
@@ -299,7 +299,7 @@ fn fields_text(fields: &Fields) -> String {
     format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
 }
 
-/// Rows in parts that an expression can hold.
+/// Splits rows into parts that an expression can hold.
 fn chunks(rows: &[Fields]) -> Vec<Chunk> {
     let pool =
         |row: &Fields| row.get_key_value(POOL).map(|(key, pool)| (key.clone(), pool.clone()));
@@ -320,7 +320,7 @@ fn chunks(rows: &[Fields]) -> Vec<Chunk> {
     parts.into_iter().map(chunk).collect()
 }
 
-/// Consecutive items, each part of this length at most.
+/// Splits items into parts of consecutive items, each part of this length at most.
 pub(super) fn parts<T>(items: &[T], length: impl Fn(&T) -> usize, most: usize) -> Vec<&[T]> {
     let mut size = 0;
     items

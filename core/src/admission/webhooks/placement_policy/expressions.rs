@@ -88,7 +88,7 @@ fn matching() -> String {
         .to_owned()
 }
 
-/// The first of them; empty without one, and for a pod that has too many terms.
+/// The first of the matching instances; empty if there is none, and for a pod that has too many terms.
 fn instance() -> String {
     format!(
         "size(variables.matching) > 0 && size(variables.terms) <= {TERMS_MAX} ? variables.matching[0] : {{}}"
@@ -104,7 +104,7 @@ fn wanted_tolerations() -> String {
         .to_owned()
 }
 
-/// The requirements that its terms have.
+/// The requirements that the terms of a pod of the instance have.
 fn wanted_requirements() -> String {
     "!has(variables.instance.requirements) ? []
 : variables.instance.requirements.map(w, has(w.values)
@@ -113,7 +113,7 @@ fn wanted_requirements() -> String {
         .to_owned()
 }
 
-/// Its zone spread, if there is one.
+/// The zone spread of the instance, if there is one.
 fn wanted_spread(tables: &Tables) -> String {
     let items = items_of(SPREADS, &tables.spreads, "variables.instance.spread[0].instance[0]");
     format!("!has(variables.instance.spread) ? [] : {items}")

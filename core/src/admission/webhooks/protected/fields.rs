@@ -10,7 +10,8 @@ use crate::{
 /// Guarded fields of one object, told apart by their last key.
 pub(super) struct Siblings {
     parent: Vec<String>,
-    /// Empty: CEL cannot tell, and whatever the parent holds may be one.
+    /// The last keys of the fields. If there are none, CEL cannot tell the fields, and whatever the parent holds may be
+    /// one of them.
     keys: Vec<String>,
     once_set: bool,
 }

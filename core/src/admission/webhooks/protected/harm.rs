@@ -1,4 +1,4 @@
-//! Which objects are protected, and what harms one, as conditions.
+//! Conditions that tell which objects are protected, and which requests harm one.
 
 use super::{
     fields::{Siblings, by_parent},
@@ -51,7 +51,7 @@ pub(super) fn harmed(policy: &Policy, meant: &[(&Protected, Cel)], is_only: bool
     ])
 }
 
-/// A deletion, or an update that changes something.
+/// Whether the request is a deletion, or an update that changes something.
 pub(in crate::admission::webhooks) fn goes_or(changes: Cel) -> Cel {
     Cel::any([operation_is(Operation::Delete.as_str()), changes])
 }
@@ -63,7 +63,8 @@ fn is_resource(resource: &GroupResource) -> Cel {
     ])
 }
 
-/// By the object: a DELETECOLLECTION has no name in the request.
+/// Whether the entry names the object. The condition reads the name from the object, because the request of a
+/// DELETECOLLECTION has no name.
 fn is_named(entry: &Protected) -> Cel {
     let metadata = CelPath::old_object().key("metadata");
     let is_one = matches_any(&metadata.key("name").to_string(), &entry.names);
@@ -120,7 +121,7 @@ fn content_changes() -> Cel {
     ])
 }
 
-/// Whether what is at a pointer of one key changes.
+/// Whether the value at a pointer of one key changes.
 pub(in crate::admission::webhooks) fn changes_at(pointer: &str) -> Cel {
     CelPath::object().differs(&CelPath::old_object(), pointer.trim_start_matches('/'))
 }

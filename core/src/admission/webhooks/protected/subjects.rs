@@ -25,7 +25,8 @@ pub(super) fn has_automq_subject(policy: &Policy) -> Cel {
     Cel::all([old.holds("subjects"), Cel::exists(subjects, "s", is_meant)])
 }
 
-/// Without a namespace it is one of the binding's own.
+/// Whether the subject is a service account of these namespaces. A subject without a namespace is in the namespace
+/// of the binding.
 fn is_service_account(globs: &[Glob]) -> Cel {
     let subject = CelPath::bound("s");
     let own = CelPath::old_object().key("metadata");
@@ -40,7 +41,7 @@ fn is_service_account(globs: &[Glob]) -> Cel {
     ])
 }
 
-/// `system:serviceaccount:namespace:name`.
+/// Whether the subject is a user `system:serviceaccount:namespace:name` of these namespaces.
 fn is_user(globs: &[Glob], subject: &CelPath) -> Cel {
     let pattern = |glob: &Glob| pattern(&glob.to_string(), Wildcards::NO_COLON);
     let patterns: Vec<String> = globs.iter().map(pattern).collect();
@@ -52,7 +53,7 @@ fn is_user(globs: &[Glob], subject: &CelPath) -> Cel {
     ])
 }
 
-/// `system:serviceaccounts:namespace`: all service accounts of a namespace.
+/// Whether the subject is a group `system:serviceaccounts:namespace`: all service accounts of a namespace.
 fn is_group(globs: &[Glob], subject: &CelPath) -> Cel {
     let exact = globs.iter().filter_map(Glob::as_exact);
     let exact = exact.map(|namespace| format!("{SERVICE_ACCOUNTS_GROUP_PREFIX}{namespace}"));

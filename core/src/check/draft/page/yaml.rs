@@ -2,7 +2,7 @@
 
 use crate::json::text::without_controls;
 
-/// What a reader of YAML 1.1 or 1.2 takes for no text, in small letters.
+/// Words that a reader of YAML 1.1 or 1.2 does not take for text, in lower case.
 const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
 
 /// Text as a scalar: plain if nothing in it means anything to YAML, else in double quotes.

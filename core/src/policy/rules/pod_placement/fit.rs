@@ -96,7 +96,7 @@ fn judge_node_name(
     report.violation(context.policy.rules.pod_placement, finding);
 }
 
-/// Where a known node is, if that is not where a pool's pods belong.
+/// Returns the place of a known node, such as `in no pool`, if the pods of this pool do not belong there.
 pub(in crate::policy::rules) fn why_misplaced(
     snapshot: &Snapshot,
     node: &str,

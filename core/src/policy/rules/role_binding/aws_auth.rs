@@ -49,7 +49,7 @@ pub(super) fn is_role(item: &KeepItem) -> bool {
     arn::fold(&item.by) == "rolearn"
 }
 
-/// The roles that are asked for, as [`key`] has them.
+/// The keys of the roles that are asked for, as [`key`] returns them.
 pub(super) type Roles = Rc<HashSet<String>>;
 
 /// The text of `mapRoles`, read when it is first asked.
@@ -59,23 +59,24 @@ pub(super) struct MapRoles<'v> {
     reading: OnceCell<Result<Reading<'v>, UnreadableYaml>>,
 }
 
-/// What the authenticator makes of a text.
+/// The items that the authenticator reads in a text, and the tree that holds them.
 #[derive(Default)]
 struct Reading<'v> {
     tree: Tree<'v>,
     items: Items<'v>,
 }
 
-/// What a change does to the mapping of a role.
+/// The harm that a change does to the mapping of a role.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Harm<'t> {
-    /// No item maps the role any more.
+    /// The role has no item in the new text any more.
     Lost(Mapping<'t>),
     /// The role is written with its path, so that no item matches.
     Path(Mapping<'t>),
     /// The item in this place maps the role to something else.
     Altered { position: usize, old: Mapping<'t>, new: Mapping<'t> },
-    /// The same, and the item that maps the role as before stands above it.
+    /// The item in this place maps the role to something else, and the item that maps it as before stands above
+    /// it.
     Shadowed { position: usize, old: Mapping<'t>, new: Mapping<'t> },
     /// The new text cannot be read, and the old one maps the role.
     Unreadable(String),
@@ -83,17 +84,17 @@ pub(super) enum Harm<'t> {
     NotMended,
 }
 
-/// How a text maps a role.
+/// The mapping of a role in a text.
 #[derive(Default)]
 struct Mapped<'t> {
     /// The mapping in force, and the place of its item.
     applied_config: Option<(usize, Mapping<'t>)>,
-    /// What the last item says that names the role with a path, and is never in force.
+    /// The mapping of the last item that names the role with a path. This mapping is never in force.
     with_path: Option<Mapping<'t>>,
 }
 
 impl<'v> MapRoles<'v> {
-    /// The text of a field, which is asked for these roles only.
+    /// Creates the reader of a field's text, which is asked for these roles only.
     pub(super) fn new(held: &'v Held<'v>, roles: Roles) -> Self {
         Self { held, roles, reading: OnceCell::new() }
     }
@@ -124,12 +125,12 @@ impl<'v> MapRoles<'v> {
         self.held == other.held
     }
 
-    /// Why it cannot be read.
+    /// The reason why the text cannot be read; `None` if it can.
     pub(super) fn unreadable(&self) -> Option<&str> {
         self.reading().err().map(|UnreadableYaml(why)| why.as_str())
     }
 
-    /// Whether it maps no role at all.
+    /// Whether the text maps no role at all.
     pub(super) fn is_empty(&self) -> bool {
         self.reading().is_ok_and(|reading| !reading.items.has_any)
     }
@@ -177,14 +178,15 @@ impl<'v> Reading<'v> {
 
     /// Whether an item of the role other than the last few says this.
     fn has_before(&self, role: &str, position: usize, mapping: &Mapping<'_>) -> bool {
-        /// A text that repeats a role more often is not looked through.
+        /// The largest number of items that are compared. A text that repeats a role more often is not looked
+        /// through.
         const ITEMS_MAX: usize = 16;
         let before = self.of(role).filter(|item| !item.has_path && item.position < position);
         before.take(ITEMS_MAX).any(|item| self::mapping(&self.tree, item) == *mapping)
     }
 }
 
-/// What a change of the text does to the mapping of a role; `None` if it does no harm.
+/// The harm that a change of the text does to the mapping of a role; `None` if it does no harm.
 pub(super) fn harm<'v>(role: &str, old: &MapRoles<'v>, new: &MapRoles<'v>) -> Option<Harm<'v>> {
     if old.is_same(new) {
         return None;

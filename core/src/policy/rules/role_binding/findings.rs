@@ -1,4 +1,4 @@
-//! What a change of a protected object would do, in words.
+//! The findings about changes of a protected object.
 
 use super::{
     Objects, RULE,
@@ -9,25 +9,25 @@ use crate::{
     policy::{pool::Pool, protection::KeepItem, verdict::Finding},
 };
 
-/// What a user who may make the change can do.
+/// The advice for a user who may make the change.
 const TRUST: &str = "If AutoMQ's console or operator makes this change, ask your platform team to \
  add its user to principals.trusted.users in PoolGuard's config";
-/// What happens to nodes whose role has no mapping.
+/// The consequence for nodes whose role has no mapping.
 const CANNOT_JOIN: &str = "Nodes with this role could no longer join the cluster or report their \
  status";
-/// Names and lists of a text, in a message.
+/// The largest number of bytes of a quoted name in a message. A list may have twice as many.
 const QUOTE_BYTES_MAX: usize = 120;
 
-/// Which object is judged, and why it is protected.
+/// The object that is judged, and the reason why it is protected.
 #[derive(Clone, Copy)]
 pub(super) struct About<'o, 'a> {
     pub(super) objects: &'o Objects<'a>,
-    /// `entry node-role`
+    /// The reason why the object is protected, such as `protected entry node-role`.
     pub(super) protected_by: &'o str,
 }
 
 impl<'a> About<'_, 'a> {
-    /// Deletion of the object.
+    /// Creates the finding about the deletion of the object.
     pub(super) fn deletion(self) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
@@ -37,7 +37,7 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).advice(TRUST)
     }
 
-    /// Deletion of the ConfigMap that maps this role.
+    /// Creates the finding about the deletion of the ConfigMap that maps this role.
     pub(super) fn deletion_of_map_roles(self, role: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
@@ -48,7 +48,7 @@ impl<'a> About<'_, 'a> {
         self.about_role(role, fact, format!("{CANNOT_JOIN}. {TRUST}"))
     }
 
-    /// Change of a guarded field.
+    /// Creates the finding about the change of a guarded field.
     pub(super) fn change(self, field: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
@@ -60,7 +60,7 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).advice(advice).field(field)
     }
 
-    /// Change or loss of an annotation that gives pods their cloud identity.
+    /// Creates the finding about the change or loss of an annotation that gives pods their cloud identity.
     pub(super) fn annotation(self, field: &str, key: &str, is_lost: bool) -> Finding {
         let Self { objects, protected_by } = self;
         let (what, consequence) = if is_lost {
@@ -76,7 +76,7 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).advice(advice).field(field)
     }
 
-    /// Loss or change of an item of a list.
+    /// Creates the finding about the loss or change of an item of a list.
     pub(super) fn lost_item(self, pointer: &str, item: &KeepItem) -> Finding {
         let Self { objects, protected_by } = self;
         let KeepItem { by, value } = item;
@@ -93,7 +93,7 @@ impl<'a> About<'_, 'a> {
         }
     }
 
-    /// A new text of a list that cannot be read.
+    /// Creates the finding about a new text of a list that cannot be read.
     pub(super) fn unreadable(self, pointer: &str, why: &str) -> Finding {
         let Self { objects, protected_by } = self;
         let fact = format!(
@@ -105,7 +105,7 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).advice(advice).field(pointer)
     }
 
-    /// An old text that cannot be read, and so was not judged.
+    /// Creates the finding about an old text that cannot be read, so that the change was not judged.
     pub(super) fn not_judged(self, pointer: &str, why: &str) -> Finding {
         let fact = format!(
             "PoolGuard cannot read the old {pointer} of {} ({why}), so it does not judge this \
@@ -115,7 +115,7 @@ impl<'a> About<'_, 'a> {
         Finding::new(RULE, fact).field(pointer)
     }
 
-    /// What a change of `mapRoles` does to the mapping of a role.
+    /// Creates the finding about the harm that a change of `mapRoles` does to the mapping of a role.
     pub(super) fn harm(self, role: &str, harm: &Harm<'_>) -> Finding {
         let title = self.objects.title();
         let named = self.role(role);
@@ -190,7 +190,7 @@ impl<'a> About<'_, 'a> {
         }
     }
 
-    /// `role arn:aws:… of pool pool-a`
+    /// Returns the role as a sentence names it: `role arn:aws:… of pool pool-a`.
     fn role(self, role: &str) -> String {
         match self.pool(role) {
             Some(pool) => format!("role {role} of pool {}", pool.name),
@@ -208,7 +208,7 @@ impl<'a> About<'_, 'a> {
     }
 }
 
-/// What differs: the username, the groups or both, in these words.
+/// Returns the words for the difference: the username, the groups or both, in these words.
 fn difference(old: &Mapping<'_>, new: &Mapping<'_>, [username, groups]: [&str; 2]) -> String {
     match (old.username == new.username, old.groups == new.groups) {
         (false, false) => format!("{username} and {groups}"),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::policy::protection::KeepItem;
 
-/// Which text could not be read, and why.
+/// The text that could not be read, with the reason.
 pub(super) enum Refused {
     Old(UnreadableYaml),
     New(UnreadableYaml),
@@ -90,7 +90,7 @@ impl<'t> List<'t> {
         self.ids().iter().filter_map(|id| Some((*id, of(&hashes, id)?))).collect()
     }
 
-    /// For each item to keep, whether it is one of these.
+    /// Returns, for each item to keep, whether it is one of these.
     fn kept(&self, items: &[&KeepItem], ids: impl Iterator<Item = NodeId>) -> Vec<bool> {
         let named = items.iter().map(|item| (item.by.as_str(), item.value.as_str()));
         let mut places: HashMap<(&str, &str), Vec<usize>> = HashMap::new();

@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl About<'_, '_> {
-    /// Judges what an entry guards. `reported` has the fields of which something is said already.
+    /// Judges the fields that an entry guards. `reported` has the fields that a finding names already.
     pub(super) fn judge_update(
         self,
         entry: &Protected,
@@ -57,7 +57,7 @@ impl About<'_, '_> {
         }
     }
 
-    /// Why the object may not be deleted.
+    /// Creates the finding about the deletion of the object.
     pub(super) fn judge_deletion(self, entry: &Protected) -> Finding {
         let fields = match &entry.guard {
             GuardedFields::Content => &[],

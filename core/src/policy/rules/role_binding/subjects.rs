@@ -21,7 +21,7 @@ pub(super) struct BindingSubject<'a> {
     pub(super) namespace: Text<'a>,
     pub(super) name: Text<'a>,
     group: Text<'a>,
-    /// It has a field that the API does not know.
+    /// Whether the subject has a field that the API does not know.
     has_more: bool,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Read<'a> for BindingSubject<'a> {
 }
 
 impl BindingSubject<'_> {
-    /// As it is stored; `None` if the API server rejects it.
+    /// The subject as the API server stores it; `None` if the API server rejects it.
     fn stored(&self) -> Option<Stored<'_>> {
         // The API server fills in a group that is missing.
         let kind = match (self.kind.as_str(), self.group.as_str()) {

@@ -27,7 +27,7 @@ const UNFOLDED_MAX: u64 = 100_000;
 /// The deepest nesting, with every alias followed: shallow enough for recursion.
 const DEPTH_MAX: usize = 32;
 
-/// Why a text cannot be read, as the end of a sentence: `line 3 is indented with a tab`.
+/// The reason why a text cannot be read, as the end of a sentence: `line 3 is indented with a tab`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnreadableYaml(pub(super) String);
 
@@ -51,11 +51,11 @@ pub(super) enum YamlNode<'t> {
     Other(Box<str>),
     /// `<<`, which merges where it is a key, and is a string elsewhere.
     Merge,
-    /// A list: its place in what [`Tree::list`] has.
+    /// A list: the range of its items in `Tree::items`.
     Sequence(Range<usize>),
-    /// Keys and values in their order, with every repetition: the place in what [`Tree::pairs`] has.
+    /// A mapping: the range of its keys and values in `Tree::pairs`, in their order, with every repetition.
     Mapping(Range<usize>),
-    /// What another node is.
+    /// An alias of another node, with the value of that node.
     Alias(NodeId),
 }
 

@@ -17,7 +17,7 @@ pub(super) fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(lower.map(|it| if it == 'ſ' { 's' } else { it }).collect())
 }
 
-/// How roles are compared: folded, and without the path.
+/// The form of an ARN in which roles are compared: folded, and without the path.
 ///
 /// A node shows the role that it has assumed, whose ARN has no path: `role/kafka/node` is
 /// `role/node` to the authenticator.
@@ -40,7 +40,7 @@ pub(in super::super) fn written_without_path(arn: &str) -> Cow<'_, str> {
     }
 }
 
-/// Where the path of a role is in an ARN, with the `/` that ends it.
+/// The range of a role's path in an ARN, with the `/` that ends it.
 fn path(arn: &str) -> Option<Range<usize>> {
     const ROLE: &str = ":role/";
     let (rest, name) = arn.rsplit_once('/')?;

@@ -13,22 +13,22 @@ use super::{
 /// A list item with a `rolearn`.
 #[derive(Debug)]
 pub(super) struct Item<'t> {
-    /// Its place in the list, from 1.
+    /// The place of the item in the list, from 1.
     pub(super) position: usize,
     /// `rolearn`, as it is written.
     pub(super) arn: Cow<'t, str>,
     /// Whether the role is written with its path.
     pub(super) has_path: bool,
-    /// Its mapping in the tree.
+    /// The YAML mapping of the item in the tree.
     id: NodeId,
 }
 
 /// The mapping that an item means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Mapping<'t> {
-    /// A pattern, such as `system:node:{{EC2PrivateDNSName}}`.
+    /// The user name, as a pattern such as `system:node:{{EC2PrivateDNSName}}`.
     pub(in super::super) username: Cow<'t, str>,
-    /// Sorted, each once.
+    /// The groups, sorted, each once.
     pub(in super::super) groups: Vec<Cow<'t, str>>,
 }
 
@@ -64,7 +64,7 @@ enum Field {
 }
 
 impl Field {
-    /// `encoding/json` reads keys without regard to case.
+    /// Returns the field of a key. `encoding/json` reads keys without regard to case.
     fn of(key: &str) -> Option<Self> {
         // The long s takes two bytes, and the longest key has one `s`.
         if key.len() > "uſername".len() {
@@ -89,7 +89,7 @@ impl Field {
 /// The items of roles that are asked for, and whether there are any at all.
 #[derive(Default)]
 pub(super) struct Items<'t> {
-    /// By the key of the role, in the order of the list.
+    /// The items by the key of their role, in the order of the list.
     pub(super) by_role: HashMap<String, Vec<Item<'t>>>,
     /// Whether the authenticator keeps an item, whatever its role.
     pub(super) has_any: bool,
@@ -199,7 +199,7 @@ fn text<'t>(tree: &Tree<'t>, id: NodeId) -> Option<Cow<'t, str>> {
     }
 }
 
-/// Any value but `null` makes the pointer in Go one that is set.
+/// Whether an item sets `sso`. Any value but `null` makes the pointer in Go one that is set.
 fn has_single_sign_on(tree: &Tree<'_>, fields: &Fields<'_>) -> bool {
     let last = values(fields, Field::SingleSignOn).last();
     last.is_some_and(|value| tree.get(value) != Some(&YamlNode::Null))

@@ -35,13 +35,14 @@ const fn bytes(mut these: &[u8], others: u128) -> u128 {
     bits
 }
 
-/// Longer texts are left to the parser, which refuses them: no ConfigMap has more.
+/// The largest length of a text, in bytes. Longer texts are left to the parser, which refuses them: no
+/// ConfigMap has more.
 const TEXT_BYTES_MAX: usize = 1 << 20;
-/// Neither are more nodes read. An item that AWS documents has twelve, in 150 bytes.
+/// The largest number of nodes that are read. An item that AWS documents has twelve, in 150 bytes.
 const NODES_MAX: usize = 100_000;
-/// Nor more values in the list of an item: a role is in a few groups.
+/// The largest number of values in the list of an item: a role is in a few groups.
 const LIST_MAX: usize = 1_000;
-/// Longer keys are left to the parser.
+/// The largest length of a key, in bytes. Longer keys are left to the parser.
 const KEY_BYTES_MAX: usize = 64;
 
 /// Reads a text of this form; `None` if it has another one.
@@ -82,7 +83,7 @@ struct Reader<'t> {
     items: Vec<NodeId>,
     /// The indentation of the item that is being read.
     indent: Option<usize>,
-    /// Its keys and values so far.
+    /// The keys and values of this item so far.
     pairs: Vec<(NodeId, NodeId)>,
     open: Option<Open>,
     /// The list of `open` so far.
@@ -123,7 +124,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// `key: value`, or `key:` with a list or nothing on the next lines.
+    /// Reads `key: value`, or `key:` with a list or nothing on the next lines.
     fn entry(&mut self, content: &'t str) -> Option<()> {
         let (key, rest) = scalar(content, true)?;
         let rest = rest.strip_prefix(':')?;

@@ -1,4 +1,4 @@
-//! Any text as a tree: events of the parser, held against what Go reads.
+//! The reader of any text as a tree. It checks the events of the parser against what Go reads.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -50,7 +50,8 @@ pub(super) fn read(text: &str) -> Result<Tree<'_>, UnreadableYaml> {
     Ok(builder.tree)
 }
 
-/// The parser's own words are for programmers.
+/// Creates the error about text that is not YAML. The parser's own words are for programmers, so they are left
+/// out.
 fn syntax_error(error: &ScanError) -> UnreadableYaml {
     let marker = error.marker();
     UnreadableYaml::new(format!("line {}, column {} is not YAML", marker.line(), marker.col() + 1))
@@ -70,12 +71,12 @@ enum Children {
     Mapping(Vec<(NodeId, NodeId)>, Option<NodeId>),
 }
 
-/// What a node unfolds to.
+/// The size of a node once its aliases are followed.
 #[derive(Clone, Copy)]
 struct Size {
-    /// How many nodes it is, itself and what aliases name among them.
+    /// The number of nodes: the node itself, its descendants, and those that aliases name among them.
     nodes: u64,
-    /// How deep it is, with aliases followed.
+    /// The depth, with aliases followed.
     depth: usize,
 }
 
@@ -239,7 +240,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// How much a node is, whose children are sized already.
+    /// The size of a node whose children are sized already.
     fn size(&self, node: &YamlNode<'_>) -> Size {
         let mut whole = Size { nodes: 1, depth: 1 };
         let mut add = |id: &NodeId| {
@@ -265,7 +266,8 @@ impl<'t> Builder<'t> {
         whole
     }
 
-    /// Go has no `null`, list or mapping as a key, and no integer of more than 63 bits.
+    /// Checks that Go allows this key: Go has no `null`, list or mapping as a key, and no integer of more than
+    /// 63 bits.
     fn check_key(&self, key: NodeId, start: usize, end: usize) -> Result<(), UnreadableYaml> {
         let is_key = match self.tree.get(key) {
             Some(YamlNode::Text(_) | YamlNode::Merge) => true,
@@ -281,7 +283,7 @@ impl<'t> Builder<'t> {
         check_key(self.after(start), end.saturating_sub(start))
     }
 
-    /// Only mappings merge.
+    /// Checks that a merge key merges only mappings.
     fn check_merge(&self, key: NodeId, value: NodeId) -> Result<(), UnreadableYaml> {
         // An alias of `<<` is a string.
         if self.tree.nodes.get(key) != Some(&YamlNode::Merge) {
@@ -316,7 +318,7 @@ fn scalar<'t>(
     }
 }
 
-/// How many nodes a document unfolds to, and how many of them come from aliases.
+/// The number of nodes that a document unfolds to, and the number of those that come from aliases.
 ///
 /// Go gives up on a document of which 99% come from aliases. It counts a little differently, so the
 /// limit here is lower.

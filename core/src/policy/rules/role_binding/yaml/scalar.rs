@@ -1,5 +1,5 @@
-//! What a plain scalar stands for: the resolution of `go.yaml.in/yaml/v2`, as far as it tells
-//! strings, `null` and everything else apart.
+//! The value of a plain scalar: the resolution of `go.yaml.in/yaml/v2`, as far as it tells strings, `null` and
+//! everything else apart.
 
 use std::borrow::Cow;
 
@@ -66,7 +66,7 @@ fn number(text: Cow<'_, str>) -> Result<YamlNode<'_>, UnreadableYaml> {
     Ok(if is_number { YamlNode::Other(text.into()) } else { YamlNode::Text(text) })
 }
 
-/// Not a number, or an infinity: JSON has neither.
+/// Whether the text stands for NaN or an infinity: JSON has neither.
 fn is_not_finite(text: &str) -> bool {
     let (sign, unsigned) = match text.strip_prefix(['+', '-']) {
         Some(rest) => (true, rest),
@@ -76,7 +76,8 @@ fn is_not_finite(text: &str) -> bool {
         || (!sign && matches!(unsigned, ".nan" | ".NaN" | ".NAN"))
 }
 
-/// An integer of 64 bits, in the notations of Go. A decimal one that is larger is a decimal.
+/// Whether the text is an integer of 64 bits, in the notations of Go. A decimal integer that is larger is a
+/// decimal.
 fn is_integer(digits: &str) -> bool {
     let (negative, unsigned) = match digits.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -100,7 +101,8 @@ fn is_integer(digits: &str) -> bool {
     }
 }
 
-/// `1`, `1.`, `.5`, `-1.5e3`; what is too large for a float is a string.
+/// Whether the text is a decimal: `1`, `1.`, `.5`, `-1.5e3`. A number that is too large for a float is a
+/// string.
 fn is_finite_decimal(text: &str) -> bool {
     let is_decimal = text
         .bytes()

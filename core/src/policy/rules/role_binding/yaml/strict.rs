@@ -1,4 +1,4 @@
-//! What YAML 1.2 allows and `go.yaml.in/yaml/v2` rejects, or reads as something else.
+//! The checks for text that YAML 1.2 allows and `go.yaml.in/yaml/v2` rejects, or reads as something else.
 
 use granit_parser::ScalarStyle;
 
@@ -155,7 +155,7 @@ pub(super) fn check_scalar(
     Ok(())
 }
 
-/// Escapes that JSON has and YAML 1.1 has not.
+/// Checks that a scalar has no escape that JSON has and YAML 1.1 has not.
 fn check_escapes(source: &str) -> Result<(), UnreadableYaml> {
     let mut bytes = source.bytes();
     while bytes.any(|byte| byte == b'\\') {
