@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::info;
 
-pub use self::live::{Installed, Live};
+pub use self::live::{Live, ReplicaSettings};
 
 use crate::{
     config,
@@ -181,9 +181,9 @@ async fn run(
     let applied_config = guarding.applied_config();
     let announced = (Arc::clone(&cell), applied_config.clone());
     let metrics = Arc::clone(&shared.metrics);
-    let denials = connected.as_ref().and_then(|it| it.tell_of_denials(&shared, &mut tasks));
+    let denials = connected.as_ref().and_then(|it| it.start_event_writer(&shared, &mut tasks));
     let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
-        .telling(denials);
+        .event_to_write(denials);
     tasks.spawn(guarding.run());
 
     let certificate = settings.certificate;
@@ -194,7 +194,7 @@ async fn run(
             &shared,
             &mut tasks,
         )?,
-        None => (serve_without_cluster(certificate, &shared, &mut tasks)?, None),
+        None => (certificates_without_authority(certificate, &shared, &mut tasks)?, None),
     };
     let tls = match settings.client_ca {
         Some(path) => {
@@ -223,7 +223,7 @@ async fn run(
     let ending = run_until_signalled(work, &mut signals, &lifecycle, settings.shutdown_delay).await;
     lifecycle.advance(Stage::Draining);
     if let Some(lease) = lease {
-        lease.let_go().await;
+        lease.release().await;
     }
     writer.finish();
     report(ending)
@@ -254,7 +254,7 @@ impl Stream {
 }
 
 /// A certificate that needs no cluster: given files, or one for this run.
-fn serve_without_cluster(
+fn certificates_without_authority(
     certificate: Certificate,
     shared: &Shared,
     tasks: &mut Tasks,
@@ -271,7 +271,7 @@ fn serve_without_cluster(
         Certificate::InMemory | Certificate::Managed => {
             let credentials = Credentials::self_signed(LOOPBACK_NAMES)?;
             let expiry = credentials.expires_at();
-            metrics.set_certificate_expiry(label::Certificate::Serving, expiry);
+            metrics.set_certificate_expiry(label::CertificateLabel::Serving, expiry);
             certified.meet();
             Ok(Arc::new(Certificates::new(credentials)))
         }

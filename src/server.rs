@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use self::{
-    accept::{Acceptor, Seat},
+    accept::{Acceptor, ConnectionPermit},
     capacity::Capacity,
     decision::LARGE_AT_A_TIME,
     fault::Fault,
@@ -33,10 +33,11 @@ use self::{
 };
 use crate::{
     server::shutdown::Lifecycle,
-    telemetry::metrics::{Metrics, label::Webhook},
+    telemetry::metrics::{Metrics, label::WebhookLabel},
 };
 
 mod accept;
+mod activity;
 pub mod admin;
 mod answer;
 mod body;
@@ -48,7 +49,6 @@ mod exchange;
 pub mod fault;
 mod handler;
 pub mod limits;
-mod pulse;
 pub mod readiness;
 pub mod shutdown;
 pub mod size;
@@ -59,7 +59,7 @@ pub use self::accept::listen;
 
 /// Answers requests whose body has been read.
 pub trait Service: Send + Sync + 'static {
-    /// The body of a 200 with content type `application/json`, or why there is none.
+    /// Returns the body of a 200 with content type `application/json`, or the fault instead of it.
     ///
     /// For a small body it runs on the connection's task, so it must take microseconds and never wait. A
     /// large one may take milliseconds on a thread of its own. A panic costs this one request.
@@ -70,18 +70,18 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     /// The webhook that is called, by its path.
-    pub webhook: Webhook,
+    pub webhook: WebhookLabel,
     /// The whole body, within the limits.
     pub body: &'a Bytes,
-    /// When its header had been read.
+    /// The time at which the header had been read.
     pub arrived: Instant,
     /// Whether the client showed a certificate of the client CA.
     pub is_authenticated: bool,
-    /// When the client gives up, if it said so. An answer after it becomes a fault by itself.
+    /// The time at which the client gives up, if the request says so. A later answer becomes a fault by itself.
     pub deadline: Option<Instant>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared<S> {
     service: S,
     limits: Limits,
@@ -98,7 +98,7 @@ pub struct Server<S> {
     shared: Arc<Shared<S>>,
 }
 
-/// How a server's drain went.
+/// The result of a server's drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Connections that had not ended by themselves within the time limit.
@@ -173,7 +173,7 @@ impl<S: Service> Server<S> {
 
 fn spawn<S: Service>(
     connections: &mut JoinSet<()>,
-    (stream, seat): (TcpStream, Seat),
+    (stream, seat): (TcpStream, ConnectionPermit),
     tls: &ArcSwap<ServerConfig>,
     shared: &Arc<Shared<S>>,
 ) {
@@ -188,7 +188,7 @@ fn spawn<S: Service>(
     });
 }
 
-/// As many connections as the limits say, if the process may open so many files.
+/// Returns the number of connections that the limits allow, or fewer if the process may open fewer files.
 fn max_connections(limits: &Limits) -> usize {
     let wanted = limits.max_connections;
     let allowed = descriptors::max_connections().unwrap_or(usize::MAX);

@@ -24,7 +24,7 @@ use crate::{
         audit::{Audit, Circumstances},
         metrics::{
             Metrics,
-            label::{self, Resource, Webhook},
+            label::{self, ResourceLabel, WebhookLabel},
         },
     },
 };
@@ -64,7 +64,7 @@ impl AdmissionService {
 
     /// Reports denials and warnings as Events, through this queue.
     #[must_use]
-    pub fn telling(self, denials: Option<EventQueue>) -> Self {
+    pub fn event_to_write(self, denials: Option<EventQueue>) -> Self {
         Self { denials, ..self }
     }
 }
@@ -80,8 +80,8 @@ impl Service for AdmissionService {
         };
         let PolicyAndSnapshot { policy, snapshot } = &**guard;
         let phase = match webhook {
-            Webhook::Mutate => Phase::Mutate,
-            Webhook::Validate => Phase::Validate,
+            WebhookLabel::Mutate => Phase::Mutate,
+            WebhookLabel::Validate => Phase::Validate,
         };
         let request = review::parse(body, |target| policy.reads(snapshot, phase, target))
             .map_err(|error| Fault::Malformed(error.to_string().into()))?;
@@ -142,28 +142,28 @@ fn denied_daemon_set<'r>(request: &'r Request<'_>, denials: &Denials) -> Option<
     daemon_set(metadata)
 }
 
-fn labels(target: &Target<'_>) -> (label::Operation, Resource) {
+fn labels(target: &Target<'_>) -> (label::OperationLabel, ResourceLabel) {
     let operation = match target.operation {
-        Operation::Create => label::Operation::Create,
-        Operation::Update => label::Operation::Update,
-        Operation::Delete => label::Operation::Delete,
-        Operation::Connect => label::Operation::Connect,
+        Operation::Create => label::OperationLabel::Create,
+        Operation::Update => label::OperationLabel::Update,
+        Operation::Delete => label::OperationLabel::Delete,
+        Operation::Connect => label::OperationLabel::Connect,
     };
-    (operation, Resource::from_plural(&target.resource, &target.sub_resource))
+    (operation, ResourceLabel::from_plural(&target.resource, &target.sub_resource))
 }
 
-fn decision(verdict: &Verdict) -> label::Decision {
+fn decision(verdict: &Verdict) -> label::DecisionLabel {
     match &verdict.outcome {
-        Outcome::Deny(_) => return label::Decision::Deny,
-        Outcome::Allow(patch) if !patch.is_empty() => return label::Decision::Patch,
+        Outcome::Deny(_) => return label::DecisionLabel::Deny,
+        Outcome::Allow(patch) if !patch.is_empty() => return label::DecisionLabel::Patch,
         Outcome::Allow(_) => {}
     }
     match verdict.gravest().map(|record| record.decision) {
-        None | Some(Decision::Exempt) => label::Decision::Allow,
-        Some(Decision::Warn) => label::Decision::Warn,
-        Some(Decision::BreakGlass) => label::Decision::BreakGlass,
+        None | Some(Decision::Exempt) => label::DecisionLabel::Allow,
+        Some(Decision::Warn) => label::DecisionLabel::Warn,
+        Some(Decision::BreakGlass) => label::DecisionLabel::BreakGlass,
         Some(Decision::Audit | Decision::Unknown | Decision::Patch | Decision::Deny) => {
-            label::Decision::Audit
+            label::DecisionLabel::Audit
         }
     }
 }

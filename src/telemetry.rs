@@ -1,4 +1,4 @@
-//! What PoolGuard says of itself: metrics, the audit stream, the log.
+//! The telemetry of PoolGuard: metrics, the audit stream, the log.
 
 pub mod audit;
 pub mod log;

@@ -43,14 +43,11 @@ use self::{
 };
 use crate::{
     cluster::inventory::{Inventory, READ},
-    kubernetes::{
-        object::WorkloadKind,
-        resource::{GroupResource, Resource},
-    },
+    kubernetes::{object::WorkloadKind, resource::Resource},
     policy::{
         Policy,
         mode::Mode,
-        protection::{Namespaces, Origin},
+        protection::{NamedObject, Namespaces, Origin},
         provider::Provider,
         snapshot::ProtectedReference,
     },
@@ -141,22 +138,9 @@ fn missing(inventory: &Inventory) -> Vec<String> {
     READ.into_iter().filter(lacks).map(|kind| kind.plural.to_owned()).collect()
 }
 
-/// An object that the config names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedObject {
-    /// The resource of the object.
-    pub resource: GroupResource,
-    /// The namespace; `None` if the config allows any, or the object has none.
-    pub namespace: Option<String>,
-    /// The name of the object.
-    pub name: String,
-}
-
-impl NamedObject {
-    /// Whether every check reads all objects of this kind.
-    pub fn is_always_read(&self) -> bool {
-        READ.iter().any(|kind| kind.group_resource() == self.resource)
-    }
+/// Whether every check reads all objects of this kind.
+pub fn is_always_read(object: &NamedObject) -> bool {
+    READ.iter().any(|kind| kind.group_resource() == object.resource)
 }
 
 /// The objects that the config protects by their exact names.

@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use self::live::Relist;
+use self::live::ListInProgress;
 use crate::{
     json,
     kubernetes::resource::GroupResource,
@@ -41,7 +41,7 @@ pub struct Index {
     texts: HashSet<Arc<str>>,
     /// The number of texts that were in use when the others were last removed.
     texts_in_use: usize,
-    relists: BTreeMap<Kind, Relist>,
+    relists: BTreeMap<Kind, ListInProgress>,
 }
 
 type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
@@ -59,13 +59,13 @@ struct ObjectKey {
 /// The content of an index at one moment. It shares nodes and objects with the index, so that to make one takes
 /// no longer than to count them, and a snapshot is compiled while the index goes on.
 #[derive(Debug)]
-pub struct Moment {
+pub struct IndexSnapshot {
     nodes: Vec<Arc<NodeRecord>>,
     objects: Vec<(Arc<ObjectKey>, Arc<str>)>,
     provider: Option<Provider>,
 }
 
-impl Moment {
+impl IndexSnapshot {
     /// Compiles what had been observed for a policy.
     pub fn snapshot(&self, policy: &Policy) -> Snapshot {
         let nodes: Vec<&NodeRecord> = self.nodes.iter().map(AsRef::as_ref).collect();
@@ -87,9 +87,9 @@ impl Moment {
 
 impl Index {
     /// Returns all that has been observed until now.
-    pub fn moment(&self) -> Moment {
+    pub fn moment(&self) -> IndexSnapshot {
         let shared = |(key, object): (&Arc<_>, &Arc<_>)| (Arc::clone(key), Arc::clone(object));
-        Moment {
+        IndexSnapshot {
             nodes: self.nodes.values().cloned().collect(),
             objects: self.objects.iter().map(shared).collect(),
             provider: self.provider,

@@ -12,6 +12,7 @@
 
 mod catalog;
 mod check;
+mod collector;
 mod compile;
 mod cursor;
 mod diagnostic;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use self::{
-    cursor::DiagnosticCollector,
+    collector::DiagnosticCollector,
     raw::Raw,
     tree::{TreeNode, Value},
 };

@@ -105,7 +105,7 @@ pub struct Attributes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaintSyntax {
     /// A block with the effect in upper case: `taint { … effect = "NO_SCHEDULE" }`
-    Shouted,
+    ScreamingSnakeBlock,
     /// A block with the effect as in Kubernetes: `taints { … effect = "NoSchedule" }`
     Block,
     /// A list of texts: `node_taints = ["key=value:NoSchedule"]`

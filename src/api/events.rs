@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The longest time that PoolGuard waits for the API server to create an Event.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest number of bytes in the note of an Event.
 const NOTE_MAX: usize = 1024;
@@ -69,7 +69,7 @@ impl EventRecorder {
 
     /// Writes an Event. If the API server does not create the Event, PoolGuard only writes a line to its log.
     pub async fn publish(&self, event: Event<'_>) {
-        let written = timeout(PATIENCE, self.write(event)).await;
+        let written = timeout(WRITE_TIMEOUT, self.write(event)).await;
         match written {
             Ok(Ok(())) => {}
             Ok(Err(why)) => debug!("cannot write an Event: {why}"),
@@ -79,7 +79,7 @@ impl EventRecorder {
 
     async fn write(&self, event: Event<'_>) -> Result<(), ApiError> {
         let Event { regarding, event_type, reason, action, note } = event;
-        let namespace = match regarding.kept_in() {
+        let namespace = match regarding.namespace_of_events() {
             "" => CLUSTER_SCOPED_NAMESPACE,
             namespace => namespace,
         };
@@ -95,7 +95,7 @@ impl EventRecorder {
             "reason": reason,
             "action": action,
             "note": cut(note, NOTE_MAX),
-            "regarding": regarding.of_event(),
+            "regarding": regarding.event_reference(),
             "reportingController": "poolguard.io/poolguard",
             "reportingInstance": self.instance,
         });

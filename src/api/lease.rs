@@ -57,7 +57,7 @@ pub fn is_held(held: LeaseHeld, now: Instant) -> bool {
 }
 
 /// Completes when the state of the Lease differs from the given one: gained or lost.
-pub async fn turned(held: &mut watch::Receiver<LeaseHeld>, was_held: bool) {
+pub async fn wait_for_change(held: &mut watch::Receiver<LeaseHeld>, was_held: bool) {
     let is_other = |held: &LeaseHeld| is_held(*held, Instant::now()) != was_held;
     let is_gone = held.wait_for(is_other).await.is_err();
     if is_gone {

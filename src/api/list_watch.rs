@@ -5,7 +5,7 @@
 //! bookmark, confirms that the sink is up to date. A sink can therefore distinguish outdated facts from a
 //! quiet cluster.
 
-pub mod one;
+pub mod single_object;
 
 use std::{
     convert::Infallible,
@@ -46,6 +46,9 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// The longest wait after a list or watch for which a right is missing. PoolGuard uses a newly granted
 /// right after this time at the latest.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
+
+/// The field selector of pods that have not ended; a pod that has ended holds no node.
+pub const RUNNING_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// The time after which PoolGuard looks again for a resource that the cluster lacks.
 const ABSENT_WAIT: Duration = Duration::from_mins(1);

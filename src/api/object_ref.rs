@@ -120,20 +120,20 @@ impl ObjectRef {
     }
 
     /// Returns the namespace of the object's Events and reports; empty for an object without a namespace.
-    pub fn kept_in(&self) -> &str {
+    pub fn namespace_of_events(&self) -> &str {
         &self.namespace
     }
 
     /// Returns the reference as an Event has it. The API server requires that the object's namespace is
     /// that of the Event.
-    pub fn of_event(&self) -> Value {
+    pub fn event_reference(&self) -> Value {
         // Kubelets, and kubectl after them, look for the Events of a node by its name.
         let uid = if self.kind == "Node" { &self.name } else { &self.uid };
         self.reference(&self.namespace, uid)
     }
 
     /// Returns the reference as a report has it.
-    pub fn of_report(&self) -> Value {
+    pub fn report_reference(&self) -> Value {
         let namespace = if self.kind == "Namespace" { "" } else { &self.namespace };
         self.reference(namespace, &self.uid)
     }
@@ -167,7 +167,7 @@ mod tests {
         let body = review.to_string();
         let reads = |target: &Target<'_>| Reads { view: View::of(target), raw_objects: whole };
         let request = review::parse(body.as_bytes(), reads).unwrap();
-        ObjectRef::of(&request).map(|it| it.of_event())
+        ObjectRef::of(&request).map(|it| it.event_reference())
     }
 
     fn request(operation: &str, resource: &str, object: &Value) -> Value {

@@ -14,9 +14,9 @@ use crate::{
 
 /// The result of a search for the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Search {
+pub enum OwnerLookup {
     /// The installation names no owner.
-    Nobody,
+    NotNamed,
     /// The owner that the installation names.
     Found(Owner),
     /// The ClusterRole does not exist.
@@ -26,9 +26,9 @@ pub enum Search {
 }
 
 /// Looks for the owner that an installation names.
-pub async fn search(client: &Client, names: &Names) -> Search {
+pub async fn search(client: &Client, names: &Names) -> OwnerLookup {
     let (Some(name), Some(right)) = (&names.owner, rbac::owner(names)) else {
-        return Search::Nobody;
+        return OwnerLookup::NotNamed;
     };
     let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
     let found = match http::Request::get(&path).body(Vec::new()) {
@@ -38,17 +38,17 @@ pub async fn search(client: &Client, names: &Names) -> Search {
     match found {
         Ok(role) => {
             let uid = role.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-            Search::Found(Owner { name: name.clone(), uid: uid.to_owned() })
+            OwnerLookup::Found(Owner { name: name.clone(), uid: uid.to_owned() })
         }
-        Err(error) if client::code(&error) == Some(404) => Search::Absent,
-        Err(error) => Search::Unreadable(client::explain_with(&error, &right).to_string()),
+        Err(error) if client::code(&error) == Some(404) => OwnerLookup::Absent,
+        Err(error) => OwnerLookup::Unreadable(client::explain_with(&error, &right).to_string()),
     }
 }
 
 /// Returns the owner references for a new object: one if the owner exists, and none otherwise.
 pub async fn references(client: &Client, names: &Names) -> Vec<Value> {
     match search(client, names).await {
-        Search::Found(owner) => vec![owner.reference()],
-        Search::Nobody | Search::Absent | Search::Unreadable(_) => Vec::new(),
+        OwnerLookup::Found(owner) => vec![owner.reference()],
+        OwnerLookup::NotNamed | OwnerLookup::Absent | OwnerLookup::Unreadable(_) => Vec::new(),
     }
 }

@@ -5,7 +5,8 @@
 use std::{borrow::Cow, fmt};
 
 use crate::{
-    api::reports::Api, check::NamedObject, cluster::Kind, kubernetes::resource::RBAC_GROUP,
+    api::reports::ReportApi, cluster::Kind, kubernetes::resource::RBAC_GROUP,
+    policy::protection::NamedObject,
 };
 
 /// A rule of RBAC.
@@ -172,7 +173,7 @@ pub fn certifying(names: &Names) -> Vec<PolicyRule> {
 /// Returns the rights to write reports of both kinds.
 pub fn reporting(names: &Names) -> Vec<PolicyRule> {
     let mut rights = Vec::new();
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         for is_namespaced in [true, false] {
             rights.push(report(api, is_namespaced, names));
             rights.push(creating(RoleScope::Cluster, api.group(), api.resource(is_namespaced)));
@@ -183,7 +184,7 @@ pub fn reporting(names: &Names) -> Vec<PolicyRule> {
 
 /// Returns the right to delete, list and update the reports of one kind, in every namespace or without a
 /// namespace.
-pub fn report(api: Api, is_namespaced: bool, names: &Names) -> PolicyRule {
+pub fn report(api: ReportApi, is_namespaced: bool, names: &Names) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
         group: api.group().into(),

@@ -4,9 +4,9 @@
 //! Two kinds of objects are in use, `PolicyReport` of the Kubernetes policy working group and its
 //! successor, `OpenReports`. Their results are the same, and so is what PoolGuard writes into them.
 
-mod api;
 mod denials;
 mod findings;
+mod report_api;
 mod result;
 pub mod writer;
 
@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 pub use self::{
-    api::{Api, ReportPlace},
-    denials::{News, recent},
+    denials::{UnreportedDenials, recent},
     findings::{Examined, ReportedFinding, Weight, reports},
+    report_api::{ReportApi, ReportPlace},
     result::{Process, ReportOutcome, ReportResult, ReportSeverity, Timestamp},
 };
 
@@ -85,7 +85,12 @@ impl Report {
 
     /// Creates the object with this content. `metadata` is the metadata of the existing object, or of the
     /// object to create.
-    pub fn object(&self, api: Api, is_namespaced: bool, mut metadata: Map<String, Value>) -> Value {
+    pub fn object(
+        &self,
+        api: ReportApi,
+        is_namespaced: bool,
+        mut metadata: Map<String, Value>,
+    ) -> Value {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
         if let Some(annotations) = annotations.as_object_mut() {
             annotations.remove(LEFT_OUT);
@@ -100,7 +105,7 @@ impl Report {
             "results": self.results,
             "summary": self.summary(),
         });
-        if api == Api::OpenReports {
+        if api == ReportApi::OpenReports {
             object["source"] = SOURCE.into();
             object["configuration"] = json!({"limits": {"maxResults": RESULTS_MAX}});
         }
@@ -130,13 +135,13 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let report = Report::new(vec![result("lost", 5), result("found", 6)]);
-        for api in Api::ALL {
+        for api in ReportApi::ALL {
             let object = report.object(api, false, Map::new());
             assert!(report.is_said_by(&object), "{object}");
             assert_eq!(object["summary"]["fail"], 2);
             assert_eq!(object["summary"]["pass"], 0);
         }
-        let object = Report::default().object(Api::OpenReports, true, Map::new());
+        let object = Report::default().object(ReportApi::OpenReports, true, Map::new());
         assert!(!report.is_said_by(&object));
     }
 
@@ -152,7 +157,7 @@ mod tests {
     fn what_has_no_room_is_counted() {
         let results: Vec<_> = (0..=RESULTS_MAX).map(|at| result(&at.to_string(), 0)).collect();
         let report = Report::new(results);
-        let object = report.object(Api::PolicyReport, false, Map::new());
+        let object = report.object(ReportApi::PolicyReport, false, Map::new());
         assert_eq!(object["results"].as_array().map(Vec::len), Some(RESULTS_MAX));
         assert_eq!(object["metadata"]["annotations"][LEFT_OUT], "1");
         assert!(report.is_said_by(&object));

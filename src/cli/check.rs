@@ -21,7 +21,9 @@ use super::{
     page::count,
 };
 use crate::{
-    check::{CheckFinding, CheckedSubject, Fitness, examine, examine_plan, read_by_name},
+    check::{
+        CheckFinding, CheckedSubject, Fitness, examine, examine_plan, is_always_read, read_by_name,
+    },
     cluster::{
         DumpError,
         inventory::{Inventory, dump_command},
@@ -197,7 +199,7 @@ async fn check_live(
 
 impl Checked {
     fn of(name: String, policy: &Policy, inventory: &Inventory) -> Self {
-        let others = read_by_name(policy).into_iter().filter(|object| !object.is_always_read());
+        let others = read_by_name(policy).into_iter().filter(|object| !is_always_read(object));
         let mut others: Vec<_> = others.map(|object| object.resource).collect();
         others.sort_by_key(ToString::to_string);
         others.dedup();

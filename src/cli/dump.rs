@@ -15,9 +15,9 @@ use super::{
     page::{Styled, WARNING},
 };
 use crate::{
-    check::{NamedObject, aws_auth, named},
+    check::{aws_auth, named},
     cluster::inventory::Inventory,
-    policy::provider::Provider,
+    policy::{protection::NamedObject, provider::Provider},
 };
 
 /// Save the state of a cluster in a file, for `--cluster` of the other commands.

@@ -17,22 +17,21 @@ use crate::{
     api::{
         client,
         discovery::{self, ServedResource},
+        list_watch::RUNNING_PODS,
         rbac::{self, PolicyRule},
     },
-    check::NamedObject,
+    check::is_always_read,
     cluster::{
         inventory::{Inventory, READ, is_metadata_only},
         wire::ListPage,
     },
     config,
     kubernetes::resource::{GroupResource, PODS, Resource},
+    policy::protection::NamedObject,
 };
 
 /// The number of objects in a page of a list. A page of pods has a few megabytes.
 const PAGE: u32 = 500;
-
-/// The field selector for pods that have not ended. Pods that have ended occupy no node.
-const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// The largest number of times that PoolGuard begins a list again because its continuation has expired.
 const ATTEMPTS: usize = 3;
@@ -87,7 +86,7 @@ impl LiveCluster {
 
     /// Reads single objects of resources that are not read as a whole.
     pub(super) async fn read_named(&mut self, objects: &[NamedObject]) {
-        for object in objects.iter().filter(|object| !object.is_always_read()) {
+        for object in objects.iter().filter(|object| !is_always_read(object)) {
             match self.reader.read_named(object).await {
                 Ok(()) => {}
                 Err(failure) if failure.code == Some(404) => {
@@ -162,7 +161,7 @@ impl Reader {
     async fn read_resource(&mut self, kind: Resource) -> Result<(), Failure> {
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
         if kind == PODS {
-            parameters.field_selector = Some(RUNNING.to_owned());
+            parameters.field_selector = Some(RUNNING_PODS.to_owned());
         }
         // A role by RBAC names what is missing; nodes have one already.
         let right = rbac::listing(kind.group, kind.plural);

@@ -21,7 +21,7 @@ use super::{
     input::{ConfigAndCluster, Input, Named, read, read_index},
     live::{self, LiveFlags},
 };
-use crate::{admission::review::Asker, kubernetes::documents};
+use crate::{admission::review::Requester, kubernetes::documents};
 
 /// Show what the webhook would decide about requests and manifests, without asking it.
 ///
@@ -101,7 +101,8 @@ impl Review {
         let inputs = ConfigAndCluster::new(input.config.as_deref(), index)?;
         let policy = &inputs.loaded.policy;
         let snapshot = inputs.index.snapshot(policy);
-        let judge = Judge { policy, snapshot: &snapshot, asker: Asker { user, groups, namespace } };
+        let judge =
+            Judge { policy, snapshot: &snapshot, asker: Requester { user, groups, namespace } };
         let mut reviews = Reviews::default();
         for file in expand(&files)? {
             reviews.add(&Named(&file).to_string(), &file, &judge);

@@ -18,8 +18,8 @@ use clap::ValueEnum;
 
 use self::{
     examine::examine,
-    facts::{Installed, read},
-    finding::Report,
+    facts::{InstallationFlags, read},
+    finding::StatusReport,
 };
 use super::{fail_on::FailOn, live::block_on};
 use crate::{api::client, kubernetes::duration::parse_duration};
@@ -110,10 +110,10 @@ impl StatusCommand {
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    async fn report(&self) -> anyhow::Result<Report> {
+    async fn report(&self) -> anyhow::Result<StatusReport> {
         let config = client::configure(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
         let client = client::connect(config)?;
-        let installed = Installed {
+        let installed = InstallationFlags {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             config_map: self.config_map.clone().unwrap_or_else(|| self.name.clone()),

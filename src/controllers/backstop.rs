@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{select, sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
-use self::objects::{Kept, PolicyApi, kind, name};
+use self::objects::{PolicyApi, WriteResult, kind, name};
 use super::guard::AppliedConfig;
 use crate::{
     admission::webhooks::{
@@ -24,8 +24,8 @@ use crate::{
     },
     api::{
         client::ApiError,
-        lease::{LeaseHeld, is_held, turned},
-        owner::{Search, search},
+        lease::{LeaseHeld, is_held, wait_for_change},
+        owner::{OwnerLookup, search},
         rbac::Names,
     },
     policy::mode::BackstopMode,
@@ -138,7 +138,7 @@ impl BackstopController {
             let wait = self.settles_in().unwrap_or(interval).min(interval);
             select! {
                 Ok(()) = self.inputs.applied_config.changed() => { self.is_removed = false; }
-                () = turned(&mut self.inputs.held, holds) => {}
+                () = wait_for_change(&mut self.inputs.held, holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -154,11 +154,11 @@ impl BackstopController {
         let guard = self.inputs.guard.load_full();
         let Some(guard) = guard else { return Outcome::Unknown };
         let owner = match search(&self.client, &self.names).await {
-            Search::Found(owner) => Some(owner),
-            Search::Nobody => None,
+            OwnerLookup::Found(owner) => Some(owner),
+            OwnerLookup::NotNamed => None,
             // What is written then would outlive the release.
-            Search::Absent => return Outcome::Off,
-            Search::Unreadable(why) => return Outcome::Failed { why, is_there: false },
+            OwnerLookup::Absent => return Outcome::Off,
+            OwnerLookup::Unreadable(why) => return Outcome::Failed { why, is_there: false },
         };
         let installation = Installation {
             name: self.names.release.clone(),
@@ -218,40 +218,40 @@ impl BackstopController {
 
     async fn keep(&mut self, api: &PolicyApi, backstop: Backstop) -> Outcome {
         let Backstop { objects, omitted } = backstop;
-        self.tell_of_omitted(omitted);
+        self.report_omitted(omitted);
         let mut is_new = false;
         for object in &objects {
             match self.keep_one(api, object).await {
-                Ok(kept) => is_new |= kept == Kept::Created,
+                Ok(kept) => is_new |= kept == WriteResult::Created,
                 Err(why) => return self.failed(&why),
             }
         }
         self.remove(api, &objects).await.unwrap_or(Outcome::Kept { is_new })
     }
 
-    async fn keep_one(&mut self, api: &PolicyApi, object: &Value) -> Result<Kept, ApiError> {
+    async fn keep_one(&mut self, api: &PolicyApi, object: &Value) -> Result<WriteResult, ApiError> {
         let kept = api.keep(&self.client, &self.names, object).await?;
         let (kind, name) = (kind(object), name(object));
         let before = self.written.insert((kind.to_owned(), name.to_owned()), object.clone());
         match (kept, before) {
-            (Kept::AsItIs, _) => {}
-            (Kept::Created, None) => info!("created the {kind} {name}"),
-            (Kept::Created, Some(_)) => {
+            (WriteResult::AsItIs, _) => {}
+            (WriteResult::Created, None) => info!("created the {kind} {name}"),
+            (WriteResult::Created, Some(_)) => {
                 warn!(
                     "the {kind} {name} was deleted by another client; PoolGuard created it again"
                 );
             }
-            (Kept::Updated, Some(before)) if before == *object => {
+            (WriteResult::Updated, Some(before)) if before == *object => {
                 warn!("the {kind} {name} was changed by another client; PoolGuard restored it");
             }
-            (Kept::Updated, _) => {
+            (WriteResult::Updated, _) => {
                 info!("updated the {kind} {name} to the current config and nodes");
             }
         }
         Ok(kept)
     }
 
-    fn tell_of_omitted(&mut self, omitted: Omitted) {
+    fn report_omitted(&mut self, omitted: Omitted) {
         if omitted != self.omitted && omitted != Omitted::default() {
             warn!(
                 "the backstop leaves out {} nodes and {} groups of nodes, because the policy would be larger than the \

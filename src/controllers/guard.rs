@@ -23,7 +23,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    cluster::{Index, Moment},
+    cluster::{Index, IndexSnapshot},
     config::{self, ConfigSettings, Diagnostic, DiagnosticSeverity, Diagnostics},
     controllers::{
         cluster_store::{ClusterStore, NotReadYet},
@@ -36,7 +36,7 @@ use crate::{
     },
     server::readiness::ReadinessCondition,
     service::{PolicyAndSnapshot, PolicyAndSnapshotCell},
-    telemetry::metrics::{Metrics, config::ConfigInForce, label},
+    telemetry::metrics::{Metrics, config::AppliedConfigMetrics, label},
 };
 
 /// The interval at which PoolGuard looks at the config file and at the age of what it knows of the cluster.
@@ -367,7 +367,7 @@ fn make(
 }
 
 fn make_of(
-    moment: &Moment,
+    moment: &IndexSnapshot,
     config: &ConfigText,
     applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<Made> {
@@ -411,7 +411,7 @@ fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
 
 /// Shows the config in force in the metrics.
 fn show_config(metrics: &Metrics, text: &str, policy: &Policy, settings: &ConfigSettings) {
-    metrics.set_config(ConfigInForce {
+    metrics.set_config(AppliedConfigMetrics {
         hash: &ConfigFile::hash(text),
         policy,
         scan_interval: settings.scan.enabled.then_some(settings.scan.interval),
@@ -434,9 +434,9 @@ fn show_nodes(metrics: &Metrics, snapshot: &Snapshot) {
     }
     metrics.set_pool_nodes(counts.into_iter().map(|((pool, zone, state), number)| {
         let state = match state {
-            NodeState::Ready => label::NodeState::Ready,
-            NodeState::Cordoned => label::NodeState::Cordoned,
-            NodeState::NotReady => label::NodeState::NotReady,
+            NodeState::Ready => label::NodeStateLabel::Ready,
+            NodeState::Cordoned => label::NodeStateLabel::Cordoned,
+            NodeState::NotReady => label::NodeStateLabel::NotReady,
         };
         (pool, zone, state, number)
     }));

@@ -41,8 +41,8 @@ use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
     api::{
         events::EventRecorder,
-        lease::{LeaseHeld, is_held, turned},
-        list_watch::one::Seen,
+        lease::{LeaseHeld, is_held, wait_for_change},
+        list_watch::single_object::ObservedObject,
         rbac::Names,
     },
     config,
@@ -74,7 +74,7 @@ pub struct RegistrationInputs {
     /// The config.
     pub applied_config: watch::Receiver<Option<AppliedConfig>>,
     /// The two configurations, mutating first.
-    pub seen: [watch::Receiver<Seen>; 2],
+    pub seen: [watch::Receiver<ObservedObject>; 2],
     /// The authorities to register; `None` while there are none yet.
     pub bundle: watch::Receiver<Option<Bundle>>,
     /// The Lease.
@@ -148,7 +148,7 @@ impl WebhookRegistration {
                 Ok(()) = self.applied_config.changed() => {}
                 Ok(()) = self.found.changed() => {}
                 Ok(()) = self.backstop.changed() => {}
-                () = turned(&mut self.held, self.holds) => {}
+                () = wait_for_change(&mut self.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -180,8 +180,8 @@ impl WebhookRegistration {
         };
         // Looked at before their owner: one that goes later goes with an owner that is looked for again.
         let seen = self.configurations.each_mut().map(Configuration::look);
-        self.ownership.find(seen.contains(&Seen::Absent)).await;
-        let is_known = !seen.iter().any(|it| matches!(it, Seen::Unknown(_)));
+        self.ownership.find(seen.contains(&ObservedObject::Absent)).await;
+        let is_known = !seen.iter().any(|it| matches!(it, ObservedObject::Unknown(_)));
         let is_external =
             applied_config.settings.registration == config::RegistrationMode::External;
         let desired = self.desired(&applied_config, &found, &bundle, backstop);

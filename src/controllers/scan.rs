@@ -23,10 +23,11 @@ use crate::{
     api::{
         client::{self, ApiError},
         lease::{LeaseHeld, is_held},
+        list_watch::RUNNING_PODS,
         rbac,
         reports::{
             Examined, Report, ReportOutcome, reports,
-            writer::{ReportScope, Reports},
+            writer::{ReportSubject, Reports},
         },
     },
     cluster::{ObjectError, wire::ListPage},
@@ -50,14 +51,11 @@ const PAGE: u32 = 200;
 /// The pause between two pages, so that a scan never keeps an API server busy.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The field selector of the pods to scan: pods that have ended hold no node.
-const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
-
 /// The interval at which PoolGuard looks whether a scan is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The shortest time between two writes of the reports for changes that happen between two scans.
-const REPORT_REST: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The reason why a scan, or a part of it, is not complete.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +185,7 @@ impl ScanController {
             self.last = Some(Last { at: now, examined, reported: now });
             self.report().await;
         } else if self.has_news()
-            && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_REST)
+            && self.last.as_ref().is_some_and(|last| last.reported.elapsed() >= REPORT_INTERVAL)
         {
             self.report().await;
         }
@@ -207,7 +205,7 @@ impl ScanController {
         found.inspect_nodes(&guard.policy, &guard.snapshot);
         roles::inspect(&self.client, &guard.policy, &guard.snapshot, &mut found).await;
         let mut parameters = ListParams { limit: Some(PAGE), ..ListParams::default() };
-        parameters.field_selector = Some(RUNNING.to_owned());
+        parameters.field_selector = Some(RUNNING_PODS.to_owned());
         loop {
             let request = Request::new("/api/v1/pods").list(&parameters);
             let request = request.map_err(ApiError::from)?;
@@ -249,7 +247,7 @@ impl ScanController {
         for finding in self.reported.difference(&reported) {
             info!("the scan no longer finds: {finding}");
         }
-        for (namespace, count) in &examined.strangers {
+        for (namespace, count) in &examined.unrelated_pods {
             debug!(
                 namespace,
                 count, "pods in AutoMQ's cluster that are neither AutoMQ pods nor exempt"
@@ -303,7 +301,7 @@ impl ScanController {
         let written = async {
             let mut done = Ok(());
             for api in reports.kinds().await? {
-                done = done.and(reports.replace(api, ReportScope::Findings, &wanted).await);
+                done = done.and(reports.replace(api, ReportSubject::Findings, &wanted).await);
             }
             done
         };

@@ -7,7 +7,7 @@ use kube::{Client, Config};
 use tokio::{select, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Shared, Tasks, serve_without_cluster};
+use super::{Certificate, Shared, Tasks, certificates_without_authority};
 use crate::{
     admission::webhooks::Address,
     api::{
@@ -16,7 +16,7 @@ use crate::{
         lease::{Candidate, LeaseHeld, ReplicaFacts},
         list_watch::{
             WatchSource, follow,
-            one::{Seen, one},
+            single_object::{ObservedObject, watch_one},
         },
         rbac::Names,
         reports::writer::{
@@ -52,12 +52,12 @@ pub struct Live {
     /// The client configuration to reach the API server.
     pub config: Config,
     /// The installation that this replica works for beside answering. Without it, this process only watches.
-    pub installed: Option<Installed>,
+    pub installed: Option<ReplicaSettings>,
 }
 
 /// An installation, of which this process is a replica.
 #[derive(Clone, Debug)]
-pub struct Installed {
+pub struct ReplicaSettings {
     /// The namespace of the installation; without it, the pod's own.
     pub namespace: Option<String>,
     /// The names of the installation's objects.
@@ -75,7 +75,7 @@ pub struct Installed {
 /// A live cluster with a client for it.
 pub(super) struct Connected {
     client: Client,
-    installed: Option<Installed>,
+    installed: Option<ReplicaSettings>,
     /// The denials that are still to be written to reports.
     report_queue: ReportQueue,
 }
@@ -87,7 +87,7 @@ pub(super) struct LeaseTask {
 }
 
 /// The time limit for releasing the Lease, which takes one request.
-const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Live {
     /// Creates the client. It opens no connection yet, because PoolGuard waits for an API server that cannot be
@@ -110,7 +110,11 @@ impl Connected {
     }
 
     /// Begins to write Events of denials and warnings, if this is a replica of an installation.
-    pub(super) fn tell_of_denials(&self, shared: &Shared, tasks: &mut Tasks) -> Option<EventQueue> {
+    pub(super) fn start_event_writer(
+        &self,
+        shared: &Shared,
+        tasks: &mut Tasks,
+    ) -> Option<EventQueue> {
         let installed = self.installed.as_ref()?;
         let recorder = EventRecorder::new(self.client.clone(), installed.identity.clone());
         let report_queue = installed.writes_reports.then(|| self.report_queue.clone());
@@ -130,9 +134,9 @@ impl Connected {
     ) -> anyhow::Result<(Arc<Certificates>, Option<LeaseTask>)> {
         let Self { client, installed, report_queue } = self;
         let Some(installed) = installed else {
-            return Ok((serve_without_cluster(certificate, shared, tasks)?, None));
+            return Ok((certificates_without_authority(certificate, shared, tasks)?, None));
         };
-        let Installed { namespace, names, identity, address, rotation_wait: wait, writes_reports } =
+        let ReplicaSettings { namespace, names, identity, address, rotation_wait, writes_reports } =
             installed;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let server_names = server_names(&address, &namespace);
@@ -145,7 +149,7 @@ impl Connected {
             guard: Arc::clone(&guard),
             applied_config: applied_config.clone(),
             held: held.clone(),
-            settling: wait,
+            settling: rotation_wait,
         };
         let backstop = keep_backstop(&client, (&namespace, &names), backstop, shared, tasks);
         let inputs = ScanInputs {
@@ -158,7 +162,7 @@ impl Connected {
             reports,
         };
         tasks.spawn(ScanController::new(client.clone(), inputs, Arc::clone(&shared.metrics)).run());
-        let seen = registration::sources(&names).map(|source| see(&client, source, tasks));
+        let seen = registration::sources(&names).map(|source| watch_object(&client, source, tasks));
         let registered = registered(&seen, tasks);
         let (bundle, found) = (watch::Sender::new(None), watch::Sender::new(None));
         let inputs = RegistrationInputs {
@@ -172,10 +176,9 @@ impl Connected {
         };
         let settings =
             RegistrationSettings { namespace: namespace.clone(), names: names.clone(), address };
-        let recorder = EventRecorder::new(client.clone(), identity);
-        keep_registration(&client, settings, inputs, &recorder, status, shared, tasks);
+        keep_registration(&client, settings, inputs, identity, status, shared, tasks);
         tasks.spawn(found_objects::follow(client.clone(), found));
-        let clock = Arc::clone(&shared.clock);
+        let (wait, clock) = (rotation_wait, Arc::clone(&shared.clock));
         let certificates = match certificate {
             Certificate::Files(paths) => {
                 let files = Files::open(paths, Arc::clone(&shared.metrics), clock)?;
@@ -184,7 +187,8 @@ impl Connected {
                 certificates
             }
             Certificate::InMemory | Certificate::Managed => {
-                let secret = see(&client, own_authority::source(&namespace, &names), tasks);
+                let source = own_authority::source(&namespace, &names);
+                let secret = watch_object(&client, source, tasks);
                 let settings = AuthoritySettings { namespace, names, server_names, wait, clock };
                 let inputs = AuthorityInputs { secret, registered, held };
                 keep_authority(client, settings, inputs, bundle, shared, tasks)
@@ -199,14 +203,15 @@ fn keep_registration(
     client: &Client,
     settings: RegistrationSettings,
     inputs: RegistrationInputs,
-    recorder: &EventRecorder,
+    identity: String,
     status: watch::Sender<Option<RegistrationStatus>>,
     shared: &Shared,
     tasks: &mut Tasks,
 ) {
+    let recorder = EventRecorder::new(client.clone(), identity);
     let (client, metrics) = (client.clone(), Arc::clone(&shared.metrics));
     let registration =
-        WebhookRegistration::new(client, settings, inputs, metrics, recorder, status);
+        WebhookRegistration::new(client, settings, inputs, metrics, &recorder, status);
     tasks.spawn(registration.run());
 }
 
@@ -273,14 +278,21 @@ fn keep_authority(
 }
 
 /// Watches one object.
-fn see(client: &Client, source: WatchSource, tasks: &mut Tasks) -> watch::Receiver<Seen> {
-    let (sink, seen) = one(&source);
+fn watch_object(
+    client: &Client,
+    source: WatchSource,
+    tasks: &mut Tasks,
+) -> watch::Receiver<ObservedObject> {
+    let (sink, seen) = watch_one(&source);
     tasks.spawn(follow(client.clone(), source, sink));
     seen
 }
 
 /// Begins to follow the registered configurations. Returns the authorities that they trust, as they change.
-fn registered(seen: &[watch::Receiver<Seen>; 2], tasks: &mut Tasks) -> watch::Receiver<Registered> {
+fn registered(
+    seen: &[watch::Receiver<ObservedObject>; 2],
+    tasks: &mut Tasks,
+) -> watch::Receiver<Registered> {
     let (sender, receiver) = watch::channel(Registered::Unknown(None));
     let [mut mutating, mut validating] = seen.clone();
     tasks.spawn(async move {
@@ -346,9 +358,9 @@ impl LeaseTask {
     }
 
     /// Releases the Lease, if this replica holds it.
-    pub(super) async fn let_go(self) {
+    pub(super) async fn release(self) {
         self.stop.cancel();
         // A task that panicked has said so in the log, and the Lease runs out by itself.
-        drop(timeout(LET_GO_WITHIN, self.task).await);
+        drop(timeout(RELEASE_TIMEOUT, self.task).await);
     }
 }

@@ -21,11 +21,11 @@ const BACKLOG: u32 = 65_535;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The time that a connection needs to end after it was cut, estimated generously.
-const CUT_TAKES: Duration = Duration::from_millis(5);
+const CONNECTION_CUT_TIME: Duration = Duration::from_millis(5);
 
 /// The time that a new connection waits for a place after the server has cut a connection for it. After
 /// this time the server cuts another one.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PLACE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Opens a listener.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -51,13 +51,13 @@ pub(super) struct Acceptor {
 }
 
 /// The place of a connection, and its entry among the open connections. Dropping it gives back both.
-pub(super) struct Seat {
+pub(super) struct ConnectionPermit {
     pub(super) peer: Arc<Peer>,
     number: u64,
     _place: OwnedSemaphorePermit,
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.peer.capacity.peers.remove(self.number);
     }
@@ -75,7 +75,7 @@ impl Acceptor {
 
     /// Waits for the next connection and its place. No connection is lost if the caller drops the future
     /// and calls this again.
-    pub(super) async fn next(&mut self) -> (TcpStream, Seat) {
+    pub(super) async fn next(&mut self) -> (TcpStream, ConnectionPermit) {
         if self.accepted.is_none() {
             self.accepted = Some(self.accept().await);
         }
@@ -104,7 +104,7 @@ impl Acceptor {
                         error!(%error, "cannot accept connections: closing idle connections");
                     }
                     let makes_room = self.capacity.peers.make_room();
-                    sleep(if makes_room { CUT_TAKES } else { PAUSE }).await;
+                    sleep(if makes_room { CONNECTION_CUT_TIME } else { PAUSE }).await;
                 }
             }
         }
@@ -118,21 +118,21 @@ impl Acceptor {
             }
             self.capacity.peers.make_room();
             // The semaphore is never closed, so that an error is the time's.
-            if let Ok(Ok(place)) = timeout(PATIENCE, place.acquire_owned()).await {
+            if let Ok(Ok(place)) = timeout(PLACE_TIMEOUT, place.acquire_owned()).await {
                 return place;
             }
         }
     }
 
-    fn seat(&self, place: OwnedSemaphorePermit) -> Seat {
+    fn seat(&self, place: OwnedSemaphorePermit) -> ConnectionPermit {
         let peer = Arc::new(Peer::new(Arc::clone(&self.capacity)));
         let number = self.capacity.peers.add(Arc::clone(&peer));
-        Seat { peer, number, _place: place }
+        ConnectionPermit { peer, number, _place: place }
     }
 
     /// Returns a connection that has already arrived, and its place. The kernel has told its client that it
     /// is connected, so closing the listener would break the connection.
-    pub(super) async fn waiting(&mut self) -> Option<(TcpStream, Seat)> {
+    pub(super) async fn waiting(&mut self) -> Option<(TcpStream, ConnectionPermit)> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         if let Some(stream) = self.accepted.take() {
             return Some((without_delay(stream), self.seat(place)));

@@ -19,12 +19,12 @@ use tracing::error;
 
 use super::{
     accept::{self, Acceptor},
+    activity::Monitored,
     answer::AnswerBody,
     capacity::{Capacity, Peer},
     connection::{drive, http1_builder},
     exchange::Exchange,
     limits::Limits,
-    pulse::Monitored,
     readiness::Readiness,
 };
 use crate::{server::shutdown::Lifecycle, telemetry::metrics::Metrics};
@@ -92,12 +92,12 @@ async fn serve(stream: TcpStream, shared: &Shared, peer: &Arc<Peer>) {
         let response = response.map(|bytes| AnswerBody::new(bytes, exchange, Instant::now()));
         async { Ok::<_, Infallible>(response) }
     });
-    let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));
+    let stream = TokioIo::new(Monitored::new(stream, &peer.activity));
     let connection = http1_builder().serve_connection(stream, service);
     let limits =
         Limits { header_timeout: HEADER_TIMEOUT, idle_timeout: IDLE_TIMEOUT, ..Limits::default() };
     // It lives until the process ends, so its lifecycle never goes down.
-    drive(connection, &peer.pulse, &Lifecycle::default(), &limits).await;
+    drive(connection, &peer.activity, &Lifecycle::default(), &limits).await;
 }
 
 fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<Bytes> {

@@ -30,7 +30,7 @@ const SMALL_SHARE: usize = 4;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// The time that a connection needs to give back what it holds after it was cut, estimated generously.
-const CUT_TAKES: Duration = Duration::from_millis(3);
+const BODY_CUT_TIME: Duration = Duration::from_millis(3);
 
 /// The largest number of requests and connections that give way to one request.
 const ATTEMPTS: usize = 16;
@@ -157,7 +157,7 @@ impl Capacity {
         if !self.peers.cut_unread(now) {
             return false;
         }
-        sleep(CUT_TAKES).await;
+        sleep(BODY_CUT_TIME).await;
         true
     }
 }

@@ -24,11 +24,11 @@ use tracing::debug;
 
 use super::{
     Service, Shared,
+    activity::{ConnectionActivity, Monitored},
     answer::AnswerBody,
     capacity::Peer,
     handler::{Client, handle},
     limits::Limits,
-    pulse::{Monitored, Pulse},
     tls::HTTP_2,
     watchdog::{Expired, Watchdog},
 };
@@ -80,9 +80,9 @@ pub(super) async fn serve<S: Service>(
 async fn serve_http1<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
     let service = service_fn(|request| handle(Arc::clone(client), request));
     let Client { shared, peer, .. } = &**client;
-    let stream = TokioIo::new(Monitored::new(stream, &peer.pulse));
+    let stream = TokioIo::new(Monitored::new(stream, &peer.activity));
     let connection = http1_builder().serve_connection(stream, service);
-    drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
+    drive(connection, &peer.activity, &shared.lifecycle, &shared.limits).await;
 }
 
 async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Client<S>>) {
@@ -96,7 +96,7 @@ async fn serve_http2<S: Service>(stream: TlsStream<TcpStream>, client: &Arc<Clie
         .max_header_list_size(HEADER_LIST)
         .max_send_buf_size(SEND_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    drive(connection, &peer.pulse, &shared.lifecycle, &shared.limits).await;
+    drive(connection, &peer.activity, &shared.lifecycle, &shared.limits).await;
 }
 
 /// Creates an HTTP/1.1 builder without hyper's time limit for headers, which cuts idle connections too. The
@@ -136,7 +136,7 @@ where
 }
 
 /// The stage of a connection on its way from serving to its end.
-enum Course {
+enum ConnectionState {
     Serving,
     /// The wait for a first request after the drain has begun, until this timer expires.
     FirstRequest(Pin<Box<Sleep>>),
@@ -147,7 +147,7 @@ enum Course {
 /// Runs a connection until it ends, is too slow, or is drained.
 pub(super) async fn drive(
     connection: impl Graceful,
-    pulse: &Pulse,
+    activity: &ConnectionActivity,
     lifecycle: &Lifecycle,
     limits: &Limits,
 ) {
@@ -155,14 +155,14 @@ pub(super) async fn drive(
     let mut draining = pin!(lifecycle.draining());
     let mut waits_for_drain = false;
     let mut watchdog = Watchdog::new(limits.into());
-    let mut course = Course::Serving;
+    let mut course = ConnectionState::Serving;
     let ended = poll_fn(|cx: &mut Context<'_>| {
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
             course = match &mut course {
-                Course::Serving => {
+                ConnectionState::Serving => {
                     // The drain's own future takes a lock that all connections share, so it is
                     // polled once, for the wake-up; from then on the stage tells.
                     let drains = if waits_for_drain {
@@ -172,9 +172,9 @@ pub(super) async fn drive(
                         draining.as_mut().poll(cx).is_ready()
                     };
                     if drains {
-                        first_request(connection.as_mut(), pulse, limits)
+                        first_request(connection.as_mut(), activity, limits)
                     } else {
-                        match watchdog.poll(cx, pulse) {
+                        match watchdog.poll(cx, activity) {
                             Poll::Pending => return Poll::Pending,
                             Poll::Ready(Expired::Header | Expired::Unread) => {
                                 return Poll::Ready(Ok(()));
@@ -183,13 +183,13 @@ pub(super) async fn drive(
                         }
                     }
                 }
-                Course::FirstRequest(grace) => {
-                    if pulse.turns() == 0 && grace.as_mut().poll(cx).is_pending() {
+                ConnectionState::FirstRequest(grace) => {
+                    if activity.turns() == 0 && grace.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                     end(connection.as_mut(), limits)
                 }
-                Course::Ending(limit) => return limit.as_mut().poll(cx).map(Ok),
+                ConnectionState::Ending(limit) => return limit.as_mut().poll(cx).map(Ok),
             };
         }
     })
@@ -199,15 +199,19 @@ pub(super) async fn drive(
     }
 }
 
-fn first_request(connection: Pin<&mut impl Graceful>, pulse: &Pulse, limits: &Limits) -> Course {
-    if pulse.turns() == 0 {
-        Course::FirstRequest(Box::pin(sleep(FIRST_REQUEST_GRACE)))
+fn first_request(
+    connection: Pin<&mut impl Graceful>,
+    activity: &ConnectionActivity,
+    limits: &Limits,
+) -> ConnectionState {
+    if activity.turns() == 0 {
+        ConnectionState::FirstRequest(Box::pin(sleep(FIRST_REQUEST_GRACE)))
     } else {
         end(connection, limits)
     }
 }
 
-fn end(connection: Pin<&mut impl Graceful>, limits: &Limits) -> Course {
+fn end(connection: Pin<&mut impl Graceful>, limits: &Limits) -> ConnectionState {
     connection.end_gracefully();
-    Course::Ending(Box::pin(sleep(limits.drain_timeout)))
+    ConnectionState::Ending(Box::pin(sleep(limits.drain_timeout)))
 }

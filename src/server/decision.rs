@@ -18,14 +18,14 @@ use super::{
     Received, Service, body::Collected, capacity::SMALL, exchange::Exchange, fault::Fault,
     handler::Client,
 };
-use crate::telemetry::metrics::label::Webhook;
+use crate::telemetry::metrics::label::WebhookLabel;
 
 /// The largest number of large requests that are decided at a time.
 pub(super) const LARGE_AT_A_TIME: usize = 2;
 
 /// A request that has been read.
 pub(super) struct Asked {
-    pub(super) webhook: Webhook,
+    pub(super) webhook: WebhookLabel,
     pub(super) collected: Collected,
     pub(super) arrived: Instant,
     /// The time at which the client gives up, if the client gave a time limit.

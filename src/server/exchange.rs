@@ -38,7 +38,7 @@ enum Holds {
 
 impl Exchange {
     pub(super) fn begin(peer: Arc<Peer>, arrived: Instant) -> Self {
-        peer.pulse.begin(arrived);
+        peer.activity.begin(arrived);
         Self { peer, holds: Holds::Nothing, ticket: None, is_waiting: false, unwritten: None }
     }
 
@@ -71,7 +71,7 @@ impl Exchange {
     pub(super) fn poll_given_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_waiting {
             self.is_waiting = true;
-            self.peer.pulse.wait();
+            self.peer.activity.wait();
             if let Holds::Place { bytes } = self.holds {
                 self.ticket = Some(self.peer.capacity.wait(bytes));
             }
@@ -84,7 +84,7 @@ impl Exchange {
     pub(super) fn arrived(&mut self) -> Result<bool, Fault> {
         let has_waited = mem::take(&mut self.is_waiting);
         if has_waited {
-            self.peer.pulse.stop_waiting();
+            self.peer.activity.stop_waiting();
         }
         if let Some(ticket) = self.ticket.take()
             && self.peer.capacity.stop_waiting(&ticket).is_none()
@@ -117,7 +117,7 @@ impl Exchange {
     /// Marks the answer as made at `now`. It counts as unwritten until the exchange is dropped.
     pub(super) fn answered(&mut self, now: Instant) {
         if self.unwritten.is_none() {
-            self.unwritten = Some(self.peer.pulse.answered(now));
+            self.unwritten = Some(self.peer.activity.answered(now));
         }
     }
 
@@ -136,8 +136,8 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.release();
         if let Some(number) = self.unwritten {
-            self.peer.pulse.written(number);
+            self.peer.activity.written(number);
         }
-        self.peer.pulse.end();
+        self.peer.activity.end();
     }
 }

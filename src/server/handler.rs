@@ -20,7 +20,7 @@ use super::{
     exchange::Exchange,
     fault::Fault,
 };
-use crate::{kubernetes::duration::parse_duration, telemetry::metrics::label::Webhook};
+use crate::{kubernetes::duration::parse_duration, telemetry::metrics::label::WebhookLabel};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -117,10 +117,10 @@ async fn refuse<S>(
     response
 }
 
-fn webhook(uri: &Uri) -> Result<Webhook, Fault> {
+fn webhook(uri: &Uri) -> Result<WebhookLabel, Fault> {
     match uri.path() {
-        "/mutate" => Ok(Webhook::Mutate),
-        "/validate" => Ok(Webhook::Validate),
+        "/mutate" => Ok(WebhookLabel::Mutate),
+        "/validate" => Ok(WebhookLabel::Validate),
         _ => Err(Fault::UnknownPath),
     }
 }

@@ -9,8 +9,8 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    activity::{ConnectionActivity, ConnectionPhase},
     limits::Limits,
-    pulse::{ConnectionPhase, Pulse},
 };
 
 /// The number of checks in one idle limit. An idle connection is cut too late by at most the time between
@@ -37,7 +37,7 @@ pub(super) enum Expired {
 pub(super) struct Watchdog {
     timer: Pin<Box<Sleep>>,
     limits: Times,
-    /// The turns of the pulse at the last change that the watchdog saw; `since` is the time of that.
+    /// The turns of the activity at the last change that the watchdog saw; `since` is the time of that.
     seen: u32,
     since: Instant,
     /// The turns at which the timer was set for a header.
@@ -68,15 +68,19 @@ impl Watchdog {
         Self { timer, limits, seen: 0, since, header_at: None, unread_since: None }
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, pulse: &Pulse) -> Poll<Expired> {
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        activity: &ConnectionActivity,
+    ) -> Poll<Expired> {
         let Times { header, answer, idle } = self.limits;
         loop {
-            let (phase, turns) = (pulse.phase(), pulse.turns());
+            let (phase, turns) = (activity.phase(), activity.turns());
             if phase == ConnectionPhase::Header && self.header_at != Some(turns) {
                 self.header_at = Some(turns);
                 self.timer.as_mut().reset(Instant::now() + header);
             }
-            let unread = pulse.oldest_unwritten();
+            let unread = activity.oldest_unwritten();
             if let Some(since) = unread
                 && self.unread_since != unread
             {
@@ -118,89 +122,89 @@ mod tests {
         idle: Duration::from_mins(2),
     };
 
-    fn start() -> (Watchdog, Pulse) {
-        (Watchdog::new(LIMITS), Pulse::new(Instant::now()))
+    fn start() -> (Watchdog, ConnectionActivity) {
+        (Watchdog::new(LIMITS), ConnectionActivity::new(Instant::now()))
     }
 
-    async fn expiry(watchdog: &mut Watchdog, pulse: &Pulse) -> (Expired, u64) {
+    async fn expiry(watchdog: &mut Watchdog, activity: &ConnectionActivity) -> (Expired, u64) {
         let start = Instant::now();
-        let expired = poll_fn(|cx| watchdog.poll(cx, pulse)).await;
+        let expired = poll_fn(|cx| watchdog.poll(cx, activity)).await;
         (expired, start.elapsed().as_secs())
     }
 
-    fn look(watchdog: &mut Watchdog, pulse: &Pulse) -> Poll<Expired> {
-        watchdog.poll(&mut Context::from_waker(Waker::noop()), pulse)
+    fn look(watchdog: &mut Watchdog, activity: &ConnectionActivity) -> Poll<Expired> {
+        watchdog.poll(&mut Context::from_waker(Waker::noop()), activity)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_is_idle() {
-        let (mut watchdog, pulse) = start();
-        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Idle, 120));
+        let (mut watchdog, activity) = start();
+        assert_eq!(expiry(&mut watchdog, &activity).await, (Expired::Idle, 120));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_header_has_its_limit_from_its_first_byte() {
-        let (mut watchdog, pulse) = start();
+        let (mut watchdog, activity) = start();
         tokio::time::advance(Duration::from_mins(1)).await;
-        assert!(look(&mut watchdog, &pulse).is_pending());
-        pulse.byte_arrived();
-        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Header, 10));
+        assert!(look(&mut watchdog, &activity).is_pending());
+        activity.byte_arrived();
+        assert_eq!(expiry(&mut watchdog, &activity).await, (Expired::Header, 10));
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_header_has_a_limit_of_its_own() {
-        let (mut watchdog, pulse) = start();
-        pulse.byte_arrived();
-        assert!(look(&mut watchdog, &pulse).is_pending());
+        let (mut watchdog, activity) = start();
+        activity.byte_arrived();
+        assert!(look(&mut watchdog, &activity).is_pending());
         tokio::time::advance(Duration::from_secs(9)).await;
-        pulse.begin(Instant::now());
-        pulse.end();
-        pulse.byte_arrived();
-        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Header, 10));
+        activity.begin(Instant::now());
+        activity.end();
+        activity.byte_arrived();
+        assert_eq!(expiry(&mut watchdog, &activity).await, (Expired::Header, 10));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_limit_applies_while_a_request_is_decided() {
-        let (mut watchdog, pulse) = start();
-        pulse.begin(Instant::now());
+        let (mut watchdog, activity) = start();
+        activity.begin(Instant::now());
         for _ in 0..100 {
             tokio::time::advance(Duration::from_mins(1)).await;
-            assert!(look(&mut watchdog, &pulse).is_pending());
+            assert!(look(&mut watchdog, &activity).is_pending());
         }
-        pulse.end();
-        let (expired, seconds) = expiry(&mut watchdog, &pulse).await;
+        activity.end();
+        let (expired, seconds) = expiry(&mut watchdog, &activity).await;
         assert_eq!(expired, Expired::Idle);
         assert!((120..=150).contains(&seconds), "{seconds}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_must_be_read_in_time_whatever_else_is_read() {
-        let (mut watchdog, pulse) = start();
-        pulse.begin(Instant::now());
-        let unread = pulse.answered(Instant::now());
-        assert!(look(&mut watchdog, &pulse).is_pending());
+        let (mut watchdog, activity) = start();
+        activity.begin(Instant::now());
+        let unread = activity.answered(Instant::now());
+        assert!(look(&mut watchdog, &activity).is_pending());
         for _ in 0..4 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            pulse.begin(Instant::now());
-            pulse.written(pulse.answered(Instant::now()));
-            pulse.end();
-            assert!(look(&mut watchdog, &pulse).is_pending());
+            activity.begin(Instant::now());
+            activity.written(activity.answered(Instant::now()));
+            activity.end();
+            assert!(look(&mut watchdog, &activity).is_pending());
         }
-        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Unread, 1));
-        pulse.written(unread);
-        assert_eq!(pulse.oldest_unwritten(), None);
+        assert_eq!(expiry(&mut watchdog, &activity).await, (Expired::Unread, 1));
+        activity.written(unread);
+        assert_eq!(activity.oldest_unwritten(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_answer_has_a_limit_of_its_own() {
-        let (mut watchdog, pulse) = start();
-        pulse.begin(Instant::now());
-        let first = pulse.answered(Instant::now());
-        assert!(look(&mut watchdog, &pulse).is_pending());
+        let (mut watchdog, activity) = start();
+        activity.begin(Instant::now());
+        let first = activity.answered(Instant::now());
+        assert!(look(&mut watchdog, &activity).is_pending());
         tokio::time::advance(Duration::from_secs(4)).await;
-        let second = pulse.answered(Instant::now());
-        pulse.written(first);
-        assert_eq!(expiry(&mut watchdog, &pulse).await, (Expired::Unread, 5));
-        pulse.written(second);
+        let second = activity.answered(Instant::now());
+        activity.written(first);
+        assert_eq!(expiry(&mut watchdog, &activity).await, (Expired::Unread, 5));
+        activity.written(second);
     }
 }

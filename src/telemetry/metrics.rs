@@ -14,7 +14,10 @@ use self::{
     cluster::ClusterMetrics,
     config::ConfigMetrics,
     findings::FindingMetrics,
-    label::{AuditSink, Client, Decision, FaultReason, Operation, Resource, Webhook},
+    label::{
+        AuditSink, ClientLabel, DecisionLabel, FaultReason, OperationLabel, ResourceLabel,
+        WebhookLabel,
+    },
     level::Level,
     limits::LimitMetrics,
     recorder::Recorder,
@@ -131,7 +134,7 @@ impl Metrics {
             requests_in_flight: level(
                 &registry,
                 "poolguard_requests_in_flight",
-                "Webhook requests in flight, from their header until the client has read the \
+                "WebhookLabel requests in flight, from their header until the client has read the \
                  answer.",
             )?,
             body_bytes_in_flight: level(
@@ -144,16 +147,16 @@ impl Metrics {
     }
 
     /// A guard that records one request, which arrived at that instant, when it is dropped.
-    pub fn recorder(&self, webhook: Webhook, arrived: Instant) -> Recorder<'_> {
+    pub fn recorder(&self, webhook: WebhookLabel, arrived: Instant) -> Recorder<'_> {
         Recorder::new(self, webhook, arrived)
     }
 
     fn admission_request(
         &self,
-        webhook: Webhook,
-        operation: Operation,
-        resource: Resource,
-        decision: Decision,
+        webhook: WebhookLabel,
+        operation: OperationLabel,
+        resource: ResourceLabel,
+        decision: DecisionLabel,
     ) {
         let index = request_series(webhook, operation, resource, decision);
         let Some(counter) = self.admission_requests_by_label.get(index) else { return };
@@ -169,7 +172,7 @@ impl Metrics {
             .inc();
     }
 
-    fn admission_duration(&self, webhook: Webhook, duration: Duration) {
+    fn admission_duration(&self, webhook: WebhookLabel, duration: Duration) {
         if let Some(histogram) = self.admission_duration.get(webhook as usize) {
             histogram.observe(duration.as_secs_f64());
         }
@@ -182,7 +185,8 @@ impl Metrics {
 
     /// Counts a request by whether its client showed a certificate of the client CA.
     pub fn asked(&self, is_authenticated: bool) {
-        let client = if is_authenticated { Client::Authenticated } else { Client::Anonymous };
+        let client =
+            if is_authenticated { ClientLabel::Authenticated } else { ClientLabel::Anonymous };
         if let Some(counter) = self.clients.get(client as usize) {
             counter.inc();
         }
@@ -217,19 +221,21 @@ impl Metrics {
 }
 
 /// The number of label combinations that `poolguard_admission_requests_total` can have.
-const REQUEST_SERIES: usize =
-    Webhook::ALL.len() * Operation::ALL.len() * Resource::ALL.len() * Decision::ALL.len();
+const REQUEST_SERIES: usize = WebhookLabel::ALL.len()
+    * OperationLabel::ALL.len()
+    * ResourceLabel::ALL.len()
+    * DecisionLabel::ALL.len();
 
 fn request_series(
-    webhook: Webhook,
-    operation: Operation,
-    resource: Resource,
-    decision: Decision,
+    webhook: WebhookLabel,
+    operation: OperationLabel,
+    resource: ResourceLabel,
+    decision: DecisionLabel,
 ) -> usize {
     let index = webhook as usize;
-    let index = index * Operation::ALL.len() + operation as usize;
-    let index = index * Resource::ALL.len() + resource as usize;
-    index * Decision::ALL.len() + decision as usize
+    let index = index * OperationLabel::ALL.len() + operation as usize;
+    let index = index * ResourceLabel::ALL.len() + resource as usize;
+    index * DecisionLabel::ALL.len() + decision as usize
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -283,8 +289,8 @@ fn clients(registry: &Registry) -> prometheus::Result<Vec<IntCounter>> {
         "Reviews by whether their client had a certificate of --client-ca.",
         &["client"],
     )?;
-    let counter = |client: &Client| clients.with_label_values(&[client.as_str()]);
-    Ok(Client::ALL.iter().map(counter).collect())
+    let counter = |client: &ClientLabel| clients.with_label_values(&[client.as_str()]);
+    Ok(ClientLabel::ALL.iter().map(counter).collect())
 }
 
 /// The counters of `poolguard_faults_total`, indexed by reason.
@@ -309,7 +315,7 @@ fn durations(registry: &Registry) -> prometheus::Result<Vec<Histogram>> {
         registry,
         HistogramVec::new(options.buckets(DURATION_BUCKETS.to_vec()), &["webhook"])?,
     )?;
-    Ok(Webhook::ALL
+    Ok(WebhookLabel::ALL
         .iter()
         .map(|webhook| durations.with_label_values(&[webhook.as_str()]))
         .collect())
@@ -346,10 +352,10 @@ mod tests {
     #[test]
     fn every_label_combination_has_a_counter_of_its_own() {
         let mut seen = vec![false; REQUEST_SERIES];
-        for &webhook in Webhook::ALL {
-            for &operation in Operation::ALL {
-                for &resource in Resource::ALL {
-                    for &decision in Decision::ALL {
+        for &webhook in WebhookLabel::ALL {
+            for &operation in OperationLabel::ALL {
+                for &resource in ResourceLabel::ALL {
+                    for &decision in DecisionLabel::ALL {
                         let index = request_series(webhook, operation, resource, decision);
                         assert!(!seen[index], "{index} is taken twice");
                         seen[index] = true;
@@ -363,7 +369,7 @@ mod tests {
     #[test]
     fn a_recorder_that_is_told_nothing_records_a_fault() {
         let metrics = Metrics::new().expect("names are unique");
-        drop(metrics.recorder(Webhook::Mutate, Instant::now()));
+        drop(metrics.recorder(WebhookLabel::Mutate, Instant::now()));
         let expected = "poolguard_admission_requests_total{decision=\"fault\",operation=\"unknown\",\
                         resource=\"other\",webhook=\"mutate\"} 1";
         assert_eq!(
@@ -375,9 +381,9 @@ mod tests {
     #[test]
     fn a_recorder_records_what_it_was_told() {
         let metrics = Metrics::new().expect("names are unique");
-        let mut recorder = metrics.recorder(Webhook::Validate, Instant::now());
-        recorder.subject(Operation::Create, Resource::Pods);
-        recorder.decided(Decision::Deny);
+        let mut recorder = metrics.recorder(WebhookLabel::Validate, Instant::now());
+        recorder.subject(OperationLabel::Create, ResourceLabel::Pods);
+        recorder.decided(DecisionLabel::Deny);
         drop(recorder);
         let expected = "poolguard_admission_requests_total{decision=\"deny\",operation=\"create\",\
                         resource=\"pods\",webhook=\"validate\"} 1";
@@ -404,8 +410,8 @@ mod tests {
     #[test]
     fn zones_that_are_gone_leave_no_series() {
         let metrics = Metrics::new().expect("names are unique");
-        metrics.set_pool_nodes([("pool-a", "us-east-1a", label::NodeState::Ready, 3)]);
-        metrics.set_pool_nodes([("pool-a", "us-east-1b", label::NodeState::Ready, 1)]);
+        metrics.set_pool_nodes([("pool-a", "us-east-1a", label::NodeStateLabel::Ready, 3)]);
+        metrics.set_pool_nodes([("pool-a", "us-east-1b", label::NodeStateLabel::Ready, 1)]);
         let text = metrics.render().expect("renders");
         assert!(!text.contains("us-east-1a"), "{text}");
     }

@@ -21,7 +21,7 @@ use poolguard::{
         audit::{Audit, AuditOutput, AuditWriter, Format, RotatingFile},
         metrics::{
             Metrics,
-            label::{AuditSink, Webhook},
+            label::{AuditSink, WebhookLabel},
         },
     },
 };
@@ -103,13 +103,13 @@ impl Webhooks {
         (Self::start(vec![(Format::Json, Box::new(page.clone()))], replica), page)
     }
 
-    fn send(&self, webhook: Webhook, body: &Bytes) -> Value {
+    fn send(&self, webhook: WebhookLabel, body: &Bytes) -> Value {
         let answer = self.service.answer(received(webhook, body)).unwrap();
         serde_json::from_slice(&answer).unwrap()
     }
 
     fn validate(&self, review: &Value) -> Value {
-        self.send(Webhook::Validate, &review.to_string().into())
+        self.send(WebhookLabel::Validate, &review.to_string().into())
     }
 
     fn dropped(&self, sink: AuditSink) -> u64 {
@@ -118,7 +118,7 @@ impl Webhooks {
 }
 
 /// A request of a client that is not authenticated.
-fn received(webhook: Webhook, body: &Bytes) -> Received<'_> {
+fn received(webhook: WebhookLabel, body: &Bytes) -> Received<'_> {
     Received { webhook, body, arrived: Instant::now(), is_authenticated: false, deadline: None }
 }
 
@@ -144,7 +144,7 @@ fn keys(lines: &[Value]) -> BTreeSet<&str> {
 fn every_line_is_as_the_schema_has_it_and_the_schema_names_every_field() {
     let (webhooks, page) = Webhooks::to_page(Some("poolguard-0"));
     for name in outcomes().keys() {
-        for webhook in [Webhook::Mutate, Webhook::Validate] {
+        for webhook in [WebhookLabel::Mutate, WebhookLabel::Validate] {
             webhooks.send(webhook, &data_text(&format!("reviews/{name}.json")).into());
         }
     }
@@ -203,7 +203,7 @@ fn records_and_metrics_tell_whether_the_client_was_authenticated() {
     let (webhooks, page) = Webhooks::to_page(None);
     let body = recorded(INTRUDER).to_string().into();
     for is_authenticated in [true, false, true] {
-        let received = Received { is_authenticated, ..received(Webhook::Validate, &body) };
+        let received = Received { is_authenticated, ..received(WebhookLabel::Validate, &body) };
         webhooks.service.answer(received).unwrap();
     }
     webhooks.writer.finish();
@@ -291,7 +291,7 @@ fn of_a_burst_nothing_is_lost_silently() {
         page.hangs.store(hangs, Ordering::Relaxed);
         // An answer that waited for a sink that hangs would never come.
         for _ in 0..BURST {
-            webhooks.send(Webhook::Validate, &intruder);
+            webhooks.send(WebhookLabel::Validate, &intruder);
         }
         page.hangs.store(false, Ordering::Relaxed);
         let dropped = webhooks.dropped(AuditSink::Stdout);
@@ -335,7 +335,7 @@ fn people_read_drops_as_well() {
     page.hangs.store(true, Ordering::Relaxed);
     let body = Bytes::from(data_text(&format!("reviews/{INTRUDER}.json")));
     while webhooks.dropped(AuditSink::Stdout) == 0 {
-        webhooks.send(Webhook::Validate, &body);
+        webhooks.send(WebhookLabel::Validate, &body);
     }
     page.hangs.store(false, Ordering::Relaxed);
     webhooks.writer.finish();
@@ -369,7 +369,7 @@ fn lines_of(review: &Value) -> [Vec<String>; 2] {
         let webhooks = Webhooks::start(vec![(format, Box::new(page.clone()))], None);
         // The answer does not matter, and a request that cannot be read has no line.
         let body = Bytes::from(review.to_string());
-        drop(webhooks.service.answer(received(Webhook::Validate, &body)));
+        drop(webhooks.service.answer(received(WebhookLabel::Validate, &body)));
         webhooks.writer.finish();
         page.lines()
     })

@@ -7,16 +7,14 @@ mod apiserver;
 mod audit;
 /// The chart.
 mod chart;
+/// The constraints of `poolguard check`, one cluster after the other.
+mod check;
 /// The binary as a black box.
 mod cli;
 /// The example cluster of each provider.
 mod clouds;
 /// A command of the binary, and what it prints.
 mod command;
-/// The webhook entries, as an API server would take them.
-mod entries;
-/// The constraints of `poolguard check`, one cluster after the other.
-mod fitness;
 /// Generated pods, taints and tolerations.
 mod generate;
 /// A server under test, and a client that sends exactly the bytes it is told to.
@@ -37,3 +35,5 @@ mod scenario;
 mod server;
 /// Rules of the repository.
 mod tidy;
+/// The webhook entries, as an API server would take them.
+mod webhooks;

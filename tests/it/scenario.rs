@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use poolguard::{
-    admission::review::{self, Asker, create_review, parse},
+    admission::review::{self, Requester, create_review, parse},
     cluster::Index,
     config,
     kubernetes::documents,
@@ -149,7 +149,7 @@ pub(crate) const SOMEONE: &str = "alice";
 
 /// The review of creating an object in a namespace.
 pub(crate) fn create(namespace: &str, object: &str) -> Value {
-    let asker = Asker {
+    let asker = Requester {
         user: SOMEONE.to_owned(),
         groups: vec!["system:authenticated".to_owned()],
         namespace: namespace.to_owned(),

@@ -77,7 +77,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
         ],
     ),
     ("service", &["admission", "api", "policy", "server", "telemetry"]),
-    ("api", &["admission", "check", "cluster", "json", "kubernetes", "policy", "telemetry"]),
+    ("api", &["admission", "cluster", "json", "kubernetes", "policy", "telemetry"]),
     ("server", &["kubernetes", "telemetry"]),
     ("telemetry", &["json", "kubernetes", "policy"]),
     ("check", &["cluster", "config", "json", "kubernetes", "policy", "terraform"]),

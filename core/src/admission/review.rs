@@ -9,7 +9,7 @@ mod parse;
 mod render;
 
 pub use malformed::Malformed;
-pub use manifest::{Asker, ManifestError, create_review};
+pub use manifest::{ManifestError, Requester, create_review};
 pub use parse::parse;
 pub use render::render;
 

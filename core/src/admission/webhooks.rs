@@ -189,7 +189,7 @@ impl MatchCondition {
     }
 
     /// Whether the condition leaves people out of a fail-closed entry. The entry's counterpart records some of them.
-    fn is_about_people(&self) -> bool {
+    fn is_about_requesters(&self) -> bool {
         principals::EXCLUSIONS.contains(&self.name.as_str())
     }
 }
@@ -290,7 +290,7 @@ impl WebhookEntry {
         }
         let mut conditions = self.conditions.clone();
         // What a trusted principal does by break-glass is recorded all the same.
-        conditions.retain(|it| !it.is_about_people());
+        conditions.retain(|it| !it.is_about_requesters());
         conditions.extend(MatchCondition::new(name, recorded));
         Some(Self {
             name: format!("recorded-{}", self.name),
@@ -303,7 +303,7 @@ impl WebhookEntry {
     /// Returns the name and the expression of the condition for the requests that the counterpart records.
     fn recorded(&self, policy: &Policy) -> (&'static str, Cel) {
         let break_glass = principals::is_break_glass(policy);
-        if self.conditions.iter().any(|it| it.name == pods::BY_NO_NODE_COMPONENT) {
+        if self.conditions.iter().any(|it| it.name == principals::BY_NO_NODE_COMPONENT) {
             let either = Cel::any([break_glass, principals::is_kubelet()]);
             ("by-break-glass-group-or-kubelet", either)
         } else {

@@ -16,11 +16,11 @@ use crate::{
 
 const EXCLUSIVE: Constraint = Constraint::Rule(RuleName::ClusterExclusive);
 
-/// Judges whether AutoMQ has the cluster to itself. `told` are the pods that another finding reports already.
+/// Judges whether AutoMQ has the cluster to itself. `reported` are the pods that another finding reports already.
 pub(super) fn judge(
     facts: &CheckFacts<'_>,
-    strangers: &[&Resident<'_>],
-    told: &[&Resident<'_>],
+    unrelated_pods: &[&Resident<'_>],
+    reported: &[&Resident<'_>],
     findings: &mut Vec<CheckFinding>,
 ) {
     let severity = match facts.policy.rules.cluster_exclusive {
@@ -37,14 +37,15 @@ pub(super) fn judge(
         return;
     }
     // Intruders are told already, as what they are first of all.
-    let is_told = |resident: &Resident<'_>| told.iter().any(|it| std::ptr::eq(*it, resident));
+    let is_reported =
+        |resident: &Resident<'_>| reported.iter().any(|it| std::ptr::eq(*it, resident));
     // The number of pods, and whether one of them has AutoMQ's labels.
     let mut namespaces: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
-    for &resident in strangers {
+    for &resident in unrelated_pods {
         let metadata = &resident.pod.metadata;
         if !facts.policy.automq.owns_namespace(&metadata.namespace)
             && !metadata.mirror.0
-            && !is_told(resident)
+            && !is_reported(resident)
         {
             let (pods, has_mark) = namespaces.entry(&metadata.namespace).or_default();
             *pods += 1;
@@ -52,7 +53,7 @@ pub(super) fn judge(
         }
     }
     if namespaces.is_empty() {
-        let fact = if told.is_empty() {
+        let fact = if reported.is_empty() {
             "Only AutoMQ's pods, exempt pods and static pods run in the cluster"
         } else {
             "Except the pods that pod-intrusion reports, only AutoMQ's pods, exempt pods and static pods run in the cluster"

@@ -49,13 +49,13 @@ const NO_NODES: &str =
 
 /// The workload that creates pods, or a pod that no workload creates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Maker {
+struct PodCreator {
     kind: String,
     namespace: String,
     name: String,
 }
 
-impl Maker {
+impl PodCreator {
     fn object(&self) -> String {
         let Self { kind, namespace, name } = self;
         format!("{kind} {namespace}/{name}")
@@ -71,10 +71,10 @@ struct Denied {
 
 pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let (mut denied, exempt) = workloads(facts);
-    let strangers: Vec<&Resident<'_>> =
+    let unrelated_pods: Vec<&Resident<'_>> =
         facts.pods.iter().filter(|it| matches!(it.owner, ResidentOwner::Neither)).collect();
-    let mut intruders: BTreeMap<(Maker, String), Vec<&Resident<'_>>> = BTreeMap::new();
-    for &resident in &strangers {
+    let mut intruders: BTreeMap<(PodCreator, String), Vec<&Resident<'_>>> = BTreeMap::new();
+    for &resident in &unrelated_pods {
         for pool in reached(facts, resident) {
             intruders.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
         }
@@ -86,12 +86,12 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
     exempt_by_namespace(facts, findings);
     knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
-    let told: Vec<&Resident<'_>> = intruders.values().flatten().copied().collect();
-    exclusive::judge(facts, &strangers, &told, findings);
+    let reported: Vec<&Resident<'_>> = intruders.values().flatten().copied().collect();
+    exclusive::judge(facts, &unrelated_pods, &reported, findings);
 }
 
 /// Returns the finding about a workload: one, however many pools its pods could reach.
-fn would_land(maker: &Maker, denied: &Denied) -> CheckFinding {
+fn would_land(maker: &PodCreator, denied: &Denied) -> CheckFinding {
     let Denied { why, pools, fix } = denied;
     let finding = CheckFinding::fail(WORKLOAD, FindingSeverity::Error, capital(&why.fact))
         .why(WOULD_LAND)
@@ -130,8 +130,8 @@ fn names(pools: &[&PoolFacts]) -> Vec<String> {
 
 fn residents(
     facts: &CheckFacts<'_>,
-    intruders: &BTreeMap<(Maker, String), Vec<&Resident<'_>>>,
-    denied: &BTreeMap<Maker, Denied>,
+    intruders: &BTreeMap<(PodCreator, String), Vec<&Resident<'_>>>,
+    denied: &BTreeMap<PodCreator, Denied>,
     findings: &mut Vec<CheckFinding>,
 ) {
     for ((maker, pool), pods) in intruders {
@@ -169,7 +169,7 @@ fn residents(
 
 /// Reports pods on pools that are exempt only because an entry covers their whole namespace.
 fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
-    let mut found: BTreeMap<(Maker, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
+    let mut found: BTreeMap<(PodCreator, Arc<str>), Vec<&Resident<'_>>> = BTreeMap::new();
     for resident in &facts.pods {
         let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
         if let Some(pool) = finding.and_then(|it| it.pool) {
@@ -198,8 +198,8 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
 }
 
 /// Returns the remedy for such pods: keep them off the pool, or exempt them by an entry of their own.
-fn exempt_fix(maker: &Maker, pods: &[&Resident<'_>]) -> String {
-    let Maker { kind, namespace, name } = maker;
+fn exempt_fix(maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
+    let PodCreator { kind, namespace, name } = maker;
     let keep_off = match kind.as_str() {
         "Pod" => "# in the manifest of the pod, add node affinity that keeps it off the pool. Then delete the pod and create \
                   it again"
@@ -224,7 +224,7 @@ fn account<'p>(pods: &[&'p Resident<'_>]) -> &'p str {
 }
 
 /// Names pods by the workload that creates them.
-fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
+fn who(maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
     if maker.kind == "Pod" {
         maker.object()
     } else {
@@ -233,7 +233,7 @@ fn who(maker: &Maker, pods: &[&Resident<'_>]) -> String {
 }
 
 /// Returns the severity: only a note for a DaemonSet if its rule is off, because the config decided that.
-fn severity(facts: &CheckFacts<'_>, maker: &Maker) -> FindingSeverity {
+fn severity(facts: &CheckFacts<'_>, maker: &PodCreator) -> FindingSeverity {
     let is_daemon_set = maker.kind == "DaemonSet";
     match facts.policy.rules.daemon_set_intrusion {
         Mode::Off if is_daemon_set => FindingSeverity::Note,
@@ -241,7 +241,7 @@ fn severity(facts: &CheckFacts<'_>, maker: &Maker) -> FindingSeverity {
     }
 }
 
-fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> String {
+fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
     let namespace = &maker.namespace;
     let names: Vec<&str> = pods.iter().map(|it| it.pod.metadata.name.as_str()).collect();
     let keep_off = pods.first().map(|it| {
@@ -298,8 +298,8 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &Maker, pods: &[&Resident<'_>]) -> Str
     format!("{first}\n{change}\n{entry}")
 }
 
-fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
-    let Maker { kind, namespace, name } = maker;
+fn workload_fix(maker: &PodCreator, keep_off: &str, account: &str) -> String {
+    let PodCreator { kind, namespace, name } = maker;
     let change = if kind == "Job" {
         format!(
             "# in the manifest of the Job, {keep_off}. The pod template of a Job cannot change, so delete the Job and create \
@@ -315,8 +315,8 @@ fn workload_fix(maker: &Maker, keep_off: &str, account: &str) -> String {
 }
 
 /// Returns the entry that exempts the pods, to paste under `exempt`.
-fn exempt_entry(maker: &Maker, account: &str) -> String {
-    let Maker { kind, namespace, name } = maker;
+fn exempt_entry(maker: &PodCreator, account: &str) -> String {
+    let PodCreator { kind, namespace, name } = maker;
     let (which, scope) = match (kind.as_str(), account) {
         ("DaemonSet", _) => (format!("daemonSets: [{name}]"), String::new()),
         (_, "" | DEFAULT_ACCOUNT) => (
@@ -335,7 +335,7 @@ fn exempt_entry(maker: &Maker, account: &str) -> String {
 }
 
 /// The workloads whose pods the rules would deny, and how many only an exemption lets pass.
-fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
+fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<PodCreator, Denied>, usize) {
     let mut denied = BTreeMap::new();
     let mut exempt = 0;
     for kind in WorkloadKind::ALL {
@@ -361,7 +361,7 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<Maker, Denied>, usize) {
                 None => {}
                 Some(Answer::Exempt) => exempt += 1,
                 Some(Answer::Denied(why)) => {
-                    let maker = Maker {
+                    let maker = PodCreator {
                         kind: name.to_owned(),
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
@@ -420,10 +420,10 @@ fn denial(
 }
 
 /// The workload at the top of a pod's owners; the pod itself if it has none.
-fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> Maker {
+fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> PodCreator {
     let namespace = pod.metadata.namespace.to_string();
     let Some(owner) = pod.metadata.controller() else {
-        return Maker {
+        return PodCreator {
             kind: "Pod".to_owned(),
             namespace,
             name: pod.metadata.name_parts().concat(),
@@ -440,7 +440,7 @@ fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> Maker {
             (kind, name) = (owner.kind.to_string(), owner.name.to_string());
         }
     }
-    Maker { kind, namespace, name }
+    PodCreator { kind, namespace, name }
 }
 
 /// Reports the constraints that hold, and those that the input does not show.

@@ -23,6 +23,7 @@ use crate::{
     json,
     kubernetes::{
         documents::{self, Documents, TypedList},
+        object::LAST_APPLIED,
         resource::{
             CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS,
             GroupResource, JOBS, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES,
@@ -294,9 +295,6 @@ impl Inventory {
 fn resource_of(group: &str, kind: &str) -> GroupResource {
     GroupResource { group: group.to_owned(), resource: plural(kind) }
 }
-
-/// The annotation in which `kubectl apply` repeats the object. It is long, and tells nothing new.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Removes the fields that no check reads, such as containers, whose environment can contain secrets.
 fn trim(resource: &GroupResource, object: &mut Value) {

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Index, Kind, Nodes, ObjectKey, Objects, node::ObservedNode};
-use crate::json::{self, JsonError};
+use crate::{
+    json::{self, JsonError},
+    kubernetes::object::LAST_APPLIED,
+};
 
 /// The reason why PoolGuard cannot read an observed object.
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +23,10 @@ pub enum ObjectError {
 
 /// The objects that a list has shown so far. The index shows them only when the list is complete.
 #[derive(Debug, Default)]
-pub(super) struct Relist {
+pub(super) struct ListInProgress {
     nodes: Nodes,
     objects: Objects,
 }
-
-/// The annotation in which `kubectl apply` repeats the object. It is long, and tells nothing new.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object other than a node, with the fields that PoolGuard reads.
 #[derive(Deserialize, Serialize)]
@@ -56,7 +56,7 @@ struct Metadata {
 impl Index {
     /// Begins a list of this kind.
     pub fn begin_list(&mut self, kind: Kind) {
-        self.relists.insert(kind, Relist::default());
+        self.relists.insert(kind, ListInProgress::default());
     }
 
     /// Adds an object to the list that has begun.
@@ -81,7 +81,9 @@ impl Index {
 
     /// Ends a list, which then replaces all that was known of its kind. Returns whether that changes anything.
     pub fn end_list(&mut self, kind: Kind) -> bool {
-        let Some(Relist { nodes, mut objects }) = self.relists.remove(&kind) else { return false };
+        let Some(ListInProgress { nodes, mut objects }) = self.relists.remove(&kind) else {
+            return false;
+        };
         let is_first = self.kinds.insert(kind.resource().kind.to_owned());
         let changes = if kind == Kind::Node {
             let changes = self.nodes != nodes;

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    cursor::{DiagnosticCollector, TreeCursor},
+    collector::DiagnosticCollector,
+    cursor::TreeCursor,
     tree::{TreeEntry, TreeNode, Value},
 };
 use crate::json::text::likely;

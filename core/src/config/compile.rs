@@ -13,10 +13,7 @@ mod settings;
 mod warnings;
 
 use super::{
-    ConfigSettings,
-    cursor::{DiagnosticCollector, TreeCursor},
-    presets::presets,
-    raw::Raw,
+    ConfigSettings, collector::DiagnosticCollector, cursor::TreeCursor, presets::presets, raw::Raw,
 };
 use crate::policy::{
     Policy, pod_owner::Exemption, pool::Pool, principal::TrustedPrincipals, provider::Provider,

@@ -16,7 +16,7 @@ use crate::policy::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Presets {
     /// Labels that AutoMQ puts on its objects.
-    pub(super) automq_labels: Vec<LabelMark>,
+    pub(super) automq_labels: Vec<LabelMarkPreset>,
     /// Labels of node pools on every provider, after those of its own.
     node_pool_labels: Vec<String>,
     /// Agents of software that runs on any provider.
@@ -28,9 +28,9 @@ pub(super) struct Presets {
     /// Labels that name the zone on every provider.
     zone_labels: Vec<String>,
     /// Provisioners that give a new node the labels which a waiting pod asks for.
-    pub(super) provisioners: Vec<Provisioner>,
+    pub(super) provisioners: Vec<ProvisionerPreset>,
     /// Objects that PoolGuard protects on every provider.
-    pub(super) protected: Vec<Protected>,
+    pub(super) protected: Vec<ProtectedPreset>,
     /// Taints of nodes that pods of the system run on all the same, as globs over keys.
     system_taints: Vec<String>,
     /// Namespaces in which pods of the system run, as globs.
@@ -66,7 +66,7 @@ pub(super) struct Preset {
     pub(super) trusted: Trusted,
     pub(super) console_identity: String,
     #[serde(default)]
-    pub(super) protected: Vec<Protected>,
+    pub(super) protected: Vec<ProtectedPreset>,
     #[serde(default)]
     system_taints: Vec<String>,
     #[serde(default)]
@@ -154,7 +154,7 @@ enum ZoneFormPreset {
 /// A provisioner that gives a new node the labels which a waiting pod asks for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Provisioner {
+pub(super) struct ProvisionerPreset {
     /// The label of its node pools.
     pub(super) label: String,
     /// Domains whose labels the provisioner sets itself, and never because a pod asks for them.
@@ -178,7 +178,7 @@ pub(super) struct Trusted {
 /// A label, with any value if none is given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LabelMark {
+pub(super) struct LabelMarkPreset {
     pub(super) key: String,
     pub(super) value: Option<String>,
 }
@@ -186,18 +186,18 @@ pub(super) struct LabelMark {
 /// Objects that hold a pool's role together.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Protected {
+pub(super) struct ProtectedPreset {
     pub(super) name: String,
     pub(super) resource: String,
-    pub(super) namespaces: Namespaces,
+    pub(super) namespaces: NamespacesPreset,
     pub(super) names: Vec<String>,
-    pub(super) recognition: Recognition,
-    pub(super) guard: Guard,
+    pub(super) recognition: RecognitionPreset,
+    pub(super) guard: GuardPreset,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Namespaces {
+pub(super) enum NamespacesPreset {
     Any,
     Automq,
     Named(String),
@@ -205,7 +205,7 @@ pub(super) enum Namespaces {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Recognition {
+pub(super) enum RecognitionPreset {
     Always,
     HoldsAField,
     AutomqBinding,
@@ -213,7 +213,7 @@ pub(super) enum Recognition {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Guard {
+pub(super) enum GuardPreset {
     /// The annotations of every provider, which stay once they are set.
     IdentityAnnotations,
     /// The values at these pointers.

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    cursor::{DiagnosticCollector, TreeCursor},
+    collector::DiagnosticCollector,
+    cursor::TreeCursor,
     decode,
     diagnostic::{ConfigSource, Diagnostic, Diagnostics},
     tree::{self, TreeNode},
@@ -50,7 +51,7 @@ impl SourceFile {
 
     /// Whether the schema does not allow something at this place or below it.
     pub fn is_broken(&self, place: &TreeCursor<'_>) -> bool {
-        self.report.is_broken(place)
+        self.report.is_broken(place.path())
     }
 
     /// Adds mistakes that the schema does not show.

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashMap};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span as YamlSpan, Tag, options};
 
 use super::{
-    cursor::DiagnosticCollector,
+    collector::DiagnosticCollector,
     diagnostic::{Diagnostic, DiagnosticSeverity, Span},
     path::KeyPath,
 };

@@ -14,7 +14,9 @@ mod workload;
 
 pub use binding::{Binding, BindingTarget};
 pub use custom_workload::{CustomTemplate, custom_templates, makes_pods};
-pub use metadata::{Labels, Metadata, MirrorAnnotation, OwnerReference, PartialObjectMetadata};
+pub use metadata::{
+    LAST_APPLIED, Labels, Metadata, MirrorAnnotation, OwnerReference, PartialObjectMetadata,
+};
 pub use node::{Node, NodeSpec};
 pub use node_pool::{Choices, NodePool, NodePoolField, NodePoolKind, Part};
 pub use pod::{

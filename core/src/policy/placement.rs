@@ -22,7 +22,7 @@ mod values;
 pub use confined::missing_in_term;
 pub use constraints::Constraints;
 pub(in crate::policy) use fit::{Candidates, Fit, Obstacle, TermFault};
-pub use label_test::Expected;
+pub use label_test::LabelKnowledge;
 pub use reach::{Landing, Reach, UnknownNames, Witness, reach, reach_of_node};
 pub use term::{TermError, check_term};
 

@@ -14,6 +14,17 @@ pub const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
 /// The label's value for roles and their bindings.
 pub const BOOTSTRAPPING: &str = "rbac-defaults";
 
+/// An object that the config names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedObject {
+    /// The resource of the object.
+    pub resource: GroupResource,
+    /// The namespace; `None` if the config allows any, or the object has none.
+    pub namespace: Option<String>,
+    /// The name of the object.
+    pub name: String,
+}
+
 /// Objects to protect, from the config or from a preset.
 #[derive(Clone, Debug)]
 pub struct Protected {

@@ -149,12 +149,12 @@ pub struct MachineType {
     /// `small`, `medium` or `large`.
     pub size: String,
     /// The authority of the entry's source.
-    pub strength: Strength,
+    pub strength: EntrySource,
 }
 
 /// The authority of the source of a list of machine types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
+pub enum EntrySource {
     /// A list that AutoMQ published: these types and no others.
     AllowList,
     /// The default of AutoMQ's own examples.
@@ -171,7 +171,7 @@ impl MachineTypes {
     pub fn is_authoritative(&self) -> bool {
         self.names
             .iter()
-            .all(|entry| matches!(entry.strength, Strength::AllowList | Strength::Config))
+            .all(|entry| matches!(entry.strength, EntrySource::AllowList | EntrySource::Config))
     }
 
     /// Whether the list has this type.

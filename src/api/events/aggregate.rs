@@ -176,7 +176,9 @@ mod tests {
     const RULE: RuleName = RuleName::PodIntrusion;
 
     fn notes(aggregate: &mut Aggregate, now: Instant) -> Vec<String> {
-        std::iter::from_fn(|| aggregate.due(now)).map(|telling| telling.note).collect()
+        std::iter::from_fn(|| aggregate.due(now))
+            .map(|event_to_write| event_to_write.note)
+            .collect()
     }
 
     #[test]
@@ -222,7 +224,7 @@ mod tests {
             aggregate.observe(now, occurrence(&format!("n-{}", 100 - index), RULE));
         }
         let first = aggregate.due(start).unwrap();
-        assert_eq!(first.regarding.of_event()["name"], "n-100");
+        assert_eq!(first.regarding.event_reference()["name"], "n-100");
         assert_eq!(notes(&mut aggregate, start).len(), BURST as usize - 1);
         assert_eq!(notes(&mut aggregate, start + REFILL / 2).len(), 0);
         assert_eq!(notes(&mut aggregate, start + REFILL).len(), 1);

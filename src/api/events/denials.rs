@@ -28,7 +28,7 @@ const WAITING_MAX: usize = 1024;
 /// more than the denial.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The interval at which the task checks whether an Event is due.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The queue that takes denials and warnings. All clones send to the same task.
 #[derive(Clone, Debug)]
@@ -91,13 +91,13 @@ impl EventWriter {
         loop {
             select! {
                 Some(occurrence) = self.receiver.recv() => self.observe(occurrence),
-                () = sleep(LOOK) => {}
+                () = sleep(POLL_INTERVAL) => {}
             }
             while let Ok(occurrence) = self.receiver.try_recv() {
                 self.observe(occurrence);
             }
-            while let Some(telling) = self.aggregate.due(Instant::now()) {
-                self.publish(telling).await;
+            while let Some(event_to_write) = self.aggregate.due(Instant::now()) {
+                self.publish(event_to_write).await;
             }
             sleep(DEBOUNCE).await;
         }
@@ -113,8 +113,8 @@ impl EventWriter {
     }
 
     /// Writes one Event, and records the occurrences that arrive meanwhile.
-    async fn publish(&mut self, telling: EventToWrite) {
-        let EventToWrite { regarding, decision, note } = telling;
+    async fn publish(&mut self, event_to_write: EventToWrite) {
+        let EventToWrite { regarding, decision, note } = event_to_write;
         let (reason, action) = if decision == Decision::Deny {
             ("DeniedByPoolGuard", "Deny")
         } else {

@@ -23,17 +23,17 @@ const NEWS_MAX: usize = 1024;
 
 /// Denials and warnings that no report contains yet, by object, rule and decision.
 #[derive(Debug, Default)]
-pub struct News(BTreeMap<(ObjectRef, RuleName, Decision), Seen>);
+pub struct UnreportedDenials(BTreeMap<(ObjectRef, RuleName, Decision), Occurrences>);
 
 #[derive(Debug)]
-struct Seen {
+struct Occurrences {
     count: u64,
     first: i64,
     last: i64,
     finding: Arc<Finding>,
 }
 
-impl News {
+impl UnreportedDenials {
     /// Records a denial or a warning at the given Unix time. Returns whether there was room for it.
     pub fn note(
         &mut self,
@@ -46,7 +46,7 @@ impl News {
         if self.0.len() >= NEWS_MAX && !self.0.contains_key(&key) {
             return false;
         }
-        let first = Seen { count: 0, first: at, last: at, finding: Arc::clone(finding) };
+        let first = Occurrences { count: 0, first: at, last: at, finding: Arc::clone(finding) };
         let seen = self.0.entry(key).or_insert(first);
         seen.count += 1;
         (seen.last, seen.finding) = (at, Arc::clone(finding));
@@ -63,7 +63,7 @@ impl News {
     pub fn by_namespace(self) -> BTreeMap<String, Self> {
         let mut parts: BTreeMap<String, Self> = BTreeMap::new();
         for (key, seen) in self.0 {
-            let namespace = key.0.kept_in().to_owned();
+            let namespace = key.0.namespace_of_events().to_owned();
             parts.entry(namespace).or_default().0.insert(key, seen);
         }
         parts
@@ -73,7 +73,7 @@ impl News {
         self.0.iter().map(|((regarding, _, decision), seen)| {
             let outcome =
                 if *decision == Decision::Deny { ReportOutcome::Fail } else { ReportOutcome::Warn };
-            let Seen { count, first, last, finding } = seen;
+            let Occurrences { count, first, last, finding } = seen;
             let result =
                 ReportResult::of(finding, Process::Admission, outcome, Some(regarding), *last);
             result.times(*count).first(*first)
@@ -110,7 +110,7 @@ impl ReportResult {
 /// Returns the new content of a report at the given Unix time, from its current content and the news. The
 /// latest result comes first, and results that are no longer recent are omitted. Returns `None` if no
 /// results are left.
-pub fn recent(before: &Report, news: &News, now: i64) -> Option<Report> {
+pub fn recent(before: &Report, news: &UnreportedDenials, now: i64) -> Option<Report> {
     let is_recent =
         |it: &&ReportResult| (now - RECENT..=now + SKEW).contains(&it.timestamp.seconds);
     let mut results: Vec<ReportResult> = before.results.iter().filter(is_recent).cloned().collect();
@@ -128,8 +128,8 @@ pub fn recent(before: &Report, news: &News, now: i64) -> Option<Report> {
 mod tests {
     use super::*;
 
-    fn news(denials: &[(&str, Decision, i64)]) -> News {
-        let mut news = News::default();
+    fn news(denials: &[(&str, Decision, i64)]) -> UnreportedDenials {
+        let mut news = UnreportedDenials::default();
         for (node, decision, at) in denials {
             let finding = Arc::new(Finding::new(RuleName::NodeTaint, format!("at {at}")));
             let regarding = ObjectRef::named("v1", "Node", node);
@@ -163,8 +163,8 @@ mod tests {
     fn what_is_not_recent_any_more_goes_and_at_last_the_report() {
         let first = recent(&Report::default(), &news(&[("a", Decision::Deny, 1)]), 1).unwrap();
         let later = RECENT + 2;
-        assert_eq!(recent(&first, &News::default(), later), None);
-        assert_eq!(recent(&first, &News::default(), later - 1), Some(first.clone()));
+        assert_eq!(recent(&first, &UnreportedDenials::default(), later), None);
+        assert_eq!(recent(&first, &UnreportedDenials::default(), later - 1), Some(first.clone()));
         let both = recent(&first, &news(&[("b", Decision::Deny, later)]), later).unwrap();
         assert_eq!(said(&both), [("fail b".to_owned(), 1, later)]);
     }
@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn what_a_clock_that_is_ahead_left_is_not_kept() {
         let ahead = recent(&Report::default(), &news(&[("a", Decision::Deny, 9_000)]), 9_000);
-        assert_eq!(recent(&ahead.unwrap(), &News::default(), 9_000 - SKEW - 1), None);
+        assert_eq!(recent(&ahead.unwrap(), &UnreportedDenials::default(), 9_000 - SKEW - 1), None);
     }
 
     #[test]
     fn it_remembers_so_much_and_no_more() {
-        let mut news = News::default();
+        let mut news = UnreportedDenials::default();
         let finding = Arc::new(Finding::new(RuleName::NodeTaint, "lost"));
         for index in 0..NEWS_MAX {
             let node = ObjectRef::named("v1", "Node", &index.to_string());

@@ -47,7 +47,7 @@ pub struct Examined {
     /// The rules that are broken, including those whose findings did not fit into `reported`.
     pub broken: BTreeSet<RuleName>,
     /// The number of pods in AutoMQ's cluster that are neither AutoMQ pods nor exempt, by namespace.
-    pub strangers: BTreeMap<String, u64>,
+    pub unrelated_pods: BTreeMap<String, u64>,
     /// The rules that the scan could not judge, each with the reason.
     pub unjudged: BTreeMap<RuleName, String>,
     /// The webhook configurations that differ from the config, each with the difference; `None` if the
@@ -70,13 +70,13 @@ pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<Stri
         if *weight == Weight::Exempt {
             result.severity = ReportSeverity::Low;
         }
-        let place = object.as_ref().map_or("", ObjectRef::kept_in);
+        let place = object.as_ref().map_or("", ObjectRef::namespace_of_events);
         places.entry(place.to_owned()).or_default().push(result);
     }
     let cluster = places.entry(String::new()).or_default();
-    cluster.extend(examined.strangers.iter().map(|(namespace, count)| {
+    cluster.extend(examined.unrelated_pods.iter().map(|(namespace, count)| {
         let outcome = outcome(rules.cluster_exclusive);
-        strangers(namespace, *count, outcome, at)
+        unrelated_pods(namespace, *count, outcome, at)
     }));
     cluster.extend(registration(examined.deviations.as_deref(), at));
     cluster.extend(examined.backstop.iter().map(|(outcome, message)| {
@@ -117,7 +117,7 @@ impl ReportOutcome {
     }
 }
 
-fn strangers(namespace: &str, count: u64, outcome: ReportOutcome, at: i64) -> ReportResult {
+fn unrelated_pods(namespace: &str, count: u64, outcome: ReportOutcome, at: i64) -> ReportResult {
     let (pods, run) = if count == 1 { ("pod", "runs") } else { ("pods", "run") };
     let fact = format!(
         "{count} {pods} of namespace {namespace} {run} in this cluster, which is reserved \
@@ -143,7 +143,7 @@ fn registration(deviations: Option<&[(ObjectRef, String)]>, at: i64) -> Vec<Repo
         Some(deviations) => {
             let failed = |(object, text): &(ObjectRef, String)| ReportResult {
                 severity: ReportSeverity::High,
-                resources: vec![object.of_report()],
+                resources: vec![object.report_reference()],
                 ..result(ReportOutcome::Fail, text.clone())
             };
             deviations.iter().map(failed).collect()
@@ -210,7 +210,7 @@ mod tests {
         let examined = Examined {
             broken: reported.iter().map(|it| it.finding.rule).collect(),
             reported,
-            strangers: BTreeMap::from([("shop".to_owned(), 3)]),
+            unrelated_pods: BTreeMap::from([("shop".to_owned(), 3)]),
             unjudged: BTreeMap::from([(RuleName::RoleBinding, "forbidden".to_owned())]),
             deviations: Some(vec![(ObjectRef::named("v1", "A", "a"), "absent".to_owned())]),
             backstop: Some((ReportOutcome::Warn, "It is outdated.".to_owned())),

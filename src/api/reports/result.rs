@@ -146,7 +146,7 @@ impl ReportResult {
         let mut result =
             Self::about(finding.rule.as_str(), process, outcome, finding.message(), at);
         result.severity = ReportSeverity::of(finding.rule);
-        result.resources = object.map(ObjectRef::of_report).into_iter().collect();
+        result.resources = object.map(ObjectRef::report_reference).into_iter().collect();
         let properties = [
             ("pool", finding.pool.as_deref()),
             ("node", finding.node.as_deref()),

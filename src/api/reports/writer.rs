@@ -21,7 +21,7 @@ use crate::{
         client::{self, ApiError},
         owner,
         rbac::{self, Names},
-        reports::{Api, Report, ReportPlace},
+        reports::{Report, ReportApi, ReportPlace},
     },
     cluster::wire::ListPage,
 };
@@ -45,7 +45,7 @@ pub struct Reports {
 
 /// The subject of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportScope {
+pub enum ReportSubject {
     /// The findings of a scan.
     Findings,
     /// The recent denials and warnings.
@@ -75,9 +75,9 @@ impl Reports {
 
     /// Returns the kinds of reports that the cluster has. Omits a kind whose server does not answer now;
     /// a later call can return it.
-    pub async fn kinds(&self) -> Result<Vec<Api>, ApiError> {
+    pub async fn kinds(&self) -> Result<Vec<ReportApi>, ApiError> {
         let mut kinds = Vec::new();
-        for api in Api::ALL {
+        for api in ReportApi::ALL {
             let request = http::Request::get(api.discovery()).body(Vec::new());
             let request = request?;
             match client::text(&self.client, request).await {
@@ -93,8 +93,8 @@ impl Reports {
     /// not wanted.
     pub async fn replace(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         wanted: &BTreeMap<String, Report>,
     ) -> Result<(), ApiError> {
         let edit = |namespace: &str, before: &Report| {
@@ -116,8 +116,8 @@ impl Reports {
     /// current content and returns the new content.
     async fn add(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         namespace: &str,
         add: impl Fn(&Report) -> Option<Report>,
     ) -> Result<(), ApiError> {
@@ -142,8 +142,8 @@ impl Reports {
     /// report fails, PoolGuard still writes the reports of the other namespaces.
     async fn edit(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
     ) -> (Vec<Edited>, Result<(), ApiError>) {
@@ -154,8 +154,8 @@ impl Reports {
 
     async fn edit_pages(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         place: ReportPlace<'_>,
         edit: impl Fn(&str, &Report) -> Option<Report>,
         edited: &mut Vec<Edited>,
@@ -199,8 +199,8 @@ impl Reports {
 
     async fn create(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         namespace: &str,
         report: &Report,
     ) -> Result<Written, ApiError> {
@@ -224,8 +224,8 @@ impl Reports {
 
     async fn update(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         namespace: &str,
         object: &Value,
         report: &Report,
@@ -241,8 +241,8 @@ impl Reports {
 
     async fn delete(
         &self,
-        api: Api,
-        subject: ReportScope,
+        api: ReportApi,
+        subject: ReportSubject,
         namespace: &str,
         object: &Value,
     ) -> Result<Written, ApiError> {
@@ -262,7 +262,7 @@ impl Reports {
 
     async fn write(
         &self,
-        api: Api,
+        api: ReportApi,
         place: ReportPlace<'_>,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Written, ApiError> {
@@ -279,13 +279,13 @@ impl Reports {
         }
     }
 
-    fn explain(&self, error: &kube::Error, api: Api, place: ReportPlace<'_>) -> ApiError {
+    fn explain(&self, error: &kube::Error, api: ReportApi, place: ReportPlace<'_>) -> ApiError {
         let right = rbac::report(api, place.is_namespaced(), &self.names);
         client::explain_with(error, &right)
     }
 }
 
-impl ReportScope {
+impl ReportSubject {
     /// Returns the name of the reports about this subject.
     fn name(self, names: &Names) -> String {
         let [findings, denials] = rbac::report_names(names);

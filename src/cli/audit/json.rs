@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    record::DECISIONS,
-    tally::{Dimension, Groups, LeftOut, Summary, Tally, Use, position},
+    record::{DECISIONS, position},
+    tally::{BreakGlassUse, Dimension, Groups, LeftOut, Summary, Tally},
     timeline::Columns,
 };
 use crate::json::text::without_controls;
@@ -34,17 +34,19 @@ pub(super) fn render(summary: &Summary, top: Option<usize>) -> Result<String, se
         json!({"seconds": seconds, "columns": columns.collect::<Vec<_>>()})
     });
     let uses = summary.uses_by_time();
-    let uses = uses.into_iter().map(|Use { time, uid, user, groups, request, rule, message }| {
-        json!({
-            "time": time.to_string(),
-            "uid": uid,
-            "user": user,
-            "groups": groups,
-            "request": request,
-            "rule": rule,
-            "message": message,
-        })
-    });
+    let uses = uses.into_iter().map(
+        |BreakGlassUse { time, uid, user, groups, request, rule, message }| {
+            json!({
+                "time": time.to_string(),
+                "uid": uid,
+                "user": user,
+                "groups": groups,
+                "request": request,
+                "rule": rule,
+                "message": message,
+            })
+        },
+    );
     let mut text = tally(all);
     let fields = json!({
         "dryRuns": dry_runs,

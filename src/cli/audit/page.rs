@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{
     figures::{format_time, grouped, numbered, span},
     record::DECISIONS,
-    tally::{Dimension, LeftOut, Summary, Use},
+    tally::{BreakGlassUse, Dimension, LeftOut, Summary},
     terminal_style::TerminalStyle,
 };
 use crate::{
@@ -83,7 +83,7 @@ impl AuditPage<'_> {
         writeln!(f, "\n{}", Styled(HEADING, "BREAK-GLASS"))?;
         let mut last = None;
         let by_time = self.summary.uses_by_time().into_iter().take(USES_MAX);
-        for Use { time, uid, user, groups, request, rule, message } in by_time {
+        for BreakGlassUse { time, uid, user, groups, request, rule, message } in by_time {
             if last != Some(uid) {
                 let who = if groups.is_empty() {
                     without_controls(user).into_owned()

@@ -77,6 +77,11 @@ pub(super) const DECISIONS: [Decision; 7] = [
     Decision::Exempt,
 ];
 
+/// Returns the index of a decision in [`DECISIONS`].
+pub(super) fn position(decision: Decision) -> usize {
+    DECISIONS.iter().position(|it| *it == decision).unwrap_or(0)
+}
+
 /// The beginning of every record, which tells a broken record from the line of another log.
 const BEGINNING: &str = "{\"version\":";
 /// The text that only a record contains.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     filter::Filter,
-    record::{AuditFields, AuditLine, DECISIONS, Record, read},
+    record::{AuditFields, AuditLine, DECISIONS, Record, position, read},
     timeline::Timeline,
 };
 use crate::policy::verdict::Decision;
@@ -54,7 +54,7 @@ pub(super) struct Groups {
 
 /// A record of a member of a break-glass group, as owned text.
 #[derive(Clone, Debug)]
-pub(super) struct Use {
+pub(super) struct BreakGlassUse {
     pub(super) time: Timestamp,
     pub(super) uid: String,
     pub(super) user: String,
@@ -81,7 +81,7 @@ pub(super) struct Summary {
     pub(super) all: Tally,
     pub(super) groups: Vec<Groups>,
     pub(super) timeline: Timeline,
-    pub(super) uses: Vec<Use>,
+    pub(super) uses: Vec<BreakGlassUse>,
     pub(super) dry_runs: u64,
     /// Records that the stream itself says are missing.
     pub(super) dropped: u64,
@@ -130,19 +130,19 @@ impl Summary {
             groups.add(record);
         }
         if *decision == Decision::BreakGlass && self.uses.len() < USES_MAX {
-            self.uses.push(Use::of(record));
+            self.uses.push(BreakGlassUse::of(record));
         }
     }
 
     /// The break-glass uses in the order of time. Records of one request stay together, in the order in which its rules
     /// wrote them.
-    pub(super) fn uses_by_time(&self) -> Vec<&Use> {
+    pub(super) fn uses_by_time(&self) -> Vec<&BreakGlassUse> {
         let mut starts: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for it in &self.uses {
             let start = starts.entry(&it.uid).or_insert(it.time);
             *start = it.time.min(*start);
         }
-        let mut uses: Vec<&Use> = self.uses.iter().collect();
+        let mut uses: Vec<&BreakGlassUse> = self.uses.iter().collect();
         uses.sort_by_key(|it| (starts.get(it.uid.as_str()).copied(), &it.uid));
         uses
     }
@@ -239,12 +239,7 @@ impl Tally {
 /// The decisions that need no attention.
 pub(super) const FINE: [Decision; 2] = [Decision::Patch, Decision::Exempt];
 
-/// Returns the index of a decision in [`DECISIONS`].
-pub(super) fn position(decision: Decision) -> usize {
-    DECISIONS.iter().position(|it| *it == decision).unwrap_or(0)
-}
-
-impl Use {
+impl BreakGlassUse {
     fn of(record: &Record<'_>) -> Self {
         let Record { time, decision: _, fields } = record;
         Self {

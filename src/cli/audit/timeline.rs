@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{record::DECISIONS, tally::position};
+use super::record::{DECISIONS, position};
 use crate::policy::verdict::Decision;
 
 /// Steps in seconds; each is a multiple of the one before, so that steps can be merged.

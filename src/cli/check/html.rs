@@ -82,13 +82,13 @@ fn cluster(index: usize, checked: &Checked) -> Markup {
         section.pool id=(whole_id) {
             header { h2 { (whole) } }
             (finding_list(&rest))
-            (untold(checked))
+            (missing_kinds(checked))
         }
     }
 }
 
 /// Returns the kinds that the input lacks, and the command that adds them.
-fn untold(checked: &Checked) -> Markup {
+fn missing_kinds(checked: &Checked) -> Markup {
     let fitness = &checked.fitness;
     let subject = &fitness.subject;
     html! {

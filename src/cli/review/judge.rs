@@ -7,7 +7,7 @@ use json_patch::PatchOperation;
 use serde_json::{Value, json};
 
 use crate::{
-    admission::review::{self, Asker, Malformed, create_review, parse},
+    admission::review::{self, Malformed, Requester, create_review, parse},
     json::{self, text::cut},
     kubernetes::object::{WorkloadKind, custom_templates, makes_pods},
     policy::{
@@ -22,7 +22,7 @@ use crate::{
 pub(in crate::cli) struct Judge<'a> {
     pub(in crate::cli) policy: &'a Policy,
     pub(in crate::cli) snapshot: &'a Snapshot,
-    pub(in crate::cli) asker: Asker,
+    pub(in crate::cli) asker: Requester,
 }
 
 /// A document that was decided.

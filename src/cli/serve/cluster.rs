@@ -6,7 +6,7 @@ use crate::{
     admission::webhooks::Address,
     api::{client, rbac::Names},
     kubernetes::duration::parse_duration,
-    runtime::Installed,
+    runtime::ReplicaSettings,
 };
 
 /// The flags about the API server and this replica.
@@ -93,7 +93,7 @@ impl ClusterFlags {
     }
 
     /// The installation that this process is a replica of.
-    pub(super) fn installed(self) -> Option<Installed> {
+    pub(super) fn installed(self) -> Option<ReplicaSettings> {
         let Self {
             kubeconfig: _,
             context: _,
@@ -108,7 +108,7 @@ impl ClusterFlags {
             reports,
         } = self;
         let service = service.map(|name| Address::Service { name, port: service_port });
-        service.or_else(|| webhook_url.map(Address::Url)).map(|address| Installed {
+        service.or_else(|| webhook_url.map(Address::Url)).map(|address| ReplicaSettings {
             namespace,
             names: Names::of(&name, owner),
             identity: identity.unwrap_or_else(host_name),
@@ -140,7 +140,7 @@ mod tests {
         cluster: Option<PathBuf>,
     }
 
-    fn installed(arguments: &[&str]) -> Option<Installed> {
+    fn installed(arguments: &[&str]) -> Option<ReplicaSettings> {
         let arguments = [&["poolguard"], arguments].concat();
         let Arguments { flags, cluster: _ } = Arguments::parse_from(arguments);
         flags.installed()

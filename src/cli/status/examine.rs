@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    facts::{Installed, ReadObject, StatusFacts},
-    finding::{Check, Report, StatusFinding},
+    facts::{InstallationFlags, ReadObject, StatusFacts},
+    finding::{Check, StatusFinding, StatusReport},
 };
 use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
@@ -32,7 +32,7 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The largest number of differences, or of rights, that a message names.
 const NAMED_MAX: usize = 4;
 
-pub(super) fn examine(installed: &Installed, facts: &StatusFacts) -> Report {
+pub(super) fn examine(installed: &InstallationFlags, facts: &StatusFacts) -> StatusReport {
     let mut findings = replicas(installed, facts);
     findings.push(version(facts));
     findings.push(lease(installed, facts));
@@ -44,8 +44,8 @@ pub(super) fn examine(installed: &Installed, facts: &StatusFacts) -> Report {
     findings.extend(published::config(installed, facts));
     findings.extend(published::scan(installed, facts));
     findings.push(rights(installed, facts));
-    let Installed { namespace, name, .. } = installed;
-    Report { title: format!("PoolGuard {namespace}/{name}"), findings }
+    let InstallationFlags { namespace, name, .. } = installed;
+    StatusReport { title: format!("PoolGuard {namespace}/{name}"), findings }
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -69,8 +69,8 @@ fn there<'f>(
     }
 }
 
-fn replicas(installed: &Installed, facts: &StatusFacts) -> Vec<StatusFinding> {
-    let Installed { namespace, name, .. } = installed;
+fn replicas(installed: &InstallationFlags, facts: &StatusFacts) -> Vec<StatusFinding> {
+    let InstallationFlags { namespace, name, .. } = installed;
     let what = format!("Deployment {namespace}/{name}");
     let deployment = match there(Check::Replicas, &what, &facts.deployment) {
         Ok(deployment) => deployment,
@@ -135,8 +135,8 @@ fn version(facts: &StatusFacts) -> StatusFinding {
     }
 }
 
-fn lease(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
-    let Installed { namespace, name, .. } = installed;
+fn lease(installed: &InstallationFlags, facts: &StatusFacts) -> StatusFinding {
+    let InstallationFlags { namespace, name, .. } = installed;
     let lease = match there(Check::Lease, &format!("Lease {namespace}/{name}"), &facts.lease) {
         Ok(lease) => lease,
         Err(finding) => return *finding,
@@ -178,8 +178,8 @@ fn address(configuration: &Value) -> Address {
     }
 }
 
-fn registration(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
-    let Installed { namespace, name, .. } = installed;
+fn registration(installed: &InstallationFlags, facts: &StatusFacts) -> StatusFinding {
+    let InstallationFlags { namespace, name, .. } = installed;
     let mut live = Vec::new();
     for (kind, read) in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
         .iter()
@@ -362,7 +362,7 @@ fn lowered(rules: &RuleModes) -> Vec<String> {
 }
 
 /// Checks whether the ClusterRole grants the rights that a replica asks for.
-fn rights(installed: &Installed, facts: &StatusFacts) -> StatusFinding {
+fn rights(installed: &InstallationFlags, facts: &StatusFacts) -> StatusFinding {
     let name = &installed.name;
     let role = match there(Check::Rights, &format!("ClusterRole {name}"), &facts.role) {
         Ok(role) => role,

@@ -24,7 +24,7 @@ use crate::{
 
 /// The installation that the command examines.
 #[derive(Clone, Debug)]
-pub(super) struct Installed {
+pub(super) struct InstallationFlags {
     pub(super) namespace: String,
     pub(super) name: String,
     /// The name of the ConfigMap that contains the config.
@@ -66,8 +66,11 @@ pub(super) struct StatusFacts {
 }
 
 /// Reads an installation. Only an API server that does not answer is an error.
-pub(super) async fn read(client: &Client, installed: &Installed) -> anyhow::Result<StatusFacts> {
-    let Installed { namespace, name, config_map, dry_run_namespace } = installed;
+pub(super) async fn read(
+    client: &Client,
+    installed: &InstallationFlags,
+) -> anyhow::Result<StatusFacts> {
+    let InstallationFlags { namespace, name, config_map, dry_run_namespace } = installed;
     let get = async |path: String| object(client, path).await;
     let deployment =
         get(format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}")).await?;

@@ -4,7 +4,7 @@ use crate::check::{FindingSeverity, Status};
 
 /// The report about an installation.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct StatusReport {
     /// The title of the report, for example `PoolGuard poolguard-system/poolguard`.
     pub(super) title: String,
     /// The findings, in the order of the checks.
@@ -100,7 +100,7 @@ impl StatusFinding {
     }
 }
 
-impl Report {
+impl StatusReport {
     fn failures(&self, severity: FindingSeverity) -> usize {
         let fails = |it: &&StatusFinding| it.status == Status::Fail && it.severity == severity;
         self.findings.iter().filter(fails).count()

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::finding::{Report, StatusFinding};
+use super::finding::{StatusFinding, StatusReport};
 
 /// Renders `{"verdict": …, "findings": […]}`.
-pub(super) fn render(report: &Report) -> Result<String, serde_json::Error> {
+pub(super) fn render(report: &StatusReport) -> Result<String, serde_json::Error> {
     let finding = |it: &StatusFinding| {
         json!({
             "check": it.check.as_str(),

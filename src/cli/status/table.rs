@@ -4,7 +4,7 @@ use std::fmt;
 
 use anstyle::{AnsiColor, Style};
 
-use super::finding::{Report, StatusFinding};
+use super::finding::{StatusFinding, StatusReport};
 use crate::{
     check::{FindingSeverity, Status},
     cli::page::{BAD, CHANGED, FAINT, GOOD, HEADING, Styled, WARNING, width, wrapping},
@@ -17,7 +17,7 @@ const WORD_WIDTH: usize = 9;
 const CHECK_WIDTH: usize = 14;
 const INDENT: usize = 2 + WORD_WIDTH + CHECK_WIDTH;
 
-pub(super) struct StatusTable<'a>(pub(super) &'a Report);
+pub(super) struct StatusTable<'a>(pub(super) &'a StatusReport);
 
 impl fmt::Display for StatusTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,12 +85,12 @@ pub(super) fn unknown_results<'a>(
 }
 
 /// A text that is searched for other texts; a line break counts as a space.
-struct Haystack {
+struct SearchedText {
     text: String,
     flat: String,
 }
 
-impl Haystack {
+impl SearchedText {
     fn new(text: String) -> Self {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         Self { text, flat }

@@ -17,7 +17,7 @@ use super::{
     stream,
 };
 use crate::{
-    admission::review::Asker,
+    admission::review::Requester,
     check::CheckFinding,
     cli::{
         UNREADABLE,
@@ -153,7 +153,7 @@ impl TestCase {
             groups => groups.to_vec(),
         };
         let namespace = run.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-        let asker = Asker { user, groups, namespace };
+        let asker = Requester { user, groups, namespace };
         let judge = Judge { policy: &guard.policy, snapshot: &guard.snapshot, asker };
         let mut reviews = Reviews::default();
         for input in inputs {

@@ -17,7 +17,7 @@ use crate::{
         audit::{Audit, AuditOutput, Format},
         metrics::{
             Metrics,
-            label::{AuditSink, Webhook},
+            label::{AuditSink, WebhookLabel},
         },
     },
 };
@@ -42,7 +42,7 @@ pub(super) fn of(
         let body =
             fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?.into();
         let received = Received {
-            webhook: Webhook::Validate,
+            webhook: WebhookLabel::Validate,
             body: &body,
             arrived: Instant::now(),
             is_authenticated: false,

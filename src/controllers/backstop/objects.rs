@@ -21,7 +21,7 @@ use crate::{
 
 /// The action that PoolGuard took to keep an object as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum WriteResult {
     /// The object was as it should be, so PoolGuard did not write it.
     AsItIs,
     /// The object did not exist, so PoolGuard created it.
@@ -72,13 +72,13 @@ impl PolicyApi {
         client: &Client,
         names: &Names,
         object: &Value,
-    ) -> Result<Kept, ApiError> {
+    ) -> Result<WriteResult, ApiError> {
         let (resource, name) = (resource_of(object), name(object));
         let live = self.read(client, names, resource, name).await?;
         let kept = match &live {
-            Some(live) if is_like(object, live) => return Ok(Kept::AsItIs),
-            Some(_) => Kept::Updated,
-            None => Kept::Created,
+            Some(live) if is_like(object, live) => return Ok(WriteResult::AsItIs),
+            Some(_) => WriteResult::Updated,
+            None => WriteResult::Created,
         };
         let parameters = PatchParams::apply("poolguard").force();
         let request = Request::new(self.path(resource));

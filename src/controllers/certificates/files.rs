@@ -83,7 +83,7 @@ impl Files {
         }
         let content = Content::read(&paths).unwrap_or_default();
         let expires = expiry(&credentials);
-        metrics.set_certificate_expiry(label::Certificate::Serving, expires.as_second());
+        metrics.set_certificate_expiry(label::CertificateLabel::Serving, expires.as_second());
         let certificates = Arc::new(Certificates::new(credentials));
         let (replaced, failure_log) = (None, LogOnce::default());
         Ok(Self { paths, certificates, metrics, clock, content, expires, replaced, failure_log })
@@ -131,7 +131,7 @@ impl Files {
         self.failure_log.end();
         self.certificates.swap(credentials);
         let seconds = self.expires.as_second();
-        self.metrics.set_certificate_expiry(label::Certificate::Serving, seconds);
+        self.metrics.set_certificate_expiry(label::CertificateLabel::Serving, seconds);
         self.metrics.certificate_reloaded(label::ReloadResult::Success);
         info!(expires = %self.expires, "the certificate files have changed: serving the new \
          certificate");

@@ -21,15 +21,15 @@ use super::{
     Bundle, Clock, Registered,
     authority::AuthorityError,
     leaf::Leaf,
-    plan::{Reason, RotationStep, Situation, plan},
+    plan::{PlanInput, Reason, RotationStep, plan},
     stored::{Stored, StoredError},
 };
 use crate::{
     api::{
         backoff::Backoff,
         client,
-        lease::{LeaseHeld, is_held, turned},
-        list_watch::{WatchSource, one::Seen},
+        lease::{LeaseHeld, is_held, wait_for_change},
+        list_watch::{WatchSource, single_object::ObservedObject},
         owner,
         rbac::{self, Names, RoleScope},
     },
@@ -48,7 +48,7 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The shortest interval at which PoolGuard looks at a rotation, even if the rotation waits for less time.
-const SHORTEST_LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(250);
 
 /// The settings of the self-managed authority: where it is kept, and the names that it signs for.
 pub struct AuthoritySettings {
@@ -67,7 +67,7 @@ pub struct AuthoritySettings {
 /// The state that other tasks publish and this controller reads.
 pub struct AuthorityInputs {
     /// The Secret.
-    pub secret: watch::Receiver<Seen>,
+    pub secret: watch::Receiver<ObservedObject>,
     /// The registered authorities.
     pub registered: watch::Receiver<Registered>,
     /// The Lease.
@@ -140,7 +140,7 @@ impl OwnAuthority {
                 Ok(()) => {
                     self.failure_log.end();
                     backoff.reset();
-                    POLL_INTERVAL.min(self.settings.wait.max(SHORTEST_LOOK))
+                    POLL_INTERVAL.min(self.settings.wait.max(POLL_INTERVAL_MIN))
                 }
                 Err(failure_log) => {
                     let failure_log = failure_log.to_string();
@@ -155,7 +155,7 @@ impl OwnAuthority {
             select! {
                 Ok(()) = self.inputs.secret.changed() => {}
                 Ok(()) = self.inputs.registered.changed() => {}
-                () = turned(&mut self.inputs.held, self.holds) => {}
+                () = wait_for_change(&mut self.inputs.held, self.holds) => {}
                 () = sleep(wait) => {}
             }
         }
@@ -168,9 +168,9 @@ impl OwnAuthority {
     async fn step(&mut self) -> Result<(), Failure> {
         let seen = self.inputs.secret.borrow_and_update().clone();
         let secret = match &seen {
-            Seen::Unknown(_) => return Ok(()),
-            Seen::Absent => None,
-            Seen::Present(secret) => Some(Stored::read(secret)),
+            ObservedObject::Unknown(_) => return Ok(()),
+            ObservedObject::Absent => None,
+            ObservedObject::Present(secret) => Some(Stored::read(secret)),
         };
         if let Some(Ok(stored)) = &secret {
             self.remembered = Some(stored.clone());
@@ -186,7 +186,7 @@ impl OwnAuthority {
         }
         let Some(stored) = &self.remembered else { return Ok(()) };
         let end = stored.current.validity().end.as_second();
-        self.outputs.metrics.set_certificate_expiry(label::Certificate::Authority, end);
+        self.outputs.metrics.set_certificate_expiry(label::CertificateLabel::Authority, end);
         let bundle = stored.bundle();
         self.outputs.bundle.send_if_modified(|sent| {
             let is_new = sent.as_ref() != Some(&bundle);
@@ -203,7 +203,7 @@ impl OwnAuthority {
         secret: Option<Result<Stored, StoredError>>,
         registered: &Registered,
     ) -> Result<(), Failure> {
-        let step = plan(Situation {
+        let step = plan(PlanInput {
             secret,
             remembered: self.remembered.as_ref(),
             registered: registered.bundle(),
@@ -276,7 +276,9 @@ impl OwnAuthority {
         let leaf = Leaf { signer: authority.certificate().clone(), validity: signed.validity };
         self.outputs.certificates.swap(Credentials::signed(signed.certificate, signed.key)?);
         let end = leaf.validity.end;
-        self.outputs.metrics.set_certificate_expiry(label::Certificate::Serving, end.as_second());
+        self.outputs
+            .metrics
+            .set_certificate_expiry(label::CertificateLabel::Serving, end.as_second());
         info!(expires = %end, "serving a new certificate");
         self.leaf = Some(leaf);
         Ok(())
@@ -311,14 +313,17 @@ impl OwnAuthority {
         }
         let name = &self.settings.names.authority;
         match &*self.inputs.secret.borrow() {
-            Seen::Unknown(Some(why)) => format!("cannot read the Secret {name}: {why}"),
-            Seen::Unknown(None) => format!("PoolGuard has not read the Secret {name} yet"),
-            Seen::Absent | Seen::Present(_) => unread(&self.inputs.registered.borrow())
-                .unwrap_or_else(|| {
+            ObservedObject::Unknown(Some(why)) => format!("cannot read the Secret {name}: {why}"),
+            ObservedObject::Unknown(None) => {
+                format!("PoolGuard has not read the Secret {name} yet")
+            }
+            ObservedObject::Absent | ObservedObject::Present(_) => {
+                unread(&self.inputs.registered.borrow()).unwrap_or_else(|| {
                     "there is no certificate authority yet; the replica that holds the Lease \
                      creates one"
                         .to_owned()
-                }),
+                })
+            }
         }
     }
 

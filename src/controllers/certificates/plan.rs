@@ -32,7 +32,7 @@ const PREVIOUS_MAX: usize = 4;
 
 /// The facts from which the next step is planned.
 #[derive(Debug)]
-pub struct Situation<'s> {
+pub struct PlanInput<'s> {
     /// The Secret as it is: absent, damaged or readable.
     pub secret: Option<Result<Stored, StoredError>>,
     /// The state that this replica read or wrote last.
@@ -93,8 +93,8 @@ impl Reason {
 }
 
 /// Plans the next step.
-pub fn plan(situation: Situation<'_>) -> Result<RotationStep, AuthorityError> {
-    let Situation { secret, remembered, registered, now, wait } = situation;
+pub fn plan(situation: PlanInput<'_>) -> Result<RotationStep, AuthorityError> {
+    let PlanInput { secret, remembered, registered, now, wait } = situation;
     let is_usable = |stored: &&Stored| stored.current.validity().contains(now);
     let stored = match secret {
         Some(Ok(stored)) => stored,
@@ -230,7 +230,7 @@ mod tests {
         fn settle(&mut self) -> Vec<Reason> {
             let mut reasons = Vec::new();
             loop {
-                let step = plan(Situation {
+                let step = plan(PlanInput {
                     secret: self.secret.clone().map(Ok),
                     remembered: self.remembered.as_ref(),
                     registered: Some(&self.registered),
@@ -338,7 +338,7 @@ mod tests {
     fn a_damaged_secret_is_restored_or_replaced() {
         let known = made(start());
         let lost = |remembered| {
-            plan(Situation {
+            plan(PlanInput {
                 secret: Some(Err(StoredError::Missing("current.key"))),
                 remembered,
                 registered: None,

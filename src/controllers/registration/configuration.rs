@@ -15,13 +15,13 @@ use super::{
     drift::differences,
     status::{Deviation, Drift},
     write::{ConfigurationWriter, WriteScope, version},
-    write_backoff::Contest,
+    write_backoff::WriteBackoff,
 };
 use crate::{
     api::{
         client,
         events::{Event, EventRecorder, EventType},
-        list_watch::{WatchSource, one::Seen},
+        list_watch::{WatchSource, single_object::ObservedObject},
         rbac::{self, ADMISSION_GROUP, Names, PolicyRule, WEBHOOK_CONFIGURATIONS},
     },
     telemetry::{
@@ -46,12 +46,12 @@ pub(super) struct Configuration {
     writer: ConfigurationWriter,
     metrics: Arc<Metrics>,
     recorder: EventRecorder,
-    seen: watch::Receiver<Seen>,
+    seen: watch::Receiver<ObservedObject>,
     written: Option<Written>,
     /// The configuration that the config asked for when the registered object last matched it, or the object as
     /// another holder of the Lease keeps it.
     agreed: Option<Value>,
-    pub(super) contest: Contest,
+    pub(super) write_backoff: WriteBackoff,
     last_reported: Option<Drift>,
     failure_log: LogOnce,
 }
@@ -97,7 +97,7 @@ fn path(resource: &str) -> String {
 impl Configuration {
     /// Creates both configurations in their initial state, mutating first, with nothing written yet.
     pub(super) fn both(
-        seen: [watch::Receiver<Seen>; 2],
+        seen: [watch::Receiver<ObservedObject>; 2],
         client: &Client,
         names: &Names,
         metrics: &Arc<Metrics>,
@@ -115,7 +115,7 @@ impl Configuration {
                 seen,
                 written: None,
                 agreed: None,
-                contest: Contest::default(),
+                write_backoff: WriteBackoff::default(),
                 last_reported: None,
                 failure_log: LogOnce::default(),
             }
@@ -135,13 +135,13 @@ impl Configuration {
 
     /// Returns the object that the watch shows. After a write, returns the written object until the watch shows
     /// another version than before: to write it again would not make it come sooner.
-    pub(super) fn look(&mut self) -> Seen {
+    pub(super) fn look(&mut self) -> ObservedObject {
         let seen = self.seen.borrow_and_update().clone();
         let shown = seen.object().and_then(version);
         let is_ahead = |it: &Written| it.at.elapsed() < WATCH_LAG && it.over.as_deref() == shown;
         self.written = self.written.take().filter(is_ahead);
         match &self.written {
-            Some(written) => Seen::Present(written.object.clone()),
+            Some(written) => ObservedObject::Present(written.object.clone()),
             None => seen,
         }
     }
@@ -173,7 +173,7 @@ impl Configuration {
 
     /// Whether the registered object is still as it was asked for before: then no other client changed it, and
     /// it differs only because something else is asked for now.
-    pub(super) fn is_outdated(&self, seen: &Seen, additions: CloudAdditions) -> bool {
+    pub(super) fn is_outdated(&self, seen: &ObservedObject, additions: CloudAdditions) -> bool {
         let (Some(agreed), Some(live)) = (&self.agreed, seen.object()) else { return false };
         differences(agreed, live, additions).is_empty()
     }
@@ -186,12 +186,12 @@ impl Configuration {
     pub(super) async fn write(
         &mut self,
         body: &Value,
-        extent: WriteScope,
+        scope: WriteScope,
         reason: RegistrationWrite,
     ) -> bool {
-        self.contest.wrote(Instant::now());
+        self.write_backoff.wrote(Instant::now());
         let over = self.seen.borrow().object().and_then(version).map(str::to_owned);
-        let written = self.writer.write(body, extent, over.as_deref()).await;
+        let written = self.writer.write(body, scope, over.as_deref()).await;
         match written {
             Ok(object) => {
                 self.written = Some(Written { at: Instant::now(), over, object });
@@ -242,7 +242,7 @@ impl Configuration {
     }
 
     /// Logs once that the configuration does not exist and that another tool has to create it.
-    pub(super) fn tell_of_absence(&mut self) {
+    pub(super) fn report_absence(&mut self) {
         if self.last_reported.replace(Drift::Absent) != Some(Drift::Absent) {
             let Self { kind, name, .. } = self;
             warn!("{kind} {name} does not exist: apply the output of `poolguard render webhooks`");

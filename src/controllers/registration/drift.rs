@@ -22,12 +22,12 @@ pub struct Difference {
     /// The field that differs; empty if the entry as a whole does.
     pub field: String,
     /// The way in which the entry or the field differs.
-    pub how: How,
+    pub how: DifferenceKind,
 }
 
 /// The way in which an entry or a field differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
+pub enum DifferenceKind {
     /// The entry is not registered.
     Missing,
     /// The registered field is not what the config asks for.
@@ -40,9 +40,9 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entry, field, how } = self;
         let how = match how {
-            How::Missing => "is missing",
-            How::Changed => "was changed",
-            How::Left => "is not in the config any more",
+            DifferenceKind::Missing => "is missing",
+            DifferenceKind::Changed => "was changed",
+            DifferenceKind::Left => "is not in the config any more",
         };
         match (entry.is_empty(), field.is_empty()) {
             (true, _) => write!(f, "{field} {how}"),
@@ -60,25 +60,33 @@ pub fn differences(desired: &Value, live: &Value, additions: CloudAdditions) -> 
         let pointer = format!("/metadata/{field}");
         if !covers(desired.pointer(&pointer), live.pointer(&pointer)) {
             let field = format!("metadata.{field}");
-            found.push(Difference { entry: String::new(), field, how: How::Changed });
+            found.push(Difference { entry: String::new(), field, how: DifferenceKind::Changed });
         }
     }
     for entry in entries(desired) {
         let name = name(entry);
         let Some(registered) = entries(live).find(|it| self::name(it) == name) else {
-            found.push(Difference { entry: name.into(), field: String::new(), how: How::Missing });
+            found.push(Difference {
+                entry: name.into(),
+                field: String::new(),
+                how: DifferenceKind::Missing,
+            });
             continue;
         };
         let changed = changed_fields(entry, registered, additions);
         found.extend(changed.into_iter().map(|field| Difference {
             entry: name.to_owned(),
             field,
-            how: How::Changed,
+            how: DifferenceKind::Changed,
         }));
     }
     let left = entries(live).map(name).filter(|name| name.ends_with(OWN_SUFFIX));
     for name in left.filter(|name| !entries(desired).any(|it| self::name(it) == *name)) {
-        found.push(Difference { entry: name.into(), field: String::new(), how: How::Left });
+        found.push(Difference {
+            entry: name.into(),
+            field: String::new(),
+            how: DifferenceKind::Left,
+        });
     }
     found
 }

@@ -9,25 +9,27 @@ use super::{
     status::Drift,
     write::WriteScope,
 };
-use crate::{api::list_watch::one::Seen, telemetry::metrics::label::RegistrationWrite};
+use crate::{
+    api::list_watch::single_object::ObservedObject, telemetry::metrics::label::RegistrationWrite,
+};
 
 impl Configuration {
     /// Writes the `caBundle` of the entries that are there, and reports every other difference.
     pub(super) async fn patch_ca_bundle_only(
         &mut self,
         desired: &Value,
-        seen: &Seen,
+        seen: &ObservedObject,
         drift: Drift,
     ) -> StepResult {
         let (Some(live), Drift::Differs(found)) = (seen.object(), drift) else {
-            self.tell_of_absence();
+            self.report_absence();
             return StepResult { look_again: POLL_INTERVAL, drift: Some(Drift::Absent) };
         };
         let (of_bundle, rest): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|it| it.field == "clientConfig.caBundle");
         if !of_bundle.is_empty()
             && let Some(body) = bundle_only(desired, live)
-            && self.contest.wait(desired, Instant::now()).is_none()
+            && self.write_backoff.wait(desired, Instant::now()).is_none()
         {
             self.write(&body, WriteScope::Bundle, RegistrationWrite::Changed).await;
         }

@@ -11,18 +11,18 @@ use super::{
     status::Drift,
     write::WriteScope,
 };
-use crate::api::list_watch::one::Seen;
+use crate::api::list_watch::single_object::ObservedObject;
 
 impl Configuration {
     /// Writes the desired configuration and reports the reason, unless the back-off delays the write.
     pub(super) async fn overwrite(
         &mut self,
         desired: &Value,
-        seen: &Seen,
+        seen: &ObservedObject,
         drift: Drift,
         additions: CloudAdditions,
     ) -> StepResult {
-        if let Some(wait) = self.contest.wait(desired, Instant::now()) {
+        if let Some(wait) = self.write_backoff.wait(desired, Instant::now()) {
             return StepResult { look_again: wait, drift: Some(drift) };
         }
         if self.is_outdated(seen, additions) {

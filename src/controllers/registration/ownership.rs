@@ -6,7 +6,7 @@ use tracing::error;
 use crate::{
     admission::webhooks::Owner,
     api::{
-        owner::{self, Search},
+        owner::{self, OwnerLookup},
         rbac::Names,
     },
     telemetry::log_once::LogOnce,
@@ -61,12 +61,12 @@ impl Ownership {
             return;
         }
         match owner::search(&self.client, &self.names).await {
-            Search::Nobody => {}
-            Search::Found(owner) => {
+            OwnerLookup::NotNamed => {}
+            OwnerLookup::Found(owner) => {
                 self.known = Known::Owner(owner);
                 self.failure_log.end();
             }
-            Search::Absent => {
+            OwnerLookup::Absent => {
                 self.known = Known::Absence;
                 let why = format!(
                     "ClusterRole {name}, the owner of the webhook configurations, does not exist: \
@@ -74,7 +74,7 @@ impl Ownership {
                 );
                 self.complain(&why);
             }
-            Search::Unreadable(why) => {
+            OwnerLookup::Unreadable(why) => {
                 self.known = Known::Nothing;
                 let why = format!(
                     "PoolGuard cannot read ClusterRole {name}, the owner of the \

@@ -21,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The time that a first registration waits for the Service to lead to a replica. After that, PoolGuard
 /// registers in any case: some networks let the API server reach the webhook, but not pods.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PROBE_TIMEOUT: Duration = Duration::from_mins(1);
 
 const HTTPS: u16 = 443;
 
@@ -39,7 +39,7 @@ impl Probe {
     }
 
     /// Whether the webhook answers, so that a first registration rejects no request. A ready replica stops waiting
-    /// for the answer after [`PATIENCE`].
+    /// for the answer after [`PROBE_TIMEOUT`].
     pub(super) async fn answers(&mut self, bundle: &Bundle) -> bool {
         if !self.readiness.unmet().is_empty() {
             self.ready_since = None;
@@ -51,7 +51,7 @@ impl Probe {
                 self.failure_log.end();
                 true
             }
-            Err(why) if since.elapsed() > PATIENCE => {
+            Err(why) if since.elapsed() > PROBE_TIMEOUT => {
                 warn!("registering the webhooks although this pod cannot reach them: {why}");
                 true
             }
@@ -62,7 +62,7 @@ impl Probe {
                         "waiting to register: this pod cannot reach the webhook yet ({why}). This \
                          is normal until its Service has endpoints; after {} s PoolGuard registers \
                          it in any case",
-                        PATIENCE.as_secs()
+                        PROBE_TIMEOUT.as_secs()
                     );
                 }
                 false

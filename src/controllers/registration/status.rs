@@ -10,7 +10,9 @@ use super::{
     drift::{Difference, differences},
 };
 use crate::{
-    api::{list_watch::one::Seen, object_ref::ObjectRef, rbac::ADMISSION_GROUP},
+    api::{
+        list_watch::single_object::ObservedObject, object_ref::ObjectRef, rbac::ADMISSION_GROUP,
+    },
     telemetry::metrics::{Metrics, label::RegistrationWrite},
 };
 
@@ -59,11 +61,15 @@ pub(super) fn publish(
 impl Drift {
     /// Returns the drift of the seen configuration from the desired one, if PoolGuard knows it and there is any.
     /// A configuration without entries may be absent.
-    pub(super) fn of(desired: &Value, seen: &Seen, additions: CloudAdditions) -> Option<Self> {
+    pub(super) fn of(
+        desired: &Value,
+        seen: &ObservedObject,
+        additions: CloudAdditions,
+    ) -> Option<Self> {
         match seen {
-            Seen::Unknown(_) => None,
-            Seen::Absent => desired.pointer("/webhooks/0").map(|_| Self::Absent),
-            Seen::Present(live) => {
+            ObservedObject::Unknown(_) => None,
+            ObservedObject::Absent => desired.pointer("/webhooks/0").map(|_| Self::Absent),
+            ObservedObject::Present(live) => {
                 let found = differences(desired, live, additions);
                 Some(found).filter(|it| !it.is_empty()).map(Self::Differs)
             }
@@ -115,7 +121,7 @@ impl fmt::Display for Drift {
 mod tests {
     use serde_json::json;
 
-    use super::{super::drift::How, *};
+    use super::{super::drift::DifferenceKind, *};
 
     #[test]
     fn drift_is_what_is_known_to_be_otherwise() {
@@ -128,18 +134,18 @@ mod tests {
         let nothing = json!({"webhooks": []});
         let two = json!({"webhooks": [{"name": "pods.poolguard.io", "failurePolicy": "Ignore"}]});
         for (desired, seen, text) in [
-            (&desired, Seen::Unknown(None), None),
-            (&desired, Seen::Absent, Some("absent")),
-            (&nothing, Seen::Absent, None),
-            (&desired, Seen::Present(desired.clone()), None),
+            (&desired, ObservedObject::Unknown(None), None),
+            (&desired, ObservedObject::Absent, Some("absent")),
+            (&nothing, ObservedObject::Absent, None),
+            (&desired, ObservedObject::Present(desired.clone()), None),
             (
                 &desired,
-                Seen::Present(entries("Ignore")),
+                ObservedObject::Present(entries("Ignore")),
                 Some("failurePolicy of entry pods.poolguard.io was changed"),
             ),
             (
                 &desired,
-                Seen::Present(two),
+                ObservedObject::Present(two),
                 Some(
                     "failurePolicy of entry pods.poolguard.io was changed; timeoutSeconds of entry \
                      pods.poolguard.io was changed",
@@ -147,7 +153,7 @@ mod tests {
             ),
             (
                 &nothing,
-                Seen::Present(desired.clone()),
+                ObservedObject::Present(desired.clone()),
                 Some("entry pods.poolguard.io is not in the config any more"),
             ),
         ] {
@@ -167,7 +173,11 @@ mod tests {
         };
         let changed = |field: &str| {
             let (entry, field) = ("pods.poolguard.io".to_owned(), field.to_owned());
-            deviating(Drift::Differs(vec![Difference { entry, field, how: How::Changed }]))
+            deviating(Drift::Differs(vec![Difference {
+                entry,
+                field,
+                how: DifferenceKind::Changed,
+            }]))
         };
         for (status, gauge, is_sent) in [
             (None, 0, false),

@@ -4,18 +4,18 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
-    api::list_watch::one::Seen,
+    api::list_watch::single_object::ObservedObject,
     controllers::certificates::{Bundle, Registered, bundle},
 };
 
 /// Returns the authorities that every entry of the two configurations has in its `caBundle`.
-pub fn registered(seen: [&Seen; 2]) -> Registered {
+pub fn registered(seen: [&ObservedObject; 2]) -> Registered {
     for seen in seen {
-        if let Seen::Unknown(why) = seen {
+        if let ObservedObject::Unknown(why) = seen {
             return Registered::Unknown(why.clone());
         }
     }
-    let webhooks = |seen: &Seen| -> Vec<Value> {
+    let webhooks = |seen: &ObservedObject| -> Vec<Value> {
         let webhooks = seen.object().and_then(|object| object.get("webhooks"));
         webhooks.and_then(Value::as_array).cloned().unwrap_or_default()
     };

@@ -48,13 +48,13 @@ impl ConfigurationWriter {
     pub(super) async fn write(
         &self,
         body: &Value,
-        extent: WriteScope,
+        scope: WriteScope,
         over: Option<&str>,
     ) -> Result<Value, kube::Error> {
-        let manager = extent.field_manager();
+        let manager = scope.field_manager();
         let parameters = PatchParams::apply(manager).force();
         let applied = self.patch(&parameters, &Patch::Apply(body)).await;
-        let left_over = match (extent, &applied) {
+        let left_over = match (scope, &applied) {
             (WriteScope::Everything(additions), Ok(live)) => {
                 version(live).filter(|_| !differences(body, live, additions).is_empty())
             }

@@ -16,12 +16,12 @@ const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// The recent writes of the same desired configuration.
 #[derive(Debug, Default)]
-pub(super) struct Contest {
+pub(super) struct WriteBackoff {
     asked_for: Value,
     writes: VecDeque<Instant>,
 }
 
-impl Contest {
+impl WriteBackoff {
     /// Returns the time to wait before the next write, or `None` if PoolGuard may write now. A new desired
     /// configuration clears the count, because no other client caused that write.
     pub(super) fn wait(&mut self, asked_for: &Value, now: Instant) -> Option<Duration> {
@@ -65,7 +65,7 @@ mod tests {
             (&[0, 1, 2, 3, 4, 61], 62, None),
             (&[0, 20, 40, 60, 80], 80, None),
         ] {
-            let mut contest = Contest::default();
+            let mut contest = WriteBackoff::default();
             assert_eq!(contest.wait(&asked_for, start), None);
             for at in writes {
                 contest.wrote(after(*at));
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_newly_asked_for_is_written_at_once() {
         let now = Instant::now();
-        let mut contest = Contest::default();
+        let mut contest = WriteBackoff::default();
         let [before, after] = ["Fail", "Ignore"].map(Value::from);
         assert_eq!(contest.wait(&before, now), None);
         (0..WRITES).for_each(|_| contest.wrote(now));

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The largest number of findings that are lines of the log; the others are in the counts.
-const TOLD_MAX: usize = 100;
+const LOGGED_MAX: usize = 100;
 
 /// The largest number of findings in reports, which is a megabyte or two of memory.
 const REPORTED_MAX: usize = 2000;
@@ -47,7 +47,7 @@ impl Found {
             if finding.rule == RuleName::ClusterExclusive {
                 self.count(&finding);
                 let namespace = pod.metadata.namespace.to_string();
-                *self.examined.strangers.entry(namespace).or_default() += 1;
+                *self.examined.unrelated_pods.entry(namespace).or_default() += 1;
             } else {
                 self.add(finding, Some(ObjectRef::pod(&pod.metadata)));
             }
@@ -74,7 +74,7 @@ impl Found {
     }
 
     fn add_weighted(&mut self, finding: Finding, object: Option<ObjectRef>, weight: Weight) {
-        if self.reported.len() < TOLD_MAX {
+        if self.reported.len() < LOGGED_MAX {
             self.reported.insert(finding.denial());
         }
         if self.examined.reported.len() < REPORTED_MAX {

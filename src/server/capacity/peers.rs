@@ -15,7 +15,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-use super::{super::pulse::Pulse, Capacity};
+use super::{super::activity::ConnectionActivity, Capacity};
 
 /// The time that an answer must have been unread before its connection may be cut. It spares an answer that
 /// is just being written.
@@ -23,7 +23,7 @@ const UNREAD: Duration = Duration::from_millis(10);
 
 /// The client's end of one connection: what it is doing, and a way to end it.
 pub(in crate::server) struct Peer {
-    pub(in crate::server) pulse: Pulse,
+    pub(in crate::server) activity: ConnectionActivity,
     pub(in crate::server) capacity: Arc<Capacity>,
     is_cut: AtomicBool,
     waker: AtomicWaker,
@@ -31,8 +31,8 @@ pub(in crate::server) struct Peer {
 
 impl Peer {
     pub(in crate::server) fn new(capacity: Arc<Capacity>) -> Self {
-        let pulse = Pulse::new(Instant::now());
-        Self { pulse, capacity, is_cut: AtomicBool::default(), waker: AtomicWaker::new() }
+        let activity = ConnectionActivity::new(Instant::now());
+        Self { activity, capacity, is_cut: AtomicBool::default(), waker: AtomicWaker::new() }
     }
 
     /// Ends the connection at once.
@@ -64,14 +64,14 @@ impl Peer {
 
     /// Returns the rank of the connection, and the time of its last request or of its opening. The
     /// connection with the lowest pair makes room first. `None` while a request is being decided.
-    fn rank(&self) -> Option<(Rank, Instant)> {
-        let pulse = &self.pulse;
-        if pulse.turns() == 0 {
-            Some((Rank::Unused, pulse.last_arrival()))
-        } else if !pulse.is_active() {
-            Some((Rank::Idle, pulse.last_arrival()))
-        } else if pulse.waits_for_client() {
-            Some((Rank::Waiting, pulse.last_arrival()))
+    fn rank(&self) -> Option<(EvictionOrder, Instant)> {
+        let activity = &self.activity;
+        if activity.turns() == 0 {
+            Some((EvictionOrder::Unused, activity.last_arrival()))
+        } else if !activity.is_active() {
+            Some((EvictionOrder::Idle, activity.last_arrival()))
+        } else if activity.waits_for_client() {
+            Some((EvictionOrder::Waiting, activity.last_arrival()))
         } else {
             None
         }
@@ -80,7 +80,7 @@ impl Peer {
 
 /// The state of a connection that may have to make room, in the order in which connections make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+enum EvictionOrder {
     /// A connection that has never carried a request.
     Unused,
     /// A connection that has carried requests and has none in flight.
@@ -125,7 +125,7 @@ impl Peers {
     /// Cuts the connection whose client has left an answer unread the longest; `false` if there is none.
     pub(super) fn cut_unread(&self, now: Instant) -> bool {
         self.cut_first(|peer| {
-            let since = peer.pulse.oldest_unwritten()?;
+            let since = peer.activity.oldest_unwritten()?;
             (now.saturating_duration_since(since) >= UNREAD).then_some(since)
         })
     }
@@ -163,17 +163,17 @@ mod tests {
     async fn room_is_made_by_unused_then_idle_then_waiting_and_never_by_busy_connections() {
         let capacity = Capacity::unmeasured(&Limits::default());
         let busy = connect(&capacity);
-        busy.pulse.begin(Instant::now());
+        busy.activity.begin(Instant::now());
         let waiting = connect(&capacity);
-        waiting.pulse.begin(Instant::now());
-        waiting.pulse.wait();
+        waiting.activity.begin(Instant::now());
+        waiting.activity.wait();
         let idle = connect(&capacity);
-        idle.pulse.begin(Instant::now());
-        idle.pulse.end();
+        idle.activity.begin(Instant::now());
+        idle.activity.end();
         pass().await;
         let idle_later = connect(&capacity);
-        idle_later.pulse.begin(Instant::now());
-        idle_later.pulse.end();
+        idle_later.activity.begin(Instant::now());
+        idle_later.activity.end();
         let unused = connect(&capacity);
         pass().await;
         let unused_later = connect(&capacity);
@@ -190,12 +190,12 @@ mod tests {
     async fn an_answer_that_is_just_being_written_is_no_reason_to_cut() {
         let capacity = Capacity::unmeasured(&Limits::default());
         let (first, second) = (connect(&capacity), connect(&capacity));
-        first.pulse.begin(Instant::now());
-        first.pulse.answered(Instant::now());
+        first.activity.begin(Instant::now());
+        first.activity.answered(Instant::now());
         assert!(!capacity.peers.cut_unread(Instant::now()));
         tokio::time::advance(UNREAD).await;
-        second.pulse.begin(Instant::now());
-        second.pulse.answered(Instant::now());
+        second.activity.begin(Instant::now());
+        second.activity.answered(Instant::now());
         assert!(capacity.peers.cut_unread(Instant::now()));
         assert!(first.is_cut() && !second.is_cut());
     }

@@ -17,10 +17,10 @@ const BYTES_MAX: usize = 4 << 20;
 /// The memory that a buffer keeps when a burst is over.
 const BYTES_KEPT: usize = 256 << 10;
 
-/// The longest time that lines wait for others to be written with; `GATHERING_LEAST` is the shortest.
+/// The longest time that lines wait for others to be written with; `DEBOUNCE_MIN` is the shortest.
 /// Waking a thread for every line of a burst would cost more than the line.
 const DEBOUNCE: Duration = Duration::from_millis(2);
-const GATHERING_LEAST: Duration = Duration::from_micros(250);
+const DEBOUNCE_MIN: Duration = Duration::from_micros(250);
 
 /// The smallest number of bytes that is worth waking the thread for; `PIECE` is the largest, because a pipe
 /// takes 64 KiB before its reader must have read them.
@@ -165,7 +165,7 @@ fn paced(gathering: Duration, taken: usize) -> Duration {
     match taken {
         ..PIECE_LEAST => (gathering * 2).min(DEBOUNCE),
         PIECE_LEAST..=PIECE => gathering,
-        _ => (gathering / 2).max(GATHERING_LEAST),
+        _ => (gathering / 2).max(DEBOUNCE_MIN),
     }
 }
 
@@ -237,9 +237,9 @@ mod tests {
     #[test]
     fn the_faster_lines_come_the_sooner_they_are_written() {
         let after = |gathering, taken| (0..9).fold(gathering, |it, _| paced(it, taken));
-        assert_eq!(after(DEBOUNCE, PIECE + 1), GATHERING_LEAST);
-        assert_eq!(after(GATHERING_LEAST, PIECE), GATHERING_LEAST);
-        assert_eq!(after(GATHERING_LEAST, PIECE_LEAST - 1), DEBOUNCE);
+        assert_eq!(after(DEBOUNCE, PIECE + 1), DEBOUNCE_MIN);
+        assert_eq!(after(DEBOUNCE_MIN, PIECE), DEBOUNCE_MIN);
+        assert_eq!(after(DEBOUNCE_MIN, PIECE_LEAST - 1), DEBOUNCE);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use prometheus::{
 
 use super::{
     Metrics, counter, counters, gauge, gauges,
-    label::{NodeState, ReloadResult},
+    label::{NodeStateLabel, ReloadResult},
     register,
 };
 use crate::policy::mode::RuleName;
@@ -89,7 +89,7 @@ impl Metrics {
     /// Replaces the node counts: pools and zones that are gone leave no series behind.
     pub fn set_pool_nodes<'a>(
         &self,
-        counts: impl IntoIterator<Item = (&'a str, &'a str, NodeState, i64)>,
+        counts: impl IntoIterator<Item = (&'a str, &'a str, NodeStateLabel, i64)>,
     ) {
         self.cluster.pool_nodes.reset();
         for (pool, zone, state, count) in counts {

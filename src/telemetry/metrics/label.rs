@@ -24,7 +24,7 @@ macro_rules! labels {
 
 labels! {
     /// The two halves of admission, each with a path of its own.
-    Webhook {
+    WebhookLabel {
         /// The webhook that may patch the object.
         Mutate = "mutate",
         /// The webhook that allows or denies the final object.
@@ -34,7 +34,7 @@ labels! {
 
 labels! {
     /// The operation of the request on the object.
-    Operation {
+    OperationLabel {
         /// A new object.
         Create = "create",
         /// A changed object.
@@ -50,7 +50,7 @@ labels! {
 
 labels! {
     /// The kind of object, by the plural that the API gives it.
-    Resource {
+    ResourceLabel {
         /// Pods.
         Pods = "pods",
         /// A scheduler's choice of a node, by either of its two addresses.
@@ -92,7 +92,7 @@ labels! {
     }
 }
 
-impl Resource {
+impl ResourceLabel {
     /// Returns the kind for the plural and the subresource of a request; an empty subresource is none.
     pub fn from_plural(plural: &str, subresource: &str) -> Self {
         match (plural, subresource) {
@@ -121,7 +121,7 @@ impl Resource {
 
 labels! {
     /// The outcome of a request.
-    Decision {
+    DecisionLabel {
         /// Allowed, with nothing to report.
         Allow = "allow",
         /// Allowed, and the client sees a warning.
@@ -141,7 +141,7 @@ labels! {
 
 labels! {
     /// Whether the client that asked showed a certificate of the client CA.
-    Client {
+    ClientLabel {
         /// A client that showed no certificate of the client CA.
         Anonymous = "anonymous",
         /// A client that showed a certificate of the client CA.
@@ -197,7 +197,7 @@ labels! {
 
 labels! {
     /// The state of a node in a pool.
-    NodeState {
+    NodeStateLabel {
         /// Ready and schedulable.
         Ready = "ready",
         /// Ready, but cordoned.
@@ -209,7 +209,7 @@ labels! {
 
 labels! {
     /// A certificate whose expiry a metric shows.
-    Certificate {
+    CertificateLabel {
         /// The certificate that the server presents.
         Serving = "serving",
         /// The certificate of the authority that signs the serving certificate.

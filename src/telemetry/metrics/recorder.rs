@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Metrics,
-    label::{Decision, Operation, Resource, Webhook},
+    label::{DecisionLabel, OperationLabel, ResourceLabel, WebhookLabel},
 };
 
 /// A guard that records one request. It counts the request as a fault of an unknown object until it is told
@@ -14,35 +14,35 @@ use super::{
 pub struct Recorder<'a> {
     metrics: &'a Metrics,
     arrived: Instant,
-    webhook: Webhook,
-    operation: Operation,
-    resource: Resource,
-    decision: Decision,
+    webhook: WebhookLabel,
+    operation: OperationLabel,
+    resource: ResourceLabel,
+    decision: DecisionLabel,
     duration: Option<Duration>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(metrics: &'a Metrics, webhook: Webhook, arrived: Instant) -> Self {
+    pub(super) fn new(metrics: &'a Metrics, webhook: WebhookLabel, arrived: Instant) -> Self {
         Self {
             metrics,
             arrived,
             webhook,
-            operation: Operation::Unknown,
-            resource: Resource::Other,
-            decision: Decision::Fault,
+            operation: OperationLabel::Unknown,
+            resource: ResourceLabel::Other,
+            decision: DecisionLabel::Fault,
             duration: None,
         }
     }
 
     /// Sets the operation and the resource, which are known once the request is read.
-    pub fn subject(&mut self, operation: Operation, resource: Resource) {
+    pub fn subject(&mut self, operation: OperationLabel, resource: ResourceLabel) {
         self.operation = operation;
         self.resource = resource;
     }
 
     /// Sets the decision. Returns the time since the request arrived, which is the duration that is
     /// recorded.
-    pub fn decided(&mut self, decision: Decision) -> Duration {
+    pub fn decided(&mut self, decision: DecisionLabel) -> Duration {
         self.decision = decision;
         *self.duration.insert(self.arrived.elapsed())
     }

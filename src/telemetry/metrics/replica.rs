@@ -4,7 +4,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry}
 
 use super::{
     Metrics, counters, gauge, gauges,
-    label::{AuthorityStep, BackstopCondition, Certificate, RegistrationWrite, ReloadResult},
+    label::{AuthorityStep, BackstopCondition, CertificateLabel, RegistrationWrite, ReloadResult},
     register,
 };
 
@@ -103,7 +103,7 @@ impl Metrics {
 
     /// Sets the Unix time at which a certificate that is in use expires.
     #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 million years")]
-    pub fn set_certificate_expiry(&self, certificate: Certificate, unix_seconds: i64) {
+    pub fn set_certificate_expiry(&self, certificate: CertificateLabel, unix_seconds: i64) {
         self.replica
             .certificate_expiry
             .with_label_values(&[certificate.as_str()])

@@ -1,7 +1,7 @@
 //! Reports, in the kinds that the cluster has: custom resources, of which the API server prunes what
 //! their schema lacks and refuses what it forbids.
 
-use poolguard::api::reports::{Api, ReportPlace};
+use poolguard::api::reports::{ReportApi, ReportPlace};
 use serde_json::{Value, json};
 
 use super::pods::{POOL_A_NODE, SHOP};
@@ -43,7 +43,7 @@ fn line() -> Value {
     })
 }
 
-fn definition(api: Api, is_namespaced: bool) -> Value {
+fn definition(api: ReportApi, is_namespaced: bool) -> Value {
     let (resource, kind) = (api.resource(is_namespaced), api.kind(is_namespaced));
     let (group, version) = api.group_version().split_once('/').unwrap();
     let count = json!({"type": "integer"});
@@ -56,7 +56,7 @@ fn definition(api: Api, is_namespaced: bool) -> Value {
             },
         },
     });
-    if api == Api::OpenReports {
+    if api == ReportApi::OpenReports {
         properties["source"] = json!({"type": "string"});
         properties["configuration"] = json!({
             "type": "object",
@@ -88,7 +88,7 @@ fn definition(api: Api, is_namespaced: bool) -> Value {
 /// What a report says of a rule, if it is there; at least one thing.
 async fn told(
     world: &World,
-    api: Api,
+    api: ReportApi,
     namespace: &str,
     name: &str,
     rule: &str,
@@ -102,7 +102,7 @@ async fn told(
 
 pub(crate) async fn what_stands_and_what_is_denied_is_reported(world: &mut World) {
     world.scale(1).await;
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         for is_namespaced in [true, false] {
             world.admin.create(DEFINITIONS, &definition(api, is_namespaced)).await.unwrap();
         }
@@ -111,7 +111,7 @@ pub(crate) async fn what_stands_and_what_is_denied_is_reported(world: &mut World
     resident["spec"]["nodeName"] = POOL_A_NODE.into();
     world.break_glass().create(SHOP, &resident).await.unwrap();
     world.configure("scan: {interval: 1s}");
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let is_told = async || {
             let result = told(world, api, "shop", "poolguard", "pod-intrusion").await?;
             assert_eq!(result["resources"][0]["name"], "resident");
@@ -122,7 +122,7 @@ pub(crate) async fn what_stands_and_what_is_denied_is_reported(world: &mut World
     }
     let refusal = world.alice.create(SHOP, &intruder("sneaky")).await.unwrap_err();
     assert_eq!(refusal.code, 403);
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let is_told = async || {
             let result = told(world, api, "shop", "poolguard-denials", "pod-intrusion").await?;
             assert_eq!(result["result"], "fail");
@@ -134,7 +134,7 @@ pub(crate) async fn what_stands_and_what_is_denied_is_reported(world: &mut World
 
 pub(crate) async fn reports_that_say_the_same_are_not_written(world: &mut World) {
     world.scale(1).await;
-    let path = format!("{}/poolguard", Api::OpenReports.path(ReportPlace::Cluster));
+    let path = format!("{}/poolguard", ReportApi::OpenReports.path(ReportPlace::Cluster));
     let version =
         async || world.admin.get(&path).await.unwrap()["metadata"]["resourceVersion"].clone();
     let scans = async || world.sum("poolguard_scan_last_success_timestamp_seconds").await;
@@ -150,7 +150,7 @@ pub(crate) async fn reports_that_say_the_same_are_not_written(world: &mut World)
 pub(crate) async fn a_report_goes_when_all_is_mended(world: &mut World) {
     world.scale(1).await;
     world.alice.delete(&format!("{SHOP}/resident?gracePeriodSeconds=0")).await.unwrap();
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let path = format!("{}/poolguard", api.path(ReportPlace::Namespace("shop")));
         let is_gone = async || match world.admin.get(&path).await {
             Ok(report) => Err(report.to_string()),

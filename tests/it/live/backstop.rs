@@ -1,7 +1,7 @@
 //! The backstop: written, restored, removed, and what becomes of the webhook entries beside it.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use poolguard::api::reports::Api;
+use poolguard::api::reports::ReportApi;
 use serde_json::{Value, json};
 
 use super::cluster::{CONFIGURATIONS, Cluster, rights_without};
@@ -69,7 +69,7 @@ async fn a_new_holder_of_the_lease_leaves_the_entries_open() {
 
 /// What the report of the cluster says of the backstop.
 fn reported(cluster: &Cluster) -> Option<String> {
-    let report = cluster.api.get(Api::PolicyReport.resource(false), "poolguard")?;
+    let report = cluster.api.get(ReportApi::PolicyReport.resource(false), "poolguard")?;
     let results = report["results"].as_array()?.iter();
     let result = results.into_iter().find(|it| it["policy"] == "backstop")?;
     Some(format!("{}: {}", result["result"].as_str()?, result["message"].as_str()?))
@@ -78,7 +78,7 @@ fn reported(cluster: &Cluster) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_says_how_it_stands_and_how_the_entries_fail() {
     let cluster = Cluster::with_config(&managed()).await;
-    cluster.api.serve_group(Api::PolicyReport.group(), true);
+    cluster.api.serve_group(ReportApi::PolicyReport.group(), true);
     let _replica = cluster.installed("one").await;
     let until = async |said: Option<&str>| {
         cluster.api.wait_until(|_| reported(&cluster).as_deref() == said).await;

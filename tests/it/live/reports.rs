@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use poolguard::api::reports::Api;
+use poolguard::api::reports::ReportApi;
 use serde_json::{Value, json};
 
 use super::{
@@ -20,7 +20,7 @@ const OF_ROLES: &str = "poolguard_violations{pool=\"\",rule=\"role-binding\"}";
 const INTRUDER: &str = "pod-create-job-key-exists-toleration";
 
 /// A cluster that has these kinds of reports, and is scanned every second.
-pub(super) async fn cluster(kinds: &[Api]) -> Cluster {
+pub(super) async fn cluster(kinds: &[ReportApi]) -> Cluster {
     let config = format!("{}scan: {{interval: 1s}}\n", data_text("config.yaml"));
     let cluster = Cluster::with_config(&config).await;
     for api in kinds {
@@ -52,13 +52,13 @@ pub(super) async fn cluster(kinds: &[Api]) -> Cluster {
 }
 
 /// The results of a report; `None` while it is not there.
-fn results(cluster: &Cluster, api: Api, path: &str) -> Option<Vec<Value>> {
+fn results(cluster: &Cluster, api: ReportApi, path: &str) -> Option<Vec<Value>> {
     let resource = api.resource(path.contains('/'));
     cluster.api.get(resource, path)?["results"].as_array().cloned()
 }
 
 /// Everything that the reports of this name say, in every namespace and in none.
-fn all_results(cluster: &Cluster, api: Api, name: &str) -> Vec<Value> {
+fn all_results(cluster: &Cluster, api: ReportApi, name: &str) -> Vec<Value> {
     let objects = [true, false].map(|is_namespaced| cluster.api.list(api.resource(is_namespaced)));
     let named = objects.into_iter().flatten().filter(|it| it["metadata"]["name"] == name);
     named.flat_map(|it| it["results"].as_array().unwrap().clone()).collect()
@@ -82,7 +82,7 @@ fn counts(results: &[Value], outcome: &str) -> BTreeMap<(String, String), u64> {
 /// How often reports were written or deleted.
 fn writes(cluster: &Cluster) -> usize {
     let api = &cluster.api;
-    let resources = Api::ALL.iter().flat_map(|api| [api.resource(true), api.resource(false)]);
+    let resources = ReportApi::ALL.iter().flat_map(|api| [api.resource(true), api.resource(false)]);
     let verbs = ["create", "update", "delete"];
     resources.flat_map(|resource| verbs.map(|verb| api.asked_count(verb, resource))).sum()
 }
@@ -97,7 +97,7 @@ async fn scanned_again(replica: &Replica) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_is_reported_until_it_is_mended_and_written_only_when_it_changes() {
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let cluster = cluster(&[api]).await;
         cluster.api.add_namespace("shop");
         cluster.api.put(pod("shop", "resident", POOL_A_NODE));
@@ -143,13 +143,13 @@ async fn a_cluster_without_such_kinds_gets_no_report_and_no_complaint() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_go_when_the_scan_is_turned_off() {
-    let cluster = cluster(&Api::ALL).await;
+    let cluster = cluster(&ReportApi::ALL).await;
     let replica = cluster.installed("one").await;
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         cluster.api.wait_until(|_| results(&cluster, api, FINDINGS).is_some()).await;
     }
     cluster.configure(&format!("{}scan: {{enabled: false}}\n", data_text("config.yaml")));
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         cluster.api.wait_until(|_| results(&cluster, api, FINDINGS).is_none()).await;
     }
     assert_eq!(replica.lines("cannot report"), 0, "{:#?}", replica.log());
@@ -157,10 +157,10 @@ async fn reports_go_when_the_scan_is_turned_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_somebody_changes_is_set_right() {
-    let cluster = cluster(&[Api::PolicyReport]).await;
+    let cluster = cluster(&[ReportApi::PolicyReport]).await;
     let _replica = cluster.installed("one").await;
     let passes = |cluster: &Cluster| {
-        let results = results(cluster, Api::PolicyReport, FINDINGS).unwrap_or_default();
+        let results = results(cluster, ReportApi::PolicyReport, FINDINGS).unwrap_or_default();
         results.iter().filter(|it| it["result"] == "pass").count()
     };
     cluster.api.wait_until(|_| passes(&cluster) > 5).await;
@@ -172,7 +172,7 @@ async fn a_report_that_somebody_changes_is_set_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_the_rule_to_add_is_named_once() {
-    let cluster = cluster(&[Api::OpenReports]).await;
+    let cluster = cluster(&[ReportApi::OpenReports]).await;
     cluster.grant(&super::cluster::rights_without("clusterreports"));
     let replica = cluster.installed("one").await;
     let line = replica.logged("cannot report the findings of the scan").await;
@@ -183,7 +183,7 @@ async fn without_the_right_the_rule_to_add_is_named_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_add_their_denials_to_one_report_and_dry_runs_to_none() {
-    let cluster = cluster(&Api::ALL).await;
+    let cluster = cluster(&ReportApi::ALL).await;
     let intruder = recorded(INTRUDER);
     let namespace = intruder["request"]["namespace"].as_str().unwrap();
     for namespace in [namespace, "quiet"] {
@@ -201,7 +201,7 @@ async fn two_replicas_add_their_denials_to_one_report_and_dry_runs_to_none() {
         }
         assert!(!cluster.allows("/validate", &dry).await);
     }
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let path = format!("{namespace}/{DENIALS}");
         let told = || results(&cluster, api, &path).unwrap_or_default();
         cluster.api.wait_until(|_| told().iter().map(count).sum::<u64>() == 6).await;
@@ -216,10 +216,10 @@ async fn two_replicas_add_their_denials_to_one_report_and_dry_runs_to_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_holds_the_roles_together_and_is_gone_is_found() {
-    let cluster = cluster(&[Api::OpenReports]).await;
+    let cluster = cluster(&[ReportApi::OpenReports]).await;
     let replica = cluster.installed("one").await;
     let of_roles = |outcome: &str| {
-        let results = results(&cluster, Api::OpenReports, FINDINGS).unwrap_or_default();
+        let results = results(&cluster, ReportApi::OpenReports, FINDINGS).unwrap_or_default();
         let is_it = |it: &&Value| it["policy"] == "role-binding" && it["result"] == outcome;
         results.into_iter().filter(|it| is_it(&it)).collect::<Vec<Value>>()
     };
@@ -287,7 +287,7 @@ async fn replay(cluster: &Cluster) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_reports_and_metrics_of_one_scenario_agree() {
-    let cluster = cluster(&Api::ALL).await;
+    let cluster = cluster(&ReportApi::ALL).await;
     cluster.api.add_namespace("shop");
     for (name, node) in [("a", POOL_A_NODE), ("b", POOL_A_NODE), ("c", "ip-10-0-9-91.ec2.internal")]
     {
@@ -318,7 +318,7 @@ async fn records_reports_and_metrics_of_one_scenario_agree() {
     })
     .await;
     let records = records(&replica);
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         for (decision, outcome) in [("deny", "fail"), ("warn", "warn")] {
             let recorded = of(&records, decision, false);
             let told = || counts(&all_results(&cluster, api, DENIALS), outcome);
@@ -335,7 +335,7 @@ async fn records_reports_and_metrics_of_one_scenario_agree() {
     scanned_again(&replica).await;
     let violations = series(&replica, "poolguard_violations").await;
     assert!(violations.contains_key(&("node-taint".to_owned(), "pool-a".to_owned())));
-    for api in Api::ALL {
+    for api in ReportApi::ALL {
         let results = all_results(&cluster, api, FINDINGS);
         let results: Vec<_> =
             results.into_iter().filter(|it| it["policy"] != "webhook-registration").collect();

@@ -3,7 +3,7 @@
 use poolguard::{
     api::{
         rbac::{ADMISSION_POLICIES, PolicyRule},
-        reports::Api,
+        reports::ReportApi,
     },
     controllers::certificates::stored::ROTATE,
 };
@@ -41,7 +41,7 @@ pub(crate) fn unused(rights: &[PolicyRule], asked: &[Asked]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_is_asked_for_and_nothing_else_is() {
-    let cluster = reports::cluster(&Api::ALL).await;
+    let cluster = reports::cluster(&ReportApi::ALL).await;
     cluster.api.add_namespace("shop");
     cluster.api.serve_group("karpenter.sh", true);
     cluster.api.put(pod("shop", "resident", POOL_A_NODE));
@@ -49,7 +49,7 @@ async fn every_right_is_asked_for_and_nothing_else_is() {
     // Reported, changed and withdrawn.
     let is_there = |is_there| {
         let cluster = &cluster;
-        let all = Api::ALL.map(|it| [(it, true), (it, false)]).concat();
+        let all = ReportApi::ALL.map(|it| [(it, true), (it, false)]).concat();
         move |_: &ApiServer| {
             all.iter().all(|(api, is_namespaced)| {
                 let path = if *is_namespaced { "shop/poolguard" } else { "poolguard" };

@@ -10,8 +10,8 @@ use poolguard::{
 use serde_json::{Value, json};
 
 use crate::{
-    entries::{api_server::ApiServer, registered},
     scenario::{Scenario, create, delete, recorded, update},
+    webhooks::{api_server::ApiServer, registered},
 };
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/automq-node";

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use bytes::Bytes;
 use poolguard::{
     server::{Received, fault::Fault, limits::Limits},
-    telemetry::metrics::label::Webhook,
+    telemetry::metrics::label::WebhookLabel,
 };
 
 use crate::http::{Harness, Stub, chunked, echo, header, request};
@@ -29,7 +29,7 @@ async fn the_path_chooses_the_webhook() {
     let service = Stub(|request: Received<'_>| Ok(Bytes::from(request.webhook.as_str())));
     let harness = Harness::start(service, limits()).await;
     let mut connection = harness.connect().await;
-    for &webhook in Webhook::ALL {
+    for &webhook in WebhookLabel::ALL {
         let name = webhook.as_str();
         assert_eq!(connection.post(&format!("/{name}"), "{}").await.body, name);
     }

@@ -7,7 +7,7 @@ use crate::kubernetes::resource::{is_cluster_scoped, plural};
 
 /// The user who applies a manifest, and the namespace that it is applied to.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct Requester {
     /// User name.
     pub user: String,
     /// Groups.
@@ -26,7 +26,7 @@ pub enum ManifestError {
 
 /// Wraps an object into the review of its creation.
 #[expect(clippy::indexing_slicing, reason = "`Value` adds a key that is assigned")]
-pub fn create_review(object: Value, asker: &Asker) -> Result<Value, ManifestError> {
+pub fn create_review(object: Value, asker: &Requester) -> Result<Value, ManifestError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     if api_version.is_empty() {

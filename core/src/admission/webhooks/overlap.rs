@@ -82,7 +82,7 @@ impl WebhookEntry {
             NamespaceScope::Only(names) => namespace(names),
         };
         let (by_people, about_objects): (Vec<_>, Vec<_>) =
-            other.conditions.iter().partition(|it| it.is_about_people());
+            other.conditions.iter().partition(|it| it.is_about_requesters());
         let texts = |conditions: Vec<&MatchCondition>| {
             let texts = conditions.into_iter().map(|it| format!("({})", it.expression));
             Cel::all(texts.map(Cel::Term))

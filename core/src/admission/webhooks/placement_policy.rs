@@ -111,7 +111,7 @@ struct Tables {
 
 /// The stems of the names of the tables' variables. An index follows the stem.
 const INSTANCES: &str = "instances";
-const SPREADS: &str = "spreads";
+const SPREADS_STEM: &str = "spreads";
 
 impl Tables {
     fn new(policy: &Policy, snapshot: &Snapshot) -> Option<Self> {
@@ -131,7 +131,7 @@ impl Tables {
             let named = tables.map(|(index, text)| (format!("{stem}{index}"), text.clone()));
             named.collect::<Vec<(String, String)>>()
         };
-        of(INSTANCES, &self.instances).into_iter().chain(of(SPREADS, &self.spreads))
+        of(INSTANCES, &self.instances).into_iter().chain(of(SPREADS_STEM, &self.spreads))
     }
 }
 

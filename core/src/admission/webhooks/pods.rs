@@ -14,10 +14,6 @@ use crate::{
     policy::{Phase, Policy, mode::Mode, request::Operation},
 };
 
-/// The condition that keeps node components out of the fail-closed entry: DaemonSet pods, so that a
-/// CNI can start while PoolGuard cannot, and mirror pods.
-pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
-
 /// A label that the DaemonSet controller sets on every pod that it creates, so that other pods do
 /// not cost an evaluation.
 const TEMPLATE_GENERATION_LABEL: &str = "pod-template-generation";
@@ -28,7 +24,7 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntr
 
 /// Returns the entries for a cluster where a backstop denies the intruders while PoolGuard does not answer.
 pub(super) fn entries_beside_backstop(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
-    let open = Outage { failure_policy: FailurePolicy::Ignore, people: People::LeftOut };
+    let open = Outage { failure_policy: FailurePolicy::Ignore, people: Requesters::LeftOut };
     of_outage(policy, outside, |_| open)
 }
 
@@ -84,7 +80,7 @@ pub(super) fn first_entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Webho
         reinvocation: Reinvocation::IfNeeded,
         ..entry
     };
-    let open = Outage { failure_policy: FailurePolicy::Ignore, people: People::Included };
+    let open = Outage { failure_policy: FailurePolicy::Ignore, people: Requesters::Included };
     let pods = pods(policy, outside, |_| open).map(|it| first("intruders", it));
     let bindings = bindings(policy, outside, |_| open).map(|it| first("intruders-bindings", it));
     pods.into_iter().chain(bindings).collect()
@@ -99,12 +95,12 @@ pub(super) fn is_first(entry: &WebhookEntry) -> bool {
 #[derive(Clone, Copy)]
 struct Outage {
     failure_policy: FailurePolicy,
-    people: People,
+    people: Requesters,
 }
 
 /// Members of break-glass groups, and kubelets, whose mirror pods no answer stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum People {
+enum Requesters {
     Included,
     /// Another entry sends their requests.
     LeftOut,
@@ -115,8 +111,8 @@ impl Outage {
     fn of(mode: Mode) -> Self {
         let failure_policy = FailurePolicy::of(mode);
         let people = match failure_policy {
-            FailurePolicy::Fail => People::LeftOut,
-            FailurePolicy::Ignore => People::Included,
+            FailurePolicy::Fail => Requesters::LeftOut,
+            FailurePolicy::Ignore => Requesters::Included,
         };
         Self { failure_policy, people }
     }
@@ -148,12 +144,14 @@ fn pods(
     entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
     let controller = principals::creates_daemon_set_pod();
     let left_out = match people {
-        People::LeftOut => Cel::any([controller, principals::is_kubelet()]),
-        People::Included => controller,
+        Requesters::LeftOut => Cel::any([controller, principals::is_kubelet()]),
+        Requesters::Included => controller,
     };
-    entry.conditions.extend(MatchCondition::new(BY_NO_NODE_COMPONENT, Cel::not(left_out)));
+    entry
+        .conditions
+        .extend(MatchCondition::new(principals::BY_NO_NODE_COMPONENT, Cel::not(left_out)));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
-    if people == People::LeftOut {
+    if people == Requesters::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)
@@ -198,7 +196,7 @@ fn bindings(
     let by_another = Cel::not(principals::is_kube_scheduler());
     entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));
     entry.conditions.extend(outside.binding_is_outside());
-    if people == People::LeftOut {
+    if people == Requesters::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)

@@ -4,7 +4,6 @@ use super::{
     MatchCondition,
     cel::{Cel, Wildcards, is_one_of, list, literal, matches, matches_any, pattern, patterns},
     pod_owner::has_daemon_set,
-    pods::BY_NO_NODE_COMPONENT,
 };
 use crate::policy::{
     Policy,
@@ -22,6 +21,10 @@ pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
 
 /// The name of the condition by which an entry leaves out trusted principals.
 pub(super) const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
+
+/// The condition that keeps node components out of the fail-closed entry: DaemonSet pods, so that a
+/// CNI can start while PoolGuard cannot, and mirror pods.
+pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
 
 /// Conditions by which a fail-closed entry leaves people out.
 pub(super) const EXCLUSIONS: [&str; 3] =

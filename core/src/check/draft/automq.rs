@@ -218,12 +218,12 @@ impl<'a> Deployment<'a> {
             ));
         }
         let entries =
-            self.namespaces.iter().map(|name| entry(name, self.strangers(name))).collect();
+            self.namespaces.iter().map(|name| entry(name, self.unrelated_pods(name))).collect();
         DraftList::bounded(entries, NAMESPACES_MAX, "namespace", checks)
     }
 
     /// Pods without AutoMQ's labels in an AutoMQ namespace.
-    fn strangers(&self, namespace: &str) -> Vec<String> {
+    fn unrelated_pods(&self, namespace: &str) -> Vec<String> {
         let own = self.evidence.get(namespace).into_iter().flatten();
         let pods = own.filter(|it| it.is_pod);
         let (marked, others): (Vec<&Evidence<'_>>, Vec<_>) =

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{DraftList, nodes::DraftPool};
 use crate::{
-    check::{NamedObject, words::list},
+    check::words::list,
     cluster::inventory::Inventory,
     kubernetes::{documents, resource::CONFIG_MAPS},
-    policy::{Policy, provider::Provider},
+    policy::{Policy, protection::NamedObject, provider::Provider},
 };
 
 const NAMESPACE: &str = "kube-system";

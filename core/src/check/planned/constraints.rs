@@ -163,7 +163,7 @@ fn written<'t>(
             return format!("{attribute} = [{}]", all.join(", "));
         }
         (TaintSyntax::Block, effect) => effect,
-        (TaintSyntax::Shouted, effect) => screaming_snake_effect(effect),
+        (TaintSyntax::ScreamingSnakeBlock, effect) => screaming_snake_effect(effect),
     };
     format!(
         "{attribute} {{\n  key    = \"{key}\"\n  value  = \"{value}\"\n  effect = \"{effect}\"\n}}"

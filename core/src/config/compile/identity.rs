@@ -1,11 +1,7 @@
 //! The identities in a config: AutoMQ's pods, exempt pods, principals.
 
 use crate::{
-    config::{
-        cursor::{DiagnosticCollector, TreeCursor},
-        presets::presets,
-        raw,
-    },
+    config::{collector::DiagnosticCollector, cursor::TreeCursor, presets::presets, raw},
     kubernetes::{name::Glob, selector::LabelSelector},
     policy::{
         pod_owner::{AutoMq, Exemption},

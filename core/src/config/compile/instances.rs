@@ -2,10 +2,7 @@
 
 use super::names::{selector, unique_names};
 use crate::{
-    config::{
-        cursor::{DiagnosticCollector, TreeCursor},
-        raw::Raw,
-    },
+    config::{collector::DiagnosticCollector, cursor::TreeCursor, raw::Raw},
     json::text::likely,
     kubernetes::name::Glob,
     policy::{pod_owner::AutoMq, pool::Instance},
@@ -63,7 +60,7 @@ fn instance_namespace(
         return;
     }
     let namespaces = root.key("automq").key("namespaces");
-    if automq.owns_namespace(namespace) || report.is_broken(&namespaces) {
+    if automq.owns_namespace(namespace) || report.is_broken(namespaces.path()) {
         return;
     }
     let exact = automq.namespaces.iter().filter_map(Glob::as_exact);
@@ -94,7 +91,7 @@ fn unknown_pool(
 ) {
     let pools = root.key("pools");
     let is_known_in_full = raw.pools.iter().all(|pool| pool.name.is_some());
-    if !is_known_in_full || (raw.pools.is_empty() && report.is_broken(&pools)) {
+    if !is_known_in_full || (raw.pools.is_empty() && report.is_broken(pools.path())) {
         return;
     }
     let error =

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    config::{
-        cursor::{DiagnosticCollector, TreeCursor},
-        raw,
-    },
+    config::{collector::DiagnosticCollector, cursor::TreeCursor, raw},
     kubernetes::{
         name::check_label_value,
         selector::{LabelSelector, Requirement},

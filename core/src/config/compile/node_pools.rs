@@ -6,7 +6,8 @@ use jsonptr::PointerBuf;
 
 use crate::{
     config::{
-        cursor::{DiagnosticCollector, TreeCursor},
+        collector::DiagnosticCollector,
+        cursor::TreeCursor,
         presets::{NodePoolObject, presets},
         raw::Raw,
     },

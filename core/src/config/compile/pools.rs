@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{label_values, selector, unique_names};
 use crate::{
-    config::{
-        cursor::{DiagnosticCollector, TreeCursor},
-        raw,
-    },
+    config::{collector::DiagnosticCollector, cursor::TreeCursor, raw},
     json::text::Text,
     kubernetes::{
         name::{check_label_key, check_label_value},
@@ -121,7 +118,7 @@ pub(super) fn pools(
         }
         let Some(nodes) = nodes else { continue };
         if nodes.is_everything() {
-            if !report.is_broken(&at.key("nodes")) {
+            if !report.is_broken(at.key("nodes").path()) {
                 report.push(
                     at.key("nodes")
                         .error(format!(

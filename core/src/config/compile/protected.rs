@@ -4,7 +4,8 @@ use jsonptr::PointerBuf;
 
 use crate::{
     config::{
-        cursor::{DiagnosticCollector, TreeCursor},
+        collector::DiagnosticCollector,
+        cursor::TreeCursor,
         presets::{self, Presets, presets},
         raw,
     },
@@ -122,7 +123,7 @@ fn guard(
         .as_ref()
         .map(|items| keep_items(items, &at.key("mustKeepItems"), report));
     let Some(fields) = &raw.fields else {
-        if items.is_some() && !report.is_broken(at) {
+        if items.is_some() && !report.is_broken(at.path()) {
             report.push(
                 at.key("mustKeepItems")
                     .error(
@@ -195,7 +196,11 @@ pub(super) fn preset(provider: Option<Provider>, pools: &[Pool]) -> Vec<Protecte
 }
 
 /// The entry of a preset; `None` if there is nothing to guard, as where no pool names its role.
-fn from_preset(entry: &presets::Protected, presets: &Presets, pools: &[Pool]) -> Option<Protected> {
+fn from_preset(
+    entry: &presets::ProtectedPreset,
+    presets: &Presets,
+    pools: &[Pool],
+) -> Option<Protected> {
     let fields = preset_fields(&entry.guard, presets, pools);
     if fields.is_empty() {
         return None;
@@ -205,15 +210,15 @@ fn from_preset(entry: &presets::Protected, presets: &Presets, pools: &[Pool]) ->
         name: entry.name.clone(),
         resource: GroupResource::parse(&entry.resource).ok()?,
         namespaces: match &entry.namespaces {
-            presets::Namespaces::Any => Namespaces::Any,
-            presets::Namespaces::Automq => Namespaces::AutoMq,
-            presets::Namespaces::Named(text) => Namespaces::Named(Glob::parse(text).ok()?),
+            presets::NamespacesPreset::Any => Namespaces::Any,
+            presets::NamespacesPreset::Automq => Namespaces::AutoMq,
+            presets::NamespacesPreset::Named(text) => Namespaces::Named(Glob::parse(text).ok()?),
         },
         names: entry.names.iter().filter_map(read).collect(),
         recognition: match entry.recognition {
-            presets::Recognition::Always => Recognition::Always,
-            presets::Recognition::HoldsAField => Recognition::HoldsAField,
-            presets::Recognition::AutomqBinding => {
+            presets::RecognitionPreset::Always => Recognition::Always,
+            presets::RecognitionPreset::HoldsAField => Recognition::HoldsAField,
+            presets::RecognitionPreset::AutomqBinding => {
                 Recognition::AutoMqBinding { labels: label_marks(presets) }
             }
         },
@@ -222,10 +227,10 @@ fn from_preset(entry: &presets::Protected, presets: &Presets, pools: &[Pool]) ->
     })
 }
 
-fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> Vec<Field> {
+fn preset_fields(guard: &presets::GuardPreset, presets: &Presets, pools: &[Pool]) -> Vec<Field> {
     match guard {
         // Of every provider: the annotation decides, not where the cluster runs.
-        presets::Guard::IdentityAnnotations => presets
+        presets::GuardPreset::IdentityAnnotations => presets
             .all()
             .flat_map(|preset| &preset.identity_annotations)
             .map(|key| Field {
@@ -233,12 +238,12 @@ fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> V
                 change: FieldChange::OnceSet,
             })
             .collect(),
-        presets::Guard::Fields(pointers) => pointers
+        presets::GuardPreset::Fields(pointers) => pointers
             .iter()
             .filter_map(|text| PointerBuf::parse(text.as_str()).ok())
             .map(|pointer| Field { pointer, change: FieldChange::Any })
             .collect(),
-        presets::Guard::RoleItems { field, by } => {
+        presets::GuardPreset::RoleItems { field, by } => {
             let mut items: Vec<KeepItem> = Vec::new();
             let roles = pools.iter().filter_map(|pool| pool.role.as_deref());
             for role in roles {
@@ -258,8 +263,10 @@ fn preset_fields(guard: &presets::Guard, presets: &Presets, pools: &[Pool]) -> V
 }
 
 fn label_marks(presets: &Presets) -> Vec<LabelMark> {
-    let mark =
-        |mark: &presets::LabelMark| LabelMark { key: mark.key.clone(), value: mark.value.clone() };
+    let mark = |mark: &presets::LabelMarkPreset| LabelMark {
+        key: mark.key.clone(),
+        value: mark.value.clone(),
+    };
     presets.automq_labels.iter().map(mark).collect()
 }
 

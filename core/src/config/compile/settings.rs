@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::{
     config::{
         ConfigSettings, RegistrationMode, ScanSettings, catalog,
-        cursor::{DiagnosticCollector, TreeCursor},
+        collector::DiagnosticCollector,
+        cursor::TreeCursor,
         duration,
         presets::presets,
         raw::{self, OnOutage, Raw},
@@ -17,7 +18,7 @@ use crate::{
     policy::{
         mode::{BackstopMode, JoinMode, Mode, RuleModes},
         pool::{PlacementSettings, Provisioner},
-        provider::{MachineType, MachineTypes, Provider, Strength},
+        provider::{EntrySource, MachineType, MachineTypes, Provider},
     },
 };
 
@@ -150,7 +151,7 @@ pub(super) fn machine_types(
         names.extend(types.iter().map(|name| MachineType {
             name: name.clone(),
             size: size.to_owned(),
-            strength: Strength::Config,
+            strength: EntrySource::Config,
         }));
     }
     MachineTypes { names }

@@ -1,11 +1,7 @@
 //! Warnings about configs that are valid, but probably do not mean what they say.
 
 use crate::{
-    config::{
-        cursor::{DiagnosticCollector, TreeCursor},
-        presets::presets,
-        raw::Raw,
-    },
+    config::{collector::DiagnosticCollector, cursor::TreeCursor, presets::presets, raw::Raw},
     kubernetes::name::any_matches,
     policy::{
         Policy,
@@ -63,7 +59,7 @@ fn nothing_dedicated(
     root: &TreeCursor<'_>,
     report: &mut DiagnosticCollector,
 ) {
-    if !policy.discovery && raw.pools.is_empty() && !report.is_broken(&root.key("pools")) {
+    if !policy.discovery && raw.pools.is_empty() && !report.is_broken(root.key("pools").path()) {
         report.push(
             root.key("discovery")
                 .warning(
@@ -105,7 +101,7 @@ fn empty_catalog(
     let Some(provider) = policy.provider else { return };
     if !policy.machine_types.names.is_empty()
         || policy.rules.mode(RuleName::NodeMachineType) == Mode::Off
-        || report.is_broken(&root.key("catalog"))
+        || report.is_broken(root.key("catalog").path())
     {
         return;
     }
@@ -137,7 +133,7 @@ fn idle_instances(raw: &Raw, root: &TreeCursor<'_>, report: &mut DiagnosticColle
         let earlier = raw.instances.iter().take(later).enumerate().find(|(index, earlier)| {
             earlier.namespace.as_ref() == Some(namespace)
                 && (is_everything(&earlier.pods) || is_same(&earlier.pods, &instance.pods))
-                && !report.is_broken(&at.index(*index))
+                && !report.is_broken(at.index(*index).path())
         });
         let Some((index, earlier)) = earlier else { continue };
         let Some(earlier_name) = &earlier.name else { continue };
@@ -210,7 +206,7 @@ fn exemptions(policy: &Policy, raw: &Raw, root: &TreeCursor<'_>, report: &mut Di
         }
     }
     if !policy.exempt.iter().any(|entry| entry.namespace.matches("kube-system"))
-        && !report.is_broken(&at)
+        && !report.is_broken(at.path())
     {
         report.push(
             root.key("presets").warning(
@@ -270,7 +266,7 @@ fn untrusted_console(policy: &Policy, root: &TreeCursor<'_>, report: &mut Diagno
     let at = root.key("principals").key("trusted");
     if policy.rules.mode(RuleName::RoleBinding) != Mode::Enforce
         || !policy.trusted.configured.is_empty()
-        || report.is_broken(&at)
+        || report.is_broken(at.path())
     {
         return;
     }

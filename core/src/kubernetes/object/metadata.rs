@@ -15,6 +15,9 @@ use crate::{
 /// The annotation by which a kubelet marks the API shadow of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
+/// The annotation in which `kubectl apply` keeps a copy of the object: long, and no rule reads it.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// `metadata`.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata<'a> {

@@ -42,7 +42,7 @@ enum Presence {
 
 /// The knowledge about a label of a node that is not there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected<T> {
+pub enum LabelKnowledge<T> {
     /// The label has this value.
     Is(T),
     /// The label is absent.
@@ -63,13 +63,13 @@ pub enum Expected<T> {
     },
 }
 
-impl<T> Expected<T> {
+impl<T> LabelKnowledge<T> {
     /// The knowledge about a label of which nothing is known.
     pub(in crate::policy) const UNKNOWN: Self =
         Self::NoneOf { values: Vec::new(), or_absent: true };
 }
 
-impl<T: AsRef<str>> Expected<T> {
+impl<T: AsRef<str>> LabelKnowledge<T> {
     /// Whether the label may have this value.
     pub(super) fn may_be(&self, value: &str) -> bool {
         let has = |values: &[T]| values.iter().any(|it| it.as_ref() == value);
@@ -174,16 +174,16 @@ impl<'p> LabelTest<'p> {
     }
 
     /// Whether a node of which only this is known of the label may meet the test.
-    pub(in crate::policy) fn may_hold<T: AsRef<str>>(&self, expected: &Expected<T>) -> bool {
+    pub(in crate::policy) fn may_hold<T: AsRef<str>>(&self, expected: &LabelKnowledge<T>) -> bool {
         match expected {
-            Expected::Is(value) => self.holds(Some(value.as_ref())),
-            Expected::Absent => self.holds(None),
-            Expected::Among { values, or_absent } => {
+            LabelKnowledge::Is(value) => self.holds(Some(value.as_ref())),
+            LabelKnowledge::Absent => self.holds(None),
+            LabelKnowledge::Among { values, or_absent } => {
                 let mut values = values.iter();
                 (*or_absent && self.holds(None))
                     || values.any(|value| self.holds(Some(value.as_ref())))
             }
-            Expected::NoneOf { values, or_absent } => {
+            LabelKnowledge::NoneOf { values, or_absent } => {
                 let is_possible = |value: &str| !values.iter().any(|it| it.as_ref() == value);
                 (*or_absent && self.holds(None))
                     || (self.is_satisfiable()

@@ -9,14 +9,14 @@
 //! The rule ignores mirror pods and DaemonSet pods, because they belong to a node and not to a pool.
 
 mod binding;
-mod fit;
-mod place;
+mod judge;
+mod patch;
 
-pub use self::place::{PlacementAdditions, TERMS_MAX};
+pub use self::patch::{PlacementAdditions, TERMS_MAX};
 pub(super) use self::{
     binding::judge as judge_binding,
-    fit::{judge as judge_create, why_misplaced},
-    place::patch_placement,
+    judge::{judge as judge_create, why_misplaced},
+    patch::patch_placement,
 };
 
 use super::Context;

@@ -9,7 +9,7 @@ use super::{
     Class, ClassNode, NodeRecord, NodeState, PoolConflict, PoolFacts, PoolOrigin, Position,
     ProtectedReference, Snapshot, TaintId,
     class::key_order,
-    node_to_come::{Mould, zones_to_come},
+    node_to_come::{NodeTemplate, zones_to_come},
 };
 use crate::{
     kubernetes::{
@@ -70,7 +70,7 @@ impl Snapshot {
             facts.declared_zones = snapshot.zones.of_pool(&pool.zones);
             let zones = zones_to_come(&facts.declared_zones);
             snapshot.add_pool(policy, facts, live, &mut taints);
-            let mould = Mould {
+            let mould = NodeTemplate {
                 settings: &policy.placement,
                 node_pool_labels: &policy.node_pool_labels,
                 demands: pool.nodes.requirements(),
@@ -93,7 +93,7 @@ impl Snapshot {
             let Some(label) = brings else { continue };
             let demand =
                 Requirement { key: label.to_owned(), operator: Operator::In, values: vec![group] };
-            let mould = Mould {
+            let mould = NodeTemplate {
                 settings: &policy.placement,
                 node_pool_labels: &policy.node_pool_labels,
                 demands: std::slice::from_ref(&demand),

@@ -29,7 +29,7 @@ use crate::{
         selector::{Operator, Requirement},
     },
     policy::{
-        placement::Expected,
+        placement::LabelKnowledge,
         pool::{
             BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL,
             PlacementSettings, Provisioner, ZONE_LABEL,
@@ -54,7 +54,7 @@ pub struct NodeToCome {
 }
 
 /// A label key, and the knowledge about its value.
-type Label = (Arc<str>, Expected<Arc<str>>);
+type Label = (Arc<str>, LabelKnowledge<Arc<str>>);
 
 /// The knowledge about the labels that [`NodeToCome::labels`] does not list.
 #[derive(Clone, Debug)]
@@ -67,23 +67,23 @@ pub enum OtherLabels {
     OnDemand(Arc<[String]>),
 }
 
-static UNKNOWN: Expected<Arc<str>> = Expected::UNKNOWN;
+static UNKNOWN: LabelKnowledge<Arc<str>> = LabelKnowledge::UNKNOWN;
 
 impl NodeToCome {
     /// The labels of which something of their own is known.
-    pub fn labels(&self) -> impl Iterator<Item = (&str, &Expected<Arc<str>>)> {
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &LabelKnowledge<Arc<str>>)> {
         self.labels.iter().map(|(key, expected)| (&**key, expected))
     }
 
     /// Returns the knowledge about a label.
-    pub(in crate::policy) fn expected(&self, key: &str) -> &Expected<Arc<str>> {
+    pub(in crate::policy) fn expected(&self, key: &str) -> &LabelKnowledge<Arc<str>> {
         if let Ok(index) = self.labels.binary_search_by(|(name, _)| key_order(name, key)) {
             return self.labels.get(index).map_or(&UNKNOWN, |(_, expected)| expected);
         }
         match &self.others {
             OtherLabels::Unknown => &UNKNOWN,
             OtherLabels::OnDemand(reserved) if !is_reserved(key, reserved) => &UNKNOWN,
-            OtherLabels::Absent | OtherLabels::OnDemand(_) => &Expected::Absent,
+            OtherLabels::Absent | OtherLabels::OnDemand(_) => &LabelKnowledge::Absent,
         }
     }
 }
@@ -98,7 +98,7 @@ fn is_reserved(key: &str, reserved: &[String]) -> bool {
 }
 
 /// The properties that a pool fixes for the nodes that it brings.
-pub(super) struct Mould<'b> {
+pub(super) struct NodeTemplate<'b> {
     pub(super) settings: &'b PlacementSettings,
     /// Labels of node pools, which no provisioner sets on demand.
     pub(super) node_pool_labels: &'b [String],
@@ -119,7 +119,7 @@ pub(super) fn zones_to_come(declared: &PoolZones) -> Vec<Option<Arc<str>>> {
     declared.names.iter().cloned().map(Some).collect()
 }
 
-impl Mould<'_> {
+impl NodeTemplate<'_> {
     /// The nodes to come of a pool with these live nodes.
     pub(super) fn nodes_to_come(self, pool: usize, live: &[&NodeRecord]) -> Vec<NodeToCome> {
         let all = Shared::of(live.iter().copied());
@@ -173,40 +173,42 @@ impl Mould<'_> {
         all: &Shared<'_>,
         own: &Shared<'_>,
         individual: &[&Arc<str>],
-    ) -> BTreeMap<Arc<str>, Expected<Arc<str>>> {
+    ) -> BTreeMap<Arc<str>, LabelKnowledge<Arc<str>>> {
         let live = if own.nodes > 0 { own } else { all };
         let label_of = |key: &Arc<str>| {
             // What names the zone is as fixed as the zone.
             let is_of_zone = || own.nodes > 0 && any_matches(&self.settings.zone_labels, key);
             let is_individual = individual.contains(&key) && !is_of_zone();
             let expected = match live.value(key) {
-                Some(value) if !is_individual => Expected::Is(Arc::clone(value)),
-                Some(_) | None => Expected::UNKNOWN,
+                Some(value) if !is_individual => LabelKnowledge::Is(Arc::clone(value)),
+                Some(_) | None => LabelKnowledge::UNKNOWN,
             };
             (Arc::clone(key), expected)
         };
         let mut labels: BTreeMap<_, _> = all.labels.keys().map(|key| label_of(key)).collect();
         let mut fixed = |key: &str, expected| labels.insert(key.into(), expected);
-        fixed(HOST_NAME_LABEL, Expected::UNKNOWN);
-        let among =
-            |values: &[Arc<str>], or_absent| Expected::Among { values: values.to_vec(), or_absent };
+        fixed(HOST_NAME_LABEL, LabelKnowledge::UNKNOWN);
+        let among = |values: &[Arc<str>], or_absent| LabelKnowledge::Among {
+            values: values.to_vec(),
+            or_absent,
+        };
         if let Some(types) = self.machine_types {
             let types: Vec<Arc<str>> = types.iter().map(|it| it.as_str().into()).collect();
             fixed(MACHINE_TYPE_LABEL, among(&types, false));
             fixed(BETA_MACHINE_TYPE_LABEL, among(&types, true));
         } else {
-            fixed(MACHINE_TYPE_LABEL, Expected::UNKNOWN);
-            fixed(BETA_MACHINE_TYPE_LABEL, Expected::UNKNOWN);
+            fixed(MACHINE_TYPE_LABEL, LabelKnowledge::UNKNOWN);
+            fixed(BETA_MACHINE_TYPE_LABEL, LabelKnowledge::UNKNOWN);
         }
         if let Some(zone) = zone {
-            fixed(ZONE_LABEL, Expected::Is(Arc::clone(zone)));
+            fixed(ZONE_LABEL, LabelKnowledge::Is(Arc::clone(zone)));
             fixed(BETA_ZONE_LABEL, among(&[Arc::clone(zone)], true));
         } else {
-            fixed(ZONE_LABEL, Expected::UNKNOWN);
-            fixed(BETA_ZONE_LABEL, Expected::UNKNOWN);
+            fixed(ZONE_LABEL, LabelKnowledge::UNKNOWN);
+            fixed(BETA_ZONE_LABEL, LabelKnowledge::UNKNOWN);
         }
         for demand in self.demands {
-            let known = labels.remove(demand.key.as_str()).unwrap_or(Expected::UNKNOWN);
+            let known = labels.remove(demand.key.as_str()).unwrap_or(LabelKnowledge::UNKNOWN);
             labels.insert(demand.key.as_str().into(), narrowed(known, demand));
         }
         labels
@@ -214,31 +216,35 @@ impl Mould<'_> {
 }
 
 /// Returns the knowledge about a label that meets a demand as well. The demand counts where the two contradict.
-fn narrowed(known: Expected<Arc<str>>, demand: &Requirement) -> Expected<Arc<str>> {
+fn narrowed(known: LabelKnowledge<Arc<str>>, demand: &Requirement) -> LabelKnowledge<Arc<str>> {
     let met = |values: Vec<Arc<str>>| -> Vec<Arc<str>> {
         values.into_iter().filter(|value| demand.allows(Some(value))).collect()
     };
     let demanded = || demand.values.iter().map(|value| value.as_str().into());
     match (known, demand.operator) {
-        (Expected::Is(value), _) if demand.allows(Some(&value)) => Expected::Is(value),
-        (Expected::Absent, _) if demand.allows(None) => Expected::Absent,
-        (_, Operator::DoesNotExist) => Expected::Absent,
-        (Expected::Among { values, or_absent }, _) => {
-            Expected::Among { values: met(values), or_absent: or_absent && demand.allows(None) }
-        }
-        (Expected::NoneOf { values, .. }, Operator::In) => {
+        (LabelKnowledge::Is(value), _) if demand.allows(Some(&value)) => LabelKnowledge::Is(value),
+        (LabelKnowledge::Absent, _) if demand.allows(None) => LabelKnowledge::Absent,
+        (_, Operator::DoesNotExist) => LabelKnowledge::Absent,
+        (LabelKnowledge::Among { values, or_absent }, _) => LabelKnowledge::Among {
+            values: met(values),
+            or_absent: or_absent && demand.allows(None),
+        },
+        (LabelKnowledge::NoneOf { values, .. }, Operator::In) => {
             let is_possible = |value: &Arc<str>| !values.contains(value);
-            Expected::Among { values: demanded().filter(is_possible).collect(), or_absent: false }
+            LabelKnowledge::Among {
+                values: demanded().filter(is_possible).collect(),
+                or_absent: false,
+            }
         }
-        (Expected::NoneOf { mut values, or_absent }, Operator::NotIn | Operator::Exists) => {
+        (LabelKnowledge::NoneOf { mut values, or_absent }, Operator::NotIn | Operator::Exists) => {
             values.extend(demanded());
-            Expected::NoneOf { values, or_absent: or_absent && demand.allows(None) }
+            LabelKnowledge::NoneOf { values, or_absent: or_absent && demand.allows(None) }
         }
-        (Expected::Is(_) | Expected::Absent, Operator::In) => {
-            Expected::Among { values: demanded().collect(), or_absent: false }
+        (LabelKnowledge::Is(_) | LabelKnowledge::Absent, Operator::In) => {
+            LabelKnowledge::Among { values: demanded().collect(), or_absent: false }
         }
-        (Expected::Is(_) | Expected::Absent, Operator::NotIn | Operator::Exists) => {
-            Expected::NoneOf { values: demanded().collect(), or_absent: demand.allows(None) }
+        (LabelKnowledge::Is(_) | LabelKnowledge::Absent, Operator::NotIn | Operator::Exists) => {
+            LabelKnowledge::NoneOf { values: demanded().collect(), or_absent: demand.allows(None) }
         }
     }
 }

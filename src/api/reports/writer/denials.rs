@@ -15,13 +15,13 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{ReportScope, Reports};
+use super::{ReportSubject, Reports};
 use crate::{
     api::{
         client::ApiError,
         lease::{LeaseHeld, is_held},
         object_ref::ObjectRef,
-        reports::{News, ReportPlace, recent},
+        reports::{ReportPlace, UnreportedDenials, recent},
     },
     policy::verdict::{Decision, Finding},
     telemetry::log_once::LogOnce,
@@ -42,7 +42,7 @@ pub struct ReportQueue(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    news: Mutex<News>,
+    news: Mutex<UnreportedDenials>,
     is_there: Notify,
 }
 
@@ -68,7 +68,7 @@ impl ReportQueue {
         self.0.is_there.notify_one();
     }
 
-    fn take(&self) -> News {
+    fn take(&self) -> UnreportedDenials {
         mem::take(&mut self.0.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -105,7 +105,7 @@ impl DenialReports {
 
     /// Adds the new denials and warnings to the reports. Drops those that it cannot write, because the
     /// audit stream has them.
-    async fn write(&self, news: News) -> Result<(), ApiError> {
+    async fn write(&self, news: UnreportedDenials) -> Result<(), ApiError> {
         if news.is_empty() {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl DenialReports {
         for (namespace, news) in news.by_namespace() {
             for api in &kinds {
                 let add = |before: &_| recent(before, &news, now);
-                let added = self.reports.add(*api, ReportScope::Denials, &namespace, add).await;
+                let added = self.reports.add(*api, ReportSubject::Denials, &namespace, add).await;
                 done = done.and(added);
             }
         }
@@ -128,8 +128,10 @@ impl DenialReports {
         let mut done = Ok(());
         for api in self.reports.kinds().await? {
             for place in [ReportPlace::Everywhere, ReportPlace::Cluster] {
-                let still = |_: &str, before: &_| recent(before, &News::default(), now);
-                done = done.and(self.reports.edit(api, ReportScope::Denials, place, still).await.1);
+                let still =
+                    |_: &str, before: &_| recent(before, &UnreportedDenials::default(), now);
+                done =
+                    done.and(self.reports.edit(api, ReportSubject::Denials, place, still).await.1);
             }
         }
         done

@@ -8,8 +8,7 @@ use super::{AuditPage, style};
 use crate::cli::{
     audit::{
         figures::{duration, format_time, grouped},
-        record::DECISIONS,
-        tally::position,
+        record::{DECISIONS, position},
         timeline::Columns,
     },
     page::{FAINT, Styled},

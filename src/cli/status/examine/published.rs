@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Installed, StatusFacts, StatusFinding, named, text};
+use super::{Check, InstallationFlags, StatusFacts, StatusFinding, named, text};
 use crate::{
     api::lease::{LAST_SCAN, REPLICAS, published},
     cli::page::count,
@@ -20,8 +20,8 @@ fn annotation<'f>(facts: &'f StatusFacts, name: &str) -> Option<&'f str> {
 
 /// Checks whether every replica has the config of the ConfigMap in force. Returns `None` if no replica has
 /// published its config.
-pub(super) fn config(installed: &Installed, facts: &StatusFacts) -> Option<StatusFinding> {
-    let Installed { namespace, config_map, .. } = installed;
+pub(super) fn config(installed: &InstallationFlags, facts: &StatusFacts) -> Option<StatusFinding> {
+    let InstallationFlags { namespace, config_map, .. } = installed;
     let (wanted, pods) = (facts.config_hash.as_ref()?, facts.pods.as_ref().ok()?);
     let all = published(annotation(facts, REPLICAS));
     let of_pods: Vec<_> = pods
@@ -54,8 +54,8 @@ pub(super) fn config(installed: &Installed, facts: &StatusFacts) -> Option<Statu
 }
 
 /// Checks the age of the last scan. Returns `None` if the config turns scans off.
-pub(super) fn scan(installed: &Installed, facts: &StatusFacts) -> Option<StatusFinding> {
-    let Installed { namespace, name, .. } = installed;
+pub(super) fn scan(installed: &InstallationFlags, facts: &StatusFacts) -> Option<StatusFinding> {
+    let InstallationFlags { namespace, name, .. } = installed;
     let settings = facts.config.as_ref().ok()?.settings.scan;
     let lease = facts.lease.as_ref().ok()?.as_ref()?;
     if !settings.enabled {

@@ -1,6 +1,6 @@
 //! The comparison of the whole output of a command, and of the audit stream.
 
-use super::{Difference, Haystack, excerpt, finding, result, with_texts, without_texts};
+use super::{Difference, SearchedText, excerpt, finding, result, with_texts, without_texts};
 use crate::{
     check::CheckFinding,
     cli::{
@@ -21,7 +21,7 @@ pub(super) fn compare(
         Details::Stream => ("audit stream", "an audit stream"),
         Details::Review(_) | Details::Check(_) | Details::Text => ("output", "an output"),
     };
-    let output = Haystack::new(answer.text.clone());
+    let output = SearchedText::new(answer.text.clone());
     let missing = output.lacking(says);
     if !missing.is_empty() {
         let said = lines(answer);
@@ -31,7 +31,7 @@ pub(super) fn compare(
     for text in output.containing(says_not) {
         let mut said: Vec<_> = texts(answer)
             .iter()
-            .filter(|it| Haystack::new((*it).clone()).contains(text))
+            .filter(|it| SearchedText::new((*it).clone()).contains(text))
             .map(|it| excerpt(it, text))
             .collect();
         said.dedup();

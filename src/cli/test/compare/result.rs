@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use json_patch::PatchOperation;
 
-use super::{Difference, Haystack, excerpt, with_texts, without_texts};
+use super::{Difference, SearchedText, excerpt, with_texts, without_texts};
 use crate::{
     cli::{
         review::{Reviewed, Reviews, UnreadableFile},
@@ -112,7 +112,7 @@ fn messages(
     expected: &ExpectedResult,
     said: Vec<String>,
 ) -> Vec<Difference> {
-    let all = Haystack::new(said.join("\n"));
+    let all = SearchedText::new(said.join("\n"));
     let (missing, unwanted) = (all.lacking(&expected.says), all.containing(&expected.says_not));
     let got = if said.is_empty() { "no message" } else { "" };
     let mut differences = Vec::new();
@@ -172,7 +172,7 @@ fn changed_path(operation: &PatchOperation) -> Option<String> {
 }
 
 fn patch_says(name: &str, expected: &ExpectedResult, result: &Reviewed) -> Option<Difference> {
-    let patch = Haystack::new(serde_json::to_string(&result.patch).unwrap_or_default());
+    let patch = SearchedText::new(serde_json::to_string(&result.patch).unwrap_or_default());
     let missing = patch.lacking(&expected.patch_says);
     let got = if result.patch.is_empty() { "no patch" } else { "" };
     let difference = Difference::new(name, with_texts("a patch", &missing), got);

@@ -18,7 +18,7 @@ use super::names::{NamedNode, NodeNames};
 use crate::{
     admission::webhooks::cel::{list, literal},
     policy::{
-        placement::Expected,
+        placement::LabelKnowledge,
         pool::HOST_NAME_LABEL,
         snapshot::{Class, NodeToCome, OtherLabels, Snapshot, TaintId},
     },
@@ -153,15 +153,15 @@ impl Table {
                 continue;
             }
             let (values, flags) = match expected {
-                Expected::Is(value) => {
+                LabelKnowledge::Is(value) => {
                     fields.insert(key.to_owned(), value.to_string());
                     continue;
                 }
-                Expected::Absent => (&[] as &[_], ABSENT),
-                Expected::Among { values, or_absent: true } => (values.as_slice(), ABSENT),
-                Expected::Among { values, or_absent: false } => (values.as_slice(), "+"),
-                Expected::NoneOf { values, or_absent: true } => (values.as_slice(), UNKNOWN),
-                Expected::NoneOf { values, or_absent: false } => (values.as_slice(), "-"),
+                LabelKnowledge::Absent => (&[] as &[_], ABSENT),
+                LabelKnowledge::Among { values, or_absent: true } => (values.as_slice(), ABSENT),
+                LabelKnowledge::Among { values, or_absent: false } => (values.as_slice(), "+"),
+                LabelKnowledge::NoneOf { values, or_absent: true } => (values.as_slice(), UNKNOWN),
+                LabelKnowledge::NoneOf { values, or_absent: false } => (values.as_slice(), "-"),
             };
             let of = (flags.to_owned(), values.to_vec());
             let next = ids.len();

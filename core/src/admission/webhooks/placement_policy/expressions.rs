@@ -6,7 +6,7 @@
 
 use super::{
     super::cel::{Cel, CelPath, literal},
-    INSTANCES, SPREADS, Tables,
+    INSTANCES, SPREADS_STEM, Tables,
 };
 use crate::{
     kubernetes::taint::ComparisonOperators,
@@ -115,7 +115,7 @@ fn wanted_requirements() -> String {
 
 /// The zone spread of the instance, if there is one.
 fn wanted_spread(tables: &Tables) -> String {
-    let items = items_of(SPREADS, &tables.spreads, "variables.instance.spread[0].instance[0]");
+    let items = items_of(SPREADS_STEM, &tables.spreads, "variables.instance.spread[0].instance[0]");
     format!("!has(variables.instance.spread) ? [] : {items}")
 }
 

@@ -1,6 +1,6 @@
 //! Bindings of an instance's pods: the node must be one of a pool that the pod can belong to.
 
-use super::{Context, RULE, fit::why_misplaced};
+use super::{Context, RULE, judge::why_misplaced};
 use crate::{
     kubernetes::object::Binding,
     policy::{

@@ -88,7 +88,7 @@ pub(super) enum Harm<'t> {
 #[derive(Default)]
 struct Mapped<'t> {
     /// The mapping in force, and the place of its item.
-    applied_config: Option<(usize, Mapping<'t>)>,
+    effective: Option<(usize, Mapping<'t>)>,
     /// The mapping of the last item that names the role with a path. This mapping is never in force.
     with_path: Option<Mapping<'t>>,
 }
@@ -166,14 +166,14 @@ impl<'v> Reading<'v> {
         let read = |item: &Item<'v>| (item.position, mapping(&self.tree, item));
         let with_path = self.of(role).find(|item| item.has_path).map(|item| read(item).1);
         let Some(last) = matching().next().map(read) else {
-            return Mapped { applied_config: None, with_path };
+            return Mapped { effective: None, with_path };
         };
         // An ARN with the long s for an `s` is another key, and the same role: either of them may be
         // in force, so the worse one is taken for it.
         let mut rivals = matching().filter(|item| !item.arn.is_ascii()).map(read);
         let is_worse = |(_, it): &(usize, Mapping<'_>)| *it != last.1 && !it.serves_nodes();
-        let applied_config = Some(rivals.find(is_worse).unwrap_or(last));
-        Mapped { applied_config, with_path }
+        let effective = Some(rivals.find(is_worse).unwrap_or(last));
+        Mapped { effective, with_path }
     }
 
     /// Whether an item of the role other than the last few says this.
@@ -201,7 +201,7 @@ pub(super) fn harm<'v>(role: &str, old: &MapRoles<'v>, new: &MapRoles<'v>) -> Op
     let was = before.mapped(role);
     let after = match new.reading() {
         Ok(after) => after,
-        Err(_) if was.applied_config.is_none() && was.with_path.is_none() => return None,
+        Err(_) if was.effective.is_none() && was.with_path.is_none() => return None,
         Err(UnreadableYaml(why)) => return Some(Harm::Unreadable(why.clone())),
     };
     let is = after.mapped(role);
@@ -210,19 +210,19 @@ pub(super) fn harm<'v>(role: &str, old: &MapRoles<'v>, new: &MapRoles<'v>) -> Op
         return None;
     }
     let is_with_path = is.with_path.is_some();
-    match (was.applied_config, was.with_path) {
+    match (was.effective, was.with_path) {
         (None, None) => None,
         // It was never in force: as long as the item says the same, nothing changes.
         (None, Some(old)) => {
             let is_kept = is.with_path.as_ref() == Some(&old)
-                || is.applied_config.as_ref().is_some_and(|(_, mapping)| *mapping == old);
-            match is.applied_config {
+                || is.effective.as_ref().is_some_and(|(_, mapping)| *mapping == old);
+            match is.effective {
                 _ if is_kept => None,
                 Some((position, new)) => Some(Harm::Altered { position, old, new }),
                 None => Some(Harm::Lost(old)),
             }
         }
-        (Some((_, old)), _) => match is.applied_config {
+        (Some((_, old)), _) => match is.effective {
             Some((_, new)) if new == old => None,
             Some((position, new)) if after.has_before(role, position, &old) => {
                 Some(Harm::Shadowed { position, old, new })
@@ -236,6 +236,6 @@ pub(super) fn harm<'v>(role: &str, old: &MapRoles<'v>, new: &MapRoles<'v>) -> Op
 
 impl Mapped<'_> {
     fn serves_nodes(&self) -> bool {
-        self.applied_config.as_ref().is_some_and(|(_, mapping)| mapping.serves_nodes())
+        self.effective.as_ref().is_some_and(|(_, mapping)| mapping.serves_nodes())
     }
 }

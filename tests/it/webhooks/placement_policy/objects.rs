@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{World, objects, worlds};
 use crate::{
-    entries::api_server::installation,
     scenario::{Scenario, create, data_text},
+    webhooks::api_server::installation,
 };
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) enum ConnectionPhase {
 /// The atomics are relaxed. On HTTP/1.1 the reader, the requests and the watchdog are one task. On HTTP/2 a
 /// watchdog that sees a request a moment late only looks again later.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct ConnectionActivity {
     opened: Instant,
     /// The time at which the last request's header was complete, in microseconds since the connection was
     /// opened.
@@ -56,7 +56,7 @@ struct Unwritten {
     next: u32,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     pub(super) fn new(opened: Instant) -> Self {
         Self {
             opened,
@@ -172,12 +172,12 @@ impl Pulse {
 /// request.
 pub(super) struct Monitored<'a, T> {
     stream: T,
-    pulse: &'a Pulse,
+    activity: &'a ConnectionActivity,
 }
 
 impl<'a, T> Monitored<'a, T> {
-    pub(super) fn new(stream: T, pulse: &'a Pulse) -> Self {
-        Self { stream, pulse }
+    pub(super) fn new(stream: T, activity: &'a ConnectionActivity) -> Self {
+        Self { stream, activity }
     }
 }
 
@@ -190,7 +190,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Monitored<'_, T> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.pulse.byte_arrived();
+            self.activity.byte_arrived();
         }
         read
     }

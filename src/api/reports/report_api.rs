@@ -2,7 +2,7 @@
 
 /// The kind of report objects, by the API that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Api {
+pub enum ReportApi {
     /// `wgpolicyk8s.io/v1alpha2`, of the Kubernetes policy working group.
     PolicyReport,
     /// `openreports.io/v1alpha1`, its successor.
@@ -20,7 +20,7 @@ pub enum ReportPlace<'p> {
     Cluster,
 }
 
-impl Api {
+impl ReportApi {
     /// Both kinds.
     pub const ALL: [Self; 2] = [Self::PolicyReport, Self::OpenReports];
 

@@ -4,12 +4,12 @@ use poolguard::policy::Phase;
 use serde_json::{Value, json};
 
 use crate::{
-    entries::{
+    scenario::{Scenario, by, create, delete, pod_in, recorded, update},
+    webhooks::{
         CUSTOM,
         api_server::{ApiServer, OWN_NAMESPACE},
         names, registered,
     },
-    scenario::{Scenario, by, create, delete, pod_in, recorded, update},
 };
 
 const ALICE: (&str, &[&str]) = ("alice", &["system:authenticated"]);

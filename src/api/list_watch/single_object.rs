@@ -8,7 +8,7 @@ use super::{WatchSink, WatchSource};
 
 /// The state of the object, as the watch knows it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub enum ObservedObject {
     /// The watch has not listed the object yet; the text is the error that prevents the list, if there was one.
     Unknown(Option<String>),
     /// The object does not exist.
@@ -17,7 +17,7 @@ pub enum Seen {
     Present(Value),
 }
 
-impl Seen {
+impl ObservedObject {
     /// Returns the object, if it exists.
     pub fn object(&self) -> Option<&Value> {
         match self {
@@ -29,20 +29,20 @@ impl Seen {
 
 /// The sink for the watch of one object.
 #[derive(Debug)]
-pub struct OneSink {
+pub struct SingleObjectSink {
     name: String,
-    listed: Seen,
-    seen: watch::Sender<Seen>,
+    listed: ObservedObject,
+    seen: watch::Sender<ObservedObject>,
 }
 
 /// Creates a sink for the object that the source names, and a receiver of the object's state.
-pub fn one(source: &WatchSource) -> (OneSink, watch::Receiver<Seen>) {
-    let (seen, receiver) = watch::channel(Seen::Unknown(None));
+pub fn watch_one(source: &WatchSource) -> (SingleObjectSink, watch::Receiver<ObservedObject>) {
+    let (seen, receiver) = watch::channel(ObservedObject::Unknown(None));
     let name = source.name.clone().unwrap_or_default();
-    (OneSink { name, listed: Seen::Absent, seen }, receiver)
+    (SingleObjectSink { name, listed: ObservedObject::Absent, seen }, receiver)
 }
 
-impl OneSink {
+impl SingleObjectSink {
     /// Parses an object, and returns it if its name is the name that the sink watches.
     fn read(&self, object: &str) -> Option<Value> {
         match serde_json::from_str::<Value>(object) {
@@ -57,7 +57,7 @@ impl OneSink {
         }
     }
 
-    fn show(&self, now: Seen) {
+    fn show(&self, now: ObservedObject) {
         self.seen.send_if_modified(|seen| {
             let is_new = *seen != now;
             *seen = now;
@@ -66,38 +66,38 @@ impl OneSink {
     }
 }
 
-impl WatchSink for OneSink {
+impl WatchSink for SingleObjectSink {
     fn begin(&mut self) {
-        self.listed = Seen::Absent;
+        self.listed = ObservedObject::Absent;
     }
 
     fn list(&mut self, object: &str) {
         if let Some(object) = self.read(object) {
-            self.listed = Seen::Present(object);
+            self.listed = ObservedObject::Present(object);
         }
     }
 
     fn end(&mut self) {
-        let listed = std::mem::replace(&mut self.listed, Seen::Absent);
+        let listed = std::mem::replace(&mut self.listed, ObservedObject::Absent);
         self.show(listed);
     }
 
     fn apply(&mut self, object: &str) {
         if let Some(object) = self.read(object) {
-            self.show(Seen::Present(object));
+            self.show(ObservedObject::Present(object));
         }
     }
 
     fn delete(&mut self, object: &str) {
         if self.read(object).is_some() {
-            self.show(Seen::Absent);
+            self.show(ObservedObject::Absent);
         }
     }
 
     fn fail(&mut self, why: &str) {
-        let is_unknown = matches!(*self.seen.borrow(), Seen::Unknown(_));
+        let is_unknown = matches!(*self.seen.borrow(), ObservedObject::Unknown(_));
         if is_unknown {
-            self.show(Seen::Unknown(Some(why.to_owned())));
+            self.show(ObservedObject::Unknown(Some(why.to_owned())));
         }
     }
 }
