@@ -40,8 +40,8 @@ def render() -> str:
     folders: dict[Path, list[str]] = {}
     for source in sources():
         name = source.relative_to(ROOT)
-        folders.setdefault(name.parent, []).append(f"`{name.name}` {first_sentence(source)}")
-    rows = [f"| `{folder}` | {' · '.join(files)} |" for folder, files in folders.items()]
+        folders.setdefault(name.parent, []).append(f"`{name.name}`: {first_sentence(source)}.")
+    rows = [f"| `{folder}` | {' <br> '.join(files)} |" for folder, files in folders.items()]
     return "\n".join(["| folder | its files |", "|---|---|", *rows, ""])
 
 

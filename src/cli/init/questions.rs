@@ -11,6 +11,17 @@ use crate::{
     kubernetes::name::{Glob, is_dns_subdomain},
 };
 
+/// The error of an answer that cannot be used. The user enters another one.
+#[derive(Debug, thiserror::Error)]
+enum AnswerError {
+    #[error("{0:?} is not the name of a namespace")]
+    Namespace(String),
+    #[error("{answer:?} is not one of {pools}")]
+    Pool { answer: String, pools: String },
+    #[error("{0:?} is not a user name; enter an empty line to leave out the console")]
+    User(String),
+}
+
 /// Asks on `prompt` and reads the answers, one a line. An empty line takes what was found.
 pub(super) fn ask(
     draft: &ConfigDraft,
@@ -19,11 +30,7 @@ pub(super) fn ask(
 ) -> anyhow::Result<DraftChoices> {
     let found: Vec<&str> = draft.namespaces().collect();
     let is_namespace = |text: &str| {
-        if is_dns_subdomain(text) {
-            Ok(())
-        } else {
-            Err(format!("{text:?} is not the name of a namespace"))
-        }
+        if is_dns_subdomain(text) { Ok(()) } else { Err(AnswerError::Namespace(text.to_owned())) }
     };
     let question = "Which namespaces are AutoMQ's?";
     let namespaces = ask_list(question, &found, is_namespace, (answers, prompt))?;
@@ -33,11 +40,10 @@ pub(super) fn ask(
         None
     } else {
         let is_pool = |text: &str| {
-            let names = pools.join(", ");
             if pools.contains(&text) {
                 Ok(())
             } else {
-                Err(format!("{text:?} is not one of {names}"))
+                Err(AnswerError::Pool { answer: text.to_owned(), pools: pools.join(", ") })
             }
         };
         ask_list("Which pools are dedicated to AutoMQ?", &pools, is_pool, (answers, prompt))?
@@ -49,9 +55,7 @@ pub(super) fn ask(
         let is_bad_glob = text.contains(['*', '?']) && Glob::parse(text).is_err();
         let is_unreadable = text.chars().any(|it| is_control(it) || it.is_whitespace());
         if is_wide || is_bad_glob || is_unreadable {
-            Err(format!(
-                "{text:?} is not a user name; enter an empty line to leave out the console"
-            ))
+            Err(AnswerError::User(text.to_owned()))
         } else {
             Ok(())
         }
@@ -69,7 +73,7 @@ type Terminal<'t, R, W> = (&'t mut R, &'t mut W);
 fn ask_list(
     question: &str,
     found: &[&str],
-    check: impl Fn(&str) -> Result<(), String>,
+    check: impl Fn(&str) -> Result<(), AnswerError>,
     (answers, prompt): Terminal<'_, impl BufRead, impl Write>,
 ) -> anyhow::Result<Option<Vec<String>>> {
     loop {
@@ -82,7 +86,7 @@ fn ask_list(
         match names.iter().try_for_each(|name| check(name)) {
             Ok(()) if !names.is_empty() => return Ok(Some(names)),
             Ok(()) => {}
-            Err(why) => writeln!(prompt, "{}", without_controls(&why))?,
+            Err(why) => writeln!(prompt, "{}", without_controls(&why.to_string()))?,
         }
     }
 }
@@ -90,7 +94,7 @@ fn ask_list(
 fn ask_one(
     question: &str,
     found: Option<&str>,
-    check: impl Fn(&str) -> Result<(), String>,
+    check: impl Fn(&str) -> Result<(), AnswerError>,
     (answers, prompt): Terminal<'_, impl BufRead, impl Write>,
 ) -> anyhow::Result<Option<String>> {
     loop {
@@ -101,7 +105,7 @@ fn ask_one(
         }
         match check(&answer) {
             Ok(()) => return Ok(Some(answer)),
-            Err(why) => writeln!(prompt, "{}", without_controls(&why))?,
+            Err(why) => writeln!(prompt, "{}", without_controls(&why.to_string()))?,
         }
     }
 }

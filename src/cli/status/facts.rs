@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::intruder::{self, Answer};
 use crate::{
     api::{
-        client,
+        client::{self, ApiError},
         discovery::{self, ServedResource},
         rbac::{ADMISSION_GROUP, ADMISSION_POLICIES, WEBHOOK_CONFIGURATIONS},
     },
@@ -34,7 +34,7 @@ pub(super) struct InstallationFlags {
 }
 
 /// An object that was read: `None` if it does not exist, or the reason why it could not be read.
-pub(super) type ReadObject = Result<Option<Value>, String>;
+pub(super) type ReadObject = Result<Option<Value>, ApiError>;
 
 /// The reason why there is no config, and what to do.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) struct NoConfig {
 pub(super) struct StatusFacts {
     pub(super) now: Timestamp,
     pub(super) deployment: ReadObject,
-    pub(super) pods: Result<Vec<Value>, String>,
+    pub(super) pods: Result<Vec<Value>, ApiError>,
     pub(super) lease: ReadObject,
     /// The webhook configurations, the mutating one first.
     pub(super) configurations: [ReadObject; 2],
@@ -125,10 +125,10 @@ pub(super) async fn read(
 async fn object(client: &Client, path: String) -> anyhow::Result<ReadObject> {
     let request = Request::get(path).body(Vec::new())?;
     match client::text(client, request).await {
-        Ok(text) => Ok(serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())),
+        Ok(text) => Ok(serde_json::from_str(&text).map(Some).map_err(ApiError::from)),
         Err(error) => match client::code(&error) {
             Some(404) => Ok(Ok(None)),
-            Some(_) => Ok(Err(client::explain(&error).to_string())),
+            Some(_) => Ok(Err(client::explain(&error))),
             None => bail!("{}", client::explain(&error)),
         },
     }

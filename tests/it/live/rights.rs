@@ -1,4 +1,7 @@
 //! PoolGuard asks for what it is granted, all of it and nothing else.
+//!
+//! Every live test fails if a request was refused, so nothing else is asked for. That all of it is needed is the test here:
+//! one scenario, because tests that run beside each other in any order share nothing that could add up.
 
 use poolguard::{
     api::{
