@@ -1,7 +1,7 @@
 //! Turns observed objects into the next snapshot, synchronously and without I/O.
 //!
 //! A dump is read once; a live cluster is listed and watched, and a list replaces what was known of
-//! its kind at once, so that nobody sees half of it.
+//! its kind at once: no reader sees half of it.
 
 mod dump;
 pub mod inventory;

@@ -1,5 +1,5 @@
-//! The ClusterRole that owns the objects that PoolGuard creates at run time, so that they are deleted
-//! together with the release. An object with a namespace may have an owner without one.
+//! The ClusterRole that owns the objects that PoolGuard creates at run time. Kubernetes deletes them together with the
+//! ClusterRole, when the release is uninstalled. An object with a namespace may have an owner without one.
 
 use kube::Client;
 use serde_json::Value;

@@ -1,5 +1,4 @@
-//! The live cluster as it is observed: watches feed the index, and whoever makes snapshots of it is
-//! told when there is something new.
+//! The live cluster as the watches observe it. They feed the index, which notifies the maker of snapshots of each change.
 
 use std::{
     collections::BTreeMap,

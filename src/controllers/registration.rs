@@ -1,5 +1,5 @@
-//! The registered webhook configurations: written by the Lease holder once something answers, healed
-//! when somebody edits or deletes them, written again when the config changes, and never removed.
+//! The registered webhook configurations. The Lease holder writes them once a replica answers, writes them again when
+//! the config changes, restores them when a client edits or deletes them, and never removes them.
 
 pub mod additions;
 mod configuration;

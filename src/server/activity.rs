@@ -1,4 +1,4 @@
-//! The state of a connection, kept so that time limits need no timer per request.
+//! The state of a connection, from which time limits are read without a timer for each request.
 
 use std::{
     collections::VecDeque,

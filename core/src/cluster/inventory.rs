@@ -1,9 +1,8 @@
 //! The objects of a cluster, as far as a check reads them: nodes, and other objects trimmed to the fields that
 //! a check needs. An inventory is made for one check; an [`Index`] follows a cluster for longer.
 //!
-//! What the input does not hold is unknown. A list of many kinds does not say of which kinds there is
-//! none, so that a kind counts as known once one of its objects is there, or once it was listed by
-//! itself.
+//! A kind that the input does not contain is unknown. A list of many kinds does not say which of them the cluster does
+//! not have. A kind therefore counts as known once the list has an object of it, or once the kind was listed alone.
 
 mod listed;
 

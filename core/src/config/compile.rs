@@ -1,7 +1,7 @@
 //! Compiles the values of a file into a [`Policy`]: every meaning is checked here, and all of them in one run.
 //!
-//! What is wrong is reported and left out, so that the rest can be looked at; the result is only
-//! good if nothing was reported.
+//! A wrong value is reported and left out, and the rest is checked all the same. The result is only good if nothing was
+//! reported.
 
 mod identity;
 mod instances;

@@ -1,8 +1,8 @@
 //! YAML text as a tree whose nodes know where they are.
 //!
 //! Only what a config or a policy test needs: mappings with string keys, sequences, scalars of the core schema of
-//! YAML 1.2, in which `off`, `no` and `yes` are strings. Aliases, merge keys and tags are refused,
-//! so that nothing expands and nothing is read in two ways. JSON is YAML.
+//! YAML 1.2, in which `off`, `no` and `yes` are strings. Aliases, merge keys and tags are errors: nothing expands, and
+//! nothing can be read in two ways. JSON is YAML.
 
 use std::{borrow::Cow, collections::HashMap};
 

@@ -6,9 +6,9 @@
 //!                                                            ──its leaves have expired──▶ current
 //! ```
 //!
-//! Each step is stored before the next one is planned, so that whoever holds the Lease then goes on
-//! where it was. The `caBundle` is always [`Stored::bundle`]; a step that needs it to be registered
-//! asks what is.
+//! Each step is stored before the next one is planned. A replica that takes over the Lease therefore goes on with the
+//! step that is due. The `caBundle` is always [`Stored::bundle`]; a step that needs a registered `caBundle` asks which
+//! one is registered.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The ClusterRole that owns what is registered, so that it goes when the release goes.
+//! The ownership of the webhook configurations by a ClusterRole: Kubernetes deletes them with the release.
 
 use kube::Client;
 use tracing::error;

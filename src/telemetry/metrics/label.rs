@@ -1,4 +1,4 @@
-//! The values that labels may take: closed sets, so that no request can add a series.
+//! The values that labels may take. They are closed sets: no request can add a series.
 
 macro_rules! labels {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {

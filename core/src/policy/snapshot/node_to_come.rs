@@ -1,7 +1,7 @@
 //! Nodes to come: the nodes that a pool may bring next.
 //!
-//! A pod that waits for such a node makes the autoscaler bring it, so that to aim at the next node is as
-//! good as to land on it. Every declared pool always has a node to come in each of its zones, and a
+//! A pod that waits for such a node makes the autoscaler create it. A pod that can run on a node to come can therefore
+//! run on the pool. Every declared pool always has a node to come in each of its zones, and a
 //! discovered pool one in each zone that it has nodes in, whether or not nodes are there already.
 //!
 //! What is known of its labels, the first of these that says something:

@@ -1,4 +1,4 @@
-//! Scalars and lists as YAML, so that no reader of YAML 1.1 or 1.2 takes text for anything else.
+//! Scalars and lists as YAML that every reader of YAML 1.1 or 1.2 takes for the same text.
 
 use crate::json::text::without_controls;
 
