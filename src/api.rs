@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod client;
 pub mod discovery;
 pub mod events;
+pub mod installation;
 pub mod lease;
 pub mod list_watch;
 pub mod object_ref;

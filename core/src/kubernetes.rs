@@ -2,6 +2,7 @@
 
 pub mod documents;
 pub mod duration;
+pub mod labels;
 pub mod name;
 pub mod object;
 pub mod resource;

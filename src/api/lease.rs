@@ -32,8 +32,9 @@ use tracing::{info, warn};
 use crate::{
     api::{
         client::{self, ApiError},
+        installation::InstallationNames,
         owner,
-        rbac::{self, Names, RoleScope},
+        rbac::{self, RoleScope},
     },
     telemetry::log_once::LogOnce,
 };
@@ -161,7 +162,7 @@ impl Observed {
 pub struct Candidate {
     client: Client,
     api: Api<Lease>,
-    names: Names,
+    names: InstallationNames,
     identity: String,
     facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     held: watch::Sender<LeaseHeld>,
@@ -175,7 +176,7 @@ impl Candidate {
     pub fn new(
         client: Client,
         namespace: &str,
-        names: Names,
+        names: InstallationNames,
         identity: String,
         facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     ) -> (Self, watch::Receiver<LeaseHeld>) {

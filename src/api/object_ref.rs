@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_controller_or_what_is_there_or_the_namespace() {
+    fn an_object_ref_is_the_controller_or_a_stored_object_or_the_namespace() {
         let controller = json!({
             "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true,
         });

@@ -6,10 +6,7 @@ use serde_json::Value;
 
 use crate::{
     admission::webhooks::Owner,
-    api::{
-        client,
-        rbac::{self, Names},
-    },
+    api::{client, installation::InstallationNames, rbac},
 };
 
 /// The result of a search for the owner.
@@ -26,7 +23,7 @@ pub enum OwnerLookup {
 }
 
 /// Looks for the owner that an installation names.
-pub async fn search(client: &Client, names: &Names) -> OwnerLookup {
+pub async fn search(client: &Client, names: &InstallationNames) -> OwnerLookup {
     let (Some(name), Some(right)) = (&names.owner, rbac::owner(names)) else {
         return OwnerLookup::NotNamed;
     };
@@ -46,7 +43,7 @@ pub async fn search(client: &Client, names: &Names) -> OwnerLookup {
 }
 
 /// Returns the owner references for a new object: one if the owner exists, and none otherwise.
-pub async fn references(client: &Client, names: &Names) -> Vec<Value> {
+pub async fn references(client: &Client, names: &InstallationNames) -> Vec<Value> {
     match search(client, names).await {
         OwnerLookup::Found(owner) => vec![owner.reference()],
         OwnerLookup::NotNamed | OwnerLookup::Absent | OwnerLookup::Unreadable(_) => Vec::new(),

@@ -5,7 +5,9 @@
 use std::{borrow::Cow, fmt};
 
 use crate::{
-    api::reports::ReportApi, cluster::Kind, kubernetes::resource::RBAC_GROUP,
+    api::{installation::InstallationNames, reports::ReportApi},
+    cluster::Kind,
+    kubernetes::resource::RBAC_GROUP,
     policy::protection::NamedObject,
 };
 
@@ -31,24 +33,6 @@ pub enum RoleScope {
     Cluster,
     /// PoolGuard's own namespace.
     Namespace,
-}
-
-/// The names of the objects of an installation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
-    /// The name of the release, and of both webhook configurations and the Lease.
-    pub release: String,
-    /// The name of the Secret of the certificate authority.
-    pub authority: String,
-    /// The name of the ClusterRole that owns the webhook configurations.
-    pub owner: Option<String>,
-}
-
-impl Names {
-    /// Returns the names of the objects of a release.
-    pub fn of(release: &str, owner: Option<String>) -> Self {
-        Self { release: release.to_owned(), authority: format!("{release}-ca"), owner }
-    }
 }
 
 /// Plurals of the two kinds of webhook configurations.
@@ -77,7 +61,7 @@ pub struct Duties {
 }
 
 /// Returns all rights that a replica of an installation needs.
-pub fn of_replica(names: &Names, duties: Duties) -> Vec<PolicyRule> {
+pub fn of_replica(names: &InstallationNames, duties: Duties) -> Vec<PolicyRule> {
     let certifying = if duties.certifies { certifying(names) } else { Vec::new() };
     let reporting = if duties.reports { reporting(names) } else { Vec::new() };
     let registering = if duties.registers { registering() } else { Vec::new() };
@@ -149,7 +133,7 @@ pub fn listing(
 
 /// Returns the rights that a replica needs to be one of several replicas, and to keep the webhook
 /// configurations that exist.
-pub fn joining(names: &Names) -> Vec<PolicyRule> {
+pub fn joining(names: &InstallationNames) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
     rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
     rights.extend(WEBHOOK_CONFIGURATIONS.map(|resource| configuration(resource, names)));
@@ -166,12 +150,12 @@ pub fn registering() -> Vec<PolicyRule> {
 }
 
 /// Returns the rights to keep a certificate authority.
-pub fn certifying(names: &Names) -> Vec<PolicyRule> {
+pub fn certifying(names: &InstallationNames) -> Vec<PolicyRule> {
     vec![authority(names), creating(RoleScope::Namespace, "", "secrets")]
 }
 
 /// Returns the rights to write reports of both kinds.
-pub fn reporting(names: &Names) -> Vec<PolicyRule> {
+pub fn reporting(names: &InstallationNames) -> Vec<PolicyRule> {
     let mut rights = Vec::new();
     for api in ReportApi::ALL {
         for is_namespaced in [true, false] {
@@ -184,7 +168,7 @@ pub fn reporting(names: &Names) -> Vec<PolicyRule> {
 
 /// Returns the right to delete, list and update the reports of one kind, in every namespace or without a
 /// namespace.
-pub fn report(api: ReportApi, is_namespaced: bool, names: &Names) -> PolicyRule {
+pub fn report(api: ReportApi, is_namespaced: bool, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
         group: api.group().into(),
@@ -195,12 +179,12 @@ pub fn report(api: ReportApi, is_namespaced: bool, names: &Names) -> PolicyRule 
 }
 
 /// Returns the names of the reports: the first for findings, the second for denials.
-pub fn report_names(names: &Names) -> [String; 2] {
+pub fn report_names(names: &InstallationNames) -> [String; 2] {
     [names.release.clone(), format!("{}-denials", names.release)]
 }
 
 /// Returns the right to get and update the Lease.
-pub fn leading(names: &Names) -> PolicyRule {
+pub fn leading(names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Namespace,
         group: "coordination.k8s.io".into(),
@@ -211,7 +195,7 @@ pub fn leading(names: &Names) -> PolicyRule {
 }
 
 /// Returns the right to list, update and watch the Secret of the certificate authority.
-pub fn authority(names: &Names) -> PolicyRule {
+pub fn authority(names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Namespace,
         group: "".into(),
@@ -222,7 +206,7 @@ pub fn authority(names: &Names) -> PolicyRule {
 }
 
 /// Returns the right to list, patch and watch the webhook configurations of one kind.
-pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
+pub fn configuration(resource: &'static str, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
         group: ADMISSION_GROUP.into(),
@@ -233,14 +217,14 @@ pub fn configuration(resource: &'static str, names: &Names) -> PolicyRule {
 }
 
 /// Returns the rights to keep a backstop.
-fn backing(names: &Names) -> impl Iterator<Item = PolicyRule> {
+fn backing(names: &InstallationNames) -> impl Iterator<Item = PolicyRule> {
     ADMISSION_POLICIES.into_iter().flat_map(|resource| {
         [admission_policy(resource, names), creating(RoleScope::Cluster, ADMISSION_GROUP, resource)]
     })
 }
 
 /// Returns the right to delete, get, patch and update the admission policies of one kind, or their bindings.
-pub fn admission_policy(resource: &'static str, names: &Names) -> PolicyRule {
+pub fn admission_policy(resource: &'static str, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
         group: ADMISSION_GROUP.into(),
@@ -257,7 +241,7 @@ pub fn policy_names(release: &str) -> [String; 3] {
 
 /// Returns the right to get the ClusterRole that owns the objects of an installation; `None` if the
 /// installation names no owner.
-pub fn owner(names: &Names) -> Option<PolicyRule> {
+pub fn owner(names: &InstallationNames) -> Option<PolicyRule> {
     names.owner.as_ref().map(|owner| PolicyRule {
         scope: RoleScope::Cluster,
         group: RBAC_GROUP.into(),
@@ -307,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_right_reads_as_the_rule_to_add() {
-        let names = Names::of("poolguard", None);
+        let names = InstallationNames::of("poolguard", None);
         assert_eq!(
             watch_of(Kind::Node).to_string(),
             r#"{apiGroups: [""], resources: [nodes], verbs: [list, watch]}"#
@@ -320,7 +304,7 @@ mod tests {
 
     #[test]
     fn whatever_can_be_limited_to_a_name_is() {
-        let names = Names::of("poolguard", Some("poolguard".into()));
+        let names = InstallationNames::of("poolguard", Some("poolguard".into()));
         let rights = [joining(&names), registering(), certifying(&names), reporting(&names)];
         for right in rights.concat() {
             assert!(right.names.is_empty() == (right.verbs == ["create"]), "{right}");
@@ -329,7 +313,7 @@ mod tests {
 
     #[test]
     fn external_registration_needs_no_right_to_create_webhook_configurations() {
-        let names = Names::of("poolguard", Some("poolguard".into()));
+        let names = InstallationNames::of("poolguard", Some("poolguard".into()));
         let of = |registers| {
             let rights = of_replica(&names, Duties { certifies: true, registers, reports: true });
             let is_of_webhooks = |it: &PolicyRule| WEBHOOK_CONFIGURATIONS.contains(&&*it.resource);

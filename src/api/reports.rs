@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_somebody_broke_says_nothing() {
+    fn a_broken_report_object_says_nothing() {
         let object = json!({"results": [{"policy": 1}], "summary": {}});
         assert_eq!(Report::read(&object), Report::default());
         assert!(!Report::default().is_said_by(&object));

@@ -24,9 +24,9 @@ use crate::{
     },
     api::{
         client::ApiError,
+        installation::InstallationNames,
         lease::{LeaseHeld, is_held, wait_for_change},
         owner::{OwnerLookup, search},
-        rbac::Names,
     },
     policy::mode::BackstopMode,
     service::PolicyAndSnapshotCell,
@@ -66,7 +66,7 @@ pub struct BackstopInputs {
 pub struct BackstopController {
     client: Client,
     namespace: String,
-    names: Names,
+    names: InstallationNames,
     inputs: BackstopInputs,
     metrics: Arc<Metrics>,
     status: watch::Sender<Option<BackstopStatus>>,
@@ -102,7 +102,7 @@ impl BackstopController {
     pub fn new(
         client: Client,
         namespace: String,
-        names: Names,
+        names: InstallationNames,
         inputs: BackstopInputs,
         metrics: Arc<Metrics>,
         status: watch::Sender<Option<BackstopStatus>>,

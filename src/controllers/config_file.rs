@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_gone_is_reported_once_and_forgotten_by_nobody() {
+    fn a_file_that_is_gone_is_reported_once_and_its_text_is_kept() {
         let folder = tempfile::tempdir().expect("creates");
         let path = folder.path().join("config.yaml");
         let mut file = ConfigFile::new(Some(path.clone()), "one".to_owned());

@@ -41,9 +41,9 @@ use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
     api::{
         events::EventRecorder,
+        installation::InstallationNames,
         lease::{LeaseHeld, is_held, wait_for_change},
         list_watch::single_object::ObservedObject,
-        rbac::Names,
     },
     config,
     controllers::{
@@ -64,7 +64,7 @@ pub struct RegistrationSettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
     /// The names of PoolGuard's objects.
-    pub names: Names,
+    pub names: InstallationNames,
     /// The address at which the API server reaches PoolGuard.
     pub address: Address,
 }

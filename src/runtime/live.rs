@@ -13,12 +13,12 @@ use crate::{
     api::{
         client,
         events::{EventQueue, EventRecorder, denials},
+        installation::InstallationNames,
         lease::{Candidate, LeaseHeld, ReplicaFacts},
         list_watch::{
             WatchSource, follow,
             single_object::{ObservedObject, watch_one},
         },
-        rbac::Names,
         reports::writer::{
             Reports,
             denials::{DenialReports, ReportQueue},
@@ -61,7 +61,7 @@ pub struct ReplicaSettings {
     /// The namespace of the installation; without it, the pod's own.
     pub namespace: Option<String>,
     /// The names of the installation's objects.
-    pub names: Names,
+    pub names: InstallationNames,
     /// The name of this replica.
     pub identity: String,
     /// The address at which the API server reaches PoolGuard.
@@ -243,7 +243,7 @@ fn replica_facts(
 /// Begins to keep the backstop. Returns its status, which is `None` until this replica knows it.
 fn keep_backstop(
     client: &Client,
-    (namespace, names): (&str, &Names),
+    (namespace, names): (&str, &InstallationNames),
     inputs: BackstopInputs,
     shared: &Shared,
     tasks: &mut Tasks,
@@ -336,7 +336,7 @@ impl LeaseTask {
     fn of_replica(
         client: &Client,
         (namespace, identity): (&str, &str),
-        names: &Names,
+        names: &InstallationNames,
         facts: Box<dyn Fn() -> ReplicaFacts + Send + Sync>,
     ) -> (Self, watch::Receiver<LeaseHeld>) {
         let (client, identity) = (client.clone(), identity.to_owned());

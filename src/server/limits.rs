@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_admits_nobody_is_an_error() {
+    fn a_limit_of_zero_is_an_error() {
         for flag in ["--max-connections", "--max-requests-in-flight", "--max-streams"] {
             assert!(Arguments::try_parse_from(["poolguard", flag, "0"]).is_err(), "{flag}");
         }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use poolguard::{
-    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
+    api::{
+        installation::InstallationNames,
+        rbac::{self, Duties, PolicyRule, RoleScope},
+    },
     check::named,
     config,
 };
@@ -305,7 +308,7 @@ async fn add_people(admin: &User) {
 async fn add_poolguard(admin: &User) -> String {
     let accounts = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts");
     admin.create(&accounts, &json!({"metadata": {"name": ACCOUNT}})).await.unwrap();
-    let names = Names::of("poolguard", Some("poolguard".to_owned()));
+    let names = InstallationNames::of("poolguard", Some("poolguard".to_owned()));
     let mut all =
         rbac::of_replica(&names, Duties { certifies: true, registers: true, reports: true });
     let config = fs::read_to_string(data("config.yaml")).unwrap();

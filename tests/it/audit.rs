@@ -329,7 +329,7 @@ fn a_sink_that_fails_does_not_stop_the_other() {
 }
 
 #[test]
-fn people_read_drops_as_well() {
+fn plain_audit_lines_say_how_many_records_were_dropped() {
     let page = Page::default();
     let webhooks = Webhooks::start(vec![(Format::Plain, Box::new(page.clone()))], None);
     page.hangs.store(true, Ordering::Relaxed);

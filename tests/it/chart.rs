@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use poolguard::{
-    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
+    api::{
+        installation::InstallationNames,
+        rbac::{self, Duties, PolicyRule, RoleScope},
+    },
     check::named,
     config,
     policy::Policy,
@@ -37,14 +40,14 @@ impl Installation {
     }
 
     /// The names that the replicas are told.
-    fn names(&self) -> Names {
+    fn names(&self) -> InstallationNames {
         let arguments =
             self.0.iter().find(|object| object["kind"] == "Deployment").map(|deployment| {
                 deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone()
             });
         let arguments: Vec<String> = serde_json::from_value(arguments.unwrap()).unwrap();
         let flag = |flag: &str| arguments.iter().find_map(|it| it.strip_prefix(flag));
-        Names::of(flag("--name=").unwrap(), flag("--owner=").map(str::to_owned))
+        InstallationNames::of(flag("--name=").unwrap(), flag("--owner=").map(str::to_owned))
     }
 
     fn granted(&self) -> BTreeSet<Grant> {
@@ -102,7 +105,7 @@ fn grants_of_right(right: PolicyRule) -> Vec<Grant> {
 }
 
 /// What is asked for with these values.
-fn asked(values: &str, names: &Names, duties: Duties) -> BTreeSet<Grant> {
+fn asked(values: &str, names: &InstallationNames, duties: Duties) -> BTreeSet<Grant> {
     let mut asked = rbac::of_replica(names, duties);
     asked.extend(rbac::protecting(&named(&policy(values))));
     asked.into_iter().flat_map(grants_of_right).collect()
@@ -179,7 +182,7 @@ fn documented() -> Vec<Grant> {
 
 #[test]
 fn the_page_of_a_replica_lists_the_rights() {
-    let names = Names::of("poolguard", Some("poolguard".to_owned()));
+    let names = InstallationNames::of("poolguard", Some("poolguard".to_owned()));
     let asked = rbac::of_replica(&names, EVERY).into_iter().flat_map(grants_of_right);
     let documented = documented();
     let set: BTreeSet<Grant> = documented.iter().cloned().collect();

@@ -692,7 +692,7 @@ fn fixes_are_for_the_provider() {
 }
 
 #[test]
-fn nobody_runs_where_there_is_no_pool() {
+fn no_pod_runs_where_there_is_no_pool() {
     let mut bare = Cluster::sound();
     bare.config = format!(
         "{}\nautomq: {{namespaces: [kafka-one]}}\n",

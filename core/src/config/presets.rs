@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_principals_are_exact_names_that_nobody_can_be_given() {
+    fn trusted_principals_are_exact_names_that_no_user_can_be_given() {
         for preset in presets().all() {
             let Trusted { users, groups, service_accounts } = &preset.trusted;
             assert!(groups.is_empty() && service_accounts.is_empty());

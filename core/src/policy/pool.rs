@@ -2,23 +2,16 @@
 
 use std::sync::Arc;
 
+pub use crate::kubernetes::labels::{
+    BETA_MACHINE_TYPE_LABEL, BETA_ZONE_LABEL, HOST_NAME_LABEL, MACHINE_TYPE_LABEL, ZONE_LABEL,
+};
+
 use super::zone::ZoneSpelling;
 use crate::kubernetes::{
     name::Glob,
     selector::LabelSelector,
     taint::{ComparisonOperators, Taint},
 };
-
-/// The label that names a node's zone.
-pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
-/// The older spelling of [`ZONE_LABEL`].
-pub const BETA_ZONE_LABEL: &str = "failure-domain.beta.kubernetes.io/zone";
-/// The label that names a node's machine type.
-pub const MACHINE_TYPE_LABEL: &str = "node.kubernetes.io/instance-type";
-/// The older spelling of [`MACHINE_TYPE_LABEL`].
-pub const BETA_MACHINE_TYPE_LABEL: &str = "beta.kubernetes.io/instance-type";
-/// The label that names a node's host, which need not be the name of the node.
-pub const HOST_NAME_LABEL: &str = "kubernetes.io/hostname";
 
 /// A pool that the config declares.
 #[derive(Clone, Debug)]

@@ -62,7 +62,7 @@ fn prior(kind: &str, values: &[Value]) -> Value {
 const TYPE: &str = "node.kubernetes.io/instance-type";
 
 #[test]
-fn gke_says_sizes_by_zone_and_shouts_effects() {
+fn gke_has_sizes_by_zone_and_effects_in_screaming_snake_case() {
     let mut pool = json!({
         "name": "kafka", "location": "europe-west1-b", "node_count": 1,
         "node_locations": ["europe-west1-b", "europe-west1-c", "europe-west1-d"],

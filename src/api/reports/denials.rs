@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn it_remembers_so_much_and_no_more() {
+    fn a_report_of_denials_keeps_a_bounded_number_of_results() {
         let mut news = UnreportedDenials::default();
         let finding = Arc::new(Finding::new(RuleName::NodeTaint, "lost"));
         for index in 0..NEWS_MAX {

@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use crate::{
     api::{
         client::{self, ApiError},
-        owner,
-        rbac::{self, Names},
+        installation::InstallationNames,
+        owner, rbac,
         reports::{Report, ReportApi, ReportPlace},
     },
     cluster::wire::ListPage,
@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Clone)]
 pub struct Reports {
     client: Client,
-    names: Names,
+    names: InstallationNames,
 }
 
 /// The subject of a report.
@@ -69,7 +69,7 @@ enum Written {
 
 impl Reports {
     /// Creates the client for the reports of this installation.
-    pub fn new(client: Client, names: Names) -> Self {
+    pub fn new(client: Client, names: InstallationNames) -> Self {
         Self { client, names }
     }
 
@@ -287,7 +287,7 @@ impl Reports {
 
 impl ReportSubject {
     /// Returns the name of the reports about this subject.
-    fn name(self, names: &Names) -> String {
+    fn name(self, names: &InstallationNames) -> String {
         let [findings, denials] = rbac::report_names(names);
         match self {
             Self::Findings => findings,

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use crate::{
     admission::webhooks::Address,
-    api::{client, rbac::Names},
+    api::{client, installation::InstallationNames},
     kubernetes::duration::parse_duration,
     runtime::ReplicaSettings,
 };
@@ -110,7 +110,7 @@ impl ClusterFlags {
         let service = service.map(|name| Address::Service { name, port: service_port });
         service.or_else(|| webhook_url.map(Address::Url)).map(|address| ReplicaSettings {
             namespace,
-            names: Names::of(&name, owner),
+            names: InstallationNames::of(&name, owner),
             identity: identity.unwrap_or_else(host_name),
             address,
             rotation_wait: ca_rotation_wait,
@@ -156,7 +156,7 @@ mod tests {
         let service = installed(&["--service", "guard", "--owner", "guard"]);
         let service = service.expect("is installed");
         assert_eq!(service.address, Address::Service { name: "guard".into(), port: 443 });
-        assert_eq!(service.names, Names::of("poolguard", Some("guard".into())));
+        assert_eq!(service.names, InstallationNames::of("poolguard", Some("guard".into())));
         assert_eq!(service.rotation_wait, DEFAULT_WAIT);
         let url = installed(&["--webhook-url", "https://127.0.0.1:8443"]);
         assert!(matches!(url.expect("is installed").address, Address::Url(_)));

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     admission::webhooks::{Address, BackstopState, Installation, entries},
-    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
+    api::{
+        installation::InstallationNames,
+        rbac::{self, Duties, PolicyRule, RoleScope},
+    },
     cli::page::count,
     config::RegistrationMode,
     controllers::{
@@ -374,7 +377,7 @@ fn rights(installed: &InstallationFlags, facts: &StatusFacts) -> StatusFinding {
         .is_ok_and(|loaded| loaded.settings.registration == RegistrationMode::Managed);
     // Reports and a certificate of its own are choices of the installation.
     let duties = Duties { certifies: false, registers, reports: false };
-    let asked = rbac::of_replica(&Names::of(name, Some(name.clone())), duties);
+    let asked = rbac::of_replica(&InstallationNames::of(name, Some(name.clone())), duties);
     let missing: Vec<String> = asked
         .iter()
         .filter(|rule| rule.scope == RoleScope::Cluster && !grants(role, rule))

@@ -14,7 +14,8 @@ use crate::{
     api::{
         client::{self, ApiError},
         discovery,
-        rbac::{self, ADMISSION_GROUP, ADMISSION_POLICIES, Names, policy_names},
+        installation::InstallationNames,
+        rbac::{self, ADMISSION_GROUP, ADMISSION_POLICIES, policy_names},
     },
     controllers::registration::drift::covers,
 };
@@ -70,7 +71,7 @@ impl PolicyApi {
     pub(super) async fn keep(
         &self,
         client: &Client,
-        names: &Names,
+        names: &InstallationNames,
         object: &Value,
     ) -> Result<WriteResult, ApiError> {
         let (resource, name) = (resource_of(object), name(object));
@@ -99,7 +100,7 @@ impl PolicyApi {
     pub(super) async fn remove_others(
         &self,
         client: &Client,
-        names: &Names,
+        names: &InstallationNames,
         asked: &[Value],
     ) -> Result<Vec<String>, ApiError> {
         let mut removed = Vec::new();
@@ -129,7 +130,7 @@ impl PolicyApi {
     async fn read(
         &self,
         client: &Client,
-        names: &Names,
+        names: &InstallationNames,
         resource: &'static str,
         name: &str,
     ) -> Result<Option<Value>, ApiError> {
@@ -146,7 +147,7 @@ impl PolicyApi {
 
 async fn send(
     client: &Client,
-    names: &Names,
+    names: &InstallationNames,
     resource: &'static str,
     request: http::Request<Vec<u8>>,
 ) -> Result<Value, ApiError> {

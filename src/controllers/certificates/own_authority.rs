@@ -28,10 +28,11 @@ use crate::{
     api::{
         backoff::Backoff,
         client,
+        installation::InstallationNames,
         lease::{LeaseHeld, is_held, wait_for_change},
         list_watch::{WatchSource, single_object::ObservedObject},
         owner,
-        rbac::{self, Names, RoleScope},
+        rbac::{self, RoleScope},
     },
     server::{
         readiness::ReadinessCondition,
@@ -55,7 +56,7 @@ pub struct AuthoritySettings {
     /// PoolGuard's own namespace.
     pub namespace: String,
     /// The names of PoolGuard's objects.
-    pub names: Names,
+    pub names: InstallationNames,
     /// DNS names and addresses that the API server calls PoolGuard by.
     pub server_names: Vec<String>,
     /// The time that an authority waits after its publication before it signs.
@@ -110,7 +111,7 @@ enum Failure {
 }
 
 /// Returns the watch source of the authority's Secret, with the right that the watch needs.
-pub fn source(namespace: &str, names: &Names) -> WatchSource {
+pub fn source(namespace: &str, names: &InstallationNames) -> WatchSource {
     WatchSource {
         path: format!("/api/v1/namespaces/{namespace}/secrets"),
         metadata_only: false,

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_somebody_takes_back_starts_the_wait_again() {
+    fn a_bundle_that_another_client_takes_back_starts_the_wait_again() {
         let mut cluster = Cluster::with(made(start()), start() + AUTHORITY_LIFETIME / 3 * 2);
         cluster.settle();
         let bundle = cluster.registered.clone();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_can_ask_for_a_rotation() {
+    fn an_administrator_can_ask_for_a_rotation() {
         let mut cluster = Cluster::with(made(start()), start());
         cluster.secret.as_mut().expect("is there").is_rotation_asked_for = true;
         assert_eq!(cluster.settle(), [Reason::Announced, Reason::Published]);

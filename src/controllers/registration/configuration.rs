@@ -21,8 +21,9 @@ use crate::{
     api::{
         client,
         events::{Event, EventRecorder, EventType},
+        installation::InstallationNames,
         list_watch::{WatchSource, single_object::ObservedObject},
-        rbac::{self, ADMISSION_GROUP, Names, PolicyRule, WEBHOOK_CONFIGURATIONS},
+        rbac::{self, ADMISSION_GROUP, PolicyRule, WEBHOOK_CONFIGURATIONS},
     },
     telemetry::{
         log_once::LogOnce,
@@ -80,7 +81,7 @@ impl StepResult {
 }
 
 /// Returns the watch sources of the two configurations, mutating first.
-pub fn sources(names: &Names) -> [WatchSource; 2] {
+pub fn sources(names: &InstallationNames) -> [WatchSource; 2] {
     WEBHOOK_CONFIGURATIONS.map(|resource| WatchSource {
         path: path(resource),
         metadata_only: false,
@@ -99,7 +100,7 @@ impl Configuration {
     pub(super) fn both(
         seen: [watch::Receiver<ObservedObject>; 2],
         client: &Client,
-        names: &Names,
+        names: &InstallationNames,
         metrics: &Arc<Metrics>,
         recorder: &EventRecorder,
     ) -> [Self; 2] {

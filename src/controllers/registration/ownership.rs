@@ -6,15 +6,15 @@ use tracing::error;
 use crate::{
     admission::webhooks::Owner,
     api::{
+        installation::InstallationNames,
         owner::{self, OwnerLookup},
-        rbac::Names,
     },
     telemetry::log_once::LogOnce,
 };
 
 pub(super) struct Ownership {
     client: Client,
-    names: Names,
+    names: InstallationNames,
     known: Known,
     failure_log: LogOnce,
 }
@@ -32,7 +32,7 @@ enum Known {
 
 impl Ownership {
     /// Creates the state in which the owner is not known yet.
-    pub(super) fn new(client: Client, names: Names) -> Self {
+    pub(super) fn new(client: Client, names: InstallationNames) -> Self {
         Self { client, names, known: Known::Nothing, failure_log: LogOnce::default() }
     }
 

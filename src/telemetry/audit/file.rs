@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_appends_and_a_ruin_of_a_crash_is_ended() {
+    fn a_restart_appends_and_ends_the_line_that_a_crash_has_cut() {
         let (_folder, path) = folder();
         fs::write(&path, format!("{}{{\"version\":1,\"ti", line(0))).unwrap();
         let mut file = RotatingFile::open(&path, 1000, 2).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_be_moved_emptied_and_deleted() {
+    fn an_audit_file_may_be_moved_emptied_and_deleted() {
         let (_folder, path) = folder();
         let mut file = RotatingFile::open(&path, 1000, 3).unwrap();
         let mut write = |number| file.write_all(line(number).as_bytes()).unwrap();

@@ -24,7 +24,7 @@ fn yaml_and_json_say_the_same() {
 }
 
 #[test]
-fn flags_and_their_twins_say_where_poolguard_is() {
+fn flags_and_their_variables_say_where_poolguard_is() {
     let by_flags = run(&[
         "render",
         "webhooks",

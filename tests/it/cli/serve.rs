@@ -157,7 +157,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_serves_the_very_request_that_it_prints() {
+async fn serve_answers_the_very_request_that_it_prints() {
     let server = Served::start(&mut poolguard(&[&INPUT[..], &ANYWHERE].concat()));
     let (webhook, admin) = server.addresses();
     let curl = server.line("curl -sk https://");

@@ -12,7 +12,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poolguard::{
-    api::rbac::{self, Duties, Names, PolicyRule, RoleScope},
+    api::{
+        installation::InstallationNames,
+        rbac::{self, Duties, PolicyRule, RoleScope},
+    },
     check::named,
     config,
 };
@@ -48,8 +51,8 @@ pub(crate) struct Cluster {
 }
 
 /// What the objects of the installation are called.
-pub(crate) fn names() -> Names {
-    Names::of("poolguard", Some("poolguard".to_owned()))
+pub(crate) fn names() -> InstallationNames {
+    InstallationNames::of("poolguard", Some("poolguard".to_owned()))
 }
 
 /// Everything that PoolGuard asks for.

@@ -59,7 +59,7 @@ fn writes(cluster: &Cluster) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_registered_before_somebody_answers() {
+async fn nothing_is_registered_before_a_replica_answers() {
     let cluster = Cluster::start().await;
     cluster.api.refuse("list", "nodes", 500, usize::MAX);
     let replica = cluster.replica("one").await;
@@ -214,7 +214,7 @@ async fn an_expression_that_aks_does_not_write_is_healed_on_aks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_always_writes_back_is_slowed_down_and_told() {
+async fn a_client_that_always_writes_back_is_reported_and_written_less_often() {
     let cluster = Cluster::start().await;
     let replica = cluster.installed("one").await;
     let [_, validating] = CONFIGURATIONS;

@@ -156,7 +156,7 @@ async fn reports_go_when_the_scan_is_turned_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_somebody_changes_is_set_right() {
+async fn a_report_that_another_client_changes_is_restored() {
     let cluster = cluster(&[ReportApi::PolicyReport]).await;
     let _replica = cluster.installed("one").await;
     let passes = |cluster: &Cluster| {

@@ -318,7 +318,7 @@ fn an_update_that_loses_the_exemption_is_denied() {
 }
 
 #[test]
-fn pod_intrusion_lets_kubernetes_orphan_a_daemon_sets_pods_and_nobody_else() {
+fn pod_intrusion_lets_only_kubernetes_orphan_the_pods_of_a_daemon_set() {
     let scenario = Scenario::replacing(&[(
         "- {namespace: kube-system,",
         "- {namespace: ops, daemonSets: [agent], reason: agents}\n- {namespace: kube-system,",

@@ -121,7 +121,7 @@ fn zone_spread_is_added_where_it_is_configured() {
 }
 
 #[test]
-fn pods_of_nodes_and_daemon_sets_and_strangers_are_left_alone() {
+fn pods_of_nodes_and_daemon_sets_and_unrelated_pods_are_left_alone() {
     let scenario = Scenario::recorded();
     let untouched = |review: &Value| {
         assert_eq!(scenario.mutated(review), review["request"]["object"]);

@@ -64,7 +64,7 @@ async fn an_idle_connection_is_closed_after_the_idle_limit() {
 }
 
 #[tokio::test]
-async fn a_stalled_handshake_is_cut_and_blocks_nobody() {
+async fn a_stalled_handshake_is_cut_and_blocks_no_client() {
     let limits = Limits { handshake_timeout: Duration::from_millis(200), ..Limits::default() };
     let harness = Harness::start(echo(), limits).await;
     let mut stalled = TcpStream::connect(harness.address).await.unwrap();
@@ -174,7 +174,7 @@ fn talkative() -> impl Service {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_is_counted_until_its_connection_is_cut() {
+async fn an_unread_answer_is_counted_until_its_connection_is_cut() {
     let limits = Limits { answer_timeout: Duration::from_millis(300), ..Limits::default() };
     let harness = Harness::start(talkative(), limits).await;
     let mut unread = harness.connect().await;
@@ -201,7 +201,7 @@ async fn answers_over_the_bytes_in_flight_are_429_or_cut_those_that_nobody_reads
 }
 
 #[tokio::test]
-async fn streams_whose_answers_nobody_reads_make_room_for_other_requests() {
+async fn streams_with_unread_answers_make_room_for_other_requests() {
     let limits = Limits { max_requests_in_flight: 8, ..Limits::default() };
     let harness = Harness::start(echo(), limits).await;
     let config = client_config(&harness.roots, &[b"h2"]);

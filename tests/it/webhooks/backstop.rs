@@ -91,7 +91,7 @@ impl fmt::Display for Agreement {
 }
 
 #[test]
-fn it_denies_the_recorded_intruders() {
+fn the_backstop_denies_the_recorded_intruders() {
     let scenario = Scenario::recorded();
     let backstop = Backstop::new(&scenario).unwrap();
     let mut agreement = Agreement::default();
@@ -121,7 +121,7 @@ fn it_denies_the_recorded_intruders() {
 }
 
 #[test]
-fn it_never_denies_what_poolguard_allows_under_any_config() {
+fn the_backstop_never_denies_what_poolguard_allows_under_any_config() {
     for variant in variants() {
         let Some(backstop) = Backstop::new(&variant.scenario) else { continue };
         for name in outcomes().into_keys() {
@@ -137,7 +137,7 @@ fn it_never_denies_what_poolguard_allows_under_any_config() {
 const VECTOR_CONFIG: &str = "{apiVersion: poolguard.io/v1alpha1, kind: PoolGuardConfig, provider: aws, pools: [{name: p, nodes: {matchLabels: {pool.example.com/name: p}}}]}";
 
 #[test]
-fn it_agrees_on_the_placement_vectors() {
+fn the_backstop_agrees_on_the_placement_vectors() {
     let policy =
         config::load("config", VECTOR_CONFIG, None).unwrap_or_else(|it| panic!("{it}")).policy;
     let mut agreement = Agreement::default();
@@ -234,7 +234,7 @@ fn constraints_count_as_they_do_for_poolguard() {
 }
 
 #[test]
-fn it_says_which_node_or_pool_and_what_to_do() {
+fn the_backstop_says_which_node_or_pool_and_what_to_do() {
     let backstop = Backstop::new(&Scenario::recorded()).unwrap();
     let node = "ip-10-0-1-11.ec2.internal";
     let texts = [

@@ -7,13 +7,11 @@ use crate::{
     check::words::list,
     cluster::inventory::Inventory,
     kubernetes::{documents, resource::CONFIG_MAPS},
-    policy::{Policy, protection::NamedObject, provider::Provider},
+    policy::{Policy, principal::NODES_GROUP, protection::NamedObject, provider::Provider},
 };
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "aws-auth";
-/// The group of nodes.
-const NODES_GROUP: &str = "system:nodes";
 /// The largest number of roles that PoolGuard takes from the ConfigMap.
 const ROLES_MAX: usize = 50;
 

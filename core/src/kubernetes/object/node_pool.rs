@@ -5,13 +5,14 @@ use jsonptr::PointerBuf;
 use super::{RawObject, RawValue};
 use crate::{
     json::{Cursor, JsonError, Read, read_object, text::Text},
-    kubernetes::{resource::GroupResource, selector::LabelSet, taint::Taint},
+    kubernetes::{
+        labels::{MACHINE_TYPE_LABEL, ZONE_LABEL},
+        resource::GroupResource,
+        selector::LabelSet,
+        taint::Taint,
+    },
 };
 
-/// The label that Karpenter's requirements name the machine type by.
-const MACHINE_TYPE: &str = "node.kubernetes.io/instance-type";
-/// The label that Karpenter's requirements name the zone by.
-const ZONE: &str = "topology.kubernetes.io/zone";
 /// The texts that occur in the keys of requirements that leave out machine types by one of their properties.
 const OF_MACHINE_TYPES: [&str; 2] = ["/instance-", "/sku-"];
 
@@ -188,8 +189,8 @@ impl<'a> NodePool<'a> {
             is_open &= !OF_MACHINE_TYPES.iter().any(|part| key.contains(part));
             match key.as_str() {
                 _ if operator != "In" => {}
-                MACHINE_TYPE => self.machine_types = listed(values),
-                ZONE => self.zones = listed(values),
+                MACHINE_TYPE_LABEL => self.machine_types = listed(values),
+                ZONE_LABEL => self.zones = listed(values),
                 _ => {
                     if let [only] = values.as_slice() {
                         self.labels.push((key, only.clone()));

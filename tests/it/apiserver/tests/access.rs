@@ -51,7 +51,7 @@ async fn a_refusal_is_worded_as_kubernetes_does() {
 }
 
 #[tokio::test]
-async fn a_token_that_nobody_knows_is_unauthorized() {
+async fn an_unknown_token_is_unauthorized() {
     let server = with_nodes(&["a"]).await;
     let nodes: Api<Node> = Api::all(server.client("unknown"));
     assert_eq!(status(nodes.get("a").await).code, 401);

@@ -9,6 +9,7 @@ use super::{
     super::yaml::{NodeId, Tree, YamlNode},
     arn::{fold, key},
 };
+use crate::policy::principal::NODES_GROUP;
 
 /// A list item with a `rolearn`.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Mapping<'_> {
     pub(in super::super) fn of_nodes() -> Self {
         Self {
             username: "system:node:{{EC2PrivateDNSName}}".into(),
-            groups: vec!["system:bootstrappers".into(), "system:nodes".into()],
+            groups: vec!["system:bootstrappers".into(), NODES_GROUP.into()],
         }
     }
 
@@ -45,7 +46,7 @@ impl Mapping<'_> {
     pub(in super::super) fn serves_nodes(&self) -> bool {
         let has = |group: &str| self.groups.iter().any(|it| it == group);
         self.username.starts_with("system:node:{{")
-            && has("system:nodes")
+            && has(NODES_GROUP)
             && has("system:bootstrappers")
     }
 }

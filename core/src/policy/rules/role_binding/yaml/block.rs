@@ -37,9 +37,9 @@ const fn bytes(mut these: &[u8], others: u128) -> u128 {
 
 /// The largest length of a text, in bytes. Longer texts are left to the parser, which refuses them: no
 /// ConfigMap has more.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+const BLOCK_TEXT_BYTES_MAX: usize = 1 << 20;
 /// The largest number of nodes that are read. An item that AWS documents has twelve, in 150 bytes.
-const NODES_MAX: usize = 100_000;
+const BLOCK_NODES_MAX: usize = 100_000;
 /// The largest number of values in the list of an item: a role is in a few groups.
 const LIST_MAX: usize = 1_000;
 /// The largest length of a key, in bytes. Longer keys are left to the parser.
@@ -47,7 +47,7 @@ const KEY_BYTES_MAX: usize = 64;
 
 /// Reads a text of this form; `None` if it has another one.
 pub(super) fn read(text: &str) -> Option<Tree<'_>> {
-    if text.len() > TEXT_BYTES_MAX {
+    if text.len() > BLOCK_TEXT_BYTES_MAX {
         return None;
     }
     // Without a way out in the middle, a chunk is looked at in one go.
@@ -57,7 +57,7 @@ pub(super) fn read(text: &str) -> Option<Tree<'_>> {
     if !text.as_bytes().chunks(64).all(is_plain) {
         return None;
     }
-    let lines = text.bytes().filter(|byte| *byte == b'\n').count().min(NODES_MAX);
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count().min(BLOCK_NODES_MAX);
     let mut reader = Reader::with_capacity(lines);
     let mut is_first = true;
     for line in text.split('\n') {
@@ -71,7 +71,7 @@ pub(super) fn read(text: &str) -> Option<Tree<'_>> {
         if !is_marker {
             reader.line(indent, content)?;
         }
-        if reader.tree.nodes.len() > NODES_MAX {
+        if reader.tree.nodes.len() > BLOCK_NODES_MAX {
             return None;
         }
     }
