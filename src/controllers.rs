@@ -1,5 +1,5 @@
-//! The controllers of a replica: they keep the guard in force, the certificates, the registration and the scan
-//! up to date while the replica runs.
+//! The controllers of a replica. They keep the guard, the certificates, the registration and the backstop up to date,
+//! and scan the cluster, while the replica runs.
 
 pub mod backstop;
 pub mod certificates;

@@ -183,7 +183,7 @@ async fn run(
     let metrics = Arc::clone(&shared.metrics);
     let denials = connected.as_ref().and_then(|it| it.start_event_writer(&shared, &mut tasks));
     let service = AdmissionService::new(Arc::clone(&cell), metrics, audit, guarding.is_stale())
-        .event_to_write(denials);
+        .with_event_queue(denials);
     tasks.spawn(guarding.run());
 
     let certificate = settings.certificate;

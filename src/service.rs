@@ -64,7 +64,7 @@ impl AdmissionService {
 
     /// Reports denials and warnings as Events, through this queue.
     #[must_use]
-    pub fn event_to_write(self, denials: Option<EventQueue>) -> Self {
+    pub fn with_event_queue(self, denials: Option<EventQueue>) -> Self {
         Self { denials, ..self }
     }
 }

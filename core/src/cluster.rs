@@ -41,7 +41,7 @@ pub struct Index {
     texts: HashSet<Arc<str>>,
     /// The number of texts that were in use when the others were last removed.
     texts_in_use: usize,
-    relists: BTreeMap<Kind, ListInProgress>,
+    lists_in_progress: BTreeMap<Kind, ListInProgress>,
 }
 
 type Nodes = BTreeMap<Arc<str>, Arc<NodeRecord>>;
@@ -87,7 +87,7 @@ impl IndexSnapshot {
 
 impl Index {
     /// Returns all that has been observed until now.
-    pub fn moment(&self) -> IndexSnapshot {
+    pub fn index_snapshot(&self) -> IndexSnapshot {
         let shared = |(key, object): (&Arc<_>, &Arc<_>)| (Arc::clone(key), Arc::clone(object));
         IndexSnapshot {
             nodes: self.nodes.values().cloned().collect(),
@@ -98,7 +98,7 @@ impl Index {
 
     /// Compiles what has been observed for a policy.
     pub fn snapshot(&self, policy: &Policy) -> Snapshot {
-        self.moment().snapshot(policy)
+        self.index_snapshot().snapshot(policy)
     }
 
     /// The nodes, by name.

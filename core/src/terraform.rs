@@ -128,8 +128,8 @@ pub enum Action {
 /// The reason why PoolGuard cannot read a text as a plan with node pools.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The text is not JSON, such as the file that `terraform plan -out` writes, or the lines of `terraform
-    /// plan -json`.
+    /// The text is not one JSON document. Examples are the file that `terraform plan -out` writes, and the lines of
+    /// `terraform plan -json`.
     #[error("it is not one JSON document")]
     Json(#[from] serde_json::Error),
     /// The text is JSON of another kind.

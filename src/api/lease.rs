@@ -88,7 +88,7 @@ pub struct ReplicaFacts {
 pub struct PublishedFacts {
     /// The hash of the config that is in force at the replica.
     pub config: String,
-    /// The time at which the replica published this hash first.
+    /// The time since which the replica has published this hash.
     since: Timestamp,
 }
 

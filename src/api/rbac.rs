@@ -131,8 +131,8 @@ pub fn listing(
     }
 }
 
-/// Returns the rights that a replica needs to be one of several replicas, and to keep the webhook
-/// configurations that exist.
+/// Returns the rights that a replica needs to be one of several replicas, to keep the webhook configurations that
+/// exist, to keep the backstop, to read the owner, and to write Events.
 pub fn joining(names: &InstallationNames) -> Vec<PolicyRule> {
     let mut rights = vec![leading(names)];
     rights.push(creating(RoleScope::Namespace, "coordination.k8s.io", "leases"));
@@ -166,8 +166,8 @@ pub fn reporting(names: &InstallationNames) -> Vec<PolicyRule> {
     rights
 }
 
-/// Returns the right to delete, list and update the reports of one kind, in every namespace or without a
-/// namespace.
+/// Returns the right to delete, list and update the reports of an installation, of one kind, in every namespace or
+/// without a namespace. The rule is limited to their names.
 pub fn report(api: ReportApi, is_namespaced: bool, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -205,7 +205,8 @@ pub fn authority(names: &InstallationNames) -> PolicyRule {
     }
 }
 
-/// Returns the right to list, patch and watch the webhook configurations of one kind.
+/// Returns the right to list, patch and watch the webhook configuration of an installation, of one kind. The rule is
+/// limited to its name.
 pub fn configuration(resource: &'static str, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,
@@ -223,7 +224,8 @@ fn backing(names: &InstallationNames) -> impl Iterator<Item = PolicyRule> {
     })
 }
 
-/// Returns the right to delete, get, patch and update the admission policies of one kind, or their bindings.
+/// Returns the right to delete, get, patch and update the admission policies of an installation, of one kind, or
+/// their bindings. The rule is limited to their names.
 pub fn admission_policy(resource: &'static str, names: &InstallationNames) -> PolicyRule {
     PolicyRule {
         scope: RoleScope::Cluster,

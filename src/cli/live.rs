@@ -284,8 +284,8 @@ enum Fault {
 }
 
 impl Fault {
-    /// Returns the failure as text. If the API server refused the request, the text names the right that is
-    /// missing.
+    /// Converts the fault into a failure, with the status code and the reason as text. If the API server refused the
+    /// request, the text names the right that is missing.
     fn explained(self, right: &PolicyRule) -> Failure {
         match self {
             Self::Api(error) => Failure {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{select, sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
-use self::objects::{PolicyApi, WriteResult, kind, name};
+use self::objects::{KeepResult, PolicyApi, kind, name};
 use super::guard::AppliedConfig;
 use crate::{
     admission::webhooks::{
@@ -93,7 +93,8 @@ enum Outcome {
     Unsupported,
     /// The backstop is as it should be; `is_new` says whether a policy was not there before.
     Kept { is_new: bool },
-    /// The backstop cannot be written, for the reason `why`; `is_there` says whether an older version is there.
+    /// The backstop cannot be written, for the reason `why`; `is_there` says whether this replica knows of an older
+    /// version.
     Failed { why: String, is_there: bool },
 }
 
@@ -222,29 +223,29 @@ impl BackstopController {
         let mut is_new = false;
         for object in &objects {
             match self.keep_one(api, object).await {
-                Ok(kept) => is_new |= kept == WriteResult::Created,
+                Ok(kept) => is_new |= kept == KeepResult::Created,
                 Err(why) => return self.failed(&why),
             }
         }
         self.remove(api, &objects).await.unwrap_or(Outcome::Kept { is_new })
     }
 
-    async fn keep_one(&mut self, api: &PolicyApi, object: &Value) -> Result<WriteResult, ApiError> {
+    async fn keep_one(&mut self, api: &PolicyApi, object: &Value) -> Result<KeepResult, ApiError> {
         let kept = api.keep(&self.client, &self.names, object).await?;
         let (kind, name) = (kind(object), name(object));
         let before = self.written.insert((kind.to_owned(), name.to_owned()), object.clone());
         match (kept, before) {
-            (WriteResult::AsItIs, _) => {}
-            (WriteResult::Created, None) => info!("created the {kind} {name}"),
-            (WriteResult::Created, Some(_)) => {
+            (KeepResult::AsItIs, _) => {}
+            (KeepResult::Created, None) => info!("created the {kind} {name}"),
+            (KeepResult::Created, Some(_)) => {
                 warn!(
                     "the {kind} {name} was deleted by another client; PoolGuard created it again"
                 );
             }
-            (WriteResult::Updated, Some(before)) if before == *object => {
+            (KeepResult::Updated, Some(before)) if before == *object => {
                 warn!("the {kind} {name} was changed by another client; PoolGuard restored it");
             }
-            (WriteResult::Updated, _) => {
+            (KeepResult::Updated, _) => {
                 info!("updated the {kind} {name} to the current config and nodes");
             }
         }

@@ -1,4 +1,5 @@
-//! The live cluster as the watches observe it. They feed the index, which notifies the maker of snapshots of each change.
+//! The live cluster as the watches observe it. The watches feed the index, and the store notifies the maker of
+//! snapshots of each change.
 
 use std::{
     collections::BTreeMap,
@@ -84,7 +85,8 @@ impl ClusterStore {
         Err(NotReadYet { missing: missing.join(", ") })
     }
 
-    /// Returns the time since the oldest confirmation among the kinds; `None` while a kind was never confirmed.
+    /// Returns the age of the last confirmation of the kind that was confirmed longest ago; `None` while a kind was
+    /// never confirmed. Kinds that a cluster may lack do not count.
     pub fn age(&self, now: Instant) -> Option<Duration> {
         oldest(&self.state()).map(|confirmed| now.saturating_duration_since(confirmed))
     }
@@ -94,7 +96,8 @@ impl ClusterStore {
     }
 }
 
-/// Returns the time of the oldest confirmation among the kinds; `None` while a kind was never confirmed.
+/// Returns the time of the last confirmation of the kind that was confirmed longest ago; `None` while a kind was
+/// never confirmed. Kinds that a cluster may lack do not count.
 fn oldest(state: &State) -> Option<Instant> {
     let needed = Kind::ALL.into_iter().filter(|kind| !kind.may_be_absent());
     let all = needed.map(|kind| state.confirmed.get(&kind).copied());

@@ -36,7 +36,7 @@ use crate::{
     },
     server::readiness::ReadinessCondition,
     service::{PolicyAndSnapshot, PolicyAndSnapshotCell},
-    telemetry::metrics::{Metrics, config::AppliedConfigMetrics, label},
+    telemetry::metrics::{Metrics, config::AppliedConfigValues, label},
 };
 
 /// The interval at which PoolGuard looks at the config file and at the age of what it knows of the cluster.
@@ -352,8 +352,9 @@ fn make(
     match facts {
         ClusterSource::Live(cluster_store) => {
             // The watches wait for as long as the index is read: a snapshot is compiled after that.
-            let moment = cluster_store.read(Index::moment).map_err(anyhow::Error::msg)?;
-            make_of(&moment, config, applied_config)
+            let index_snapshot =
+                cluster_store.read(Index::index_snapshot).map_err(anyhow::Error::msg)?;
+            make_of(&index_snapshot, config, applied_config)
         }
         ClusterSource::Dump(file) => {
             let name = file.display();
@@ -361,24 +362,24 @@ fn make(
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
             let index = Index::read_dump(&text)
                 .with_context(|| format!("cannot use {name} as a dump of a cluster"))?;
-            make_of(&index.moment(), config, applied_config)
+            make_of(&index.index_snapshot(), config, applied_config)
         }
     }
 }
 
 fn make_of(
-    moment: &IndexSnapshot,
+    index_snapshot: &IndexSnapshot,
     config: &ConfigText,
     applied_config: Option<AppliedConfig>,
 ) -> anyhow::Result<Made> {
-    let provider = moment.provider();
+    let provider = index_snapshot.provider();
     let (AppliedConfig { policy, settings, .. }, warnings) = if let Some(known) = applied_config {
         (known, None)
     } else {
         let (read, warnings) = read_config(config, provider)?;
         (read, Some(warnings))
     };
-    let snapshot = moment.snapshot(&policy);
+    let snapshot = index_snapshot.snapshot(&policy);
     Ok(Made { guard: PolicyAndSnapshot { policy, snapshot }, settings, provider, warnings })
 }
 
@@ -411,7 +412,7 @@ fn with_key(name: &str, diagnostic: &Diagnostic) -> String {
 
 /// Shows the config in force in the metrics.
 fn show_config(metrics: &Metrics, text: &str, policy: &Policy, settings: &ConfigSettings) {
-    metrics.set_config(AppliedConfigMetrics {
+    metrics.set_config(AppliedConfigValues {
         hash: &ConfigFile::hash(text),
         policy,
         scan_interval: settings.scan.enabled.then_some(settings.scan.interval),

@@ -154,7 +154,8 @@ impl WebhookRegistration {
         }
     }
 
-    /// Compares and writes the configurations once. Returns the longest time to wait before the next step.
+    /// Compares the configurations and writes those that need it, if this replica holds the Lease. Returns the longest
+    /// time to wait before the next step.
     async fn step(&mut self) -> Duration {
         self.holds = is_held(*self.held.borrow(), Instant::now());
         self.metrics.set_holds_lease(self.holds);

@@ -72,13 +72,13 @@ pub enum ScanError {
     /// An object does not have the form of its kind.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// AutoMQ's bindings refer to more roles than the scan reads, because reading them all would take the API
-    /// server's time.
+    /// AutoMQ's bindings refer to more roles of one kind than the scan reads, because reading them all would take the
+    /// API server's time.
     #[error("AutoMQ's bindings refer to {wanted} roles, but PoolGuard reads at most {most}")]
     TooManyRoles {
-        /// The number of roles that the bindings refer to.
+        /// The number of roles of this kind that the bindings refer to.
         wanted: usize,
-        /// The largest number of roles that the scan reads.
+        /// The largest number of roles of one kind that the scan reads.
         most: usize,
     },
 }

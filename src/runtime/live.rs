@@ -55,7 +55,7 @@ pub struct Live {
     pub installed: Option<ReplicaSettings>,
 }
 
-/// An installation, of which this process is a replica.
+/// The settings of this process as a replica of an installation.
 #[derive(Clone, Debug)]
 pub struct ReplicaSettings {
     /// The namespace of the installation; without it, the pod's own.
@@ -86,7 +86,7 @@ pub(super) struct LeaseTask {
     task: JoinHandle<()>,
 }
 
-/// The time limit for releasing the Lease, which takes one request.
+/// The time limit for releasing the Lease, which takes two requests: one to read it and one to write it.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Live {

@@ -168,8 +168,8 @@ impl ConnectionActivity {
     }
 }
 
-/// A stream that notes in the pulse when bytes arrive. It is for HTTP/1.1, where the bytes belong to a
-/// request.
+/// A stream that notes in the activity of its connection when bytes arrive. It is for HTTP/1.1, where the bytes belong
+/// to a request.
 pub(super) struct Monitored<'a, T> {
     stream: T,
     activity: &'a ConnectionActivity,

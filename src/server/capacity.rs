@@ -32,7 +32,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The time that a connection needs to give back what it holds after it was cut, estimated generously.
 const BODY_CUT_TIME: Duration = Duration::from_millis(3);
 
-/// The largest number of requests and connections that give way to one request.
+/// The largest number of requests and connections that give way each time a request takes a place or bytes.
 const ATTEMPTS: usize = 16;
 
 /// The capacity of one server, which all its clients share, and how much of it is in use.

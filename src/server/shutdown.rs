@@ -33,7 +33,7 @@ pub enum Stage {
     /// Serving, and asking every client to close its connection. By now a client that connects
     /// again reaches another replica.
     Closing,
-    /// Finishing what has begun; the server accepts no new connections.
+    /// Finishing what has begun; the server takes the connections that have already arrived, and no others.
     Draining,
 }
 
@@ -58,7 +58,7 @@ impl Lifecycle {
         self.is_at_least(Stage::Closing)
     }
 
-    /// Whether the server has stopped accepting connections.
+    /// Whether the server has to stop accepting connections.
     pub fn is_draining(&self) -> bool {
         self.is_at_least(Stage::Draining)
     }

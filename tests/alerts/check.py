@@ -57,16 +57,16 @@ OTHERS = {
 # Which set of the code a label takes its values from.
 LABEL_SETS = {
     "condition": "BackstopCondition",
-    "webhook": "Webhook",
-    "operation": "Operation",
-    "resource": "Resource",
-    "decision": "Decision",
-    "state": "NodeState",
+    "webhook": "WebhookLabel",
+    "operation": "OperationLabel",
+    "resource": "ResourceLabel",
+    "decision": "DecisionLabel",
+    "state": "NodeStateLabel",
     "result": "ReloadResult",
-    "certificate": "Certificate",
+    "certificate": "CertificateLabel",
     "step": "AuthorityStep",
     "sink": "AuditSink",
-    "client": "Client",
+    "client": "ClientLabel",
     "mode": "Mode",
 }
 # Labels of PoolGuard's metrics that may have any value.

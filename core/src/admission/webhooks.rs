@@ -189,7 +189,7 @@ impl MatchCondition {
     }
 
     /// Whether the condition leaves people out of a fail-closed entry. The entry's counterpart records some of them.
-    fn is_about_requesters(&self) -> bool {
+    fn is_about_recorded_requesters(&self) -> bool {
         principals::EXCLUSIONS.contains(&self.name.as_str())
     }
 }
@@ -290,7 +290,7 @@ impl WebhookEntry {
         }
         let mut conditions = self.conditions.clone();
         // What a trusted principal does by break-glass is recorded all the same.
-        conditions.retain(|it| !it.is_about_requesters());
+        conditions.retain(|it| !it.is_about_recorded_requesters());
         conditions.extend(MatchCondition::new(name, recorded));
         Some(Self {
             name: format!("recorded-{}", self.name),

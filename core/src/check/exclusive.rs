@@ -36,7 +36,7 @@ pub(super) fn judge(
         ));
         return;
     }
-    // Intruders are told already, as what they are first of all.
+    // Another finding reports intruders already.
     let is_reported =
         |resident: &Resident<'_>| reported.iter().any(|it| std::ptr::eq(*it, resident));
     // The number of pods, and whether one of them has AutoMQ's labels.

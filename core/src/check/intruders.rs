@@ -76,14 +76,14 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
     let mut intruders: BTreeMap<(PodCreator, String), Vec<&Resident<'_>>> = BTreeMap::new();
     for &resident in &unrelated_pods {
         for pool in reached(facts, resident) {
-            intruders.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
+            intruders.entry((creator(facts, &resident.pod), pool)).or_default().push(resident);
         }
     }
     residents(facts, &intruders, &denied, findings);
-    for (maker, _) in intruders.keys() {
-        denied.remove(maker);
+    for (creator, _) in intruders.keys() {
+        denied.remove(creator);
     }
-    findings.extend(denied.iter().map(|(maker, denied)| would_land(maker, denied)));
+    findings.extend(denied.iter().map(|(creator, denied)| would_land(creator, denied)));
     exempt_by_namespace(facts, findings);
     knowledge(facts, intruders.is_empty(), denied.is_empty(), exempt, findings);
     let reported: Vec<&Resident<'_>> = intruders.values().flatten().copied().collect();
@@ -91,11 +91,11 @@ pub(super) fn judge(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>) {
 }
 
 /// Returns the finding about a workload: one, however many pools its pods could reach.
-fn would_land(maker: &PodCreator, denied: &Denied) -> CheckFinding {
+fn would_land(creator: &PodCreator, denied: &Denied) -> CheckFinding {
     let Denied { why, pools, fix } = denied;
     let finding = CheckFinding::fail(WORKLOAD, FindingSeverity::Error, capital(&why.fact))
         .why(WOULD_LAND)
-        .object(maker.object())
+        .object(creator.object())
         .fix(fix);
     match (pools.as_slice(), &why.node) {
         ([pool], Some(node)) => finding.pool(pool).nodes(&[node]),
@@ -134,10 +134,10 @@ fn residents(
     denied: &BTreeMap<PodCreator, Denied>,
     findings: &mut Vec<CheckFinding>,
 ) {
-    for ((maker, pool), pods) in intruders {
+    for ((creator, pool), pods) in intruders {
         let nodes: BTreeSet<&str> = pods.iter().map(|it| it.pod.spec.node_name.as_str()).collect();
         let nodes: Vec<&str> = nodes.into_iter().filter(|node| !node.is_empty()).collect();
-        let who = who(maker, pods);
+        let who = who(creator, pods);
         let verb = verb(pods, "runs", "run");
         let fact = if nodes.is_empty() {
             format!("{who} can run on pool {pool}, which is reserved for AutoMQ")
@@ -146,22 +146,23 @@ fn residents(
             format!("{who} {verb} on {nodes} of pool {pool}, which is reserved for AutoMQ")
         };
         let is_static = pods.iter().any(|it| it.pod.metadata.mirror.0);
-        let fix = match denied.get(maker) {
+        let fix = match denied.get(creator) {
             Some(Denied { fix, .. }) => fix.clone(),
             None if is_static => {
                 "# this is a static pod: remove its manifest from the node".to_owned()
             }
             None => {
                 let has_mark = pods.iter().any(|it| is_marked(&it.pod.metadata.labels));
-                fix::unless_automq(facts, &maker.namespace, has_mark) + &pod_fix(facts, maker, pods)
+                fix::unless_automq(facts, &creator.namespace, has_mark)
+                    + &pod_fix(facts, creator, pods)
             }
         };
         findings.push(
-            CheckFinding::fail(POD, severity(facts, maker), fact)
+            CheckFinding::fail(POD, severity(facts, creator), fact)
                 .why(RESERVED)
                 .pool(pool)
                 .nodes(&nodes)
-                .object(maker.object())
+                .object(creator.object())
                 .fix(fix),
         );
     }
@@ -173,15 +174,15 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
     for resident in &facts.pods {
         let finding = facts.strict.inspect_exempt_pod(facts.snapshot, &resident.pod);
         if let Some(pool) = finding.and_then(|it| it.pool) {
-            found.entry((maker(facts, &resident.pod), pool)).or_default().push(resident);
+            found.entry((creator(facts, &resident.pod), pool)).or_default().push(resident);
         }
     }
-    for ((maker, pool), pods) in found {
-        let namespace = &maker.namespace;
+    for ((creator, pool), pods) in found {
+        let namespace = &creator.namespace;
         let fact = format!(
             "{} {} on nodes of pool {pool}, only because an exempt entry covers the whole namespace \
              {namespace}. No DaemonSet owns {}",
-            who(&maker, &pods),
+            who(&creator, &pods),
             verb(&pods, "runs", "run"),
             verb(&pods, "it", "them"),
         );
@@ -191,15 +192,16 @@ fn exempt_by_namespace(facts: &CheckFacts<'_>, findings: &mut Vec<CheckFinding>)
              needs, not for ordinary pods",
             )
             .pool(&pool)
-            .object(maker.object())
-            .fix(exempt_fix(&maker, &pods));
+            .object(creator.object())
+            .fix(exempt_fix(&creator, &pods));
         findings.push(finding);
     }
 }
 
-/// Returns the remedy for such pods: keep them off the pool, or exempt them by an entry of their own.
-fn exempt_fix(maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
-    let PodCreator { kind, namespace, name } = maker;
+/// Returns the remedy for pods that are exempt only because an entry covers their whole namespace: keep them
+/// off the pool, or exempt them by an entry of their own.
+fn exempt_fix(creator: &PodCreator, pods: &[&Resident<'_>]) -> String {
+    let PodCreator { kind, namespace, name } = creator;
     let keep_off = match kind.as_str() {
         "Pod" => "# in the manifest of the pod, add node affinity that keeps it off the pool. Then delete the pod and create \
                   it again"
@@ -207,14 +209,14 @@ fn exempt_fix(maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
         // A Deployment undoes a change of its ReplicaSet.
         "ReplicaSet" => format!(
             "# in the Deployment or other owner of {}, add node affinity that keeps its pods off the pool",
-            maker.object()
+            creator.object()
         ),
         _ => format!(
             "kubectl edit {} -n {namespace} {name}\n# add node affinity that keeps its pods off the pool",
             kind.to_lowercase()
         ),
     };
-    let entry = exempt_entry(maker, account(pods));
+    let entry = exempt_entry(creator, account(pods));
     format!("{keep_off}\n{entry}\n# PoolGuard then no longer reports these pods")
 }
 
@@ -224,25 +226,25 @@ fn account<'p>(pods: &[&'p Resident<'_>]) -> &'p str {
 }
 
 /// Names pods by the workload that creates them.
-fn who(maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
-    if maker.kind == "Pod" {
-        maker.object()
+fn who(creator: &PodCreator, pods: &[&Resident<'_>]) -> String {
+    if creator.kind == "Pod" {
+        creator.object()
     } else {
-        format!("{} of {}", count(pods.len(), "pod"), maker.object())
+        format!("{} of {}", count(pods.len(), "pod"), creator.object())
     }
 }
 
 /// Returns the severity: only a note for a DaemonSet if its rule is off, because the config decided that.
-fn severity(facts: &CheckFacts<'_>, maker: &PodCreator) -> FindingSeverity {
-    let is_daemon_set = maker.kind == "DaemonSet";
+fn severity(facts: &CheckFacts<'_>, creator: &PodCreator) -> FindingSeverity {
+    let is_daemon_set = creator.kind == "DaemonSet";
     match facts.policy.rules.daemon_set_intrusion {
         Mode::Off if is_daemon_set => FindingSeverity::Note,
         Mode::Off | Mode::Audit | Mode::Warn | Mode::Enforce => FindingSeverity::Error,
     }
 }
 
-fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -> String {
-    let namespace = &maker.namespace;
+fn pod_fix(facts: &CheckFacts<'_>, creator: &PodCreator, pods: &[&Resident<'_>]) -> String {
+    let namespace = &creator.namespace;
     let names: Vec<&str> = pods.iter().map(|it| it.pod.metadata.name.as_str()).collect();
     let keep_off = pods.first().map(|it| {
         let pools = facts.snapshot.pools().iter();
@@ -251,7 +253,7 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -
             .filter(|(index, _)| it.pool == Some(*index))
             .map(|(_, it)| it)
             .collect();
-        if maker.kind == "DaemonSet" {
+        if creator.kind == "DaemonSet" {
             facts.policy.keep_daemon_set_off(facts.snapshot, &pools, &it.pod.spec)
         } else {
             // The pod is bound: its node name came from the scheduler, or from its manifest.
@@ -266,11 +268,11 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -
         let comparison = facts.policy.placement.comparison_operators;
         tolerating(it.pod.spec.tolerations(), taint, comparison).is_none().then_some(taint)
     });
-    let source = match &*maker.kind {
+    let source = match &*creator.kind {
         "Pod" => "in the manifest or tool that creates it".to_owned(),
-        "ReplicaSet" => format!("in the Deployment or other owner of {}", maker.object()),
-        "Job" => format!("in the CronJob or manifest of {}", maker.object()),
-        _ => format!("in {}", maker.object()),
+        "ReplicaSet" => format!("in the Deployment or other owner of {}", creator.object()),
+        "Job" => format!("in the CronJob or manifest of {}", creator.object()),
+        _ => format!("in {}", creator.object()),
     };
     let first = match untolerated {
         Some(taint) => format!(
@@ -281,12 +283,12 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -
         None => format!("# first, {source}, {keep_off}; then"),
     };
     let delete = |name: &str| format!("kubectl delete pod -n {namespace} {name}");
-    let change = if maker.kind == "Job" {
+    let change = if creator.kind == "Job" {
         // A Job would create its pods again from its template, which cannot change.
-        format!("kubectl delete job -n {namespace} {}", maker.name)
+        format!("kubectl delete job -n {namespace} {}", creator.name)
     } else if pods.iter().any(|it| is_marked(&it.pod.metadata.labels)) {
         fix::one_at_a_time(&names, delete, "wait until AutoMQ is healthy")
-    } else if maker.kind == "Pod" {
+    } else if creator.kind == "Pod" {
         format!(
             "{}\n# no controller creates this pod again: create it yourself if you need it",
             delete(&names.join(" "))
@@ -294,12 +296,12 @@ fn pod_fix(facts: &CheckFacts<'_>, maker: &PodCreator, pods: &[&Resident<'_>]) -
     } else {
         delete(&names.join(" "))
     };
-    let entry = exempt_entry(maker, account(pods));
+    let entry = exempt_entry(creator, account(pods));
     format!("{first}\n{change}\n{entry}")
 }
 
-fn workload_fix(maker: &PodCreator, keep_off: &str, account: &str) -> String {
-    let PodCreator { kind, namespace, name } = maker;
+fn workload_fix(creator: &PodCreator, keep_off: &str, account: &str) -> String {
+    let PodCreator { kind, namespace, name } = creator;
     let change = if kind == "Job" {
         format!(
             "# in the manifest of the Job, {keep_off}. The pod template of a Job cannot change, so delete the Job and create \
@@ -308,15 +310,15 @@ fn workload_fix(maker: &PodCreator, keep_off: &str, account: &str) -> String {
     } else {
         format!("kubectl edit {} -n {namespace} {name}\n# {keep_off}", kind.to_lowercase())
     };
-    let entry = exempt_entry(maker, account);
+    let entry = exempt_entry(creator, account);
     format!(
         "{change}\n# if an operator manages the {kind}, change the operator's settings instead\n{entry}"
     )
 }
 
 /// Returns the entry that exempts the pods, to paste under `exempt`.
-fn exempt_entry(maker: &PodCreator, account: &str) -> String {
-    let PodCreator { kind, namespace, name } = maker;
+fn exempt_entry(creator: &PodCreator, account: &str) -> String {
+    let PodCreator { kind, namespace, name } = creator;
     let (which, scope) = match (kind.as_str(), account) {
         ("DaemonSet", _) => (format!("daemonSets: [{name}]"), String::new()),
         (_, "" | DEFAULT_ACCOUNT) => (
@@ -361,14 +363,14 @@ fn workloads(facts: &CheckFacts<'_>) -> (BTreeMap<PodCreator, Denied>, usize) {
                 None => {}
                 Some(Answer::Exempt) => exempt += 1,
                 Some(Answer::Denied(why)) => {
-                    let maker = PodCreator {
+                    let creator = PodCreator {
                         kind: name.to_owned(),
                         namespace: metadata.namespace.to_string(),
                         name: metadata.name.to_string(),
                     };
-                    let fix = fix::unless_automq(facts, &maker.namespace, has_mark)
-                        + &workload_fix(&maker, &keep_off, &account);
-                    denied.insert(maker, Denied { why, pools: names(&pools), fix });
+                    let fix = fix::unless_automq(facts, &creator.namespace, has_mark)
+                        + &workload_fix(&creator, &keep_off, &account);
+                    denied.insert(creator, Denied { why, pools: names(&pools), fix });
                 }
             }
         }
@@ -381,7 +383,8 @@ enum Answer {
     Denied(Found),
 }
 
-/// Returns the answer that denies the creation of an object that exists already.
+/// Returns the answer of the rule to the creation of an object that exists already: denied, or allowed only by
+/// an exemption; `None` if the rule has no objection.
 fn denial(
     facts: &CheckFacts<'_>,
     group: &str,
@@ -420,7 +423,7 @@ fn denial(
 }
 
 /// The workload at the top of a pod's owners; the pod itself if it has none.
-fn maker(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> PodCreator {
+fn creator(facts: &CheckFacts<'_>, pod: &Pod<'_>) -> PodCreator {
     let namespace = pod.metadata.namespace.to_string();
     let Some(owner) = pod.metadata.controller() else {
         return PodCreator {

@@ -22,7 +22,7 @@ use crate::{
         approved_types::{ApprovedTypes, TypeSource},
         mode::RuleName,
         pool::{MACHINE_TYPE_LABEL, ZONE_LABEL},
-        provider::EntrySource,
+        provider::EntryAuthority,
     },
 };
 
@@ -246,7 +246,7 @@ pub(super) fn list_name(policy: &Policy, source: TypeSource) -> (String, Finding
         TypeSource::Pool => ("the pool's list".to_owned(), FindingSeverity::Error),
         TypeSource::Published => {
             let mut entries = policy.machine_types.names.iter();
-            let is_extended = entries.any(|entry| entry.strength == EntrySource::Config);
+            let is_extended = entries.any(|entry| entry.strength == EntryAuthority::Config);
             let list = if is_extended { "PoolGuard's catalog" } else { "AutoMQ's list" };
             (format!("{list} for {provider}"), FindingSeverity::Error)
         }

@@ -71,7 +71,7 @@ pub enum ResidentKind {
     Intruder,
     /// An AutoMQ pod of an instance that belongs elsewhere.
     Misplaced,
-    /// An AutoMQ pod in its place.
+    /// An AutoMQ pod that is not misplaced: it belongs here, or to no instance.
     AutoMq,
     /// An exempt pod.
     Exempt,

@@ -33,7 +33,7 @@ struct Planned<'a> {
 /// The owner of a node pool of a plan.
 enum Owner<'a> {
     Declared(usize, &'a Pool),
-    /// AutoMQ, by the taint of the node pool, or by a taint that was meant to be this one.
+    /// AutoMQ: the node pool has this taint of the config, or a taint that was meant to be it.
     Tainted(&'a Taint<'static>),
     /// An unknown owner: the plan does not know the taints of the node pool, or the labels that decide.
     Unknown,

@@ -56,7 +56,7 @@ struct Metadata {
 impl Index {
     /// Begins a list of this kind.
     pub fn begin_list(&mut self, kind: Kind) {
-        self.relists.insert(kind, ListInProgress::default());
+        self.lists_in_progress.insert(kind, ListInProgress::default());
     }
 
     /// Adds an object to the list that has begun.
@@ -68,20 +68,21 @@ impl Index {
                 Some(known) if **known == node => known.clone(),
                 Some(_) | None => node.into(),
             };
-            if let Some(relist) = self.relists.get_mut(&kind) {
-                relist.nodes.insert(node.name.clone(), node);
+            if let Some(list_in_progress) = self.lists_in_progress.get_mut(&kind) {
+                list_in_progress.nodes.insert(node.name.clone(), node);
             }
         } else if let Some((key, object)) = observed(kind, object)?
-            && let Some(relist) = self.relists.get_mut(&kind)
+            && let Some(list_in_progress) = self.lists_in_progress.get_mut(&kind)
         {
-            relist.objects.insert(key.into(), object.into());
+            list_in_progress.objects.insert(key.into(), object.into());
         }
         Ok(())
     }
 
     /// Ends a list, which then replaces all that was known of its kind. Returns whether that changes anything.
     pub fn end_list(&mut self, kind: Kind) -> bool {
-        let Some(ListInProgress { nodes, mut objects }) = self.relists.remove(&kind) else {
+        let Some(ListInProgress { nodes, mut objects }) = self.lists_in_progress.remove(&kind)
+        else {
             return false;
         };
         let is_first = self.kinds.insert(kind.resource().kind.to_owned());
@@ -188,10 +189,10 @@ mod tests {
     fn a_moment_stays_as_it_was_while_the_index_goes_on() {
         let mut index = Index::default();
         listed(&mut index, Kind::Node, &[node("a", "z1", 1)]);
-        let moment = index.moment();
+        let snapshot = index.index_snapshot();
         listed(&mut index, Kind::Node, &[node("b", "z1", 1), node("c", "z1", 1)]);
-        assert_eq!(moment.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["a"]);
-        assert_eq!(moment.provider(), index.provider());
+        assert_eq!(snapshot.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(snapshot.provider(), index.provider());
     }
 
     #[test]

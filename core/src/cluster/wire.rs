@@ -75,7 +75,7 @@ pub enum WatchLine<'a> {
     Apply(&'a str),
     /// An object that was deleted, in its last state.
     Delete(&'a str),
-    /// A bookmark: no object has changed up to this version.
+    /// A bookmark, or an event of another type: the watch has sent all changes up to the version of the line.
     Bookmark,
     /// An error, after which the watch cannot go on.
     Error {

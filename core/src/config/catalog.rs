@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::presets::presets;
-use crate::policy::provider::{EntrySource, MachineType, Provider};
+use crate::policy::provider::{EntryAuthority, MachineType, Provider};
 
 /// A machine type of the catalog, with the source that documents it.
 #[derive(Debug, Deserialize)]
@@ -46,9 +46,9 @@ impl Entry {
             Size::Large => "large",
         };
         let strength = match self.strength {
-            EntryStrength::AllowList => EntrySource::AllowList,
-            EntryStrength::VendorDefault => EntrySource::VendorDefault,
-            EntryStrength::Example => EntrySource::Example,
+            EntryStrength::AllowList => EntryAuthority::AllowList,
+            EntryStrength::VendorDefault => EntryAuthority::VendorDefault,
+            EntryStrength::Example => EntryAuthority::Example,
         };
         MachineType { name: self.name.clone(), size: size.to_owned(), strength }
     }
@@ -75,7 +75,7 @@ mod tests {
     fn only_the_list_for_gcp_is_an_allow_list() {
         for provider in Provider::ALL {
             let types = machine_types(provider);
-            let all_listed = types.iter().all(|it| it.strength == EntrySource::AllowList);
+            let all_listed = types.iter().all(|it| it.strength == EntryAuthority::AllowList);
             assert_eq!(all_listed && !types.is_empty(), provider == Provider::Gcp, "{provider}");
         }
     }

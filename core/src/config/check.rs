@@ -1,7 +1,8 @@
 //! Checks a tree against the JSON Schema of the file and reports every deviation.
 //!
-//! A part that deviates is taken out. The rest becomes values, which are checked further in the same run. Only what the schemas of PoolGuard's files use is known here: references, objects with listed or
-//! free keys, lists, strings, numbers, booleans and choices.
+//! A part that deviates is taken out. The rest becomes values, which are checked further in the same run. Only what
+//! the schemas of PoolGuard's files use is known here: references, objects with listed or free keys, lists, strings,
+//! numbers, booleans and choices.
 
 use std::borrow::Cow;
 

@@ -13,7 +13,7 @@ pub(super) struct DiagnosticCollector {
 }
 
 impl DiagnosticCollector {
-    /// Creates a report without mistakes; messages call the file by this noun.
+    /// Creates a collector without mistakes; messages call the file by this noun.
     pub(super) fn new(noun: &'static str) -> Self {
         Self { noun, diagnostics: Vec::new(), broken: Vec::new() }
     }

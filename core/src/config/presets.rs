@@ -105,7 +105,8 @@ pub(super) struct NodePoolObject {
     /// Whether its objects are in a namespace.
     #[serde(default)]
     pub(super) namespaced: bool,
-    /// Pointers to the name of the pool; without them, the name of the object.
+    /// Pointers to the name of the pool. Without them, the name is that of the object if there are `pool_labels`,
+    /// or else there is none.
     #[serde(default)]
     pub(super) pool_name: Vec<String>,
     /// Labels that have the name of the pool as their value.

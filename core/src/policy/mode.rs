@@ -11,7 +11,7 @@ pub enum RuleName {
     WorkloadIntrusion,
     /// The rule that a pod of an instance runs on the nodes of the instance's pool.
     PodPlacement,
-    /// The rule that only AutoMQ's and exempt pods run in AutoMQ's cluster.
+    /// The rule that only pods of AutoMQ's namespaces, exempt pods and static pods run in AutoMQ's cluster.
     ClusterExclusive,
     /// The rule that a node of a pool keeps the pool's taint.
     NodeTaint,

@@ -14,7 +14,8 @@ pub const BOOTSTRAPPING_LABEL: &str = "kubernetes.io/bootstrapping";
 /// The label's value for roles and their bindings.
 pub const BOOTSTRAPPING: &str = "rbac-defaults";
 
-/// An object that the config names.
+/// An object that PoolGuard reads by its name: one that the config protects by its exact name, or the ConfigMap
+/// `aws-auth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedObject {
     /// The resource of the object.

@@ -148,13 +148,14 @@ pub struct MachineType {
     pub name: String,
     /// `small`, `medium` or `large`.
     pub size: String,
-    /// The authority of the entry's source.
-    pub strength: EntrySource,
+    /// The source of the entry.
+    pub strength: EntryAuthority,
 }
 
-/// The authority of the source of a list of machine types.
+/// The source of an entry of the list of machine types. It decides whether types outside the list may be
+/// denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntrySource {
+pub enum EntryAuthority {
     /// A list that AutoMQ published: these types and no others.
     AllowList,
     /// The default of AutoMQ's own examples.
@@ -169,9 +170,9 @@ impl MachineTypes {
     /// Whether a type outside the list may be denied, not only warned about: every entry is
     /// published by AutoMQ or named by the operator.
     pub fn is_authoritative(&self) -> bool {
-        self.names
-            .iter()
-            .all(|entry| matches!(entry.strength, EntrySource::AllowList | EntrySource::Config))
+        self.names.iter().all(|entry| {
+            matches!(entry.strength, EntryAuthority::AllowList | EntryAuthority::Config)
+        })
     }
 
     /// Whether the list has this type.

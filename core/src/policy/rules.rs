@@ -282,8 +282,8 @@ enum Means<'c> {
 }
 
 impl Cause<'_> {
-    /// Writes the field, and how it lets the pod run there. The text before it in the sentence names `witness`,
-    /// which is a node of the first of so many pools, and then the other pools.
+    /// Writes the field, and how it lets the pod run there. The sentence names `witness` before, and then the other
+    /// pools. `witness` is a node of the first pool, and `pools` is the number of all these pools.
     fn write(&self, out: &mut impl Write, pools: usize, witness: &Witness<'_>) -> fmt::Result {
         let Self { field, means, term, is_examined } = self;
         match means {

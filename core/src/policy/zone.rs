@@ -23,13 +23,13 @@ use crate::kubernetes::name::{Glob, any_matches};
 /// The spelling of a provider's zones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneSpelling {
-    /// The form of the spellings: the text that a provider writes before or instead of the name.
+    /// The relation between the spellings: whether a provider writes something before the name, or instead of it.
     pub form: ZoneForm,
     /// Spellings that stand for no zone.
     pub none: Vec<String>,
 }
 
-/// The form that connects the spellings of a zone.
+/// The relation between the spellings of one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ZoneForm {
     /// One name for each zone, so nothing has to connect spellings.

@@ -19,7 +19,7 @@ const RECENT: i64 = 24 * 60 * 60;
 const SKEW: i64 = 5 * 60;
 
 /// The largest number of keys (object, rule and decision) that are remembered until they are written.
-const NEWS_MAX: usize = 1024;
+const UNREPORTED_MAX: usize = 1024;
 
 /// Denials and warnings that no report contains yet, by object, rule and decision.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl UnreportedDenials {
         at: i64,
     ) -> bool {
         let key = (regarding.clone(), finding.rule, decision);
-        if self.0.len() >= NEWS_MAX && !self.0.contains_key(&key) {
+        if self.0.len() >= UNREPORTED_MAX && !self.0.contains_key(&key) {
             return false;
         }
         let first = Occurrences { count: 0, first: at, last: at, finding: Arc::clone(finding) };
@@ -107,9 +107,9 @@ impl ReportResult {
     }
 }
 
-/// Returns the new content of a report at the given Unix time, from its current content and the news. The
-/// latest result comes first, and results that are no longer recent are omitted. Returns `None` if no
-/// results are left.
+/// Returns the new content of a report at the given Unix time, from its current content and the unreported
+/// denials and warnings in `news`. The latest result comes first, and results that are no longer recent are
+/// omitted. Returns `None` if no results are left.
 pub fn recent(before: &Report, news: &UnreportedDenials, now: i64) -> Option<Report> {
     let is_recent =
         |it: &&ReportResult| (now - RECENT..=now + SKEW).contains(&it.timestamp.seconds);
@@ -179,7 +179,7 @@ mod tests {
     fn a_report_of_denials_keeps_a_bounded_number_of_results() {
         let mut news = UnreportedDenials::default();
         let finding = Arc::new(Finding::new(RuleName::NodeTaint, "lost"));
-        for index in 0..NEWS_MAX {
+        for index in 0..UNREPORTED_MAX {
             let node = ObjectRef::named("v1", "Node", &index.to_string());
             assert!(news.note(&node, Decision::Deny, &finding, 0));
         }

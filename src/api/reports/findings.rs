@@ -98,8 +98,8 @@ pub fn reports(examined: &Examined, rules: &RuleModes, at: i64) -> BTreeMap<Stri
     places.into_iter().map(|(place, results)| (place, Report::new(results))).collect()
 }
 
-/// Returns the outcome of a broken rule with this mode. Reports do not count a rule that only warns
-/// against a cluster.
+/// Returns the outcome of a broken rule with this mode. A rule that only warns does not count against a
+/// cluster.
 fn outcome(mode: Mode) -> ReportOutcome {
     if mode == Mode::Enforce { ReportOutcome::Fail } else { ReportOutcome::Warn }
 }

@@ -18,11 +18,11 @@ use crate::{
 pub(super) struct Filters {
     /// Only records since this time (2026-11-23T18:00:00Z or 2026-11-23), or of this last period (90m, 2h, 7d)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
-    since: Option<TimeFilter>,
+    since: Option<TimeFlag>,
 
     /// Only records before this time, in the form of --since: `2h` means older than 2 hours
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
-    until: Option<TimeFilter>,
+    until: Option<TimeFlag>,
 
     /// Only this rule; repeat the flag or use commas for several
     #[arg(
@@ -54,7 +54,7 @@ pub(super) struct Filters {
 
 /// A point in time as a flag names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TimeFilter {
+enum TimeFlag {
     At(Timestamp),
     Ago(Duration),
 }
@@ -71,8 +71,8 @@ impl Filters {
     pub(super) fn at(self, now: Timestamp) -> Filter {
         let at = |moment, otherwise| match moment {
             None => otherwise,
-            Some(TimeFilter::At(at)) => at,
-            Some(TimeFilter::Ago(ago)) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
+            Some(TimeFlag::At(at)) => at,
+            Some(TimeFlag::Ago(ago)) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
         };
         let (since, until) = (at(self.since, Timestamp::MIN), at(self.until, Timestamp::MAX));
         Filter { filters: self, since, until }
@@ -100,20 +100,20 @@ fn parse_glob(text: &str) -> Result<Glob, &'static str> {
 const MOMENT: &str = "is not a time such as 2026-11-23T18:00:00Z, a day such as 2026-11-23, or a \
  duration such as 90m, 2h or 7d";
 
-fn parse_moment(text: &str) -> Result<TimeFilter, &'static str> {
+fn parse_moment(text: &str) -> Result<TimeFlag, &'static str> {
     if let Ok(at) = text.parse() {
-        return Ok(TimeFilter::At(at));
+        return Ok(TimeFlag::At(at));
     }
     if text.contains('-') {
         let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC));
-        return day.map(|day| TimeFilter::At(day.timestamp())).map_err(|_| MOMENT);
+        return day.map(|day| TimeFlag::At(day.timestamp())).map_err(|_| MOMENT);
     }
     let (days, rest) = text.split_once('d').unwrap_or(("0", text));
     let days: u64 = days.parse().map_err(|_| MOMENT)?;
     let days = days.checked_mul(24 * 3600).map(Duration::from_secs).ok_or(MOMENT)?;
     let rest = if rest.is_empty() && text.ends_with('d') { "0" } else { rest };
     let rest = parse_duration(rest).map_err(|_| MOMENT)?;
-    days.checked_add(rest).map(TimeFilter::Ago).ok_or(MOMENT)
+    days.checked_add(rest).map(TimeFlag::Ago).ok_or(MOMENT)
 }
 
 #[cfg(test)]
@@ -122,14 +122,14 @@ mod tests {
 
     #[test]
     fn moments_are_times_days_and_durations() {
-        let at = |text: &str| Ok(TimeFilter::At(text.parse().unwrap()));
-        let hours = |hours| Ok(TimeFilter::Ago(Duration::from_hours(hours)));
+        let at = |text: &str| Ok(TimeFlag::At(text.parse().unwrap()));
+        let hours = |hours| Ok(TimeFlag::Ago(Duration::from_hours(hours)));
         for (text, expected) in [
             ("2026-11-23T18:00:00Z", at("2026-11-23T18:00:00Z")),
             ("2026-11-23T18:00:00+01:00", at("2026-11-23T17:00:00Z")),
             ("2026-11-23", at("2026-11-23T00:00:00Z")),
             ("2h", hours(2)),
-            ("90m", Ok(TimeFilter::Ago(Duration::from_mins(90)))),
+            ("90m", Ok(TimeFlag::Ago(Duration::from_mins(90)))),
             ("7d", hours(168)),
             ("1d12h", hours(36)),
             ("0", hours(0)),

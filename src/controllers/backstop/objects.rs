@@ -20,9 +20,9 @@ use crate::{
     controllers::registration::drift::covers,
 };
 
-/// The action that PoolGuard took to keep an object as it should be.
+/// The result of keeping an object as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteResult {
+pub(super) enum KeepResult {
     /// The object was as it should be, so PoolGuard did not write it.
     AsItIs,
     /// The object did not exist, so PoolGuard created it.
@@ -73,13 +73,13 @@ impl PolicyApi {
         client: &Client,
         names: &InstallationNames,
         object: &Value,
-    ) -> Result<WriteResult, ApiError> {
+    ) -> Result<KeepResult, ApiError> {
         let (resource, name) = (resource_of(object), name(object));
         let live = self.read(client, names, resource, name).await?;
         let kept = match &live {
-            Some(live) if is_like(object, live) => return Ok(WriteResult::AsItIs),
-            Some(_) => WriteResult::Updated,
-            None => WriteResult::Created,
+            Some(live) if is_like(object, live) => return Ok(KeepResult::AsItIs),
+            Some(_) => KeepResult::Updated,
+            None => KeepResult::Created,
         };
         let parameters = PatchParams::apply("poolguard").force();
         let request = Request::new(self.path(resource));

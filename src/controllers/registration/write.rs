@@ -43,8 +43,9 @@ impl ConfigurationWriter {
     }
 
     /// Writes the configuration by server-side apply. An apply does not remove what other clients own, such as
-    /// a condition, or a selector of an entry that is to go. Then PoolGuard replaces the list of entries as a
-    /// whole. `over` is the version that is there, as far as it is known.
+    /// a condition, or a selector of an entry that is to go. If such a part remains, PoolGuard replaces the list of
+    /// entries as a whole, but never in the scope [`WriteScope::Bundle`]. `over` is the version that is there, as far
+    /// as it is known.
     pub(super) async fn write(
         &self,
         body: &Value,

@@ -67,7 +67,7 @@ impl Found {
         }
     }
 
-    /// Adds a finding that breaks a rule.
+    /// Adds the finding of a broken rule.
     pub(super) fn add(&mut self, finding: Finding, object: Option<ObjectRef>) {
         self.count(&finding);
         self.add_weighted(finding, object, Weight::Broken);

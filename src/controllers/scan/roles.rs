@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-/// The largest number of roles that the scan reads, with one request each. AutoMQ has a few roles; more than
-/// this mean a config that takes everything for AutoMQ's.
+/// The largest number of roles of each kind, `Role` and `ClusterRole`, that the scan reads, with one request
+/// each. AutoMQ has a few roles; more than this mean a config that takes everything for AutoMQ's.
 const ROLES_MAX: usize = 200;
 
 /// Reads these objects and roles, and judges them as `poolguard check` does.

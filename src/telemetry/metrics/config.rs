@@ -25,7 +25,7 @@ pub(super) struct ConfigMetrics {
 
 /// The values of a config that metrics show.
 #[derive(Clone, Copy, Debug)]
-pub struct AppliedConfigMetrics<'a> {
+pub struct AppliedConfigValues<'a> {
     /// The hash of its text.
     pub hash: &'a str,
     /// The rules, and the trusted principals.
@@ -85,8 +85,8 @@ impl ConfigMetrics {
 
 impl Metrics {
     /// Shows the config in force.
-    pub fn set_config(&self, config: AppliedConfigMetrics<'_>) {
-        let AppliedConfigMetrics { hash, policy, scan_interval, snapshot_max_age } = config;
+    pub fn set_config(&self, config: AppliedConfigValues<'_>) {
+        let AppliedConfigValues { hash, policy, scan_interval, snapshot_max_age } = config;
         let metrics = &self.config;
         metrics.info.reset();
         metrics.info.with_label_values(&[hash]).set(1);

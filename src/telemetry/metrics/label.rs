@@ -258,7 +258,7 @@ labels! {
         Settling = "settling",
         /// An older version of the backstop exists, and PoolGuard cannot write the current one.
         Outdated = "outdated",
-        /// The backstop does not exist, and PoolGuard cannot write it.
+        /// PoolGuard cannot write the backstop, and does not know of an older version.
         Absent = "absent",
         /// The API server has no kind for the backstop: no ValidatingAdmissionPolicy in version v1.
         Unsupported = "unsupported",

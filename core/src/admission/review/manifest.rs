@@ -26,7 +26,7 @@ pub enum ManifestError {
 
 /// Wraps an object into the review of its creation.
 #[expect(clippy::indexing_slicing, reason = "`Value` adds a key that is assigned")]
-pub fn create_review(object: Value, asker: &Requester) -> Result<Value, ManifestError> {
+pub fn create_review(object: Value, requester: &Requester) -> Result<Value, ManifestError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     if api_version.is_empty() {
@@ -38,7 +38,7 @@ pub fn create_review(object: Value, asker: &Requester) -> Result<Value, Manifest
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let namespace = match text("/metadata/namespace") {
         _ if is_cluster_scoped(group, kind) => "",
-        "" => asker.namespace.as_str(),
+        "" => requester.namespace.as_str(),
         own => own,
     };
     let resource = json!({ "group": group, "version": version, "resource": plural(kind) });
@@ -49,7 +49,7 @@ pub fn create_review(object: Value, asker: &Requester) -> Result<Value, Manifest
         "name": text("/metadata/name"),
         "namespace": namespace,
         "operation": "CREATE",
-        "userInfo": { "username": asker.user, "groups": asker.groups },
+        "userInfo": { "username": requester.user, "groups": requester.groups },
     });
     let mut review = json!({ "kind": KIND, "apiVersion": API_VERSION, "request": request });
     review["request"]["object"] = object;

@@ -81,8 +81,8 @@ impl WebhookEntry {
             NamespaceScope::Except(names) => Cel::not(namespace(names)),
             NamespaceScope::Only(names) => namespace(names),
         };
-        let (by_people, about_objects): (Vec<_>, Vec<_>) =
-            other.conditions.iter().partition(|it| it.is_about_requesters());
+        let (by_recorded_requesters, about_objects): (Vec<_>, Vec<_>) =
+            other.conditions.iter().partition(|it| it.is_about_recorded_requesters());
         let texts = |conditions: Vec<&MatchCondition>| {
             let texts = conditions.into_iter().map(|it| format!("({})", it.expression));
             Cel::all(texts.map(Cel::Term))
@@ -92,7 +92,7 @@ impl WebhookEntry {
             common,
             in_namespace,
             texts(about_objects),
-            Cel::any([texts(by_people), recorded]),
+            Cel::any([texts(by_recorded_requesters), recorded]),
         ]);
         let stem = other.name.split('.').next().unwrap_or_default();
         let name = format!("not-sent-by-{stem}");

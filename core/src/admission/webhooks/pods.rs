@@ -24,7 +24,10 @@ pub(super) fn entries(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntr
 
 /// Returns the entries for a cluster where a backstop denies the intruders while PoolGuard does not answer.
 pub(super) fn entries_beside_backstop(policy: &Policy, outside: &Outside<'_>) -> Vec<WebhookEntry> {
-    let open = Outage { failure_policy: FailurePolicy::Ignore, people: Requesters::LeftOut };
+    let open = Outage {
+        failure_policy: FailurePolicy::Ignore,
+        recorded_requesters: RecordedRequesters::LeftOut,
+    };
     of_outage(policy, outside, |_| open)
 }
 
@@ -80,27 +83,33 @@ pub(super) fn first_entries(policy: &Policy, outside: &Outside<'_>) -> Vec<Webho
         reinvocation: Reinvocation::IfNeeded,
         ..entry
     };
-    let open = Outage { failure_policy: FailurePolicy::Ignore, people: Requesters::Included };
+    let open = Outage {
+        failure_policy: FailurePolicy::Ignore,
+        recorded_requesters: RecordedRequesters::Included,
+    };
     let pods = pods(policy, outside, |_| open).map(|it| first("intruders", it));
     let bindings = bindings(policy, outside, |_| open).map(|it| first("intruders-bindings", it));
     pods.into_iter().chain(bindings).collect()
 }
 
-/// Whether an entry's requests are also sent by one of [`first_entries`], those of all people included.
+/// Whether an entry's requests are also sent by one of [`first_entries`], those of break-glass groups and
+/// kubelets included.
 pub(super) fn is_first(entry: &WebhookEntry) -> bool {
     ["pods", "bindings"].iter().any(|stem| entry.name == format!("{stem}.{DOMAIN}"))
 }
 
-/// The failure policy of an entry while PoolGuard does not answer, and the people whose requests it sends.
+/// The failure policy of an entry while PoolGuard does not answer, and whether the entry sends the requests of
+/// break-glass groups and kubelets.
 #[derive(Clone, Copy)]
 struct Outage {
     failure_policy: FailurePolicy,
-    people: Requesters,
+    recorded_requesters: RecordedRequesters,
 }
 
-/// Members of break-glass groups, and kubelets, whose mirror pods no answer stops.
+/// Whether an entry sends the requests of members of break-glass groups, and of kubelets, whose mirror pods no
+/// answer stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Requesters {
+enum RecordedRequesters {
     Included,
     /// Another entry sends their requests.
     LeftOut,
@@ -110,11 +119,11 @@ impl Outage {
     /// Creates the outage of a mode. A fail-closed entry leaves people out, and its counterpart sends their requests.
     fn of(mode: Mode) -> Self {
         let failure_policy = FailurePolicy::of(mode);
-        let people = match failure_policy {
-            FailurePolicy::Fail => Requesters::LeftOut,
-            FailurePolicy::Ignore => Requesters::Included,
+        let recorded_requesters = match failure_policy {
+            FailurePolicy::Fail => RecordedRequesters::LeftOut,
+            FailurePolicy::Ignore => RecordedRequesters::Included,
         };
-        Self { failure_policy, people }
+        Self { failure_policy, recorded_requesters }
     }
 }
 
@@ -137,21 +146,21 @@ fn pods(
         let sent = Cel::any([Cel::all([is_create(), widened]), reaching]);
         (&[Operation::Create, Operation::Update], sent)
     };
-    let Outage { failure_policy, people } = outage(mode);
+    let Outage { failure_policy, recorded_requesters } = outage(mode);
     let mut entry = WebhookEntry::new("pods", Phase::Validate, vec![rule(&["pods"], operations)]);
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope();
     entry.conditions.extend(MatchCondition::new("reaches-a-pool", sent));
     let controller = principals::creates_daemon_set_pod();
-    let left_out = match people {
-        Requesters::LeftOut => Cel::any([controller, principals::is_kubelet()]),
-        Requesters::Included => controller,
+    let left_out = match recorded_requesters {
+        RecordedRequesters::LeftOut => Cel::any([controller, principals::is_kubelet()]),
+        RecordedRequesters::Included => controller,
     };
     entry
         .conditions
         .extend(MatchCondition::new(principals::BY_NO_NODE_COMPONENT, Cel::not(left_out)));
     entry.conditions.extend(outside.pod_is_outside(OwnerCounts::Stored));
-    if people == Requesters::LeftOut {
+    if recorded_requesters == RecordedRequesters::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)
@@ -190,13 +199,13 @@ fn bindings(
         return None;
     }
     let mut entry = WebhookEntry::new("bindings", Phase::Validate, vec![binding_rule()]);
-    let Outage { failure_policy, people } = outage(mode);
+    let Outage { failure_policy, recorded_requesters } = outage(mode);
     entry.failure_policy = failure_policy;
     entry.namespaces = outside.scope_without_automq();
     let by_another = Cel::not(principals::is_kube_scheduler());
     entry.conditions.extend(MatchCondition::new("not-by-kube-scheduler", by_another));
     entry.conditions.extend(outside.binding_is_outside());
-    if people == Requesters::LeftOut {
+    if recorded_requesters == RecordedRequesters::LeftOut {
         entry.conditions.extend(principals::by_no_break_glass_group(policy));
     }
     Some(entry)

@@ -22,8 +22,8 @@ pub(super) const BY_NO_BREAK_GLASS_GROUP: &str = "by-no-break-glass-group";
 /// The name of the condition by which an entry leaves out trusted principals.
 pub(super) const BY_NO_TRUSTED_PRINCIPAL: &str = "by-no-trusted-principal";
 
-/// The condition that keeps node components out of the fail-closed entry: DaemonSet pods, so that a
-/// CNI can start while PoolGuard cannot, and mirror pods.
+/// The name of the condition by which the entry for pods leaves out node components: DaemonSet pods, so that a
+/// CNI can start while PoolGuard cannot, and mirror pods if another entry sends them.
 pub(super) const BY_NO_NODE_COMPONENT: &str = "by-no-node-component";
 
 /// Conditions by which a fail-closed entry leaves people out.

@@ -18,7 +18,7 @@ use crate::{
     policy::{
         mode::{BackstopMode, JoinMode, Mode, RuleModes},
         pool::{PlacementSettings, Provisioner},
-        provider::{EntrySource, MachineType, MachineTypes, Provider},
+        provider::{EntryAuthority, MachineType, MachineTypes, Provider},
     },
 };
 
@@ -151,7 +151,7 @@ pub(super) fn machine_types(
         names.extend(types.iter().map(|name| MachineType {
             name: name.clone(),
             size: size.to_owned(),
-            strength: EntrySource::Config,
+            strength: EntryAuthority::Config,
         }));
     }
     MachineTypes { names }

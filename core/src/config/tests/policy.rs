@@ -11,7 +11,7 @@ use crate::{
         pod_owner::PodIdentity,
         pool::ZoneSpread,
         protection::{FieldChange, GuardedFields, Origin, Recognition},
-        provider::EntrySource,
+        provider::EntryAuthority,
     },
 };
 
@@ -169,7 +169,7 @@ fn join_rules_take_deny_join() {
 
 #[test]
 fn the_catalog_is_extended_or_replaced() {
-    let types = |body: &str| -> Vec<(String, String, EntrySource)> {
+    let types = |body: &str| -> Vec<(String, String, EntryAuthority)> {
         policy_of(body)
             .machine_types
             .names
@@ -177,12 +177,12 @@ fn the_catalog_is_extended_or_replaced() {
             .map(|it| (it.name, it.size, it.strength))
             .collect()
     };
-    let mine = |name: &str, size: &str| (name.to_owned(), size.to_owned(), EntrySource::Config);
+    let mine = |name: &str, size: &str| (name.to_owned(), size.to_owned(), EntryAuthority::Config);
     let extended = types("provider: tencent\ncatalog: {machineTypes: {medium: [SA5.2XLARGE32]}}");
     assert_eq!(
         extended,
         [
-            ("SA5.LARGE16".to_owned(), "small".to_owned(), EntrySource::VendorDefault),
+            ("SA5.LARGE16".to_owned(), "small".to_owned(), EntryAuthority::VendorDefault),
             mine("SA5.2XLARGE32", "medium")
         ]
     );

@@ -176,8 +176,8 @@ impl<'a> NodePool<'a> {
         }
     }
 
-    /// Adds requirements. The only value of a requirement is a label of all nodes; machine types and zones may be among
-    /// several values.
+    /// Adds requirements with the operator `In`. If a requirement has one value only, all nodes have it as a label.
+    /// Machine types and zones may have several values.
     fn add_requirements(&mut self, value: RawValue<'a>, field: &str) {
         let (mut index, mut is_open) = (0, true);
         value.each(|Requirement { key, operator, values }: Requirement<'a>| {

@@ -24,8 +24,9 @@ use crate::{
 pub struct Reach<'s> {
     /// One landing for every pool that the pod can reach.
     pub landings: Vec<Landing<'s>>,
-    /// Whether the pod demands a node by a name that the snapshot does not know. The scan judges such a pod
-    /// later.
+    /// Whether PoolGuard leaves the pod to the scan because the snapshot does not know its node: the node of
+    /// `nodeName` or of a binding, or, for [`UnknownNames::AreThere`], a node that node affinity or `nodeSelector`
+    /// demands by its name.
     pub names_unknown_node: bool,
     /// The landing on a node that the pod demands, and on which it can land only because the node lost its
     /// pool's taint.
@@ -288,8 +289,8 @@ impl<'l, 's, 'p> CompiledConstraints<'l, 's, 'p> {
     }
 }
 
-/// The labels that must be compared node by node; `None` if a label that the nodes of the class share has
-/// another value.
+/// The labels that must be compared node by node; `None` if the nodes of the class share another value of a
+/// label, or none of them has it.
 fn individual_labels<'p>(
     selector: &'p Labels<'_>,
     class: &Class,

@@ -70,7 +70,7 @@ impl Snapshot {
             facts.declared_zones = snapshot.zones.of_pool(&pool.zones);
             let zones = zones_to_come(&facts.declared_zones);
             snapshot.add_pool(policy, facts, live, &mut taints);
-            let mould = NodeTemplate {
+            let template = NodeTemplate {
                 settings: &policy.placement,
                 node_pool_labels: &policy.node_pool_labels,
                 demands: pool.nodes.requirements(),
@@ -78,7 +78,7 @@ impl Snapshot {
                 zones,
                 taints: taints.of_nodes_to_come(policy, &pool.taint, &pool.additional_taints, live),
             };
-            snapshot.nodes_to_come.extend(mould.nodes_to_come(index, live));
+            snapshot.nodes_to_come.extend(template.nodes_to_come(index, live));
         }
         let origin = if policy.discovery { PoolOrigin::Discovered } else { PoolOrigin::Stray };
         // A stray taint on one node does not make its whole group dedicated.
@@ -93,7 +93,7 @@ impl Snapshot {
             let Some(label) = brings else { continue };
             let demand =
                 Requirement { key: label.to_owned(), operator: Operator::In, values: vec![group] };
-            let mould = NodeTemplate {
+            let template = NodeTemplate {
                 settings: &policy.placement,
                 node_pool_labels: &policy.node_pool_labels,
                 demands: std::slice::from_ref(&demand),
@@ -101,7 +101,7 @@ impl Snapshot {
                 zones,
                 taints: taints.of_nodes_to_come(policy, taint, &[], &live),
             };
-            snapshot.nodes_to_come.extend(mould.nodes_to_come(index, &live));
+            snapshot.nodes_to_come.extend(template.nodes_to_come(index, &live));
         }
         snapshot.taints = taints.taints;
         snapshot

@@ -1,4 +1,4 @@
-//! The validating webhook's part: can a node of the pool run the final pod, and can any other node?
+//! The validating webhook's part: it checks whether a node of the pool can run the final pod, and whether any other node can.
 
 use super::{Context, RULE, instance_of};
 use crate::policy::rules::UNKNOWN_NODE;

@@ -69,7 +69,8 @@ struct Reading<'v> {
 /// The harm that a change does to the mapping of a role.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Harm<'t> {
-    /// The role has no item in the new text any more.
+    /// No item maps the role as before any more: the role has no item, or only items with its path, which are never
+    /// in force.
     Lost(Mapping<'t>),
     /// The role is written with its path, so that no item matches.
     Path(Mapping<'t>),
