@@ -24,7 +24,7 @@ use super::{
 use crate::{
     kubernetes::{
         name::Glob,
-        resource::{GroupResource, RBAC_GROUP, version_read},
+        resource::{GroupResource, Resource, version_read},
     },
     policy::{
         Phase, Policy,
@@ -33,14 +33,6 @@ use crate::{
         request::Operation,
     },
 };
-
-/// Resources of Kubernetes itself that have no namespace, among those that hold a role together.
-const CLUSTER_SCOPED: [(&str, &str); 4] = [
-    (RBAC_GROUP, "clusterrolebindings"),
-    (RBAC_GROUP, "clusterroles"),
-    ("storage.k8s.io", "storageclasses"),
-    ("", "nodes"),
-];
 
 /// The resource for which the API server evaluates a `namespaceSelector` on the object itself. It
 /// looks at the plural name only, whatever the API group.
@@ -130,7 +122,7 @@ impl Group<'_> {
         let is_cluster_scoped = match &entry.recognition {
             Recognition::NodePool(kind) => !kind.is_namespaced,
             Recognition::Always | Recognition::HoldsAField | Recognition::AutoMqBinding { .. } => {
-                CLUSTER_SCOPED.contains(&(group, resource))
+                Resource::of_plural(group, resource).is_some_and(|it| !it.is_namespaced)
             }
         };
         match self {
