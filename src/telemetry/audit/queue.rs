@@ -85,7 +85,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Writes lines until it is told to stop; `report` writes the line that tells of drops. A sink that
+    /// Writes lines until the queue is closed; `report` writes the line that tells of drops. A sink that
     /// fails is tried again with what it has not taken, while the queue fills.
     ///
     /// Returns how many lines it had to give up in the end.

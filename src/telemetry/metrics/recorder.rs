@@ -7,8 +7,8 @@ use super::{
     label::{DecisionLabel, OperationLabel, ResourceLabel, WebhookLabel},
 };
 
-/// A guard that records one request. It counts the request as a fault of an unknown object until it is told
-/// better, so that a path which forgets to tell shows up instead of passing for an allow.
+/// A guard that records one request. It counts the request as a fault of an unknown object until [`Self::subject`]
+/// and [`Self::decided`] say more: a path that forgets to call them shows up, and does not pass for an allow.
 #[derive(Debug)]
 #[must_use = "dropping it records the request"]
 pub struct Recorder<'a> {
