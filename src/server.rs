@@ -148,8 +148,8 @@ impl<S: Service> Server<S> {
                 biased;
                 Some(result) = connections.join_next() => accept::ended(result),
                 () = shared.lifecycle.draining() => break,
-                (stream, seat) = acceptor.next() => {
-                    spawn(&mut connections, (stream, seat), &tls, &shared);
+                (stream, permit) = acceptor.next() => {
+                    spawn(&mut connections, (stream, permit), &tls, &shared);
                 }
             }
         }
@@ -173,7 +173,7 @@ impl<S: Service> Server<S> {
 
 fn spawn<S: Service>(
     connections: &mut JoinSet<()>,
-    (stream, seat): (TcpStream, ConnectionPermit),
+    (stream, permit): (TcpStream, ConnectionPermit),
     tls: &ArcSwap<ServerConfig>,
     shared: &Arc<Shared<S>>,
 ) {
@@ -182,9 +182,9 @@ fn spawn<S: Service>(
         let open = shared.metrics.connections.clone();
         // The seat is what bounds connections; the level only shows them.
         let _open = open.hold(1);
-        let peer = Arc::clone(&seat.peer);
+        let peer = Arc::clone(&permit.peer);
         let serving = pin!(connection::serve(stream, tls, shared, peer));
-        seat.peer.until_cut(serving).await;
+        permit.peer.until_cut(serving).await;
     });
 }
 

@@ -81,7 +81,7 @@ impl Acceptor {
         }
         let place = self.place().await;
         match self.accepted.take() {
-            Some(stream) => (without_delay(stream), self.seat(place)),
+            Some(stream) => (without_delay(stream), self.permit(place)),
             // It has just been put there.
             None => std::future::pending().await,
         }
@@ -124,7 +124,7 @@ impl Acceptor {
         }
     }
 
-    fn seat(&self, place: OwnedSemaphorePermit) -> ConnectionPermit {
+    fn permit(&self, place: OwnedSemaphorePermit) -> ConnectionPermit {
         let peer = Arc::new(Peer::new(Arc::clone(&self.capacity)));
         let number = self.capacity.peers.add(Arc::clone(&peer));
         ConnectionPermit { peer, number, _place: place }
@@ -135,13 +135,13 @@ impl Acceptor {
     pub(super) async fn waiting(&mut self) -> Option<(TcpStream, ConnectionPermit)> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         if let Some(stream) = self.accepted.take() {
-            return Some((without_delay(stream), self.seat(place)));
+            return Some((without_delay(stream), self.permit(place)));
         }
         let accepted = poll_fn(|cx| match self.listener.poll_accept(cx) {
             Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
         });
-        Some((without_delay(accepted.await?), self.seat(place)))
+        Some((without_delay(accepted.await?), self.permit(place)))
     }
 }
 

@@ -73,11 +73,11 @@ impl Admin {
             select! {
                 biased;
                 Some(result) = connections.join_next() => accept::ended(result),
-                (stream, seat) = acceptor.next() => {
+                (stream, permit) = acceptor.next() => {
                     let shared = Arc::clone(&shared);
                     connections.spawn(async move {
-                        let serving = pin!(serve(stream, &shared, &seat.peer));
-                        seat.peer.until_cut(serving).await;
+                        let serving = pin!(serve(stream, &shared, &permit.peer));
+                        permit.peer.until_cut(serving).await;
                     });
                 }
             }

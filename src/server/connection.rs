@@ -155,13 +155,13 @@ pub(super) async fn drive(
     let mut draining = pin!(lifecycle.draining());
     let mut waits_for_drain = false;
     let mut watchdog = Watchdog::new(limits.into());
-    let mut course = ConnectionState::Serving;
+    let mut state = ConnectionState::Serving;
     let ended = poll_fn(|cx: &mut Context<'_>| {
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            course = match &mut course {
+            state = match &mut state {
                 ConnectionState::Serving => {
                     // The drain's own future takes a lock that all connections share, so it is
                     // polled once, for the wake-up; from then on the stage tells.

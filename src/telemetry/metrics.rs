@@ -134,7 +134,7 @@ impl Metrics {
             requests_in_flight: level(
                 &registry,
                 "poolguard_requests_in_flight",
-                "WebhookLabel requests in flight, from their header until the client has read the \
+                "Webhook requests in flight, from their header until the client has read the \
                  answer.",
             )?,
             body_bytes_in_flight: level(

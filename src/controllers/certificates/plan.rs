@@ -93,8 +93,8 @@ impl Reason {
 }
 
 /// Plans the next step.
-pub fn plan(situation: PlanInput<'_>) -> Result<RotationStep, AuthorityError> {
-    let PlanInput { secret, remembered, registered, now, wait } = situation;
+pub fn plan(input: PlanInput<'_>) -> Result<RotationStep, AuthorityError> {
+    let PlanInput { secret, remembered, registered, now, wait } = input;
     let is_usable = |stored: &&Stored| stored.current.validity().contains(now);
     let stored = match secret {
         Some(Ok(stored)) => stored,

@@ -65,24 +65,24 @@ mod tests {
             (&[0, 1, 2, 3, 4, 61], 62, None),
             (&[0, 20, 40, 60, 80], 80, None),
         ] {
-            let mut contest = WriteBackoff::default();
-            assert_eq!(contest.wait(&asked_for, start), None);
+            let mut write_backoff = WriteBackoff::default();
+            assert_eq!(write_backoff.wait(&asked_for, start), None);
             for at in writes {
-                contest.wrote(after(*at));
+                write_backoff.wrote(after(*at));
             }
-            assert_eq!(contest.wait(&asked_for, after(now)), wait, "{writes:?}, at {now}");
+            assert_eq!(write_backoff.wait(&asked_for, after(now)), wait, "{writes:?}, at {now}");
         }
     }
 
     #[test]
     fn what_is_newly_asked_for_is_written_at_once() {
         let now = Instant::now();
-        let mut contest = WriteBackoff::default();
+        let mut write_backoff = WriteBackoff::default();
         let [before, after] = ["Fail", "Ignore"].map(Value::from);
-        assert_eq!(contest.wait(&before, now), None);
-        (0..WRITES).for_each(|_| contest.wrote(now));
-        assert_eq!(contest.wait(&before, now), Some(WINDOW));
-        assert_eq!(contest.wait(&after, now), None);
-        assert_eq!(contest.wait(&before, now), None, "what was written before is forgotten");
+        assert_eq!(write_backoff.wait(&before, now), None);
+        (0..WRITES).for_each(|_| write_backoff.wrote(now));
+        assert_eq!(write_backoff.wait(&before, now), Some(WINDOW));
+        assert_eq!(write_backoff.wait(&after, now), None);
+        assert_eq!(write_backoff.wait(&before, now), None, "what was written before is forgotten");
     }
 }
